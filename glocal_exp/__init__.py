@@ -1,0 +1,1 @@
+"""Glocal hypergradient estimation with the Koopman operator."""

@@ -1,0 +1,84 @@
+"""The original files of a data set, below a folder of the user's."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from glocal_exp.data.checksums import assemble
+from glocal_exp.data.source import DatasetSpec, ImageData
+from glocal_exp.errors import UserError
+
+
+@dataclass(frozen=True)
+class Files:
+    """Original files (IDX, CIFAR batches) in `data_dir` or in its folder for the data set."""
+
+    data_dir: str | None = None
+    name: ClassVar[str] = "files"
+
+    def absence(self, spec: DatasetSpec) -> str | None:
+        """None if at least one file is there; raises `UserError` if `data_dir` is no folder."""
+        if self.data_dir is None:
+            return "no data_dir is set"
+        if spec.format is None:
+            return f"{spec.title} has no file format"
+        if spec.format.find(existing_folder(self.data_dir)) is None:
+            return f"{self.data_dir} holds no {spec.format.describe()}"
+        return None
+
+    def load(self, spec: DatasetSpec) -> ImageData:
+        """All images; raises `UserError` for what is missing, damaged or mislabelled."""
+        if self.data_dir is None:
+            raise UserError(
+                "source=files needs a folder: set data_dir=PATH or the environment variable"
+                " GLOCAL_DATA_DIR."
+            )
+        reason = self.absence(spec)
+        if reason is not None or spec.format is None:
+            raise UserError(
+                f"{spec.title}: {reason}; put the original files there or set data_dir=PATH."
+            )
+        place = spec.format.find(existing_folder(self.data_dir))
+        assert place is not None
+        return assemble(spec, spec.format.read(place, spec), self.name, place)
+
+
+def existing_folder(data_dir: str) -> Path:
+    """`data_dir` as a path; raises `UserError` if it is not a readable folder."""
+    folder = Path(data_dir).expanduser()
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise UserError(
+            f"data_dir={data_dir} cannot be read ({error.strerror}): set data_dir to the folder"
+            " that holds the data sets."
+        ) from error
+    return folder
+
+
+def candidate_folders(data_dir: Path, names: Iterable[str]) -> list[Path]:
+    """Folders of `data_dir` named like one of `names`, case and punctuation aside, then itself."""
+    wanted = {simplified(name) for name in names}
+    named = [
+        child
+        for child in sorted(data_dir.iterdir())
+        if simplified(child.name) in wanted and child.is_dir()
+    ]
+    return [*named, data_dir]
+
+
+def simplified(name: str) -> str:
+    """Lower-case letters and digits of a name."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's bytes; raises `UserError` if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): check the file and its permissions."
+        ) from error

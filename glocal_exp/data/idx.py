@@ -1,0 +1,126 @@
+"""The IDX files of MNIST and its kin: a big-endian header, then bytes.
+
+Format: yann.lecun.com/exdb/mnist.
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from glocal_exp.data.checksums import check, file_check
+from glocal_exp.data.files import candidate_folders, read_bytes
+from glocal_exp.data.source import DatasetSpec, FileCheck, RawImages
+from glocal_exp.errors import UserError
+
+GZIP_MAGIC = b"\x1f\x8b"
+KINDS = {1: "labels", 3: "images"}
+
+
+@dataclass(frozen=True)
+class IdxFiles:
+    """Four IDX files, gzipped or not, also in torchvision's folder `raw`.
+
+    Attributes:
+        folders: names of the folder that holds them; case, `-` and `_` do not matter.
+        train_images, train_labels, test_images, test_labels: file names without `.gz`.
+        checksums: published md5 of each file: compressed (name with `.gz`) or uncompressed.
+    """
+
+    folders: Sequence[str] = ()
+    train_images: str = "train-images-idx3-ubyte"
+    train_labels: str = "train-labels-idx1-ubyte"
+    test_images: str = "t10k-images-idx3-ubyte"
+    test_labels: str = "t10k-labels-idx1-ubyte"
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        names = " or ".join(self.folders)
+        return f"{self.train_images}.gz and its kin, nor a folder {names} of them"
+
+    def find(self, data_dir: Path) -> Path | None:
+        """The first folder that holds one of the four files."""
+        names = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        for folder in candidate_folders(data_dir, self.folders):
+            for place in (folder / "raw", folder):
+                if any(locate(place, name) for name in names):
+                    return place
+        return None
+
+    def read(self, place: Path, spec: DatasetSpec) -> RawImages:
+        """All four files; raises `UserError` that names the first one at fault."""
+        files: dict[str, FileCheck] = {}
+        train = self._read_part(place, spec, self.train_images, self.train_labels, files)
+        test = self._read_part(place, spec, self.test_images, self.test_labels, files)
+        return RawImages(*train, *test, files)
+
+    def _read_part(
+        self, place: Path, spec: DatasetSpec, images: str, labels: str, files: dict[str, FileCheck]
+    ) -> tuple[UInt8[np.ndarray, "n h w c"], UInt8[np.ndarray, " n"]]:
+        arrays = []
+        paths = []
+        for name, dimensions in ((images, 3), (labels, 1)):
+            path = locate(place, name)
+            if path is None:
+                raise UserError(f"{place} lacks {name}.gz: put the original file there.")
+            stored = read_bytes(path)
+            content = uncompressed(path, stored)
+            arrays.append(parse(path, content, dimensions))
+            files[path.name] = file_check(path.name, content, stored, self.checksums)
+            paths.append(path)
+        pixels = arrays[0][..., np.newaxis]
+        check(spec, pixels, arrays[1], f"{paths[0]} and {paths[1].name}")
+        return pixels, arrays[1]
+
+
+def locate(folder: Path, name: str) -> Path | None:
+    """The file in `folder`, gzipped or not; `.idx3-ubyte`, `.idx` and `-idx3-ubyte.idx` will do."""
+    stem, _, rest = name.rpartition("-idx")
+    variants = (name, f"{stem}.idx{rest}", f"{name}.idx", f"{stem}.idx")
+    # The published checksums are those of the compressed files, so they come first.
+    for variant in variants:
+        for path in (folder / f"{variant}.gz", folder / variant):
+            if path.is_file():
+                return path
+    return None
+
+
+def uncompressed(path: Path, stored: bytes) -> bytes:
+    """What a file holds, by its first bytes, not by its name; browsers unpack without renaming."""
+    if not stored.startswith(GZIP_MAGIC):
+        return stored
+    try:
+        return gzip.decompress(stored)
+    except (EOFError, OSError, zlib.error) as error:
+        raise UserError(
+            f"{path} is truncated or damaged ({error}): put the original file there."
+        ) from error
+
+
+def parse(path: Path, content: bytes, dimensions: int) -> UInt8[np.ndarray, "..."]:
+    """The array of an IDX file of unsigned bytes; raises `UserError` unless it fits its header."""
+    advice = "put the original file there"
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise UserError(
+            f"{path} is no IDX file of bytes (it starts with 0x{content[:4].hex()}): {advice}."
+        )
+    found = content[3]
+    if found != dimensions:
+        kind = KINDS.get(found, f"an array of {found} dimensions")
+        raise UserError(f"{path} holds {kind}, not {KINDS[dimensions]}: {advice}.")
+    header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise UserError(f"{path} ends inside its header: {advice}.")
+    shape = tuple(np.frombuffer(content, ">u4", dimensions, 4).tolist())
+    expected = header + math.prod(shape)
+    if len(content) != expected:
+        trouble = "is truncated" if len(content) < expected else "is longer than its header says"
+        raise UserError(
+            f"{path} {trouble} ({len(content):,} bytes where {expected:,} are announced): {advice}."
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -1,0 +1,169 @@
+"""What a data set is, what a source of it gives, and the source that takes the first one there.
+
+A source knows where images lie, a file format knows how to read them, and a `DatasetSpec` says
+which files, which TFDS name and which checksums are those of one data set. None of the three knows
+the others' kin, so each can be added alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Int32, Integer, UInt8
+
+from glocal_exp.errors import UserError
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """One file that was read: its md5, and whether that is the published one (None: none is)."""
+
+    md5: str
+    original: bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class RawImages:
+    """Images and labels as a format or a source reads them, in whatever order they lie there."""
+
+    train_images: UInt8[np.ndarray, "n h w c"]
+    train_labels: Integer[np.ndarray, " n"]
+    test_images: UInt8[np.ndarray, "m h w c"]
+    test_labels: Integer[np.ndarray, " m"]
+    files: Mapping[str, FileCheck] = field(default_factory=dict)
+
+
+class FileFormat(Protocol):
+    """How the original files are found and read (`idx.IdxFiles`, `cifar.CifarFiles`)."""
+
+    def find(self, data_dir: Path) -> Path | None:
+        """The place at or below `data_dir` that holds at least one of the files."""
+        ...
+
+    def read(self, place: Path, spec: "DatasetSpec") -> RawImages:
+        """All images; raises `UserError` for a missing, damaged or mislabelled file."""
+        ...
+
+    def describe(self) -> str:
+        """The files and folders that `find` looks for, for a sentence."""
+        ...
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Published numbers of the original training images, on the scale 0 to 255.
+
+    They tell an original from a re-encoded copy where no file is left to take a checksum of.
+    """
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    per_class: int
+    tolerance: float = 1e-7
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What a data set is.
+
+    Attributes:
+        name: the id that users type.
+        title: the name that captions print.
+        num_classes: labels run from 0 to `num_classes` - 1.
+        image_shape: height, width, channels.
+        format: reader of the original files; None if only TFDS has them.
+        tfds: its name in TensorFlow Datasets, or None.
+        bundled: its embedded file in `glocal_exp/data/bundled`, or None.
+        contents: content digests (`checksums.content_digest`) of what may be found under this name:
+            this data set (its title), known copies ("title (copy)"), and others whose files have
+            the same names, which are refused.
+        statistics: see `Statistics`.
+    """
+
+    name: str
+    title: str
+    num_classes: int
+    image_shape: Sequence[int]
+    format: FileFormat | None = None
+    tfds: str | None = None
+    bundled: str | None = None
+    contents: Mapping[str, str] = field(default_factory=dict)
+    statistics: Statistics | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A whole data set, in canonical order: the same from every source.
+
+    Attributes:
+        name, title, num_classes: as in `DatasetSpec`.
+        source: the source that it was read from ("files", "tfds", "bundled").
+        place: the folder or file that it was read from.
+        files: md5 and recognition of each file, by name.
+        content: digest of all images and labels, independent of order and container.
+        original: known to be the original data set, or nothing to compare with is published.
+        recognised_by: how that was decided.
+        notice: "" for the original, else what captions must call it.
+        skipped: for `source=auto`, why the sources before this one were passed over.
+    """
+
+    train_images: UInt8[np.ndarray, "n h w c"]
+    train_labels: Int32[np.ndarray, " n"]
+    test_images: UInt8[np.ndarray, "m h w c"]
+    test_labels: Int32[np.ndarray, " m"]
+    num_classes: int
+    name: str
+    title: str
+    source: str
+    place: str
+    files: Mapping[str, FileCheck]
+    content: str
+    original: bool
+    recognised_by: str
+    notice: str
+    skipped: Sequence[str] = ()
+
+
+class Source(Protocol):
+    """Where data sets are read from; one that may be absent says so before anything is read."""
+
+    name: ClassVar[str]
+
+    def absence(self, spec: DatasetSpec) -> str | None:
+        """None if the data set is there, else a clause that says why it is not."""
+        ...
+
+    def load(self, spec: DatasetSpec) -> ImageData:
+        """The data set; raises `UserError` if it is absent, damaged or not what it is called."""
+        ...
+
+
+@dataclass(frozen=True)
+class Auto:
+    """The first of several sources where the data set is there, damaged or not."""
+
+    sources: Sequence[Any]
+    name: ClassVar[str] = "auto"
+
+    def absence(self, spec: DatasetSpec) -> str | None:
+        """None if any source has it."""
+        reasons = [(source.name, source.absence(spec)) for source in self.sources]
+        if any(reason is None for _, reason in reasons):
+            return None
+        return "; ".join(f"{name}: {reason}" for name, reason in reasons)
+
+    def load(self, spec: DatasetSpec) -> ImageData:
+        """The data set from the first source that has it; `source` of the result says which."""
+        skipped: list[str] = []
+        for source in self.sources:
+            reason = source.absence(spec)
+            if reason is None:
+                data = source.load(spec)
+                return replace(data, skipped=tuple(skipped))
+            skipped.append(f"{source.name}: {reason}")
+        raise UserError(
+            f"{spec.title} was not found ({'; '.join(skipped)}): set data_dir to the folder of its"
+            " original files, or download it with source=tfds."
+        )

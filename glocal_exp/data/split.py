@@ -1,0 +1,135 @@
+"""Training, validation and test part of a data set, and the fingerprint of what went in."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from glocal_exp.data.checksums import moments
+from glocal_exp.data.source import ImageData
+from glocal_exp.errors import UserError
+
+Part = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Three parts, each {"x": uint8 (n, h, w, c), "y": int32 (n,)}, and what they are.
+
+    `info` holds plain values for the manifest: sizes, class counts, fingerprint, mean and standard
+    deviation of the training part (per channel, of x / 255), and the origin of the data.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+    info: Mapping[str, Any]
+
+
+def split(
+    data: ImageData, validation_size: int | float, seed: int, balanced: bool = False
+) -> Splits:
+    """Hold out validation images from the training images; the test images stay as they are.
+
+    The choice depends on the images, `validation_size`, `balanced` and `seed` alone: not on the
+    source, and not on the version of NumPy, whose raw bit streams are fixed.
+
+    Args:
+        validation_size: a count (int) or a fraction of the training images (float in (0, 1)).
+        seed: of the choice.
+        balanced: the same number of validation images from each class.
+
+    Raises `UserError` for a size that leaves no validation or no training images, and for one that
+    cannot be balanced.
+    """
+    labels = data.train_labels
+    size = validation_count(validation_size, len(labels))
+    keys = np.random.PCG64(seed).random_raw(len(labels))
+    order = np.argsort(keys, kind="stable")
+    chosen = balanced_choice(order, labels, size, data.num_classes) if balanced else order[:size]
+    held_out = np.zeros(len(labels), dtype=bool)
+    held_out[chosen] = True
+    parts = {
+        "train": {"x": data.train_images[~held_out], "y": labels[~held_out]},
+        "validation": {"x": data.train_images[held_out], "y": labels[held_out]},
+        "test": {"x": data.test_images, "y": data.test_labels},
+    }
+    return Splits(**parts, info=describe(data, parts, seed, balanced))
+
+
+def validation_count(size: int | float, total: int) -> int:
+    """Number of validation images; raises `UserError` unless it is between 1 and `total` - 1."""
+    if isinstance(size, bool) or not isinstance(size, int | float | np.integer):
+        raise UserError(f"validation.size={size} is no number: give a count or a fraction.")
+    fraction = isinstance(size, float)
+    count = round(size * total) if fraction and 0 < size < 1 else 0 if fraction else int(size)
+    if not 0 < count < total:
+        raise UserError(
+            f"validation.size={size} does not leave both validation and training images: give a"
+            f" count from 1 to {total - 1:,}, or a fraction between 0 and 1."
+        )
+    return count
+
+
+def balanced_choice(
+    order: Int[np.ndarray, " n"], labels: Int32[np.ndarray, " n"], size: int, num_classes: int
+) -> Int[np.ndarray, " size"]:
+    """The first `size` / `num_classes` images of each class in `order`."""
+    each, remainder = divmod(size, num_classes)
+    if remainder:
+        raise UserError(
+            f"{size:,} validation images cannot be balanced over {num_classes} classes: set"
+            f" validation.size to a multiple of {num_classes}."
+        )
+    fewest = int(np.bincount(labels, minlength=num_classes).min())
+    if each > fewest:
+        raise UserError(
+            f"A balanced validation.size={size:,} needs {each:,} images of each class, but one"
+            f" class has {fewest:,}: set it to {fewest * num_classes:,} at most."
+        )
+    by_class = [order[labels[order] == c][:each] for c in range(num_classes)]
+    return np.concatenate(by_class)
+
+
+def describe(
+    data: ImageData, parts: Mapping[str, Part], seed: int, balanced: bool
+) -> dict[str, Any]:
+    """What the manifest says about the data; no path, so that manifests can be published."""
+    mean, std = moments(parts["train"]["x"])
+    counts = {
+        name: np.bincount(part["y"], minlength=data.num_classes).tolist()
+        for name, part in parts.items()
+    }
+    return {
+        "dataset": data.name,
+        "title": data.title,
+        "notice": data.notice,
+        "original": data.original,
+        "recognised_by": data.recognised_by,
+        "source": data.source,
+        "files": {name: asdict(checked) for name, checked in data.files.items()},
+        "content": data.content,
+        "fingerprint": fingerprint(parts),
+        "split_seed": seed,
+        "balanced": balanced,
+        "sizes": {name: len(part["y"]) for name, part in parts.items()},
+        "class_counts": counts,
+        "num_classes": data.num_classes,
+        "image_shape": list(data.train_images.shape[1:]),
+        "mean": [value / 255 for value in mean],
+        "std": [value / 255 for value in std],
+    }
+
+
+def fingerprint(parts: Mapping[str, Part]) -> str:
+    """16 hex digits for the shapes and bytes of all parts, in their order."""
+    digest = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        x, y = parts[name]["x"], parts[name]["y"]
+        digest.update(repr((name, x.shape, y.shape)).encode())
+        digest.update(np.ascontiguousarray(x).data)
+        digest.update(np.ascontiguousarray(y, dtype="<i4").data)
+    return digest.hexdigest()[:16]

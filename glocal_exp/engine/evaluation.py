@@ -1,0 +1,39 @@
+"""Metrics of the real state of every seed."""
+
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from glocal_exp.engine.checkpoint import Snapshot
+from glocal_exp.engine.examples import Examples
+from glocal_exp.engine.segment import Programs, stack, unstack
+
+
+def evaluate(
+    programs: Programs, examples: Examples, snapshots: Mapping[int, Snapshot], *, test: bool
+) -> tuple[dict[int, dict[str, float]], float]:
+    """Validation metrics, and test metrics if asked for, by seed; and the seconds that it took."""
+    before, start = programs.compile_seconds, time.perf_counter()
+    data = examples.data(list(snapshots), batched=programs.batched)
+    inputs = [(s.kept[0] if s.kept else s.state, s.phi) for s in snapshots.values()]
+    state, phi = stack(inputs) if programs.batched else inputs[0]
+    metrics = {"validation": programs.evaluate(state, phi, data.validation)}
+    if test and data.test is not None:
+        metrics["test"] = programs.evaluate(state, phi, data.test)
+    values = jax.device_get(metrics)
+    by_seed = unstack(values, len(snapshots)) if programs.batched else [values]
+    elapsed = time.perf_counter() - start - (programs.compile_seconds - before)
+    return {seed: name(v) for seed, v in zip(snapshots, by_seed, strict=True)}, elapsed
+
+
+def name(values: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """`validation_loss` is the meta loss; the rest are the problem's metrics with their split."""
+    named = {
+        f"{split}_{metric}": float(value)
+        for split, metrics in values.items()
+        for metric, value in metrics.items()
+        if metric != "meta_loss"
+    }
+    return named | {"validation_loss": float(values["validation"]["meta_loss"])}

@@ -1,0 +1,72 @@
+"""The examples of all seeds, on the device."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from glocal_exp.engine.batches import batch_indices
+from glocal_exp.types import Batch
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The examples of one seed: trees of arrays that share their leading axis.
+
+    Attributes:
+        train: what the inner steps see.
+        validation: what the validation metrics are taken on.
+        test: what the test metrics are taken on, if anything.
+        meta: what hypergradients are taken on; all of `validation` if None.
+    """
+
+    train: Batch
+    validation: Batch
+    test: Batch | None = None
+    meta: Batch | None = None
+
+
+class Data(NamedTuple):
+    """`Splits` on the device; with several seeds side by side, with a leading axis of seeds."""
+
+    train: Batch
+    validation: Batch
+    test: Batch | None
+    meta: Batch | None
+
+
+class Examples:
+    """Every seed's data, and the batches that its steps see.
+
+    Raises:
+        UserError: when a batch is larger than a training set.
+    """
+
+    def __init__(self, splits: Mapping[int, Splits], batch_size: int):
+        self._batch_size = batch_size
+        self._sizes = {seed: len(jax.tree.leaves(s.train)[0]) for seed, s in splits.items()}
+        for seed in splits:
+            self._indices(seed, 0, 1)
+        self._data = {
+            seed: jax.tree.map(jnp.asarray, Data(s.train, s.validation, s.test, s.meta))
+            for seed, s in splits.items()
+        }
+        self._stacked: tuple[tuple[int, ...], Data] | None = None
+
+    def data(self, seeds: Sequence[int], *, batched: bool) -> Data:
+        """The data of `seeds`, stacked if they run side by side."""
+        if not batched:
+            return self._data[seeds[0]]
+        if self._stacked is None or self._stacked[0] != tuple(seeds):
+            chosen = [self._data[seed] for seed in seeds]
+            self._stacked = tuple(seeds), jax.tree.map(lambda *leaves: jnp.stack(leaves), *chosen)
+        return self._stacked[1]
+
+    def indices(self, seed: int, start: int, count: int) -> jax.Array:
+        """The batches of `count` steps from `start` on, (count, batch_size)."""
+        return jnp.asarray(self._indices(seed, start, count))
+
+    def _indices(self, seed: int, start: int, count: int):
+        return batch_indices(seed, self._sizes[seed], self._batch_size, start, count)

@@ -1,0 +1,272 @@
+"""The outer loop: an iterator of records that logs nothing.
+
+For every outer step it plays training out as far as the method looks, asks the method for an
+estimate, takes a meta step, and yields one record for each seed. Seeds share the compiled programs;
+more than one at a time are vectorised.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from glocal_exp.engine.checkpoint import Position, Snapshot, from_bytes, to_bytes
+from glocal_exp.engine.evaluation import evaluate
+from glocal_exp.engine.examples import Examples, Splits
+from glocal_exp.engine.playout import Playout, Snapshots
+from glocal_exp.engine.segment import Programs
+from glocal_exp.engine.settings import Numerics, Schedule
+from glocal_exp.hypergrad.forward import count, zero_tangents
+from glocal_exp.methods.method import Estimate, Method, Moment
+from glocal_exp.records import IntervalRecord
+from glocal_exp.types import Hyperparams, InnerProblem, InnerState, Tangents
+
+NAMED = 16
+"""Up to so many hyperparameters, a record holds the hypergradient by name."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop tells its caller besides records.
+
+    Attributes:
+        checkpoint: takes (seed, bytes) whenever the run could go on from there.
+        progress: takes (steps done, steps in all) of the current outer step's playout; the run can
+            be stopped by raising from it, and then be saved with `Loop.checkpoint`.
+        keep: whether to put the arrays of an outer step into its record.
+    """
+
+    checkpoint: Callable[[int, bytes], None] | None = None
+    progress: Callable[[int, int], None] | None = None
+    keep: Callable[[int], bool] = lambda outer_step: False
+
+
+class Loop(Iterator[IntervalRecord]):
+    """A run that advances as it is iterated; made by `glocal_exp.engine.run`.
+
+    Attributes:
+        snapshots: by seed, where it stands.
+        resumed: whether it goes on from checkpoints.
+        names: the hyperparameters.
+        programs: the compiled functions, with their compile time and number of traces.
+    """
+
+    def __init__(
+        self,
+        problem: InnerProblem,
+        splits: Mapping[int, Splits],
+        method: Method,
+        schedule: Schedule,
+        meta_optimizer: optax.GradientTransformation,
+        numerics: Numerics,
+        *,
+        carry_tangents: bool,
+        stop_when_diverged: bool,
+        hooks: Hooks,
+        checkpoints: Mapping[int, Sequence[bytes]],
+    ):
+        self._problem, self._method, self._schedule = problem, method, schedule
+        self._numerics, self._hooks = numerics, hooks
+        self._carry_tangents, self._stop = carry_tangents, stop_when_diverged
+        self._carries = len(method.record(schedule.interval)) > 0
+        self._examples = Examples(splits, schedule.batch_size)
+        self._meta_update = jax.jit(_meta_update(meta_optimizer))
+        self._initial = {seed: self._start(seed, meta_optimizer) for seed in splits}
+        self.names = tuple(problem.describe(next(iter(self._initial.values())).phi))
+        self.programs = Programs(problem, numerics, batched=len(splits) > 1)
+        self._playout = Playout(
+            method, schedule, numerics, self.programs, self._examples, self._after_segment
+        )
+        self.snapshots, self.resumed = self._restore(checkpoints)
+        self._finished: dict[int, Snapshot] = {}
+        self._saved = time.monotonic()
+        self._records = self._iterate()
+
+    def __next__(self) -> IntervalRecord:
+        return next(self._records)
+
+    @property
+    def states(self) -> dict[int, InnerState]:
+        """By seed, the state that training has reached."""
+        return {seed: s.state for seed, s in {**self._finished, **self.snapshots}.items()}
+
+    @property
+    def hyperparams(self) -> dict[int, Hyperparams]:
+        """By seed, the hyperparameters that the next step would use."""
+        return {seed: s.phi for seed, s in {**self._finished, **self.snapshots}.items()}
+
+    @property
+    def position(self) -> Position:
+        """Where all seeds stand; (1, 0, 0) before training."""
+        return next(iter({**self._finished, **self.snapshots}.values())).position
+
+    def lookahead(self, outer_step: int) -> int:
+        """Intervals that the method plays out in an outer step, besides the one it is in."""
+        return self._method.lookahead(outer_step, self._schedule.outer_steps)
+
+    def checkpoint(self) -> None:
+        """Hand every seed's snapshot to the checkpoint hook, now."""
+        if self._hooks.checkpoint is not None:
+            for seed, snapshot in self.snapshots.items():
+                self._hooks.checkpoint(seed, to_bytes(snapshot))
+        self._saved = time.monotonic()
+
+    def _start(self, seed: int, meta_optimizer: optax.GradientTransformation) -> Snapshot:
+        state, phi = self._problem.init(jax.random.key(seed))
+        nothing = np.zeros((0, count(phi)))
+        meta_state = meta_optimizer.init(phi)
+        tangents = self._zero(state, phi)
+        return Snapshot(Position(), state, tangents, None, phi, meta_state, nothing, np.zeros(0))
+
+    def _zero(self, state: InnerState, phi: Hyperparams) -> Tangents:
+        return zero_tangents(state, count(phi)) if self._carries else None
+
+    def _restore(self, checkpoints: Mapping[int, Sequence[bytes]]) -> tuple[Snapshots, bool]:
+        """The newest position that every seed has a checkpoint of, or the beginning."""
+        found = {
+            seed: {
+                s.position: s for s in (from_bytes(b, initial) for b in checkpoints.get(seed, ()))
+            }
+            for seed, initial in self._initial.items()
+        }
+        common = set.intersection(*(set(positions) for positions in found.values()))
+        if not common:
+            return dict(self._initial), False
+        return {seed: positions[max(common)] for seed, positions in found.items()}, True
+
+    def _iterate(self) -> Iterator[IntervalRecord]:
+        if not self.resumed:
+            yield from self._before_training()
+        while self.snapshots and self.position.outer_step <= self._schedule.outer_steps:
+            yield from self._outer_step()
+            self.checkpoint()
+            if self._stop:
+                self._finished |= {k: s for k, s in self.snapshots.items() if s.diverged}
+                self.snapshots = {k: s for k, s in self.snapshots.items() if not s.diverged}
+
+    def _before_training(self) -> Iterator[IntervalRecord]:
+        before = self.programs.compile_seconds
+        metrics, seconds = evaluate(self.programs, self._examples, self.snapshots, test=True)
+        compile_seconds = self.programs.compile_seconds - before
+        for seed, snapshot in self.snapshots.items():
+            yield IntervalRecord(
+                seed=seed,
+                outer_step=0,
+                step=0,
+                metrics=metrics[seed] | {"train_loss": float("nan")},
+                hyperparameters=self._describe(snapshot.phi),
+                compile_seconds=compile_seconds,
+                evaluation_seconds=seconds,
+            )
+
+    def _outer_step(self) -> Iterator[IntervalRecord]:
+        outer_step, before = self.position.outer_step, self.programs.compile_seconds
+        played = self._playout.play(self.snapshots, 1 + self.lookahead(outer_step))
+        start = time.perf_counter()
+        moment = Moment(outer_step, self._schedule.outer_steps, self._schedule.interval, self.names)
+        estimates, after = {}, {}
+        for seed, snapshot in played.items():
+            estimates[seed], memory = self._method.estimate(snapshot.h, moment, snapshot.memory)
+            moved = self._meta_step(replace(snapshot, memory=memory), estimates[seed])
+            after[seed] = self._advance(moved, self._initial[seed].state)
+        shared = time.perf_counter() - start
+        step = outer_step * self._schedule.interval
+        metrics, evaluation_seconds = evaluate(
+            self.programs, self._examples, played, test=self._schedule.evaluates(step)
+        )
+        self.snapshots = after
+        for seed, snapshot in played.items():
+            yield self._record(
+                seed,
+                moment,
+                snapshot,
+                estimates[seed],
+                metrics=metrics[seed],
+                seconds=snapshot.seconds + shared,
+                compile_seconds=self.programs.compile_seconds - before,
+                evaluation_seconds=evaluation_seconds,
+            )
+
+    def _meta_step(self, snapshot: Snapshot, estimate: Estimate) -> Snapshot:
+        """Move the hyperparameters, unless there is nothing finite to follow."""
+        if not _finite(estimate):
+            return snapshot
+        flat, unravel = ravel_pytree(snapshot.phi)
+        gradient = unravel(jnp.asarray(estimate.hypergradient, flat.dtype))
+        phi, meta_state = self._meta_update(gradient, snapshot.meta_state, snapshot.phi)
+        return replace(snapshot, phi=phi, meta_state=meta_state)
+
+    def _advance(self, snapshot: Snapshot, initial: InnerState) -> Snapshot:
+        """Drop the playout, and stand at the start of the next outer step."""
+        outer_step = snapshot.position.outer_step
+        state, tangents = snapshot.kept or (snapshot.state, snapshot.tangents)
+        restart = not self._method.keeps and outer_step < self._schedule.outer_steps
+        if restart:
+            state = initial
+        if restart or not self._carry_tangents:
+            tangents = self._zero(state, snapshot.phi)
+        return replace(
+            snapshot,
+            position=Position(outer_step + 1),
+            state=state,
+            tangents=tangents,
+            kept=None,
+            h=snapshot.h[:0],
+            losses=snapshot.losses[:0],
+            seconds=0.0,
+        )
+
+    def _after_segment(self, snapshots: Snapshots, done: int, total: int) -> None:
+        self.snapshots = snapshots
+        if self._hooks.progress is not None:
+            self._hooks.progress(done, total)
+        overdue = time.monotonic() - self._saved > self._numerics.checkpoint_seconds
+        if overdue and done < total:
+            self.checkpoint()
+
+    def _record(
+        self, seed: int, moment: Moment, played: Snapshot, estimate: Estimate, **measured: Any
+    ) -> IntervalRecord:
+        h = estimate.hypergradient
+        by_name, arrays = {}, {}
+        if h is not None and len(h) == len(self.names) <= NAMED:
+            by_name = dict(zip(self.names, map(float, h), strict=True))
+        if h is not None and self._hooks.keep(moment.outer_step):
+            arrays = {"trajectory": played.h, "hypergradient": np.asarray(h)} | estimate.arrays
+        measured["metrics"]["train_loss"] = float(np.mean(played.losses))
+        return IntervalRecord(
+            seed=seed,
+            outer_step=moment.outer_step,
+            step=moment.outer_step * moment.interval,
+            hyperparameters=self._describe(played.phi),
+            hypergradient=by_name,
+            skipped=h is not None and not _finite(estimate),
+            diverged=played.diverged,
+            costs=played.costs,
+            diagnostics=estimate.diagnostics,
+            arrays=arrays,
+            **measured,
+        )
+
+    def _describe(self, phi: Hyperparams) -> dict[str, float]:
+        named = self._problem.describe(phi).items()
+        return {name: float(value) for name, value in named if jnp.ndim(value) == 0}
+
+
+def _finite(estimate: Estimate) -> bool:
+    h = estimate.hypergradient
+    return h is not None and bool(np.isfinite(h).all())
+
+
+def _meta_update(meta_optimizer: optax.GradientTransformation) -> Callable:
+    def update(gradient, meta_state, phi):
+        updates, meta_state = meta_optimizer.update(gradient, meta_state, phi)
+        return optax.apply_updates(phi, updates), meta_state
+
+    return update

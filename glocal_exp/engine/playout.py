@@ -1,0 +1,125 @@
+"""One outer step's training: as many intervals as the method looks ahead, segment by segment."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool
+
+from glocal_exp.engine.checkpoint import Position, Snapshot
+from glocal_exp.engine.examples import Examples
+from glocal_exp.engine.segment import Programs, Stretch, stack, unstack
+from glocal_exp.engine.settings import Numerics, Schedule
+from glocal_exp.methods.method import Method
+from glocal_exp.records import Costs
+
+Snapshots = Mapping[int, Snapshot]
+
+
+@dataclass(frozen=True)
+class Playout:
+    """Trains all seeds from wherever they stand in an outer step to the end of its playout.
+
+    Attributes:
+        after_segment: is given the snapshots, steps done and steps in all, after every segment
+            but before the next; the place where a run may be saved or stopped.
+    """
+
+    method: Method
+    schedule: Schedule
+    numerics: Numerics
+    programs: Programs
+    examples: Examples
+    after_segment: Callable[[Snapshots, int, int], None]
+
+    def play(self, snapshots: Snapshots, intervals: int) -> Snapshots:
+        """The snapshots after `intervals` intervals of the current outer step."""
+        interval = self.schedule.interval
+        pieces = self.numerics.pieces(interval)
+        wanted = np.zeros(interval, bool)
+        wanted[list(self.method.record(interval))] = True
+        while (place := next(iter(snapshots.values())).position).interval < intervals:
+            start = sum(pieces[: place.segment])
+            part = slice(start, start + pieces[place.segment])
+            record = wanted[part] & (place.interval == intervals - 1)
+            snapshots = self._segment(snapshots, place, start, record)
+            snapshots = {
+                seed: self._move_on(snapshot, place, len(pieces), intervals)
+                for seed, snapshot in snapshots.items()
+            }
+            self.after_segment(
+                snapshots, place.interval * interval + part.stop, intervals * interval
+            )
+        return snapshots
+
+    def _segment(
+        self, snapshots: Snapshots, place: Position, start: int, record: Bool[np.ndarray, " steps"]
+    ) -> Snapshots:
+        first = place.outer_step - 1 if self.method.keeps else 0
+        step = (first + place.interval) * self.schedule.interval + start
+        inputs = [
+            (s.state, s.phi, s.tangents, jax.random.key(seed), self._batches(seed, step, record))
+            for seed, s in snapshots.items()
+        ]
+        batched = self.programs.batched
+        state, phi, tangents, key, indices = stack(inputs) if batched else inputs[0]
+        data = self.examples.data(list(snapshots), batched=batched)
+        before, began = self.programs.compile_seconds, time.perf_counter()
+        result = self.programs.train(state, phi, tangents, data, key, indices, jnp.asarray(record))
+        results = unstack(result, len(snapshots)) if batched else [result]
+        results = jax.block_until_ready(results)
+        elapsed = time.perf_counter() - began - (self.programs.compile_seconds - before)
+        return {
+            seed: self._absorb(snapshot, stretch, place, record, elapsed)
+            for (seed, snapshot), stretch in zip(snapshots.items(), results, strict=True)
+        }
+
+    def _batches(self, seed: int, step: int, record: Bool[np.ndarray, " steps"]) -> jax.Array:
+        return self.examples.indices(seed, step, len(record))
+
+    def _absorb(
+        self,
+        snapshot: Snapshot,
+        stretch: Stretch,
+        place: Position,
+        record: Bool[np.ndarray, " steps"],
+        elapsed: float,
+    ) -> Snapshot:
+        """A segment's results added to what the outer step has gathered so far."""
+        carries = snapshot.tangents is not None
+        # Without greedy steps the whole playout is real, and the last interval is what counts.
+        real = place.interval == 0 or not self.method.keeps
+        gathered = snapshot.losses[:0] if place.segment == 0 else snapshot.losses
+        costs = Costs(
+            plain_steps=0 if carries else len(record),
+            tangent_steps=len(record) if carries else 0,
+            validation_gradients=int(record.sum()) if carries else 0,
+        )
+        new = np.asarray(stretch.hypergradients, np.float64)[record] if carries else snapshot.h[:0]
+        return replace(
+            snapshot,
+            state=stretch.state,
+            tangents=stretch.tangents,
+            h=np.concatenate([snapshot.h, new]),
+            losses=np.concatenate([gathered, np.asarray(stretch.losses, np.float64)])
+            if real
+            else snapshot.losses,
+            costs=snapshot.costs + costs,
+            seconds=snapshot.seconds + elapsed,
+            diverged=snapshot.diverged or (real and not bool(stretch.finite)),
+        )
+
+    def _move_on(
+        self, snapshot: Snapshot, place: Position, pieces: int, intervals: int
+    ) -> Snapshot:
+        """To the next segment; what a greedy method keeps is set aside after one interval."""
+        if place.segment < pieces - 1:
+            return replace(snapshot, position=replace(place, segment=place.segment + 1))
+        kept = snapshot.kept
+        if place.interval == 0 and self.method.keeps and intervals > 1:
+            kept = (snapshot.state, snapshot.tangents)
+        position = Position(place.outer_step, place.interval + 1)
+        return replace(snapshot, position=position, kept=kept)

@@ -1,0 +1,146 @@
+"""Compiled training: a stretch of steps, with or without tangents, as one call.
+
+Every interval is cut into the same few segment lengths, so a run compiles once however long it is;
+playing out to the end of training is the same compiled segment called again.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+
+from glocal_exp.engine.examples import Data
+from glocal_exp.engine.settings import Numerics
+from glocal_exp.hypergrad.forward import contract, count, mean_over_chunks, push_tangents
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
+
+
+class Stretch(NamedTuple):
+    """What a segment leaves: the state, its tangents, and what happened on the way.
+
+    Attributes:
+        hypergradients: zero where not recorded.
+        losses: training loss of each step.
+        finite: whether the parameters still are.
+    """
+
+    state: InnerState
+    tangents: Tangents
+    hypergradients: Float[Array, "steps q"]
+    losses: Float[Array, " steps"]
+    finite: Bool[Array, ""]
+
+
+class Programs:
+    """The compiled functions of one problem, for one seed or for several side by side.
+
+    With several seeds every array has a leading axis of seeds, and the same code is vectorised.
+
+    Attributes:
+        compile_seconds: time spent compiling so far.
+        traces: functions traced so far.
+    """
+
+    def __init__(self, problem: InnerProblem, numerics: Numerics, *, batched: bool):
+        self._problem = problem
+        self._numerics = numerics
+        self.batched = batched
+        self._compiled: dict[tuple, Callable] = {}
+        self.compile_seconds = 0.0
+        self.traces = 0
+
+    def train(
+        self,
+        state: InnerState,
+        phi: Hyperparams,
+        tangents: Tangents | None,
+        data: Data,
+        key: PRNGKeyArray,
+        indices: Int[Array, "steps batch"],
+        record: Bool[Array, " steps"],
+    ) -> Stretch:
+        """Train along `indices`, evaluating the hypergradient where `record` says so.
+
+        Without tangents (None) it is plain training and `record` is ignored.
+        """
+        arguments = (state, phi, tangents, data, key, indices)
+        return self._call("train", self._train, arguments, (record,))
+
+    def evaluate(
+        self, state: InnerState, phi: Hyperparams, batch: Batch
+    ) -> dict[str, Float[Array, ""]]:
+        """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
+        return self._call("evaluate", self._evaluate, (state, phi, batch), ())
+
+    def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
+        numerics, problem = self._numerics, self._problem
+        meta = data.validation if data.meta is None else data.meta
+
+        def hypergradient(state: InnerState, tangents: Tangents) -> Array:
+            return contract(problem, state, phi, tangents, meta, chunk=numerics.validation_chunk)
+
+        def body(carry: tuple, inputs: tuple) -> tuple:
+            state, tangents = carry
+            chosen, wanted = inputs
+            batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
+            step_key = jax.random.fold_in(key, state.step)
+
+            def step(state: InnerState, phi: Hyperparams) -> tuple[InnerState, Array]:
+                return problem.step(state, phi, batch, step_key)
+
+            if tangents is None:
+                state, loss = step(state, phi)
+                return (state, None), (jnp.zeros((0,)), loss)
+            state, tangents, loss = push_tangents(
+                step, state, phi, tangents, chunk=numerics.tangent_chunk
+            )
+            h = jax.lax.cond(
+                wanted,
+                hypergradient,
+                lambda *_: jnp.zeros(count(phi), jax.tree.leaves(phi)[0].dtype),
+                state,
+                tangents,
+            )
+            return (state, tangents), (h, loss)
+
+        (state, tangents), (h, losses) = jax.lax.scan(body, (state, tangents), (indices, record))
+        leaves = jax.tree.leaves(eqx.filter(state.params, eqx.is_inexact_array))
+        finite = jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
+        return Stretch(state, tangents, h, losses, finite)
+
+    def _evaluate(self, state, phi, batch) -> dict[str, Array]:
+        def metrics(piece: Batch) -> dict[str, Array]:
+            meta_loss = self._problem.meta_loss(state, phi, piece)
+            return {"meta_loss": meta_loss} | self._problem.metrics(state, piece)
+
+        return mean_over_chunks(metrics, batch, self._numerics.evaluation_chunk)
+
+    def _call(self, name: str, function: Callable, arguments: tuple, shared: tuple) -> Any:
+        """Compile ahead of time, once for each signature, and call."""
+        arrays = (*arguments, *shared)
+        leaves, structure = jax.tree.flatten(arrays)
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        signature = (name, structure, shapes)
+        if signature not in self._compiled:
+            start = time.perf_counter()
+            if self.batched:
+                axes = (0,) * len(arguments) + (None,) * len(shared)
+                function = jax.vmap(function, in_axes=axes)
+            self._compiled[signature] = jax.jit(function).lower(*arrays).compile()
+            self.compile_seconds += time.perf_counter() - start
+            self.traces += 1
+        return self._compiled[signature](*arrays)
+
+
+def stack(trees: list[PyTree]) -> PyTree:
+    """Trees of the same structure as one, with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def unstack(tree: PyTree, number: int) -> list[PyTree]:
+    """The inverse of `stack`."""
+    return [jax.tree.map(lambda leaf: leaf[index], tree) for index in range(number)]  # noqa: B023

@@ -1,0 +1,83 @@
+"""How long a run is and how its work is cut into compiled calls."""
+
+from dataclasses import dataclass
+
+from glocal_exp.errors import UserError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The run's length; all in training steps.
+
+    Attributes:
+        steps: T.
+        interval: tau, training steps to an outer step.
+        batch_size: training examples to a step.
+        eval_every: test accuracy is measured every so many steps; every interval if None.
+
+    Raises:
+        UserError: when these do not fit together.
+    """
+
+    steps: int
+    interval: int
+    batch_size: int
+    eval_every: int | None = None
+
+    def __post_init__(self):
+        for name in ("steps", "interval", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"{name}={value} is not a whole number of at least 1.")
+        if self.steps % self.interval:
+            below = self.steps - self.steps % self.interval
+            raise UserError(
+                f"steps={self.steps} is not a multiple of interval={self.interval}; "
+                f"try steps={max(below, self.interval)}."
+            )
+        every = self.eval_every
+        if every is not None and (every < 1 or every % self.interval):
+            raise UserError(
+                f"eval_every={every} is not a positive multiple of interval={self.interval}."
+            )
+
+    @property
+    def outer_steps(self) -> int:
+        """S = T / tau."""
+        return self.steps // self.interval
+
+    def evaluates(self, step: int) -> bool:
+        """Whether the test set is looked at after `step` training steps."""
+        return step % (self.eval_every or self.interval) == 0 or step == self.steps
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Sizes of the pieces that the work is computed in; results agree up to rounding.
+
+    Attributes:
+        validation_chunk: validation examples at a time in a gradient; all if None.
+        evaluation_chunk: examples at a time in an evaluation; all if None.
+        tangent_chunk: tangents pushed at a time; all q if None.
+        segment: training steps in one compiled call, at most; a run can be interrupted and
+            checkpointed between two of them.
+        checkpoint_seconds: inside an interval, checkpoints are at least so far apart.
+    """
+
+    validation_chunk: int | None = None
+    evaluation_chunk: int | None = None
+    tangent_chunk: int | None = None
+    segment: int = 100
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self):
+        for name in ("validation_chunk", "evaluation_chunk", "tangent_chunk", "segment"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name}={value} is not at least 1.")
+
+    def pieces(self, interval: int) -> list[int]:
+        """Lengths of an interval's segments: as few as `segment` allows, at most two distinct."""
+        number = -(-interval // self.segment)
+        short, longer = divmod(interval, number)
+        return [short + 1] * longer + [short] * (number - longer)

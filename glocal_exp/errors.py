@@ -1,0 +1,5 @@
+"""The one exception that a user is meant to read."""
+
+
+class UserError(Exception):
+    """One sentence that says what is wrong and what to do; printed without a traceback."""

@@ -1,0 +1,141 @@
+"""Forward-mode hypergradients: tangents of the whole training state (Eq. 12).
+
+Z_t = dx_t/dphi follows the training step by the chain rule,
+
+    Z_t = (d Theta / d x) Z_{t-1} + d Theta / d phi,        Z_0 = 0,
+
+and the hypergradient of the validation loss at any t is one gradient contracted with Z_t:
+
+    h_t = d loss/d phi + (d loss/d x_t) Z_t.
+
+Memory is q copies of the state, whatever the number of steps.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
+
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
+
+Step = Callable[[InnerState, Hyperparams], tuple[InnerState, Float[Array, ""]]]
+
+
+def count(phi: Hyperparams) -> int:
+    """q, the number of hyperparameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(phi))
+
+
+def zero_tangents(state: InnerState, q: int) -> Tangents:
+    """Z = 0 for q directions: inexact leaves (q, ...), None for counts and other integers."""
+    inexact, _ = eqx.partition(state, eqx.is_inexact_array)
+    return jax.tree.map(lambda leaf: jnp.zeros((q, *leaf.shape), leaf.dtype), inexact)
+
+
+def push_tangents(
+    step: Step,
+    state: InnerState,
+    phi: Hyperparams,
+    tangents: Tangents,
+    *,
+    directions: Float[Array, "q r"] | None = None,
+    chunk: int | None = None,
+) -> tuple[InnerState, Tangents, Float[Array, ""]]:
+    """One training step for the state and its r tangents together; the primal is computed once.
+
+    Args:
+        step: maps (state, phi) to (next state, training loss); batch and key are bound.
+        tangents: leading axis r.
+        directions: columns are the directions in phi that the tangents differentiate along;
+            the identity (r = q) by default.
+        chunk: push at most this many tangents at a time, to bound memory; all by default.
+
+    Returns:
+        The next state, its tangents and the training loss.
+    """
+    inexact, rest = eqx.partition(state, eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(phi)
+    columns = jnp.eye(flat.size, dtype=flat.dtype) if directions is None else directions.T
+
+    def advance(inexact: PyTree, flat: Array) -> tuple[PyTree, tuple[PyTree, Array]]:
+        new_state, loss = step(eqx.combine(inexact, rest), unravel(flat))
+        new_inexact, new_rest = eqx.partition(new_state, eqx.is_inexact_array)
+        return new_inexact, (new_rest, loss)
+
+    if chunk is None or chunk >= columns.shape[0]:
+
+        def push(tangent: PyTree, direction: Array) -> tuple:
+            return jax.jvp(advance, (inexact, flat), (tangent, direction), has_aux=True)
+
+        # vmap leaves what no tangent enters unbatched, so the primal is computed once.
+        new_inexact, new_tangents, (new_rest, loss) = jax.vmap(push, out_axes=(None, 0, None))(
+            tangents, columns
+        )
+    else:
+        new_inexact, linear, (new_rest, loss) = jax.linearize(advance, inexact, flat, has_aux=True)
+        new_tangents = jax.lax.map(
+            lambda pair: linear(*pair), (tangents, columns), batch_size=chunk
+        )
+    return eqx.combine(new_inexact, new_rest), new_tangents, loss
+
+
+def contract(
+    problem: InnerProblem,
+    state: InnerState,
+    phi: Hyperparams,
+    tangents: Tangents,
+    validation: Batch,
+    *,
+    directions: Float[Array, "q r"] | None = None,
+    chunk: int | None = None,
+) -> Float[Array, " r"]:
+    """h = direct term + gradient . Z (Eq. 12) over `validation`, `chunk` examples at a time."""
+    inexact, rest = eqx.partition(state, eqx.is_inexact_array)
+
+    def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+        return problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
+
+    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
+        return jax.grad(loss, argnums=(0, 1))(inexact, phi, batch)
+
+    by_state, by_phi = mean_over_chunks(gradient, validation, chunk)
+    direct = ravel_pytree(by_phi)[0]
+    if directions is not None:
+        direct = direct @ directions
+
+    def dot(gradient: Array, tangent: Array) -> Array:
+        return jnp.tensordot(tangent, gradient, gradient.ndim)
+
+    return direct + sum(jax.tree.leaves(jax.tree.map(dot, by_state, tangents)))
+
+
+def mean_over_chunks(
+    function: Callable[[Batch], PyTree], batch: Batch, chunk: int | None
+) -> PyTree:
+    """The mean of `function` over the examples of `batch`, evaluated `chunk` examples at a time.
+
+    `function` maps a batch to means over its examples. A last, shorter chunk is weighted by its
+    size. Memory is that of one chunk.
+    """
+    size = jax.tree.leaves(batch)[0].shape[0]
+    if chunk is None or chunk >= size:
+        return function(batch)
+    full = size // chunk
+    chunks = jax.tree.map(
+        lambda leaf: leaf[: full * chunk].reshape(full, chunk, *leaf.shape[1:]), batch
+    )
+    shape = jax.eval_shape(function, jax.tree.map(lambda leaf: leaf[0], chunks))
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+
+    def add(total: PyTree, piece: Batch) -> tuple[PyTree, None]:
+        return jax.tree.map(jnp.add, total, function(piece)), None
+
+    total, _ = jax.lax.scan(add, zero, chunks)
+    total = jax.tree.map(lambda leaf: leaf * (chunk / size), total)
+    if left := size - full * chunk:
+        last = function(jax.tree.map(lambda leaf: leaf[full * chunk :], batch))
+        total = jax.tree.map(lambda a, b: a + b * (left / size), total, last)
+    return total

@@ -1,0 +1,128 @@
+"""Hankel dynamic mode decomposition of a trajectory of hypergradients."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex, Float, Shaped
+
+from glocal_exp.errors import UserError
+from glocal_exp.koopman.amplitudes import FITS
+from glocal_exp.koopman.hankel import delay_embedding
+from glocal_exp.koopman.rank import check_rank_rule, select_rank
+from glocal_exp.koopman.spectrum import Spectrum
+
+__all__ = ["HankelDMD", "Spectrum"]
+
+Decomposition = tuple[
+    Complex[np.ndarray, " r"], Complex[np.ndarray, "mq r"], Complex[np.ndarray, " r"]
+]
+
+
+@dataclass(frozen=True)
+class HankelDMD:
+    """Settings of Hankel DMD (Section 4; Arbabi & Mezic 2017), with exact modes (Tu et al. 2014).
+
+    Attributes:
+        rank: "full" (the numerical rank), a whole number, a share of energy between 0 and 1, or
+            "hard_threshold" (Gavish & Donoho 2014).
+        rank_tolerance: singular values below this share of the largest count as zero, whatever
+            the rule.
+        amplitudes: "first" fits them to the first snapshot, "all" to all snapshots.
+        scaling: "none", or "component": each hyperparameter's trajectory is divided by its root
+            mean square before the fit and multiplied back after it. That matters where the rank
+            is cut, or is below the size m q of a snapshot: truncation and least squares then no
+            longer favour the hyperparameters whose hypergradients happen to be large.
+
+    Raises:
+        UserError: a setting is out of range.
+    """
+
+    rank: str | int | float = "full"
+    rank_tolerance: float | int = 1e-12
+    amplitudes: str = "first"
+    scaling: str = "none"
+
+    def __post_init__(self) -> None:
+        check_rank_rule(self.rank)
+        if not 0 <= self.rank_tolerance < 1:
+            raise UserError(
+                f"The rank tolerance is a share of the largest singular value, at least 0 and "
+                f"below 1, not {self.rank_tolerance}: choose a small one such as 1e-12."
+            )
+        if self.amplitudes not in FITS:
+            raise UserError(
+                f"The amplitudes of the DMD are fitted to the 'first' or to 'all' snapshots, "
+                f"not {self.amplitudes!r}: choose one of these."
+            )
+        if self.scaling not in ("none", "component"):
+            raise UserError(
+                f"The scaling of the DMD is 'none' or 'component', not {self.scaling!r}: choose "
+                f"one of these."
+            )
+
+    def fit(
+        self, trajectory: Shaped[np.ndarray, "sigma q"], delays: int, stride: int = 1
+    ) -> Spectrum:
+        """Decompose a trajectory of hypergradients, one row every `stride` training steps.
+
+        A trajectory that is not finite (or whose decomposition does not converge) is no error: its
+        Spectrum is all NaN, so that what is estimated from it is NaN too.
+
+        Raises:
+            UserError: the shape is wrong, or delays do not leave two snapshots.
+        """
+        if stride < 1:
+            raise UserError(f"The stride is at least 1 training step, not {stride}: raise it.")
+        trajectory = np.asarray(trajectory, dtype=np.float64)
+        finite = bool(np.isfinite(trajectory).all())
+        # Powers of two, so that scaling there and back is exact.
+        scales = _powers_of_two(self._sizes(trajectory)) if finite else np.ones(1)
+        snapshots = delay_embedding(trajectory / scales, delays)
+        try:
+            if not finite:
+                raise np.linalg.LinAlgError("The trajectory is not finite.")
+            eigenvalues, modes, amplitudes = self._decompose(snapshots)
+        except np.linalg.LinAlgError:
+            eigenvalues = amplitudes = np.full(1, np.nan, dtype=np.complex128)
+            modes = np.full((snapshots.shape[0], 1), np.nan, dtype=np.complex128)
+        size, count = trajectory.shape[1], snapshots.shape[1]
+        blocks = modes.reshape(delays, size, eigenvalues.size) * scales[:, None]
+        modes = blocks.reshape(modes.shape)
+        return Spectrum(eigenvalues, modes, amplitudes, size, count, stride)
+
+    def _sizes(self, trajectory: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """What each hyperparameter's column is divided by, up to rounding to a power of two."""
+        peaks = np.abs(trajectory).max(axis=0, initial=0.0)
+        if self.scaling == "none":
+            return np.full_like(peaks, peaks.max(initial=0.0))
+        units = np.where(peaks > 0, peaks, 1.0)
+        return units * np.sqrt(np.mean((trajectory / units) ** 2, axis=0))
+
+    def _decompose(self, snapshots: Float[np.ndarray, "mq n"]) -> Decomposition:
+        # DMD needs the snapshots only up to a rotation, and R of G = Q R is one with n rows.
+        tall = snapshots.shape[0] > snapshots.shape[1]
+        reduced = np.asarray(np.linalg.qr(snapshots, mode="r")) if tall else snapshots
+        past, future = reduced[:, :-1], reduced[:, 1:]
+
+        left, values, right = np.linalg.svd(past, full_matrices=False)
+        shape = (snapshots.shape[0], past.shape[1])
+        rank = select_rank(values, shape, self.rank, self.rank_tolerance)
+        whitening = right[:rank].T / values[:rank]
+        eigenvalues, vectors = np.linalg.eig(left[:, :rank].T @ future @ whitening)
+        eigenvalues = eigenvalues.astype(np.complex128)
+
+        weights = np.ascontiguousarray(whitening @ vectors, dtype=np.complex128)
+        amplitudes = FITS[self.amplitudes](eigenvalues, _real_times(future, weights), reduced)
+        return eigenvalues, _real_times(snapshots[:, 1:], weights), amplitudes
+
+
+def _powers_of_two(sizes: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """The largest power of two in each; 1 for a zero."""
+    return np.ldexp(1.0, np.where(sizes > 0, np.frexp(sizes)[1] - 1, 0))
+
+
+def _real_times(
+    real: Float[np.ndarray, "a b"], weights: Complex[np.ndarray, "b r"]
+) -> Complex[np.ndarray, "a r"]:
+    """real @ weights as one real product, at half the cost of a complex one."""
+    return (real @ weights.view(np.float64)).view(np.complex128)

@@ -1,0 +1,139 @@
+"""The linear dynamics that a DMD found: eigenvalues, modes and amplitudes, and what follows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float, Num
+
+# Growing modes may leave the range of float64; whoever uses the numbers checks that.
+_OVERFLOW_IS_DATA = np.errstate(over="ignore", invalid="ignore")
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """h as a sum of modes b_j lambda_j^k u_j over snapshots k = 0 .. n-1 (Eq. 13).
+
+    Snapshot k is the column g_k = [h_k; ...; h_{k+m-1}], 0-based: its first block, which all the
+    estimates below return, is the hypergradient *at its own position*. The last snapshot's first
+    block is thus h_{n-1}, m - 1 positions before the newest hypergradient h_{n+m-2}.
+
+    A trajectory that cannot be decomposed has one mode, all of it NaN; a zero one has no modes.
+
+    The anchor of an estimate is the "last" snapshot or the "first".
+
+    Attributes:
+        eigenvalues: of the transition from one snapshot to the next.
+        modes: exact DMD modes u_j, as columns of m blocks of q rows.
+        amplitudes: b_j, referred to snapshot 0.
+        block_size: q, the number of hyperparameters.
+        snapshots: n, the number of columns.
+        stride: training steps from one hypergradient to the next.
+    """
+
+    eigenvalues: Complex[np.ndarray, " r"]
+    modes: Complex[np.ndarray, "mq r"]
+    amplitudes: Complex[np.ndarray, " r"]
+    block_size: int
+    snapshots: int
+    stride: int = 1
+
+    @property
+    def rank(self) -> int:
+        """Number of modes."""
+        return self.eigenvalues.size
+
+    @property
+    def delays(self) -> int:
+        """Number m of hypergradients in a snapshot."""
+        return self.modes.shape[0] // self.block_size
+
+    @property
+    def step_eigenvalues(self) -> Complex[np.ndarray, " r"]:
+        """Eigenvalues per training step: the principal roots lambda_j^(1 / stride)."""
+        return self.eigenvalues if self.stride == 1 else powers(self.eigenvalues, 1 / self.stride)
+
+    @property
+    def spectral_radius(self) -> float:
+        """Largest modulus of an eigenvalue per training step; 0 without modes."""
+        return float(np.max(np.abs(self.step_eigenvalues), initial=0.0))
+
+    def steady(self, unit_tolerance: float | int) -> Bool[np.ndarray, " r"]:
+        """Which modes count as constant in Eq. 14: |lambda_j - 1| <= tolerance, per step."""
+        return np.abs(self.step_eigenvalues - 1) <= unit_tolerance
+
+    def growing(self, unit_tolerance: float | int) -> Bool[np.ndarray, " r"]:
+        """Which modes grow, |lambda_j| > 1 + tolerance per training step."""
+        return np.abs(self.step_eigenvalues) > 1 + unit_tolerance
+
+    @_OVERFLOW_IS_DATA
+    def at(self, snapshot: float | int | Num[np.ndarray, "..."]) -> Float[np.ndarray, "... q"]:
+        """Real part of sum_j b_j lambda_j^k u_j, first q rows (Eq. 13), for one k or several.
+
+        k counts hypergradients (not training steps) from the first; it may lie beyond the data.
+        """
+        factors = powers(self.eigenvalues, np.asarray(snapshot, dtype=np.float64)[..., None])
+        return self._combine(self.amplitudes * factors)
+
+    def steady_state(
+        self, unit_tolerance: float | int, anchor: str = "last"
+    ) -> Float[np.ndarray, " q"]:
+        """The hypergradient that remains as t goes to infinity (Eq. 14); zeros without such modes.
+
+        Eigenvalues near 1 but not equal to it still move within the window, so their modes are
+        taken with lambda_j^k at the anchor's k.
+        """
+        return self.select(self.steady(unit_tolerance), anchor)
+
+    @_OVERFLOW_IS_DATA
+    def select(self, mask: Bool[np.ndarray, " r"], anchor: str = "last") -> Float[np.ndarray, " q"]:
+        """Real part of the sum of b_j lambda_j^k u_j over chosen modes, k that of the anchor."""
+        # Not times the mask: a growing mode left out may be infinite by then.
+        return self._combine(np.where(mask, self._anchored(anchor), 0))
+
+    @_OVERFLOW_IS_DATA
+    def finite_horizon(
+        self, steps_ahead: float | int, anchor: str = "last"
+    ) -> Float[np.ndarray, " q"]:
+        """Eq. 13 at `steps_ahead` training steps after the newest hypergradient, all modes.
+
+        Up to the anchor every mode runs as fitted, from there on with |lambda_j| clipped to 1. The
+        clipped part starts at the anchored snapshot's own position: m - 1 (last) or n + m - 2
+        (first) hypergradients before the newest.
+        """
+        start = self._anchor_position(anchor)
+        newest = self.snapshots + self.delays - 2
+        moduli = np.abs(self.eigenvalues)
+        clipped = self.eigenvalues / np.maximum(moduli, 1.0)
+        ahead = powers(clipped, newest - start + steps_ahead / self.stride)
+        return self._combine(self._anchored(anchor) * ahead)
+
+    @_OVERFLOW_IS_DATA
+    def magnitudes(self, component: int, steps: int) -> Float[np.ndarray, "r steps"]:
+        """|b_j lambda_j^t u_j| of one hyperparameter (Fig. 4, middle).
+
+        t = 0 .. steps - 1 counts training steps from the first hypergradient.
+        """
+        times = np.arange(steps) / self.stride
+        factors = powers(self.eigenvalues[:, None], times)
+        return np.abs((self.amplitudes * self.modes[component])[:, None] * factors)
+
+    def _anchor_position(self, anchor: str) -> int:
+        return {"last": self.snapshots - 1, "first": 0}[anchor]
+
+    def _anchored(self, anchor: str) -> Complex[np.ndarray, " r"]:
+        return self.amplitudes * powers(self.eigenvalues, self._anchor_position(anchor))
+
+    def _combine(self, weights: Complex[np.ndarray, "... r"]) -> Float[np.ndarray, "... q"]:
+        return np.real(weights @ self.modes[: self.block_size].T)
+
+
+def powers(
+    base: Complex[np.ndarray, "..."], exponents: float | int | Num[np.ndarray, "..."]
+) -> Complex[np.ndarray, "..."]:
+    """base ** exponents for real exponents, by modulus and principal angle.
+
+    Unlike NumPy's complex power it is defined at 0 (0 ** 0 = 1) and exact at 1. Conjugate bases
+    give conjugate powers; a negative real base, whose root is not real, gives the one of the two
+    with positive angle, of which the real part is taken in the end.
+    """
+    return np.abs(base) ** exponents * np.exp(1j * exponents * np.angle(base))

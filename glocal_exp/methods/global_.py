@@ -1,0 +1,33 @@
+"""The global hypergradient: h at the end of training, by playing training out (Eqs. 3 to 5)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+
+
+@dataclass(frozen=True)
+class Global(Greedy):
+    """Steps along h_T, at T (S + 1) / 2 tangent steps in all when greedy.
+
+    Attributes:
+        greedy: every outer step plays out from where the last interval ended, then keeps one
+            interval of it; otherwise every outer step is a whole training from the initial state
+            (S T tangent steps).
+    """
+
+    greedy: bool = True
+
+    @property
+    def keeps(self) -> int:
+        return 1 if self.greedy else 0
+
+    def lookahead(self, outer_step: int, outer_steps: int) -> int:
+        return outer_steps - (outer_step if self.greedy else 1)
+
+    def estimate(
+        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
+    ) -> tuple[Estimate, Memory]:
+        return Estimate(h[-1]), memory

@@ -1,0 +1,52 @@
+"""The glocal hypergradient: the steady state of the interval's hypergradients (Eq. 14)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from glocal_exp.errors import UserError
+from glocal_exp.koopman.dmd import HankelDMD
+from glocal_exp.koopman.steady import SteadyStateEstimator
+from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment, last_of
+
+
+@dataclass(frozen=True)
+class Glocal(Greedy):
+    """Hankel DMD of the last `window` hypergradients, read at infinity or at T.
+
+    Attributes:
+        window: sigma, hypergradients that enter the decomposition, counted in training steps.
+        delays: m, hypergradients stacked into one snapshot.
+        stride: training steps from one evaluated hypergradient to the next.
+        dmd: fits the spectrum.
+        steady_state: reads the estimate off the spectrum.
+    """
+
+    window: int
+    delays: int
+    stride: int
+    dmd: HankelDMD
+    steady_state: SteadyStateEstimator
+
+    def record(self, interval: int) -> range:
+        steps = last_of(self.window, self.stride, interval)
+        if not 1 <= self.delays < len(steps):
+            raise UserError(
+                f"method.delays={self.delays} does not fit the {len(steps)} hypergradients of "
+                f"method.window={self.window} (stride {self.stride}); "
+                f"choose from 1 to {len(steps) - 1}."
+            )
+        return steps
+
+    def estimate(
+        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
+    ) -> tuple[Estimate, Memory]:
+        spectrum = self.dmd.fit(h, self.delays, self.stride)
+        value, diagnostics = self.steady_state.estimate(spectrum, h, moment.steps_left)
+        arrays = {
+            "eigenvalues": spectrum.eigenvalues,
+            "modes": spectrum.modes,
+            "amplitudes": spectrum.amplitudes,
+        }
+        return Estimate(value, diagnostics, arrays), memory

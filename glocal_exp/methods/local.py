@@ -1,0 +1,34 @@
+"""The local hypergradient: h at the end of the interval (Eq. 6)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from glocal_exp.errors import UserError
+from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+
+
+@dataclass(frozen=True)
+class Local(Greedy):
+    """Steps along h_tau.
+
+    Attributes:
+        evaluate: `last` evaluates h_tau alone; `every` evaluates all tau of them, which is what
+            the paper's run times suggest, and uses the last.
+    """
+
+    evaluate: Literal["last", "every"] = "last"
+
+    def __post_init__(self):
+        if self.evaluate not in ("last", "every"):
+            raise UserError(f"method.evaluate is {self.evaluate!r}; choose last or every.")
+
+    def record(self, interval: int) -> range:
+        return range(interval - 1 if self.evaluate == "last" else 0, interval)
+
+    def estimate(
+        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
+    ) -> tuple[Estimate, Memory]:
+        return Estimate(h[-1]), memory

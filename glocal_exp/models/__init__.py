@@ -1,0 +1,1 @@
+"""Networks: each maps a batch of images to logits."""

@@ -1,0 +1,81 @@
+"""Convolutions, and the one place where the platform picks how they are computed.
+
+XLA:CPU runs a convolution inside a compiled loop about ten times slower than outside of one
+(jax-ml/jax issue 12868), so on a CPU it is written as one matrix product; on an accelerator it is
+`lax.conv`. Weights have the same layout (out, in, height, width) either way, so a checkpoint moves
+from one platform to the other.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Convolution = Literal["auto", "tiles", "lax"]
+"""`tiles` as matrix products, `lax` by the platform's library, `auto` by platform."""
+
+
+def resolve(convolution: Convolution) -> Convolution:
+    """`auto` becomes `tiles` on a CPU and `lax` elsewhere."""
+    if convolution == "auto":
+        return "tiles" if jax.default_backend() == "cpu" else "lax"
+    return convolution
+
+
+def conv_max_pool(
+    x: Float[Array, "channels height width batch"],
+    weight: Float[Array, "filters channels size size"],
+    bias: Float[Array, " filters"],
+    convolution: Convolution,
+) -> Float[Array, "filters pooled_height pooled_width batch"]:
+    """A convolution without padding, then 2x2 max pooling.
+
+    Height, width and `size - 1` are even. Any increasing activation may come after: it commutes
+    with the maximum, at a quarter of the cost.
+    """
+    apply = _conv_max_pool_tiles if resolve(convolution) == "tiles" else _conv_max_pool_lax
+    return apply(x, weight) + bias[:, None, None, None]
+
+
+def _conv_max_pool_lax(x: Array, weight: Array) -> Array:
+    y = jax.lax.conv_general_dilated(
+        x, weight, (1, 1), "VALID", dimension_numbers=("CHWN", "OIHW", "CHWN")
+    )
+    filters, height, width, batch = y.shape
+    return y.reshape(filters, height // 2, 2, width // 2, 2, batch).max((2, 4))
+
+
+def _conv_max_pool_tiles(x: Array, weight: Array) -> Array:
+    """All four outputs of a pooling window from one input tile, as one matrix product.
+
+    A 2x2 window of outputs sees a (size + 1)^2 tile of inputs. After space-to-depth such tiles are
+    whole blocks, so gathering them copies (size + 1)^2 / 4 values for each output where im2col
+    copies size^2; the price is (1 + 1/size)^2 times the multiplications. The pool is then a maximum
+    over four slices of the product. Rows are gathered after columns: two short sums in the
+    transpose rather than one long one.
+    """
+    channels, height, width, batch = x.shape
+    filters, _, size, _ = weight.shape
+    rows, columns = (height - size + 1) // 2, (width - size + 1) // 2
+    blocks = (size + 1) // 2
+
+    x = x.reshape(channels, height // 2, 2, width // 2, 2, batch).transpose(2, 4, 0, 1, 3, 5)
+    x = x.reshape(4 * channels, height // 2, width // 2, batch)
+    x = jnp.concatenate([x[:, :, j : j + columns] for j in range(blocks)])
+    x = jnp.concatenate([x[:, i : i + rows] for i in range(blocks)])
+    tiles = x.reshape(blocks**2 * 4 * channels, -1)
+
+    shifted = jnp.stack(
+        [
+            jnp.pad(weight, ((0, 0), (0, 0), (i, 1 - i), (j, 1 - j)))
+            for i in range(2)
+            for j in range(2)
+        ]
+    )
+    matrix = shifted.reshape(4, filters, channels, blocks, 2, blocks, 2)
+    matrix = matrix.transpose(0, 1, 3, 5, 4, 6, 2).reshape(4 * filters, -1)
+
+    y = (matrix @ tiles).reshape(4, filters, -1)
+    y = jnp.maximum(jnp.maximum(y[0], y[1]), jnp.maximum(y[2], y[3]))
+    return y.reshape(filters, rows, columns, batch)

@@ -1,0 +1,41 @@
+"""Initial weights: the named schemes that the paper's text leaves open."""
+
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+Initializer = Literal["torch", "lecun_uniform", "he_normal"]
+"""`torch`: uniform in +-1/sqrt(fan_in), biases too (PyTorch's and Equinox's default layers);
+`lecun_uniform`: variance 1/fan_in, biases 0; `he_normal`: normal, variance
+2 / ((1 + slope^2) fan_in), biases 0 (He et al. 2015)."""
+
+
+def initialize(
+    key: PRNGKeyArray, shape: tuple[int, ...], initializer: Initializer, negative_slope: float
+) -> tuple[Float[Array, "out ..."], Float[Array, " out"]]:
+    """A layer's weight of `shape` (out, in, ...) and its bias (out,).
+
+    Raises:
+        ValueError: for an unknown scheme.
+    """
+    weight_key, bias_key = jax.random.split(key)
+    fan_in = math.prod(shape[1:])
+    bias = jnp.zeros(shape[0])
+    if initializer == "torch":
+        bound = 1 / math.sqrt(fan_in)
+        weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
+        bias = jax.random.uniform(bias_key, shape[:1], minval=-bound, maxval=bound)
+    elif initializer == "lecun_uniform":
+        bound = math.sqrt(3 / fan_in)
+        weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
+    elif initializer == "he_normal":
+        scale = math.sqrt(2 / ((1 + negative_slope**2) * fan_in))
+        weight = scale * jax.random.normal(weight_key, shape)
+    else:
+        raise ValueError(
+            f"unknown initializer {initializer!r}; one of torch, lecun_uniform, he_normal"
+        )
+    return weight, bias

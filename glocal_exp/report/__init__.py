@@ -1,0 +1,1 @@
+"""Figures and tables from stored runs alone: no JAX, no network."""

@@ -1,0 +1,115 @@
+"""Axes for hyperparameters: logarithmic towards the ends of their range, with readable ticks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
+
+Scale = Literal["log", "logit", "linear"]
+FEWEST, MOST = 3, 6
+EDGE = 1e-7  # closer to 0 or 1 nothing is shown
+
+
+@dataclass(frozen=True)
+class HyperparameterAxis:
+    """The label and scale of one hyperparameter's axis."""
+
+    label: str
+    scale: Scale
+
+
+# Learning rates are small parts of (0, 1), momenta and betas lie near 1: the sigmoid's two ends.
+HYPERPARAMETERS = {
+    "learning_rate": HyperparameterAxis("learning rate", "log"),
+    "momentum": HyperparameterAxis("momentum", "logit"),
+    "weight_decay": HyperparameterAxis("weight decay", "log"),
+    "beta1": HyperparameterAxis(r"$\beta_1$", "logit"),
+    "beta2": HyperparameterAxis(r"$\beta_2$", "logit"),
+    "b1": HyperparameterAxis(r"$\beta_1$", "logit"),
+    "b2": HyperparameterAxis(r"$\beta_2$", "logit"),
+    "beta_1": HyperparameterAxis(r"$\beta_1$", "logit"),
+    "beta_2": HyperparameterAxis(r"$\beta_2$", "logit"),
+}
+
+
+def hyperparameter_axis(name: str, values: Sequence[float]) -> HyperparameterAxis:
+    """The axis for a hyperparameter; an unknown one is logarithmic if it spans over a decade."""
+    if name in HYPERPARAMETERS:
+        return HYPERPARAMETERS[name]
+    wide = len(values) > 0 and min(values) > 0 and max(values) > 10 * min(values)
+    return HyperparameterAxis(name.replace("_", " "), "log" if wide else "linear")
+
+
+def apply_scale(axes: Axes, scale: Scale, values: Sequence[float]) -> None:
+    """Scale the y axis to hold `values`, a little room around them, and place its ticks."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if scale != "linear":
+        upper = np.inf if scale == "log" else 1 - EDGE
+        finite = np.clip(finite, EDGE, upper)
+        axes.set_yscale(scale, nonpositive="clip")
+    if finite.size:
+        axes.set_ylim(*_limits(finite, scale))
+    axes.yaxis.set_major_locator(
+        MaxNLocator(4, steps=[1, 2, 5, 10], min_n_ticks=3)
+        if scale == "linear"
+        else ChosenTicks(scale)
+    )
+    axes.yaxis.set_minor_locator(NullLocator())
+    if scale != "linear":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_label(value)))
+
+
+def tick_label(value: float) -> str:
+    """0.01, 0.5, 0.999; powers of ten where that takes too many digits."""
+    if value <= 0:
+        return f"{value:g}"
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    if exponent < -3:
+        lead = value / 10.0**exponent
+        power = f"10^{{{exponent}}}"
+        return f"${power}$" if abs(lead - 1) < 1e-6 else f"${lead:g}{{\\cdot}}{power}$"
+    if 0 < 1 - value < 1e-4 * 0.999:
+        return f"$1-{tick_label(1 - value).strip('$')}$"
+    return f"{value:.6g}"
+
+
+class ChosenTicks(Locator):
+    """Three to six round numbers in view: powers of ten, else 1-2-5, else evenly spaced ones."""
+
+    def __init__(self, scale: Scale):
+        self.scale = scale
+
+    def __call__(self) -> list[float]:
+        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
+        return self.tick_values(low, high)
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        for multiples in ((1,), (1, 3), (1, 2, 5)):
+            ticks = [tick for tick in self._candidates(multiples) if vmin <= tick <= vmax]
+            if len(ticks) > MOST:
+                return ticks[:: -(-len(ticks) // MOST)]
+            if len(ticks) >= FEWEST:
+                return ticks
+        return [tick for tick in MaxNLocator(4).tick_values(vmin, vmax) if vmin <= tick <= vmax]
+
+    def _candidates(self, multiples: tuple[int, ...]) -> list[float]:
+        if self.scale == "log":
+            return sorted(float(f"{lead}e{power}") for power in range(-10, 6) for lead in multiples)
+        tails = [float(f"{lead}e{power}") for power in range(-7, 0) for lead in multiples]
+        near_zero = [tail for tail in tails if tail < 0.5]
+        return sorted({*near_zero, 0.5, *(1 - tail for tail in near_zero)})
+
+
+def _limits(values: np.ndarray, scale: Scale) -> tuple[float, float]:
+    forward, backward, narrowest = {
+        "linear": (lambda v: v, lambda v: v, 1e-3 * max(1e-12, float(np.max(np.abs(values))))),
+        "log": (np.log, np.exp, 0.2),
+        "logit": (lambda v: np.log(v / (1 - v)), lambda v: 1 / (1 + np.exp(-v)), 0.2),
+    }[scale]
+    low, high = float(forward(values.min())), float(forward(values.max()))
+    room = max(0.06 * (high - low), narrowest - (high - low) / 2)
+    return float(backward(low - room)), float(backward(high + room))

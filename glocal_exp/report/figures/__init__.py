@@ -1,0 +1,1 @@
+"""One file a figure or family of figures; configs/figure names them."""

@@ -1,0 +1,170 @@
+"""Fig. 4, left and middle: the spectrum of one interval and how its modes decay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.ticker import NullLocator
+
+from glocal_exp.koopman import Spectrum
+from glocal_exp.report import caption, style
+from glocal_exp.report.artifact import Context, Drawing, MissingRuns
+from glocal_exp.report.selection import Run, Selection, select
+
+HEIGHT = 2.6  # inches
+SMALLEST = 1e-8  # of the largest magnitude: what is smaller is not shown
+ZOOM = 0.1  # half the width of the enlarged square around 1
+NEAR, OTHER = style.ORANGE, style.BLUE
+PREFIX = "hypergradient/"
+READING = (
+    "Seed {seed}, outer step s = {s}. Left: the {rank} eigenvalues of the transition from one "
+    "training step to the next, with the unit circle; orange: the {near} within {tolerance:g} of "
+    "1, which count as steady. Spectral radius {radius:.4f}. Centre: enlarged around 1, with the "
+    "circle of that tolerance (dashed). Right: the magnitude of each mode in the {word}'s "
+    "hypergradient (loss in nats a unit of the unconstrained hyperparameter) over {steps} steps, "
+    "t = 0 at the first hypergradient that enters DMD; conjugate pairs coincide; magnitudes "
+    "under {smallest:g} of the largest are not shown."
+)
+
+
+@dataclass(frozen=True)
+class SpectrumFigure:
+    """Eigenvalues of Hankel DMD in the complex plane; mode magnitudes of one hyperparameter.
+
+    Attributes:
+        title: the caption's first sentence.
+        experiments: of the first that has stored arrays, the first such seed is drawn.
+        outer_step: s, whose interval is decomposed.
+        hyperparameter: the component u_j is read at.
+        steps: how many training steps of |b_j lambda_j^t u_j| are drawn.
+        method: whose runs are read.
+    """
+
+    title: str
+    experiments: Sequence[str]
+    outer_step: int = 1
+    hyperparameter: str = "learning_rate"
+    steps: int = 100
+    method: str = "glocal"
+
+    def draw(self, context: Context) -> Drawing:
+        selection, run = self._first_run(context)
+        spectrum, tolerance = self._spectrum(run), unit_tolerance(run)
+        near = spectrum.steady(tolerance)
+        word = self.hyperparameter.replace("_", " ")
+        figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
+        left, zoom, middle = figure.subplots(1, 3, width_ratios=(1.0, 0.62, 1.3))
+        draw_eigenvalues(left, spectrum, near)
+        draw_enlarged(zoom, spectrum, near, tolerance)
+        draw_magnitudes(middle, spectrum.magnitudes(self._component(run), self.steps + 1), near)
+        middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
+        draw_legend(figure, tolerance)
+        reading = READING.format(
+            seed=run.seed, s=self.outer_step, rank=spectrum.rank, near=np.count_nonzero(near),
+            tolerance=tolerance, radius=spectrum.spectral_radius, word=word, steps=self.steps,
+            smallest=SMALLEST,
+        )  # fmt: skip
+        one = Selection(selection.experiment, selection.steps, (run,), selection.notes)
+        return Drawing(figure, caption.join(self.title, reading, [one], context))
+
+    def _first_run(self, context: Context) -> tuple[Selection, Run]:
+        for experiment in self.experiments:
+            selection = select(context.runs, experiment, where={"method": self.method})
+            for run in selection.runs if selection else ():
+                if selection and f"s{self.outer_step}/eigenvalues" in run.stored.arrays():
+                    return selection, run
+        raise MissingRuns(self.experiments[:1])
+
+    def _spectrum(self, run: Run) -> Spectrum:
+        arrays = run.stored.arrays()
+        modes = arrays[f"s{self.outer_step}/modes"]
+        hypergradients, size = arrays[f"s{self.outer_step}/trajectory"].shape
+        return Spectrum(
+            eigenvalues=arrays[f"s{self.outer_step}/eigenvalues"],
+            modes=modes,
+            amplitudes=arrays[f"s{self.outer_step}/amplitudes"],
+            block_size=size,
+            snapshots=hypergradients - modes.shape[0] // size + 1,
+            stride=int(run.stored.value("method.stride", 1)),
+        )
+
+    def _component(self, run: Run) -> int:
+        names = [name for name in run.metrics.columns if name.startswith(PREFIX)]
+        return names.index(PREFIX + self.hyperparameter)
+
+
+def unit_tolerance(run: Run, default: float = 0.02) -> float:
+    """The tolerance within which the run counted an eigenvalue as 1, wherever its config has it."""
+    waiting = [run.stored.config]
+    while waiting:
+        group = waiting.pop()
+        if isinstance(group.get("unit_tolerance"), int | float):
+            return float(group["unit_tolerance"])
+        waiting += [value for value in group.values() if isinstance(value, dict)]
+    return default
+
+
+def draw_eigenvalues(axes: Axes, spectrum: Spectrum, near: Bool[np.ndarray, " r"]) -> None:
+    """The complex plane with the unit circle, eigenvalues near 1 set off by colour and shape."""
+    eigenvalues = spectrum.step_eigenvalues
+    points = np.stack([np.real(eigenvalues), np.imag(eigenvalues)])
+    axes.add_patch(Circle((0, 0), 1, fill=False, linewidth=0.7, edgecolor="#777777"))
+    axes.scatter(*points[:, ~near], s=8, color=OTHER, linewidths=0)
+    axes.scatter(
+        *points[:, near], s=16, marker="D", color=NEAR, edgecolors="black",
+        linewidths=0.4, zorder=3,
+    )  # fmt: skip
+    radius = 1.1 * max(1.0, spectrum.spectral_radius)
+    axes.set(xlim=(-radius, radius), ylim=(-radius, radius), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    axes.set(xlabel=r"$\mathrm{Re}\,\lambda_j$", ylabel=r"$\mathrm{Im}\,\lambda_j$")
+    axes.set_aspect("equal")
+
+
+def draw_enlarged(
+    axes: Axes, spectrum: Spectrum, near: Bool[np.ndarray, " r"], tolerance: float
+) -> None:
+    """The same plane around 1, with the circle inside of which an eigenvalue counts as 1."""
+    draw_eigenvalues(axes, spectrum, near)
+    half = max(ZOOM, 2 * tolerance)
+    axes.add_patch(
+        Circle(
+            (1, 0), tolerance, fill=False, linewidth=0.6, linestyle=(0, (2, 2)), edgecolor="#555555"
+        )
+    )
+    tick = float(f"{half / 2:.1g}")
+    axes.set(xlim=(1 - half, 1 + half), ylim=(-half, half))
+    axes.set(xticks=(1 - tick, 1, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
+
+
+def draw_magnitudes(
+    axes: Axes, magnitudes: Float[np.ndarray, "r steps"], near: Bool[np.ndarray, " r"]
+) -> None:
+    """One line a mode on a logarithmic axis, the steady ones on top."""
+    steps = np.arange(magnitudes.shape[1])
+    for mode in np.flatnonzero(~near):
+        axes.plot(steps, magnitudes[mode], color=OTHER, linewidth=0.6, alpha=0.8)
+    for mode in np.flatnonzero(near):
+        axes.plot(
+            steps, magnitudes[mode], color=NEAR, linewidth=1.5, linestyle=(0, (5, 1)), zorder=3
+        )
+    top = float(np.max(magnitudes[np.isfinite(magnitudes)], initial=0.0)) or 1.0
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlim=(0, steps[-1]), ylim=(top * SMALLEST, 3 * top))
+    axes.set_xlabel(r"$t$ (training steps)")
+
+
+def draw_legend(figure: Figure, tolerance: float) -> None:
+    """What is orange and what is blue, above all panels."""
+    near = rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"
+    handles = [
+        Line2D([], [], color=NEAR, linestyle=(0, (5, 1)), marker="D", markersize=3.5,
+               markeredgecolor="black", markeredgewidth=0.4, label=near),
+        Line2D([], [], color=OTHER, linewidth=0.6, marker="o", markersize=2.8, label="other modes"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)

@@ -1,0 +1,201 @@
+"""Which stored runs of an experiment are compared, and what must be said about the others."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glocal_exp.errors import UserError
+from glocal_exp.report.curves import diverged_mask
+from glocal_exp.report.style import method_order
+from glocal_exp.store import StoredRun, find_runs
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run with its records.
+
+    Attributes:
+        method: the label in legends and tables; `local_every` is local with every h_t.
+        metrics: its interval records.
+    """
+
+    stored: StoredRun
+    method: str
+    metrics: pd.DataFrame = field(repr=False)
+
+    @property
+    def seed(self) -> int:
+        return self.stored.seed
+
+    @property
+    def finished(self) -> bool:
+        """Came to its end, even if by older source."""
+        return self.stored.manifest.get("status") == "complete"
+
+    @property
+    def diverged(self) -> bool:
+        return bool(diverged_mask(self.metrics).any())
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The manifest's part about the data set."""
+        return self.stored.manifest.get("data") or {}
+
+    def images(self, split: str) -> int | None:
+        """The number of images in `train`, `validation` or `test`."""
+        sizes = self.data.get("sizes")
+        found = sizes.get(split) if isinstance(sizes, Mapping) else self.data.get(f"{split}_size")
+        if found is None and split == "validation":
+            found = self.stored.value("validation.size")
+        return int(found) if found is not None and found >= 1 else None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of one experiment that are compared: equal in steps, one variant a method.
+
+    Attributes:
+        steps: T of all of them.
+        runs: by method in legend order, then by seed.
+        notes: sentences about what is absent, unfinished, out of date or left out.
+    """
+
+    experiment: str
+    steps: int
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...] = ()
+    incomplete: bool = False
+
+    @cached_property
+    def methods(self) -> list[str]:
+        return method_order(run.method for run in self.runs)
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        return sorted({run.seed for run in self.runs})
+
+    def of(self, method: str) -> list[Run]:
+        return [run for run in self.runs if run.method == method]
+
+
+def select(
+    root: Path,
+    experiment: str,
+    expected: Sequence[str] = (),
+    where: Mapping[str, Any] | None = None,
+) -> Selection | None:
+    """The runs to compare: the largest number of steps that a finished run has.
+
+    Where a method has several variants, the one with the most finished seeds, then the most
+    validation images, is taken. None when there is no run with a record.
+
+    Args:
+        expected: methods whose absence is to be noted.
+        where: further conditions, as in `store.find_runs`.
+    """
+    runs, notes = _read(find_runs(root, {"experiment": experiment} | dict(where or {})))
+    if not runs:
+        return None
+    lengths = {id(run): int(run.stored.column("steps") or 0) for run in runs}
+    finished = [run for run in runs if run.finished] or runs
+    steps = max(lengths[id(run)] for run in finished)
+    others = sorted({length for length in lengths.values() if length != steps})
+    if others:
+        listed = ", ".join(f"{length:,}" for length in others)
+        notes.append(f"Runs of other lengths are stored and not shown (T = {listed}).")
+    kept, dropped = _one_variant_a_method([run for run in runs if lengths[id(run)] == steps])
+    notes += [f"A further variant of {run_name} is stored and not shown." for run_name in dropped]
+    ordered = [run for method in method_order(r.method for r in kept) for run in kept
+               if run.method == method]  # fmt: skip
+    selection = Selection(experiment, steps, tuple(ordered))
+    gaps = _gaps(selection, expected)
+    return Selection(
+        experiment, steps, selection.runs, (*gaps, *_states(selection), *notes), bool(gaps)
+    )
+
+
+def method_label(run: StoredRun, metrics: pd.DataFrame) -> str:
+    """The method's name, but `local_every` for local with more than one h_t an interval."""
+    if run.method == "local" and "validation_gradients" in metrics and len(metrics):
+        last = metrics.iloc[-1]
+        if last["outer_step"] > 0 and last["validation_gradients"] > 1.5 * last["outer_step"]:
+            return "local_every"
+    return run.method
+
+
+def _read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
+    runs, notes = [], []
+    for one in stored:
+        try:
+            metrics = one.metrics()
+            _ = one.config
+        except UserError as error:
+            notes.append(f"Left out: {error}.")
+            continue
+        if len(metrics):
+            runs.append(Run(one, method_label(one, metrics), metrics))
+    return runs, notes
+
+
+def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    variants: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        variants[run.method][run.stored.variant].append(run)
+    kept, dropped = [], []
+    for method, by_variant in variants.items():
+        best = max(by_variant, key=lambda name: _preference(name, by_variant[name]))
+        kept += sorted(by_variant[best], key=lambda run: run.seed)
+        dropped += [f"{method} ({name})" for name in sorted(by_variant) if name != best]
+    return kept, dropped
+
+
+def _preference(name: str, runs: Sequence[Run]) -> tuple[int, int, int, str]:
+    finished = sum(run.finished for run in runs)
+    current = sum(run.stored.status != "stale" for run in runs)
+    return finished, max(run.images("validation") or 0 for run in runs), current, name
+
+
+def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
+    absent = [name for name in expected if name not in selection.methods]
+    notes = [f"No run of {', '.join(absent)} is stored."] if absent else []
+    for method in selection.methods:
+        seeds = {run.seed for run in selection.of(method)}
+        lacking = [str(seed) for seed in selection.seeds if seed not in seeds]
+        if lacking:
+            notes.append(f"{method} lacks seed {', '.join(lacking)}.")
+    return notes
+
+
+def _states(selection: Selection) -> list[str]:
+    """What the reader must know about the runs shown."""
+    notes = []
+    for text, holds in (
+        ("unfinished, shown as far as they are", lambda run: not run.finished),
+        ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
+        ("diverged, shown up to the last finite point", lambda run: run.diverged),
+    ):
+        named = [
+            f"{method} {len(runs)} of {len(selection.of(method))}"
+            for method in selection.methods
+            if (runs := [run for run in selection.of(method) if holds(run)])
+        ]
+        if named:
+            notes.append(f"Runs {text}: {'; '.join(named)}.")
+    skipped = {
+        method: sum(_total(run.metrics, "skipped") for run in selection.of(method))
+        for method in selection.methods
+    }
+    if any(skipped.values()):
+        listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
+        notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")
+    return notes
+
+
+def _total(metrics: pd.DataFrame, column: str) -> int:
+    return int(np.nansum(metrics[column].to_numpy(np.float64))) if column in metrics else 0

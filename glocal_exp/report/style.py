@@ -1,0 +1,140 @@
+"""One look for all figures: print sizes, fonts, and a colour, line and marker for each method."""
+
+import contextlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+COLUMN_WIDTH = 3.25  # inches: one column of a two-column paper
+PAGE_WIDTH = 6.75
+RESOLUTION = 300  # dots an inch of the PNG
+SMALLEST_FONT = 7.0  # points at print size
+
+# The Okabe-Ito palette (Okabe & Ito 2008), which colour-blind readers can tell apart.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+RC: dict[str, Any] = {
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral"],  # comes with matplotlib, so every machine draws the same
+    "mathtext.fontset": "stix",
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": SMALLEST_FONT,
+    "ytick.labelsize": SMALLEST_FONT,
+    "legend.fontsize": 8.0,
+    "figure.titlesize": 8.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "axes.labelpad": 2.0,
+    "legend.frameon": False,
+    "legend.handlelength": 3.4,
+    "pdf.fonttype": 42,  # embedded TrueType: text stays text, as journals ask
+    "savefig.dpi": RESOLUTION,
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method is drawn and called."""
+
+    label: str
+    colour: str
+    line: Any  # as matplotlib takes it: a name or (offset, dashes)
+    marker: str
+
+
+STYLES = {
+    "none": MethodStyle("none (constant)", BLACK, (0, (1, 1.2)), "|"),
+    "local": MethodStyle("local", SKY, (0, (6, 1.5, 1.5, 1.5)), "D"),
+    "local_every": MethodStyle("local, every $h_t$", GREEN, (0, (3, 1, 1, 1, 1, 1)), "P"),
+    "window_mean": MethodStyle("window mean", PURPLE, (0, (3, 1.2)), "^"),
+    "glocal": MethodStyle("glocal", VERMILLION, "-", "o"),
+    "global": MethodStyle("global", BLUE, (0, (7, 2)), "s"),
+}
+# For methods that are not in the list: still apart from each other by line and marker.
+SPARE = (
+    (GREEN, (0, (4, 1, 1, 1, 1, 1)), "v"),
+    (ORANGE, (0, (8, 1, 1, 1)), "p"),
+    ("#8C8C8C", (0, (2, 1)), "*"),
+    (YELLOW, "-", "h"),
+)
+
+
+def method_order(methods: Iterable[str]) -> list[str]:
+    """Known methods in the order of the legend, then the others by name."""
+    known = list(STYLES)
+    return sorted(
+        set(methods), key=lambda name: (known.index(name) if name in known else len(known), name)
+    )
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
+    """The style of each method; those without one of their own take the spare ones in turn."""
+    ordered = method_order(methods)
+    strangers = [name for name in ordered if name not in STYLES]
+    spare = {
+        name: MethodStyle(name.replace("_", " "), *SPARE[place % len(SPARE)])
+        for place, name in enumerate(strangers)
+    }
+    return {name: STYLES.get(name) or spare[name] for name in ordered}
+
+
+def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> None:
+    """A legend above all panels: one entry a method, one for the mark of divergence."""
+    handles = [
+        Line2D(
+            [], [], color=style.colour, linestyle=style.line, marker=style.marker,
+            linewidth=1.2, markersize=3.2, label=style.label,
+        )
+        for style in method_styles(methods).values()
+    ]  # fmt: skip
+    if diverged:
+        handles.append(
+            Line2D(
+                [], [], color="#555555", linestyle="", marker="X", markersize=5, label="diverged"
+            )
+        )
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4
+    )
+
+
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """Draw and save inside this context."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a reader's own matplotlibrc changes nothing
+        matplotlib.rcParams.update(cast("Any", RC))
+        yield
+
+
+def render(figure: Figure) -> dict[str, bytes]:
+    """The figure as `pdf` and `png` bytes, the same bytes for the same runs: no dates inside."""
+    rendered = {}
+    for kind, metadata in (
+        ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
+        ("png", {"Software": None}),
+    ):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=metadata)
+        rendered[kind] = buffer.getvalue()
+    return rendered

@@ -1,0 +1,1 @@
+"""One file a table; configs/table names them."""

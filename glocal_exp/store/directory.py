@@ -1,0 +1,217 @@
+"""A run directory, written by the one process that holds its lock."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from glocal_exp.errors import UserError
+from glocal_exp.records import IntervalRecord
+from glocal_exp.store.checkpoints import Checkpoints
+from glocal_exp.store.files import (
+    cannot_write,
+    make_directory,
+    remove_temporaries,
+    write_atomically,
+)
+from glocal_exp.store.lock import RunLock
+from glocal_exp.store.manifest import utc_now
+from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
+from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, read_manifest, stored_status
+
+CONFIG, ARRAYS, WEIGHTS, CHECKPOINTS = "config.yaml", "arrays.npz", "weights.npz", "checkpoint"
+
+
+def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path:
+    """`<root>/<experiment>/<variant>/seed=<k>`; the variant is `<method>-<config_hash>`."""
+    return Path(root) / experiment / variant / f"seed={seed}"
+
+
+class RunDirectory:
+    """Everything that one run leaves behind; a context manager that holds the run's lock.
+
+    Every file is replaced as a whole, so that a kill at any moment leaves the old or the new one.
+    After a kill metrics.csv may be ahead of the checkpoint: `truncate` takes it back.
+
+    Raises:
+        UserError: another process holds the run, or the directory cannot be written.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        make_directory(self.path)
+        self._lock = RunLock(self.path / LOCK)
+        self._lock.acquire()
+        try:
+            remove_temporaries(self.path)
+            self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
+            self._manifest = read_manifest(self.path) or {}
+            self._rows = read_rows(self.path / METRICS)
+            self._arrays = load_arrays(self.path)
+        except OSError as error:
+            self._lock.release()
+            raise cannot_write(self.path, error) from error
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock; the status stays as last written."""
+        self._lock.release()
+
+    def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
+        """What the directory holds; its own lock does not count."""
+        return stored_status(self.path, config_hash, source_hash)
+
+    def clear(self) -> None:
+        """Delete what is stored, to start afresh: a stale or failed run."""
+        try:
+            # The manifest goes first: without it the rest counts as missing, not as a run.
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            for entry in self.path.iterdir():
+                if entry.name == LOCK:
+                    continue
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._manifest, self._rows, self._arrays = {}, [], {}
+
+    # manifest and config
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """A copy of the manifest as last written."""
+        return dict(self._manifest)
+
+    def write_config(self, text: str) -> None:
+        """The resolved config, as YAML."""
+        write_atomically(self.path / CONFIG, text.encode())
+
+    def update_manifest(self, **fields: Any) -> None:
+        """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
+        manifest = self._manifest | fields
+        text = json.dumps(manifest, indent=2, default=_to_json) + "\n"
+        write_atomically(self.path / MANIFEST, text.encode())
+        self._manifest = json.loads(text)
+
+    def complete(self, **fields: Any) -> None:
+        """Mark the run complete and delete its checkpoints."""
+        self.update_manifest(**{"status": "complete", "error": None, "ended": utc_now()} | fields)
+        self._checkpoints.remove()
+
+    # records
+
+    @property
+    def last_outer_step(self) -> int | None:
+        """The outer step of the last stored record, None before the first."""
+        return int(self._rows[-1]["outer_step"]) if self._rows else None
+
+    def metrics(self) -> pd.DataFrame:
+        """The records stored so far."""
+        return read_frame(self.path / METRICS)
+
+    def append(self, record: IntervalRecord) -> None:
+        """Store a record, its arrays first: a row never points to arrays that are not there.
+
+        Raises:
+            ValueError: its outer step is not after the last stored one.
+        """
+        last = self.last_outer_step
+        if last is not None and record.outer_step <= last:
+            raise ValueError(f"outer step {record.outer_step} after {last}: truncate first")
+        if record.arrays:
+            prefix = f"s{record.outer_step}/"
+            kept = {prefix + name: np.asarray(value) for name, value in record.arrays.items()}
+            self._write_arrays(self._arrays | kept)
+        row = {name: format_cell(value) for name, value in record.row().items()}
+        self._write_rows([*self._rows, row])
+
+    def truncate(self, outer_step: int | None) -> None:
+        """Keep the records up to and with `outer_step`; None keeps nothing.
+
+        Raises:
+            UserError: records before the checkpoint are missing, so the run cannot go on.
+        """
+        limit = -1 if outer_step is None else outer_step
+        rows = [row for row in self._rows if int(row["outer_step"]) <= limit]
+        last = int(rows[-1]["outer_step"]) if rows else -1
+        if last != limit:
+            raise UserError(
+                f"{self.path / METRICS} lacks the records up to outer step {limit} of its "
+                "checkpoint; delete the run directory and run it again"
+            )
+        arrays = {key: value for key, value in self._arrays.items() if _outer_step(key) <= limit}
+        if len(rows) != len(self._rows):
+            self._write_rows(rows)
+        if len(arrays) != len(self._arrays):
+            self._write_arrays(arrays)
+
+    def save_weights(self, weights: Mapping[str, np.ndarray]) -> None:
+        """The final weights, by name."""
+        write_atomically(self.path / WEIGHTS, _npz(weights))
+
+    # checkpoints
+
+    def save_checkpoint(self, content: bytes) -> None:
+        """Add a checkpoint and keep the last two."""
+        self._checkpoints.save(content)
+
+    def load_checkpoints(self) -> Iterator[bytes]:
+        """The stored checkpoints, newest first; torn or corrupt ones are left out."""
+        return self._checkpoints.load()
+
+    def _write_rows(self, rows: list[Row]) -> None:
+        write_atomically(self.path / METRICS, format_rows(rows))
+        self._rows = rows
+
+    def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        write_atomically(self.path / ARRAYS, _npz(arrays))
+        self._arrays = arrays
+
+
+def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """arrays.npz of the run directory `path`, by `s<outer_step>/<name>`; none when absent."""
+    file = Path(path) / ARRAYS
+    try:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # zipfile, zlib, EOF and value errors: all mean a damaged file
+        raise UserError(
+            f"cannot read {file} ({error}); delete its run directory and run it again"
+        ) from error
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"array {name} holds Python objects")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
+    return buffer.getvalue()
+
+
+def _outer_step(key: str) -> int:
+    return int(key.split("/")[0].removeprefix("s"))
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

@@ -1,0 +1,171 @@
+"""Two hashes that decide whether a stored run still says what its config and code would say."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PACKAGE = "glocal_exp"
+ROOT = Path(__file__).parents[2]
+# What changes no number of a run: sinks, storage, pictures and messages.
+NOT_NUMERIC = tuple(
+    f"{PACKAGE}.{name}"
+    for name in ("app", "errors", "records", "report", "stats", "store", "tracking")
+)
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """8 hex digits of a config's content; independent of key order and of `1` against `1.0`."""
+    text = json.dumps(_plain(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def source_fingerprint(
+    modules: Iterable[str],
+    *,
+    package: str = PACKAGE,
+    root: Path = ROOT,
+    exclude: Sequence[str] = NOT_NUMERIC,
+) -> str:
+    """16 hex digits of the code that `modules` import inside `package`, themselves included.
+
+    Comments, docstrings and layout do not count, nor does a module that none of them imports.
+    Imports are followed statically, lazy ones too; objects named by a config's `_target_` are not
+    imports, so their modules belong in `modules` (`target_modules`).
+
+    Raises:
+        ValueError: one of `modules` is not a module of `package`.
+    """
+    names = tuple(sorted(set(modules)))
+    return _fingerprint(names, package, root, tuple(exclude))
+
+
+def target_modules(config: Any, package: str = PACKAGE) -> set[str]:
+    """The modules of `package` that a config's `_target_` entries name, at any depth."""
+    if isinstance(config, Mapping):
+        found = set().union(*(target_modules(value, package) for value in config.values()))
+        target = config.get("_target_")
+        if isinstance(target, str) and target.startswith(f"{package}."):
+            found.add(_module_of(target))
+        return found
+    if isinstance(config, Sequence) and not isinstance(config, str | bytes):
+        return set().union(*(target_modules(value, package) for value in config))
+    return set()
+
+
+def import_closure(
+    modules: Iterable[str], *, package: str, root: Path, exclude: Sequence[str] = ()
+) -> dict[str, ast.Module]:
+    """Every module of `package` that importing `modules` runs, with its syntax tree."""
+    closure: dict[str, ast.Module] = {}
+    waiting = [part for name in modules for part in _with_parents(name)]
+    while waiting:
+        name = waiting.pop()
+        if name in closure or any(name == out or name.startswith(f"{out}.") for out in exclude):
+            continue
+        file = _file(name, root)
+        if file is None:
+            raise ValueError(f"{name} is no module under {root}")
+        closure[name] = ast.parse(file.read_text())
+        imported = _imports(closure[name], name, file.name == "__init__.py")
+        waiting += [
+            part
+            for target in imported
+            if target.split(".")[0] == package and _file(target, root) is not None
+            for part in _with_parents(target)
+        ]
+    return closure
+
+
+@cache
+def _fingerprint(
+    modules: tuple[str, ...], package: str, root: Path, exclude: tuple[str, ...]
+) -> str:
+    closure = import_closure(modules, package=package, root=root, exclude=exclude)
+    digest = hashlib.sha256()
+    for name in sorted(closure):
+        digest.update(f"{name}\n{_dump(_without_docstrings(closure[name]))}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _module_of(target: str) -> str:
+    parts = target.split(".")
+    while len(parts) > 1 and _file(".".join(parts), ROOT) is None:
+        parts.pop()
+    return ".".join(parts)
+
+
+def _file(module: str, root: Path) -> Path | None:
+    base = root.joinpath(*module.split("."))
+    candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _with_parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+    """Absolute names that may be modules; `from x import y` gives both x and x.y."""
+    parts = module.split(".")
+    for node in _running(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = node.level - 1 if is_package else node.level
+            base = parts[: len(parts) - up] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but the bodies of `if TYPE_CHECKING:`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for other in node.orelse:
+                yield other
+                yield from _running(other)
+        else:
+            yield node
+            yield from _running(node)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    return tree
+
+
+def _dump(node: Any) -> str:
+    """`ast.dump` without empty fields, so that Python 3.11 to 3.13 give the same text."""
+    if isinstance(node, ast.AST):
+        fields = (
+            f"{name}={_dump(value)}"
+            for name, value in ast.iter_fields(node)
+            if value is not None and value != [] and name not in ("ctx", "kind", "type_comment")
+        )
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(_dump(item) for item in node)}]"
+    return repr(node)

@@ -1,0 +1,190 @@
+"""Reading stored runs back, without JAX: as objects, or all of them as one DataFrame."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from glocal_exp.errors import UserError
+from glocal_exp.store.directory import CONFIG, load_arrays
+from glocal_exp.store.fingerprint import source_fingerprint
+from glocal_exp.store.metrics import read_frame
+from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
+
+RUN_COLUMNS = (
+    "experiment",
+    "variant",
+    "method",
+    "dataset",
+    "model",
+    "task",
+    "steps",
+    "interval",
+    "status",
+    "run_diverged",
+    "device",
+    "title",
+    "notice",
+    "path",
+)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run directory; its files are read when asked for.
+
+    Attributes:
+        path: `<root>/<experiment>/<variant>/seed=<k>`.
+        manifest: manifest.json; unknown fields are kept, absent ones are absent.
+        status: see `store.status`; `stale` against the source of this checkout.
+    """
+
+    path: Path
+    manifest: dict[str, Any] = field(repr=False)
+    status: Status
+
+    @property
+    def experiment(self) -> str:
+        return str(self.manifest.get("experiment", self.path.parts[-3]))
+
+    @property
+    def variant(self) -> str:
+        return str(self.manifest.get("variant", self.path.parts[-2]))
+
+    @property
+    def method(self) -> str:
+        return str(self.manifest.get("method", self.variant.rsplit("-", 1)[0]))
+
+    @property
+    def seed(self) -> int:
+        return int(self.manifest.get("seed", self.path.name.removeprefix("seed=")))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.yaml as plain values; empty when absent."""
+        try:
+            config = OmegaConf.to_container(OmegaConf.load(self.path / CONFIG), resolve=False)
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+            raise UserError(
+                f"cannot read {self.path / CONFIG} ({error}); delete the run directory and run "
+                "it again"
+            ) from error
+        return {str(k): value for k, value in config.items()} if isinstance(config, dict) else {}
+
+    def metrics(self) -> pd.DataFrame:
+        """metrics.csv: one row an interval record."""
+        return read_frame(self.path / METRICS)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """arrays.npz, by `s<outer_step>/<name>`."""
+        return load_arrays(self.path)
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """A dotted key of the config (`task.init.learning_rate`), else of the manifest."""
+        for source in (self.config, self.manifest):
+            found: Any = source
+            for part in key.split("."):
+                found = found.get(part) if isinstance(found, Mapping) else None
+            if found is not None:
+                return found
+        return default
+
+    def column(self, name: str) -> Any:
+        """A run column of `load_runs`."""
+        match name:
+            case "experiment" | "variant" | "method" | "seed" | "status":
+                return getattr(self, name)
+            case "path":
+                return str(self.path)
+            case "run_diverged":
+                return bool(self.manifest.get("diverged", False))
+            case "device":
+                device = self.manifest.get("device")
+                return device.get("name") if isinstance(device, Mapping) else device
+            case "title" | "notice":
+                data = self.manifest.get("data") or {}
+                return data.get(name, self.manifest.get(name))
+        if name in self.manifest:
+            return self.manifest[name]
+        return self.value(name)
+
+
+def find_runs(
+    root: str | Path, where: Mapping[str, Any] | None = None, *, check_source: bool = True
+) -> list[StoredRun]:
+    """The runs under `root`, sorted by experiment, variant and seed.
+
+    Args:
+        root: a `runs` directory, `<root>/<experiment>/<variant>/seed=<k>/`.
+        where: run columns or dotted config keys, each with the value or the values it may have.
+        check_source: call a run `stale` whose numeric source (the manifest's `source_modules` and
+            what they import) is not what this checkout holds.
+    """
+    runs = []
+    for file in sorted(Path(root).glob(f"*/*/seed=*/{MANIFEST}")):
+        manifest = read_manifest(file.parent)
+        if manifest is None:
+            continue
+        source = _current_source(manifest) if check_source else None
+        run = StoredRun(file.parent, manifest, status(file.parent, _named_hash(file), source))
+        if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
+            runs.append(run)
+    return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
+
+
+def load_runs(
+    root: str | Path,
+    where: Mapping[str, Any] | None = None,
+    config: Sequence[str] = (),
+    *,
+    check_source: bool = True,
+) -> pd.DataFrame:
+    """All stored interval records under `root`, one row each, with columns that name their run.
+
+    The columns are those of metrics.csv (`outer_step`, `step`, `test_accuracy`,
+    `hyperparameter/...`), `RUN_COLUMNS`, and `config/<key>` for every dotted key of `config`.
+    `diverged` is the record's; whether the run ever diverged is `run_diverged`.
+    """
+    frames = []
+    for run in find_runs(root, where, check_source=check_source):
+        frame = run.metrics()
+        named = {name: run.column(name) for name in RUN_COLUMNS}
+        named |= {f"config/{key}": run.value(key) for key in config}
+        if "seed" not in frame:
+            named["seed"] = run.seed
+        extra = pd.DataFrame([named] * len(frame), index=frame.index)
+        frames.append(pd.concat([extra, frame.drop(columns=list(named), errors="ignore")], axis=1))
+    filled = [frame for frame in frames if len(frame)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RUN_COLUMNS)
+
+
+def _matches(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Collection) and not isinstance(wanted, str | bytes):
+        return value in list(wanted)
+    return value == wanted
+
+
+def _named_hash(manifest_file: Path) -> str | None:
+    """The config hash in the variant's name, if it has one."""
+    ending = manifest_file.parent.parent.name.rsplit("-", 1)[-1]
+    is_hash = len(ending) == 8 and all(digit in "0123456789abcdef" for digit in ending)
+    return ending if is_hash else None
+
+
+def _current_source(manifest: Mapping[str, Any]) -> str | None:
+    modules = manifest.get("source_modules")
+    if not modules:
+        return None
+    try:
+        return source_fingerprint(modules)
+    except ValueError:
+        return "a module is gone"

@@ -1,0 +1,102 @@
+"""One writer a run directory: a lock that the operating system drops when its holder dies."""
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from glocal_exp.errors import UserError
+from glocal_exp.store.files import cannot_write
+
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.05
+
+
+class RunLock:
+    """An exclusive lock on a file that names its holder.
+
+    The file is removed on release and left by a killed process; only the lock counts, not the
+    file. Every attempt is repeated for a moment, since asking `holder` takes the lock briefly.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock, or raise a UserError that names the process which has it."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE_SECONDS)
+            if self._try():
+                return
+        raise UserError(
+            f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
+            "wait for it or stop it, or choose another seed or output_dir"
+        )
+
+    def release(self) -> None:
+        """Remove the file while it is still locked, then let go; nothing happens if not held."""
+        if self._descriptor is None:
+            return
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+    def _try(self) -> bool:
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        if not (_flock(descriptor, fcntl.LOCK_EX) and _is_file(descriptor, self.path)):
+            os.close(descriptor)
+            return False
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            os.close(descriptor)
+            raise cannot_write(self.path, error) from error
+        self._descriptor = descriptor
+        return True
+
+
+def holder(path: str | Path) -> str | None:
+    """The process that holds the lock at `path`, or None when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return None if _flock(descriptor, fcntl.LOCK_SH) else _read_pid(Path(path))
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    """Whether `path` is still the locked file: its last holder may just have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _read_pid(path: Path) -> str:
+    try:
+        return path.read_text().strip() or "unknown"
+    except OSError:
+        return "unknown"

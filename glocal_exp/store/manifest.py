@@ -1,0 +1,99 @@
+"""Where a run came from: code, packages, Python, command and time."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import glocal_exp
+
+SCHEMA = 1
+REPOSITORY = Path(glocal_exp.__file__).parents[1]
+CODE = ("glocal_exp", "configs", "scripts", "pyproject.toml")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "jax-cuda12-plugin",
+    "jax-cuda13-plugin",
+    "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13",
+    "optax",
+    "equinox",
+    "numpy",
+    "scipy",
+    "pandas",
+    "hydra-core",
+    "omegaconf",
+    "tensorflow-datasets",
+    "wandb",
+)
+
+
+def environment() -> dict[str, Any]:
+    """The part of a manifest that the caller need not know: git, packages, Python, command, start.
+
+    Device, data and hashes are the caller's: this module imports neither JAX nor data.
+    """
+    return {
+        "schema": SCHEMA,
+        "command": shlex.join(["python", *_relative(sys.argv)]),
+        "git": git_state(REPOSITORY),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "started": utc_now(),
+    }
+
+
+def utc_now() -> str:
+    """Now, as ISO 8601 in UTC with whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def git_state(repository: Path) -> dict[str, Any]:
+    """`commit` and whether the code in it is `dirty`; both None outside of a checkout.
+
+    Only code and configs count as dirty, since a sweep writes its results into the same checkout.
+    """
+    unknown: dict[str, Any] = {"commit": None, "dirty": None}
+    if _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py") is None:
+        return unknown
+    commit = _git(repository, "rev-parse", "HEAD")
+    changes = _git(repository, "status", "--porcelain", "--", *CODE)
+    if commit is None or changes is None:
+        return unknown
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(repository: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _relative(arguments: list[str]) -> list[str]:
+    """The command with the script's path as seen from the repository, where it has one."""
+    if not arguments:
+        return []
+    script = Path(arguments[0]).resolve()
+    name = str(script.relative_to(REPOSITORY)) if script.is_relative_to(REPOSITORY) else script.name
+    return [name, *arguments[1:]]

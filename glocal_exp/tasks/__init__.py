@@ -1,0 +1,1 @@
+"""Inner problems: what is trained, and what its hyperparameters are."""

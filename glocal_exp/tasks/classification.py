@@ -1,0 +1,73 @@
+"""Image classification as an inner loss: what the tasks share."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
+
+from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.types import Batch
+
+
+class Classifier(eqx.Module):
+    """A network together with the normalisation of its uint8 images, as functions of `params`.
+
+    A batch is `{"x": uint8 (n, height, width, channels), "y": int32 (n,)}`.
+
+    Attributes:
+        network: maps a key to a network, a module that maps images to logits.
+        mean: per channel, of the training images scaled to [0, 1].
+        std: likewise.
+        microbatch: examples at a time inside one training step (all if None); the gradient is the
+            same mean, but on a CPU the intermediate arrays then stay in the cache.
+    """
+
+    network: Callable[[PRNGKeyArray], Any] = eqx.field(static=True)
+    mean: tuple[float, ...] = eqx.field(static=True, converter=tuple)
+    std: tuple[float, ...] = eqx.field(static=True, converter=tuple)
+    microbatch: int | None = eqx.field(static=True, default=None)
+
+    def init(self, key: PRNGKeyArray) -> PyTree:
+        """The network's initial parameters."""
+        return eqx.filter(self.network(key), eqx.is_inexact_array)
+
+    def logits(self, params: PyTree, images: UInt8[Array, "n h w c"]) -> Float[Array, "n classes"]:
+        """The network's outputs for raw images."""
+        skeleton = eqx.filter_eval_shape(self.network, jax.random.key(0))
+        static = eqx.filter(skeleton, lambda leaf: not isinstance(leaf, jax.ShapeDtypeStruct))
+        dtype = jax.tree.leaves(params)[0].dtype
+        mean, std = jnp.asarray(self.mean, dtype), jnp.asarray(self.std, dtype)
+        x = (images.astype(dtype) / 255 - mean) / std
+        return eqx.combine(params, static)(x)
+
+    def losses(self, params: PyTree, batch: Batch) -> Float[Array, " n"]:
+        """Cross entropy of each example."""
+        logits = jax.nn.log_softmax(self.logits(params, batch["x"]))
+        return -jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
+
+    def loss_and_gradient(
+        self, loss: Callable[[PyTree, Batch], Float[Array, ""]], params: PyTree, batch: Batch
+    ) -> tuple[Float[Array, ""], PyTree]:
+        """A mean loss over `batch` and its gradient, `microbatch` examples at a time."""
+
+        def function(piece: Batch) -> tuple[Float[Array, ""], PyTree]:
+            return jax.value_and_grad(loss)(params, piece)
+
+        return mean_over_chunks(function, batch, self.microbatch)
+
+    def metrics(self, params: PyTree, batch: Batch) -> dict[str, Float[Array, ""]]:
+        """Mean cross entropy and accuracy."""
+        logits = jax.nn.log_softmax(self.logits(params, batch["x"]))
+        losses = -jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
+        return {
+            "loss": jnp.mean(losses),
+            "accuracy": jnp.mean((jnp.argmax(logits, axis=1) == batch["y"]).astype(losses.dtype)),
+        }
+
+
+def per_channel(values: float | Sequence[float]) -> tuple[float, ...]:
+    """Statistics as the static tuple that a `Classifier` takes."""
+    return (float(values),) if isinstance(values, int | float) else tuple(float(v) for v in values)

@@ -1,0 +1,20 @@
+"""Optimizer rules that optax does not have in the form the paper needs."""
+
+import optax
+from jaxtyping import Array, Float
+
+Number = float | Float[Array, ""]
+
+
+def sgd(
+    learning_rate: Number, momentum: Number = 0.0, weight_decay: Number = 0.0
+) -> optax.GradientTransformation:
+    """SGD with heavy-ball momentum; weight decay joins the gradient before momentum.
+
+    v <- momentum v + (g + weight_decay theta);  theta <- theta - learning_rate v, as PyTorch's SGD.
+    """
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay),
+        optax.trace(decay=momentum),
+        optax.scale_by_learning_rate(learning_rate),
+    )

@@ -1,0 +1,253 @@
+"""Progress on the console: live bars in a terminal, plain lines anywhere else."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, final
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
+from rich.text import Text
+
+from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking.sink import Shield
+
+# choice: what a reader looks at first; a problem without any of these shows its first metric
+HEADLINE_METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
+SHOWN_HYPERPARAMETERS = 4  # choice: what fits beside the metric in a line of 80 characters
+
+
+@dataclass
+class Pace:
+    """Time left, from the work done since the first mark; what went before it does not count."""
+
+    first: tuple[float, float] | None = None
+    last: tuple[float, float] = (0.0, 0.0)
+
+    def mark(self, now: float, work: float, idle: float = 0.0) -> None:
+        """Note that `work` is done at time `now`, `idle` seconds of which come only once."""
+        self.last = (now, work)
+        if self.first is None:
+            self.first = self.last
+        else:
+            self.first = (self.first[0] + idle, self.first[1])
+
+    def left(self, now: float, total: float) -> float | None:
+        """Seconds until `total` work is done; None as long as nothing is known."""
+        if self.first is None:
+            return None
+        seconds, work = self.last[0] - self.first[0], self.last[1] - self.first[1]
+        if seconds <= 0 or work <= 0:
+            return None
+        return max(0.0, (total - self.last[1]) * seconds / work - (now - self.last[0]))
+
+
+@dataclass
+class _Run:
+    """What is shown of one seed."""
+
+    label: str
+    steps: int
+    started: float
+    step: int = 0
+    work: int = 0
+    total: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    hyperparameters: dict[str, float] = field(default_factory=dict)
+    skipped: int = 0
+    diverged: bool = False
+    note: str = ""
+    closed: bool = False
+    pace: Pace = field(default_factory=Pace)
+    printed: float = -math.inf
+    bar: TaskID | None = None
+
+    def steps_done(self) -> str:
+        return f"step {self.step}/{self.steps}"
+
+    def time_left(self, now: float) -> str:
+        if self.closed:
+            return ""
+        left = self.pace.left(now, self.total)
+        return "?:??:?? left" if left is None else f"{_duration(left)} left"
+
+    def facts(self, names: Callable[[Iterable[str]], Mapping[str, str]]) -> list[str]:
+        """The headline metric, the hyperparameters in natural units, and what is unusual."""
+        headline = next((name for name in HEADLINE_METRICS if name in self.metrics), None)
+        headline = headline or next(iter(self.metrics), None)
+        facts = []
+        if headline is not None:
+            facts.append(f"{headline.replace('_', ' ')} {self.metrics[headline]:.4g}")
+        shown = names(self.hyperparameters)
+        for name in list(shown)[:SHOWN_HYPERPARAMETERS]:
+            facts.append(f"{shown[name]} {self.hyperparameters[name]:.3g}")
+        if len(shown) > SHOWN_HYPERPARAMETERS:
+            facts.append(f"and {len(shown) - SHOWN_HYPERPARAMETERS} more")
+        if self.skipped:
+            facts.append(f"meta steps skipped {self.skipped}")
+        if self.diverged:
+            facts.append("diverged")
+        return [*facts, self.note] if self.note else facts
+
+
+@final
+class ProgressSink:
+    """Shows steps, time left, the current accuracy and hyperparameters of every seed.
+
+    Whatever goes wrong inside is told in one line and ends the display, never the run.
+
+    Args:
+        console: where to; stdout by default, with bars only if that is a terminal.
+        plain_seconds: without a terminal, the least time between two lines of a run; its first
+            and last record always get one.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        plain_seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._console = console
+        self._plain_seconds = plain_seconds
+        self._clock = clock
+        self._runs: dict[int, _Run] = {}
+        self._bars: _Bars | None = None
+        self._shield = Shield("Progress display", on_failure=self._stop_bars)
+
+    def start(self, run_info: Mapping[str, Any]) -> None:
+        """Add the run of one seed to the display."""
+        self._shield(self._start, run_info)
+
+    def record(self, record: IntervalRecord) -> None:
+        """Show one outer step."""
+        self._shield(self._record, record)
+
+    def progress(
+        self, step: int, total_steps: int, note: str = "", seed: int | None = None
+    ) -> None:
+        """Move the bar between records; see `Sink.progress`."""
+        self._shield(self._progress, step, total_steps, note, seed)
+
+    def finish(self, status: str, seed: int | None = None) -> None:
+        """Leave the final state on the screen."""
+        self._shield(self._finish, status, seed)
+
+    def _start(self, info: Mapping[str, Any]) -> None:
+        if self._console is None:
+            # rich alone would also take FORCE_COLOR for a terminal and write codes into log files
+            self._console = Console(force_terminal=sys.stdout.isatty())
+        seed, steps, done = (int(info.get(k) or 0) for k in ("seed", "steps", "resumed_step"))
+        label = " ".join(filter(None, [str(info.get("method") or ""), f"seed {seed}"]))
+        run = _Run(label, steps, self._clock(), step=done, work=done, total=steps)
+        self._runs[seed] = run
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            if self._bars is None:
+                self._bars = _Bars(self._console, self._clock)
+                self._bars.start()
+            run.bar = self._bars.add_task("", total=steps, completed=done, run=run)
+
+    def _record(self, record: IntervalRecord) -> None:
+        if record.seed not in self._runs:
+            self._start({"seed": record.seed})
+        run = self._runs[record.seed]
+        last = 0 < run.steps <= record.step
+        run.step = record.step
+        run.metrics |= {k: v for k, v in record.metrics.items() if not math.isnan(v)}
+        run.hyperparameters = dict(record.hyperparameters)
+        run.skipped += record.skipped
+        newly_diverged, run.diverged = record.diverged and not run.diverged, record.diverged
+        run.note = ""
+        if run.total == run.steps:
+            run.work = record.step
+            run.pace.mark(self._clock(), run.work, idle=record.compile_seconds)
+        self._show(run, at_once=last or newly_diverged)
+
+    def _progress(self, work: int, total: int, note: str, seed: int | None) -> None:
+        runs = list(self._runs.values()) if seed is None else [self._runs[seed]]
+        for run in runs:
+            if total != run.total:
+                run.total, run.pace = total, Pace()
+            run.work, run.note = work, note
+            run.pace.mark(self._clock(), work)
+            self._show(run)
+
+    def _finish(self, status: str, seed: int | None) -> None:
+        for key in list(self._runs) if seed is None else [seed]:
+            run = self._runs.pop(key, None)
+            if run is None:
+                continue
+            run.note = f"{status} after {_duration(self._clock() - run.started)}"
+            run.closed = True
+            self._show(run, at_once=True)
+        if not self._runs:
+            self._stop_bars()
+
+    def _show(self, run: _Run, at_once: bool = False) -> None:
+        now = self._clock()
+        if self._bars is not None and run.bar is not None:
+            self._bars.update(run.bar, completed=run.work, total=run.total)
+        elif self._console is not None and (at_once or now - run.printed >= self._plain_seconds):
+            run.printed = now
+            share = f" ({run.work / run.total:.0%})" if run.total else ""
+            parts = [run.steps_done() + share]
+            if not run.closed and run.pace.left(now, run.total) is not None:
+                parts.append(run.time_left(now))
+            parts += run.facts(lambda names: {name: name for name in names})
+            print(f"{run.label}: {', '.join(parts)}", file=self._console.file, flush=True)
+
+    def _stop_bars(self) -> None:
+        bars, self._bars = self._bars, None
+        if bars is not None:
+            bars.stop()
+
+
+class _Column(ProgressColumn):
+    """Text of the run that a bar stands for."""
+
+    def __init__(self, text: Callable[[_Run], str]):
+        super().__init__()
+        self._text = text
+
+    def render(self, task: Task) -> Text:
+        return Text(self._text(task.fields["run"]), no_wrap=True)
+
+
+class _Bars(Progress):
+    """Two lines a run: the bar, and below it what a reader wants to know."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]):
+        super().__init__(
+            _Column(lambda run: run.label),
+            BarColumn(bar_width=24),
+            _Column(_Run.steps_done),
+            _Column(lambda run: run.time_left(clock())),
+            console=console,
+            refresh_per_second=2,  # choice: readable, and too rare to disturb what is timed
+        )
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            yield self.make_tasks_table([task])
+            facts = task.fields["run"].facts(short_names)
+            yield Text("  " + "  ".join(facts), no_wrap=True, overflow="ellipsis")
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Initials of names of several words (`learning_rate` becomes `lr`), unless two collide."""
+    names = list(names)
+    short = {
+        name: "".join(word[0] for word in words) if len(words) > 1 else name
+        for name in names
+        if (words := [word for word in name.split("_") if word])
+    }
+    unique = len(set(short.values())) == len(names)
+    return short if unique else {name: name for name in names}
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,66 @@
+"""The nouns of the numerics: what an inner problem is and what passes between its parts.
+
+A bilevel problem is written once, as an `InnerProblem`; hypergradients, methods and the engine only
+ever call its five functions. Nothing here knows images, networks or optimizers.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+Batch = PyTree[Any]
+"""Examples: any tree of arrays that share their leading axis."""
+
+Hyperparams = PyTree[Float[Array, "..."]]
+"""phi: unconstrained hyperparameters, q numbers in all."""
+
+Tangents = PyTree[Any]
+"""Z = d state / d phi: the state's tree, inexact leaves with a leading axis q, the rest None."""
+
+
+class InnerState(eqx.Module):
+    """x_t: everything that one training step maps, so that tangents cover all of it.
+
+    Attributes:
+        params: what is trained.
+        opt_state: the inner optimizer's own state (momentum, Adam's moments and counts).
+        step: t, training steps done.
+    """
+
+    params: PyTree[Any]
+    opt_state: PyTree[Any]
+    step: Int[Array, ""]
+
+
+class InnerProblem(eqx.Module):
+    """Theta of Eq. 4 and the meta loss of Eq. 1."""
+
+    @abstractmethod
+    def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
+        """The state before training and the starting hyperparameters."""
+
+    @abstractmethod
+    def step(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
+    ) -> tuple[InnerState, Float[Array, ""]]:
+        """One differentiable training step; returns the next state and the training loss.
+
+        Pure: what is random (dropout, augmentation) comes from `key`, one per step and seed.
+        """
+
+    @abstractmethod
+    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+        """The validation loss, a mean over the examples of `batch`, so that chunks average.
+
+        Its direct dependence on phi counts (the first term of Eq. 12's total derivative).
+        """
+
+    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, ""]]:
+        """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default."""
+        return {}
+
+    @abstractmethod
+    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
+        """phi by name in natural units, one entry for each leaf of phi in the leaves' order."""

@@ -1,0 +1,195 @@
+"""Where data are found: the bundled part, the choice among sources, the configs that name them."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from glocal_exp.data.bundled import Bundled
+from glocal_exp.data.files import Files
+from glocal_exp.data.source import Auto
+from glocal_exp.data.tfds import Tfds
+from glocal_exp.errors import UserError
+from tests.data.writers import (
+    CONFIGS,
+    DATA_DIR,
+    IDX_NAMES,
+    needs_data,
+    small,
+    spec,
+    write_idx,
+    write_tfds,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_tfds_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds_home"))
+
+
+def source(name, data_dir):
+    path = None if data_dir is None else str(data_dir)
+    root = OmegaConf.create(
+        {"data_dir": path, "source": OmegaConf.load(CONFIGS / f"source/{name}.yaml")}
+    )
+    return instantiate(root.source)
+
+
+class TestBundled:
+    def test_it_is_small_balanced_and_called_what_it_is(self):
+        data = Bundled().load(spec("fmnist"))
+        assert np.bincount(data.train_labels).tolist() == [600] * 10
+        assert np.bincount(data.test_labels).tolist() == [100] * 10
+        assert not data.original
+        assert data.notice == "Fashion-MNIST (embedded subset of 6,000 + 1,000 images)"
+        assert (data.title, data.source, list(data.files)) == (
+            "Fashion-MNIST",
+            "bundled",
+            ["fmnist.npz"],
+        )
+
+    def test_its_licence_lies_beside_it(self):
+        folder = CONFIGS.parent / "glocal_exp/data/bundled"
+        assert (folder / "fmnist.npz").stat().st_size < 5_000_000
+        licence = " ".join((folder / "LICENSE.fmnist").read_text().split())
+        assert "The MIT License (MIT) Copyright © 2017 Zalando SE" in licence
+        assert "The above copyright notice and this permission notice shall be included" in licence
+
+    @needs_data
+    def test_it_is_the_choice_of_the_script_among_the_original_images(self):
+        from scripts.make_bundled_fmnist import PER_CLASS, choose
+
+        whole, part = Files(str(DATA_DIR)).load(spec("fmnist")), Bundled().load(spec("fmnist"))
+        for name, count in PER_CLASS.items():
+            chosen = choose(getattr(whole, f"{name}_labels"), count)
+            for key in (f"{name}_images", f"{name}_labels"):
+                np.testing.assert_array_equal(getattr(whole, key)[chosen], getattr(part, key))
+
+    def test_no_other_data_set_is_embedded(self):
+        assert Bundled().absence(spec("mnist")) == "MNIST is not embedded"
+        with pytest.raises(UserError, match="MNIST is not embedded: use source=files"):
+            Bundled().load(spec("mnist"))
+
+
+class TestAuto:
+    def test_files_come_first(self, tmp_path):
+        write_idx(tmp_path / "fmnist", small((28, 28, 1)))
+        write_tfds(tmp_path, "fashion_mnist", small((28, 28, 1)))
+        data = source("auto", tmp_path).load(spec("fmnist"))
+        assert (data.source, data.skipped, data.place) == ("files", (), str(tmp_path / "fmnist"))
+
+    def test_then_tfds(self, tmp_path):
+        write_tfds(tmp_path, "fashion_mnist", small((28, 28, 1), n=50))
+        data = source("auto", tmp_path).load(spec("fmnist"))
+        assert (data.source, len(data.train_labels)) == ("tfds", 50)
+        assert data.skipped[0].startswith(f"files: {tmp_path} holds no train-images")
+
+    def test_then_the_bundled_one(self, tmp_path):
+        data = source("auto", tmp_path).load(spec("fmnist"))
+        assert data.source == "bundled"
+        assert [reason.split(":")[0] for reason in data.skipped] == ["files", "tfds"]
+
+    def test_without_a_data_directory(self):
+        data = source("auto", None).load(spec("fmnist"))
+        assert (data.source, data.skipped[0]) == ("bundled", "files: no data_dir is set")
+
+    @pytest.mark.parametrize("name", ["mnist", "kmnist", "cifar10", "cifar100"])
+    def test_nowhere(self, tmp_path, name):
+        wanted = spec(name)
+        with pytest.raises(
+            UserError, match=rf"^{wanted.title} was not found \(files: .*; tfds: .*\)"
+        ) as e:
+            source("auto", tmp_path).load(wanted)
+        assert "source=tfds" in str(e.value)
+        assert source("auto", tmp_path).absence(wanted).startswith(f"files: {tmp_path} holds no ")
+
+    def test_damaged_files_are_not_passed_over(self, tmp_path):
+        write_idx(tmp_path, small((28, 28, 1)))
+        (tmp_path / f"{IDX_NAMES[2]}.gz").unlink()
+        with pytest.raises(UserError, match=f"lacks {IDX_NAMES[2]}"):
+            source("auto", tmp_path).load(spec("fmnist"))
+
+    def test_tfds_in_a_format_that_cannot_be_read_is_passed_over_with_its_reason(self, tmp_path):
+        write_tfds(tmp_path, "fashion_mnist", small((28, 28, 1)), "tfrecord")
+        data = source("auto", tmp_path).load(spec("fmnist"))
+        assert data.source == "bundled"
+        assert "prepared as tfrecord only" in data.skipped[1]
+
+
+@pytest.mark.parametrize("name", ["auto", "files", "tfds"])
+@pytest.mark.parametrize("dataset", ["fmnist", "cifar10"])
+def test_a_missing_data_directory(tmp_path, name, dataset):
+    with pytest.raises(UserError, match=r"data_dir=.*nowhere cannot be read \(No such file"):
+        source(name, tmp_path / "nowhere").load(spec(dataset))
+
+
+def test_a_file_for_a_data_directory(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be read \(Not a directory\)"):
+        source("files", tmp_path / "file").load(spec("mnist"))
+
+
+def test_files_without_a_data_directory():
+    with pytest.raises(UserError, match="GLOCAL_DATA_DIR"):
+        source("files", None).load(spec("mnist"))
+
+
+def test_the_configs_name_the_sources():
+    expected = {"auto": Auto, "files": Files, "tfds": Tfds, "bundled": Bundled}
+    for name, kind in expected.items():
+        made = source(name, "somewhere")
+        assert isinstance(made, kind)
+        assert made.name == name
+    assert [one.name for one in source("auto", "somewhere").sources] == ["files", "tfds", "bundled"]
+
+
+def test_a_new_idx_data_set_is_one_description(tmp_path):
+    """What a YAML of one's own says is enough; here the letters of EMNIST with their file names."""
+    letters = instantiate(
+        OmegaConf.create(
+            {
+                "_target_": "glocal_exp.data.DatasetSpec",
+                "_convert_": "all",
+                "name": "letters",
+                "title": "EMNIST letters",
+                "num_classes": 26,
+                "image_shape": [28, 28, 1],
+                "format": {
+                    "_target_": "glocal_exp.data.idx.IdxFiles",
+                    "folders": ["emnist"],
+                    "train_images": "emnist-letters-train-images-idx3-ubyte",
+                    "train_labels": "emnist-letters-train-labels-idx1-ubyte",
+                    "test_images": "emnist-letters-test-images-idx3-ubyte",
+                    "test_labels": "emnist-letters-test-labels-idx1-ubyte",
+                },
+            }
+        )
+    )
+    folder = write_idx(tmp_path / "EMNIST", small((28, 28, 1), classes=26, n=52, m=26))
+    for name, kind in zip(IDX_NAMES, ("train", "train", "test", "test"), strict=True):
+        rest = name.split("-", 1)[1]
+        (folder / f"{name}.gz").rename(folder / f"emnist-letters-{kind}-{rest}.gz")
+    data = Files(str(tmp_path)).load(letters)
+    assert np.bincount(data.train_labels).tolist() == [2] * 26
+    assert (data.title, data.notice, data.original) == ("EMNIST letters", "", True)
+
+
+def test_reading_needs_neither_jax_nor_tensorflow_nor_tfds():
+    program = (
+        "import sys, glocal_exp.data.files, glocal_exp.data.idx, glocal_exp.data.cifar,"
+        " glocal_exp.data.bundled, glocal_exp.data.tfds;"
+        "print(*{'jax', 'tensorflow', 'tensorflow_datasets', 'array_record'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []
+
+
+def test_specs_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(spec("mnist"), "name", "other")  # noqa: B010

@@ -1,0 +1,216 @@
+"""Small data sets in the true file formats, and the project's own descriptions of the real ones."""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from PIL import Image
+
+from glocal_exp.data import DatasetSpec
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+IDX_NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+# Where the original files lie, if they are at hand.
+DATA_DIR = Path(os.environ.get("GLOCAL_DATA_DIR", ""))
+needs_data = pytest.mark.skipif(
+    not os.environ.get("GLOCAL_DATA_DIR"), reason="GLOCAL_DATA_DIR names no folder of data sets"
+)
+CIFAR10_TRAIN = [f"data_batch_{i}" for i in range(1, 6)]
+
+
+def spec(name: str) -> DatasetSpec:
+    """The data set that `dataset=name` chooses."""
+    return instantiate(OmegaConf.load(CONFIGS / f"dataset/{name}.yaml"))
+
+
+def images(n: int, shape: tuple[int, int, int], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape)).astype(np.uint8)
+
+
+def labels(n: int, classes: int, seed: int) -> np.ndarray:
+    """Every class as often as any other, in random order."""
+    return np.random.default_rng(seed).permutation(np.arange(n) % classes).astype(np.uint8)
+
+
+def small(shape: tuple[int, int, int], classes: int = 10, n: int = 40, m: int = 20) -> dict:
+    """Arrays of a small data set, keyed as in the embedded one."""
+    return {
+        "train_images": images(n, shape, 1),
+        "train_labels": labels(n, classes, 2),
+        "test_images": images(m, shape, 3),
+        "test_labels": labels(m, classes, 4),
+    }
+
+
+def idx(array: np.ndarray) -> bytes:
+    """IDX: two zeros, 8 for unsigned bytes, the number of dimensions, the sizes, the bytes."""
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return header + array.tobytes()
+
+
+def write_idx(folder: Path, arrays: dict, template: str = "{}.gz") -> Path:
+    """The four files under the names that `template` makes of the original ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, key in zip(IDX_NAMES, arrays, strict=True):
+        array = arrays[key][..., 0] if arrays[key].ndim == 4 else arrays[key]
+        path = folder / template.format(name)
+        content = idx(array)
+        path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
+    return folder
+
+
+def rows(pictures: np.ndarray) -> np.ndarray:
+    """CIFAR's rows: all red, then all green, then all blue pixels."""
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2).reshape(len(pictures), -1))
+
+
+def cifar_batch(pictures: np.ndarray, numbers: np.ndarray, title: str, key: str) -> dict:
+    return {
+        b"batch_label": title.encode(),
+        key.encode(): numbers.tolist(),
+        b"data": rows(pictures),
+        b"filenames": [f"picture_{i}.png".encode() for i in range(len(numbers))],
+    }
+
+
+def cifar10_batches(arrays: dict) -> dict[str, dict]:
+    pictures = np.array_split(arrays["train_images"], 5)
+    numbers = np.array_split(arrays["train_labels"], 5)
+    batches = {
+        name: cifar_batch(pictures[i], numbers[i], f"training batch {i + 1} of 5", "labels")
+        for i, name in enumerate(CIFAR10_TRAIN)
+    }
+    test = cifar_batch(
+        arrays["test_images"], arrays["test_labels"], "testing batch 1 of 1", "labels"
+    )
+    return {**batches, "test_batch": test}
+
+
+def cifar100_batches(arrays: dict) -> dict[str, dict]:
+    batches = {}
+    for name, title in (("train", "training"), ("test", "testing")):
+        numbers = arrays[f"{name}_labels"]
+        batch = cifar_batch(
+            arrays[f"{name}_images"], numbers, f"{title} batch 1 of 1", "fine_labels"
+        )
+        batches[name] = {**batch, b"coarse_labels": (numbers // 5).tolist()}
+    return batches
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes what Python 2 wrote with protocol 2: byte strings for all text."""
+
+    write: Any
+    memoize: Any
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
+
+    def save_bytes(self, obj: bytes) -> None:
+        short = len(obj) < 256
+        size = bytes([len(obj)]) if short else struct.pack("<i", len(obj))
+        self.write((pickle.SHORT_BINSTRING if short else pickle.BINSTRING) + size + obj)
+        self.memoize(obj)
+
+    def save_str(self, obj: str) -> None:
+        self.save_bytes(obj.encode("latin1"))
+
+    dispatch[bytes] = save_bytes
+    dispatch[str] = save_str
+
+
+def python2_pickle(value: Any) -> bytes:
+    """The form of the original files: Python 2, protocol 2, NumPy's old module names."""
+    stream = io.BytesIO()
+    Python2Pickler(stream, 2).dump(value)
+    return stream.getvalue().replace(b"numpy._core.", b"numpy.core.")
+
+
+def write_cifar(folder: Path, batches: dict[str, dict]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, batch in batches.items():
+        (folder / name).write_bytes(python2_pickle(batch))
+    return folder
+
+
+def examples(pictures: np.ndarray, numbers: np.ndarray) -> list[bytes]:
+    """Serialized `tf.train.Example`s of PNG images and labels, as TFDS writes them."""
+    from tensorflow_datasets.proto import tf_example_pb2  # pyright: ignore
+
+    serialized = []
+    for picture, number in zip(pictures, numbers, strict=True):
+        png = io.BytesIO()
+        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(png, "PNG")
+        example = tf_example_pb2.Example()  # pyright: ignore
+        example.features.feature["image"].bytes_list.value.append(png.getvalue())
+        example.features.feature["label"].int64_list.value.append(int(number))
+        serialized.append(example.SerializeToString())
+    return serialized
+
+
+def write_tfds(root: Path, name: str, arrays: dict, file_format: str = "array_record") -> Path:
+    """A version of a data set as TFDS prepares it, in an order of its own."""
+    folder = root / name / "3.0.1"
+    folder.mkdir(parents=True)
+    splits = []
+    for seed, part in enumerate(("train", "test")):
+        order = np.random.default_rng(seed).permutation(len(arrays[f"{part}_labels"]))
+        records = examples(arrays[f"{part}_images"][order], arrays[f"{part}_labels"][order])
+        path = folder / f"{name}-{part}.{file_format}-00000-of-00001"
+        (write_array_record if file_format == "array_record" else write_tfrecord)(path, records)
+        splits.append(
+            {
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "name": part,
+                "numBytes": str(sum(map(len, records))),
+                "shardLengths": [str(len(records))],
+            }
+        )
+    info = {"fileFormat": file_format, "name": name, "splits": splits, "version": "3.0.1"}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    (folder / "features.json").write_text(json.dumps(features(arrays["train_images"].shape[1:])))
+    return folder
+
+
+def features(shape: tuple[int, ...]) -> dict:
+    module = "tensorflow_datasets.core.features"
+    image = {"shape": {"dimensions": [str(size) for size in shape]}, "dtype": "uint8"}
+    return {
+        "pythonClassName": f"{module}.features_dict.FeaturesDict",
+        "featuresDict": {
+            "features": {
+                "image": {"pythonClassName": f"{module}.image_feature.Image", "image": image},
+                "label": {
+                    "pythonClassName": f"{module}.class_label_feature.ClassLabel",
+                    "classLabel": {"numClasses": "10"},
+                },
+            }
+        },
+    }
+
+
+def write_array_record(path: Path, records: list[bytes]) -> None:
+    from array_record.python import array_record_module  # pyright: ignore
+
+    writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
+    for record in records:
+        writer.write(record)
+    writer.close()
+
+
+def write_tfrecord(path: Path, records: list[bytes]) -> None:
+    """Length, its checksum (left zero), content, its checksum (left zero)."""
+    frames = [struct.pack("<QI", len(record), 0) + record + bytes(4) for record in records]
+    path.write_bytes(b"".join(frames))

@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+
+from glocal_exp.errors import UserError
+from glocal_exp.koopman.dmd import HankelDMD
+from glocal_exp.koopman.steady import SteadyStateEstimator
+
+from .systems import AffineSystem, random_system, spiral
+
+
+def estimate(trajectory, delays=5, steps_left=100, stride=1, **settings):
+    spectrum = HankelDMD().fit(trajectory, delays, stride)
+    return SteadyStateEstimator(**settings).estimate(spectrum, trajectory, steps_left)
+
+
+@pytest.mark.parametrize("anchor", ["last", "first"])
+@pytest.mark.parametrize("amplitudes", ["first", "all"])
+@pytest.mark.parametrize(("steps", "delays"), [(80, 10), (40, 5), (30, 2)])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_fixed_point_of_an_affine_map(size, steps, delays, amplitudes, anchor):
+    for seed in range(3):
+        system = random_system(10 * seed + size, size)
+        trajectory = system.trajectory(steps)
+        spectrum = HankelDMD(amplitudes=amplitudes).fit(trajectory, delays)
+        estimator = SteadyStateEstimator(anchor=anchor)
+        found, diagnostics = estimator.estimate(spectrum, trajectory, 0)
+        # The numbers are of size 1 to 10; conditioning leaves 4 to 8 of 16 digits of margin.
+        assert np.allclose(found, system.fixed_point, rtol=0, atol=1e-8)
+        assert diagnostics["rank"] == size + 1
+        assert diagnostics["steady_modes"] == 1
+        assert diagnostics["growing_modes"] == diagnostics["fallback_used"] == 0
+        assert diagnostics["spectral_radius"] == pytest.approx(1, abs=1e-8)
+        assert diagnostics["nearest_distance"] < 1e-8
+        assert diagnostics["reconstruction_error"] < 1e-8
+
+
+def test_growing_modes_are_dropped_and_counted():
+    # h runs away from its fixed point by 1.1^k, up to 2e3: rounding is relative to that.
+    system = AffineSystem(np.diag([1.1, 0.5]), np.array([-0.2, 1.0]), np.array([3.0, -1.0]))
+    found, diagnostics = estimate(system.trajectory(80), 10)
+    assert np.allclose(found, [2.0, 2.0], rtol=0, atol=1e-8)
+    assert diagnostics["growing_modes"] == 1
+    assert diagnostics["spectral_radius"] == pytest.approx(1.1, abs=1e-9)
+    assert diagnostics["fallback_used"] == 0
+
+
+def test_oscillating_modes_are_dropped_and_counted():
+    system = AffineSystem(spiral(1.0, 0.7), np.array([1.0, 0.0]), np.array([3.0, -1.0]))
+    found, diagnostics = estimate(system.trajectory(80), 10)
+    assert np.allclose(found, system.fixed_point, rtol=0, atol=1e-8)
+    assert diagnostics["oscillating_modes"] == 2
+    assert diagnostics["growing_modes"] == 0
+
+
+def test_a_slow_mode_within_the_tolerance_counts_as_steady():
+    trajectory = (1 + 0.99 ** np.arange(80.0))[:, None]
+    found, diagnostics = estimate(trajectory, 10, unit_tolerance=0.02)
+    assert found == pytest.approx(1 + 0.99**70, abs=1e-8)
+    assert diagnostics["steady_modes"] == 2
+    found, diagnostics = estimate(trajectory, 10, unit_tolerance=0.005)
+    assert found == pytest.approx(1, abs=1e-8)
+    assert diagnostics["steady_modes"] == 1
+
+
+# Fallbacks: decaying systems without offset have no eigenvalue near 1.
+
+
+def test_nearest_takes_the_slowest_decay():
+    trajectory = (0.9 ** np.arange(40.0) + 0.5 ** np.arange(40.0))[:, None] * np.array([1.0, -2.0])
+    found, diagnostics = estimate(trajectory, fallback="nearest")
+    assert np.allclose(found, 0.9**35 * np.array([1, -2]), rtol=0, atol=1e-10)
+    assert diagnostics["fallback_used"] == 1
+    assert diagnostics["steady_modes"] == 0
+    assert diagnostics["nearest_distance"] == pytest.approx(0.1, abs=1e-8)
+
+
+def test_nearest_takes_a_conjugate_pair_as_one():
+    block = np.zeros((3, 3))
+    block[:2, :2], block[2, 2] = spiral(0.95, 0.1), 0.5
+    system = AffineSystem(block, np.zeros(3), np.array([1.0, 2.0, 50.0]))
+    trajectory = system.trajectory(40)
+    found, _ = estimate(trajectory, anchor="first")
+    assert np.allclose(found, [1.0, 2.0, 0.0], rtol=0, atol=1e-9)
+    found, _ = estimate(trajectory, anchor="last")
+    assert np.allclose(found, [*trajectory[35, :2], 0.0], rtol=0, atol=1e-9)
+
+
+def test_nearest_passes_over_growing_modes():
+    # 1.05 is nearer to 1 than 0.8, but grows.
+    trajectory = (1.05 ** np.arange(40.0) + 0.8 ** np.arange(40.0))[:, None]
+    found, diagnostics = estimate(trajectory, anchor="first")
+    assert found == pytest.approx(1, abs=1e-8)
+    assert diagnostics["growing_modes"] == 1
+
+
+@pytest.mark.parametrize("trajectory", [1.1 ** np.arange(30.0), 2.0 ** np.arange(30.0)])
+def test_nearest_finds_nothing_among_growing_modes(trajectory):
+    found, diagnostics = estimate(trajectory[:, None])
+    assert np.isnan(found).all()
+    assert diagnostics["fallback_used"] == diagnostics["growing_modes"] == 1
+
+
+def test_local_takes_the_newest_hypergradient():
+    trajectory = random_system(0, 2, 0.8, affine=False).trajectory(30)
+    found, diagnostics = estimate(trajectory, fallback="local")
+    assert np.array_equal(found, trajectory[-1])
+    assert diagnostics["fallback_used"] == 1
+
+
+def test_skip_gives_nan():
+    trajectory = random_system(0, 2, 0.8, affine=False).trajectory(30)
+    found, diagnostics = estimate(trajectory, fallback="skip")
+    assert np.isnan(found).all()
+    assert found.shape == (2,)
+    assert diagnostics["fallback_used"] == 1
+
+
+@pytest.mark.parametrize("fallback", ["nearest", "local", "skip"])
+def test_fallbacks_change_nothing_where_a_mode_is_steady(fallback):
+    system = random_system(2, 2)
+    found, diagnostics = estimate(system.trajectory(60), fallback=fallback)
+    assert np.allclose(found, system.fixed_point, rtol=0, atol=1e-8)
+    assert diagnostics["fallback_used"] == 0
+
+
+@pytest.mark.parametrize("anchor", ["last", "first"])
+def test_finite_horizon_runs_to_the_end(anchor):
+    system = random_system(4, 3, 0.97)
+    expected = system.trajectory(60 + 25)[-1]
+    found, diagnostics = estimate(
+        system.trajectory(60), steps_left=25, horizon="finite", anchor=anchor
+    )
+    assert np.allclose(found, expected, rtol=0, atol=1e-9)
+    assert diagnostics["fallback_used"] == 0
+
+
+def test_finite_horizon_tends_to_the_infinite_one():
+    system = random_system(4, 3, 0.9)
+    found, _ = estimate(system.trajectory(60), steps_left=5_000, horizon="finite")
+    # The eigenvalue 1 is off by about 1e-14, times 5,000 steps.
+    assert np.allclose(found, system.fixed_point, rtol=0, atol=1e-8)
+
+
+def test_stride_is_counted_in_training_steps():
+    system = AffineSystem(np.diag([0.95, 0.9]), np.array([1.0, -1.0]), np.array([3.0, 4.0]))
+    trajectory = system.trajectory(81)
+    found, _ = estimate(trajectory[::4], 3, steps_left=13, stride=4, horizon="finite")
+    assert np.allclose(found, system.trajectory(81 + 13)[-1], rtol=0, atol=1e-9)
+    found, _ = estimate(trajectory[::4], 3, stride=4)
+    assert np.allclose(found, system.fixed_point, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("horizon", ["infinite", "finite"])
+@pytest.mark.parametrize("fallback", ["nearest", "local", "skip"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_trajectory_that_is_not_finite_gives_nan(bad, fallback, horizon):
+    trajectory = random_system(0, 2).trajectory(30)
+    trajectory[3, 1] = bad
+    found, diagnostics = estimate(trajectory, fallback=fallback, horizon=horizon)
+    assert np.isnan(found).all()
+    assert diagnostics["rank"] == diagnostics["fallback_used"] == 0
+    assert np.isnan(diagnostics["spectral_radius"])
+
+
+@pytest.mark.parametrize("horizon", ["infinite", "finite"])
+@pytest.mark.parametrize("fallback", ["nearest", "local", "skip"])
+def test_a_zero_trajectory_gives_zeros(fallback, horizon):
+    found, diagnostics = estimate(np.zeros((20, 3)), fallback=fallback, horizon=horizon)
+    assert np.array_equal(found, np.zeros(3))
+    assert diagnostics["rank"] == diagnostics["fallback_used"] == 0
+    assert diagnostics["reconstruction_error"] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e30, 1e300])
+def test_reconstruction_error_is_relative(scale):
+    rng = np.random.default_rng(0)
+    trajectory = random_system(0, 2).trajectory(40) + 0.5 * rng.standard_normal((40, 2))
+    _, diagnostics = estimate(trajectory)
+    spectrum = HankelDMD().fit(trajectory, 5)
+    misfit = spectrum.at(np.arange(36)) - trajectory[:36]
+    expected = np.linalg.norm(misfit) / np.linalg.norm(trajectory[:36])
+    assert diagnostics["reconstruction_error"] == pytest.approx(expected, rel=1e-12)
+    _, scaled = estimate(trajectory * scale)
+    # The scale is no power of two, so that the trajectory itself is rounded anew.
+    assert scaled["reconstruction_error"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_diagnostics_are_plain_floats():
+    _, diagnostics = estimate(random_system(1, 2).trajectory(30))
+    assert all(type(value) is float for value in diagnostics.values())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"unit_tolerance": -0.1},
+        {"unit_tolerance": 1.0},
+        {"unit_tolerance": float("nan")},
+        {"anchor": "middle"},
+        {"fallback": "zero"},
+        {"horizon": "long"},
+    ],
+)
+def test_wrong_settings_are_refused(settings):
+    (name,) = settings
+    with pytest.raises(UserError, match=name.replace("_", " ")):
+        SteadyStateEstimator(**settings)

@@ -1,0 +1,76 @@
+"""Small inner problems for the oracles: closed forms, and tiny networks in float64."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from glocal_exp.engine import Splits
+from glocal_exp.tasks.rules import sgd
+from glocal_exp.tasks.transforms import TRANSFORMS
+from glocal_exp.types import InnerProblem, InnerState
+
+RULES = {
+    "sgd": (sgd, {"learning_rate": 0.05, "momentum": 0.7, "weight_decay": 0.01}),
+    "adam": (
+        lambda **h: optax.adam(eps=1e-8, eps_root=1e-16, **h),
+        {"learning_rate": 0.02, "b1": 0.8, "b2": 0.95},
+    ),
+    "rmsprop": (
+        lambda **h: optax.rmsprop(eps=1e-8, initial_scale=1.0, **h),
+        {"learning_rate": 0.02, "decay": 0.9},
+    ),
+}
+
+
+class Network(InnerProblem):
+    """A two-layer tanh network on a regression, trained by a learnable rule; smooth everywhere."""
+
+    rule: str = eqx.field(static=True)
+    width: int = eqx.field(static=True, default=5)
+
+    def init(self, key):
+        first, second = jax.random.split(key)
+        params = {
+            "w1": jax.random.normal(first, (3, self.width)) / 2,
+            "w2": jax.random.normal(second, (self.width,)) / 2,
+        }
+        start = {n: TRANSFORMS["sigmoid"].inverse(v) for n, v in RULES[self.rule][1].items()}
+        phi = {name: jnp.asarray(value) for name, value in start.items()}
+        return InnerState(params, self._optimizer(phi).init(params), jnp.zeros((), int)), phi
+
+    def step(self, state, phi, batch, key):
+        loss, gradient = jax.value_and_grad(self._loss)(state.params, batch)
+        optimizer = self._optimizer(phi)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return InnerState(params, opt_state, state.step + 1), loss
+
+    def meta_loss(self, state, phi, batch):
+        # A direct term, so that it is not forgotten.
+        return self._loss(state.params, batch) + 0.01 * jnp.sum(phi["learning_rate"] ** 2)
+
+    def metrics(self, state, batch):
+        return {"loss": self._loss(state.params, batch)}
+
+    def describe(self, phi):
+        return {name: jax.nn.sigmoid(value) for name, value in phi.items()}
+
+    def _loss(self, params, batch):
+        out = jnp.tanh(batch["x"] @ params["w1"]) @ params["w2"]
+        return jnp.mean((out - batch["y"]) ** 2)
+
+    def _optimizer(self, phi):
+        return RULES[self.rule][0](**self.describe(phi))
+
+
+def regression(seed: int, train: int = 40, validation: int = 17, test: int = 11) -> Splits:
+    """Random inputs and a nonlinear target; sizes that no chunk divides."""
+    rng = np.random.default_rng(seed)
+
+    def part(count: int) -> dict[str, np.ndarray]:
+        x = rng.normal(size=(count, 3))
+        return {"x": x, "y": np.sin(x[:, 0]) + 0.3 * x[:, 1] * x[:, 2]}
+
+    return Splits(part(train), part(validation), part(test))

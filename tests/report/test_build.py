@@ -1,0 +1,179 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.build import instantiate, main
+
+from .synthetic import write_run
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIGS = sorted((REPOSITORY / "configs").glob("figure/*.yaml")) + sorted(
+    (REPOSITORY / "configs").glob("table/*.yaml")
+)
+# Fails on any import of what a report must do without, and on any use of the network.
+GUARD = """
+import runpy, socket, sys
+class Barred:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"jax", "jaxlib", "hydra", "wandb", "tensorflow_datasets"}:
+            raise ImportError(f"{name} is barred")
+sys.meta_path.insert(0, Barred())
+def no_network(*_, **__): raise OSError("no network")
+socket.socket.connect = socket.getaddrinfo = no_network
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for method in ("none", "local", "glocal", "global"):
+        write_run(root, "c1_mnist", method, 0, steps=500)
+    return root
+
+
+def build(kind, *arguments):
+    return main(kind, REPOSITORY, [str(argument) for argument in arguments])
+
+
+def test_scripts_need_no_jax_and_no_network_and_give_the_same_bytes_again(runs, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert build("figure", "c1", "--runs", runs, "--out", here) == 0
+    command = [sys.executable, "-c", GUARD, str(REPOSITORY / "scripts" / "make_figures.py"), "c1"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": "1"}
+    done = subprocess.run(
+        [*command, "--runs", str(runs), "--out", str(there)],
+        env=environment, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for ending in ("pdf", "png", "txt"):
+        assert (here / f"c1.{ending}").read_bytes() == (there / f"c1.{ending}").read_bytes()
+
+
+def test_files_hold_what_a_journal_asks_for(runs, tmp_path):
+    build("figure", "c1", "--runs", runs, "--out", tmp_path)
+    pdf, png = (tmp_path / "c1.pdf").read_bytes(), (tmp_path / "c1.png").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"CreationDate" not in pdf
+    assert b"/MediaBox [ 0 0 486 " in pdf  # 6.75 inches of 72 points
+    assert int.from_bytes(png[16:20]) == 2025  # at 300 dots an inch
+    assert sorted(os.listdir(tmp_path)) == ["c1.pdf", "c1.png", "c1.txt"]
+
+
+def test_tables_in_three_forms(runs, tmp_path):
+    assert build("table", "final_accuracy", "--runs", runs, "--out", tmp_path) == 0
+    assert sorted(os.listdir(tmp_path)) == [
+        "final_accuracy.csv", "final_accuracy.md", "final_accuracy.tex",
+    ]  # fmt: skip
+    data = pd.read_csv(tmp_path / "final_accuracy.csv")
+    assert data["method"].tolist() == ["none", "local", "glocal", "global"]
+
+
+def test_missing_runs_say_the_command(runs, tmp_path, capsys):
+    assert build("figure", "--runs", runs, "--out", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "c2: no stored runs; to make them: python scripts/reproduce.py c2_kmnist" in lines
+    assert (
+        "fig2: no stored runs; to make them: python scripts/reproduce.py fig2_sgd, "
+        "python scripts/reproduce.py fig2_adam" in lines
+    )
+    assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in lines
+    assert not any(line.startswith("demo") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["c1"], 0),
+        (["c1", "--strict"], 0),
+        (["c1", "c2"], 0),
+        (["c1", "c2", "--strict"], 1),
+        (["c2"], 1),
+    ],
+)
+def test_exit_codes(runs, tmp_path, arguments, code):
+    assert build("figure", *arguments, "--runs", runs, "--out", tmp_path) == code
+
+
+def test_an_unknown_id_is_one_sentence(tmp_path, capsys):
+    assert build("figure", "fig9", "--out", tmp_path / "figures") == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: there is no figure fig9; choose from c1, c2, c3, ")
+    assert output.err.count("\n") == 1
+    assert not (tmp_path / "figures").exists()
+
+
+def test_an_output_directory_that_cannot_be(runs, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert build("figure", "c1", "--runs", runs, "--out", tmp_path / "file" / "figures") == 2
+    assert "a file is where a directory should be" in capsys.readouterr().err
+
+
+def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypatch, capsys):
+    package = tmp_path / "brand_new_artifacts"
+    package.mkdir()
+    (package / "counting.py").write_text(
+        "import pandas as pd\n"
+        "from glocal_exp.report.artifact import Sheet\n"
+        "class Counting:\n"
+        "    def __init__(self, label, columns): self.label, self.columns = label, columns\n"
+        "    def make(self, context):\n"
+        "        data = pd.DataFrame({c: [len(c)] for c in self.columns})\n"
+        "        return Sheet([self.label], [[str(len(self.columns))]], data, 'Caption.')\n"
+    )
+    config = tmp_path / "repository" / "configs" / "table" / "counting.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        "_target_: brand_new_artifacts.counting.Counting\n"
+        "label: ${.columns[0]}\ncolumns: [one, three]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    arguments = ["--runs", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main("table", tmp_path / "repository", arguments) == 0
+    assert (tmp_path / "out" / "counting.csv").read_text() == "one,three\n3,5\n"
+    assert (tmp_path / "out" / "counting.md").read_text().startswith("| one |\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: x\n", "names no _target_"),
+        ("_target_: glocal_exp.nowhere.X\n", "cannot be used"),
+        ("_target_: glocal_exp.report.tables.table3.RunTime\nwrong: 1\n", "wrong"),
+    ],
+)
+def test_a_wrong_config_is_named(tmp_path, capsys, text, message):
+    config = tmp_path / "configs" / "table" / "x.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text)
+    assert main("table", tmp_path, ["--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_makes_its_artifact(config):
+    maker = instantiate(config)
+    assert callable(getattr(maker, "draw" if config.parent.name == "figure" else "make"))
+    assert maker.title.endswith(".")
+
+
+def test_the_papers_numbers_have_sources_and_are_found():
+    paper = pd.read_csv(REPOSITORY / "results" / "paper.csv")
+    assert not paper.duplicated(["artifact", "quantity", "setting"]).any()
+    assert paper["source"].str.startswith("Hataya & Kawahara, ").all()
+    context = Context(REPOSITORY, paper)
+    printed = {name: context.printed("table3", "run_time", name)
+               for name in ("none", "local", "global", "glocal", "local_every")}  # fmt: skip
+    assert printed == {
+        "none": 11.4, "local": 58.2, "global": 2891.2, "glocal": 58.3, "local_every": None,
+    }  # fmt: skip
+    assert context.printed("section4", "steps") == 10000

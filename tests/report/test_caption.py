@@ -1,0 +1,77 @@
+import pandas as pd
+import pytest
+
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.caption import describe
+from glocal_exp.report.selection import select
+
+from .synthetic import write_run
+
+SIZE = {"steps": 10000, "interval": 100, "batch_size": 128, "validation_share": 0.1, "seeds": 1}
+PAPER = pd.DataFrame(
+    [("section4", key, "", value) for key, value in SIZE.items()],
+    columns=["artifact", "quantity", "setting", "value"],
+)
+
+
+@pytest.fixture
+def text(tmp_path):
+    def write(*runs):
+        for run in runs:
+            write_run(tmp_path, "a", **{"method": "glocal", "seed": 0, "steps": 10000, **run})
+        selection = select(tmp_path, "a")
+        assert selection is not None
+        return describe(selection, Context(tmp_path, PAPER))
+
+    return write
+
+
+def data(train=54000, validation=6000, notice="", title="Fashion-MNIST"):
+    sizes = {"train": train, "validation": validation, "test": 10000}
+    return {"data": {"title": title, "notice": notice, "sizes": sizes}}
+
+
+def test_a_run_of_full_size(text):
+    found = text({"manifest": data()})
+    for part in (
+        "a: Fashion-MNIST", "T = 10,000 steps", "tau = 100", "batches of 128",
+        "54,000 training, 6,000 validation and 10,000 test images", "1 seed (0)",
+        "on Synthetic CPU", "commit 0123456789", "These runs have the paper's full size.",
+    ):  # fmt: skip
+        assert part in found
+
+
+def test_smaller_runs_say_in_what(text):
+    found = text({"manifest": data(59000, 1000), "steps": 2000, "config": {"batch_size": 64}})
+    assert (
+        "Not the paper's full size: T = 2,000 (paper: 10,000), batch = 64 (paper: 128), 1,000 "
+        "validation images (paper: 10% of the training data)." in found
+    )
+
+
+def test_what_differs_between_methods_is_listed(text):
+    gpu = {"platform": "gpu", "name": "NVIDIA H100", "count": 2}
+    found = text(
+        {"manifest": data()},
+        {"manifest": data(), "method": "none"},
+        {"manifest": data(59000, 1000) | {"device": gpu}, "method": "global"},
+    )
+    assert "6,000 (global: 1,000) validation" in found
+    assert "on Synthetic CPU (global: 2 x NVIDIA H100)" in found
+    assert "Not the paper's full size" in found
+
+
+def test_notices_and_uncommitted_changes_are_passed_on(text):
+    git = {"commit": "a" * 40, "dirty": True}
+    found = text({"manifest": data(notice="A re-encoded copy, not the original") | {"git": git}})
+    assert found.endswith("A re-encoded copy, not the original.")
+    assert "commit aaaaaaaaaa with uncommitted changes" in found
+
+
+def test_a_manifest_that_knows_nothing(text):
+    empty = {"data": None, "device": None, "git": None, "dataset": None}
+    found = text({"manifest": empty, "config": {"validation": None}})
+    assert "unknown data set" in found
+    assert "an unknown device" in found
+    assert "commit unknown" in found
+    assert "an unknown number of" in found

@@ -1,0 +1,226 @@
+"""What is drawn is what is stored, and fit to print: nothing is clipped, nothing overlaps."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+
+from glocal_exp.koopman import Spectrum
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.figures.fig4_left_middle import NEAR, SpectrumFigure
+from glocal_exp.report.figures.learning_curves import LearningCurves
+from glocal_exp.report.figures.start_matrix import StartMatrix
+from glocal_exp.store import find_runs
+
+from .synthetic import write_run
+
+MAKERS = {
+    "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
+    "one row": LearningCurves("Title.", {"sgd": "SGD"}),
+    "long": LearningCurves("Title.", {"long": "SGD"}),
+    "starts": StartMatrix("Title.", {"sgd": "lr 0.01", "nowhere": "lr 1", "long": "lr 0.1"}),
+    "spectrum": SpectrumFigure("Title.", ["nowhere", "sgd"]),
+}
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for seed, method in itertools.product((0, 1), ("none", "local", "glocal")):
+        write_run(root, "sgd", method, seed, keep_arrays=seed == 1)
+        write_run(
+            root, "adam", method, seed, task="adam", diverge_at=9 if method == "local" else None
+        )
+    for method in ("none", "local", "window_mean", "glocal", "global", "newcomer"):
+        if method != "newcomer":
+            write_run(root, "long", method, 0, steps=10000, start={"learning_rate": 0.1})
+    return Context(root)
+
+
+@pytest.fixture(scope="module")
+def drawn(context):
+    """Every figure, drawn once and laid out as for print."""
+    drawings = {}
+    with style.applied():
+        for name, maker in MAKERS.items():
+            drawings[name] = maker.draw(context)
+            FigureCanvasAgg(drawings[name].figure).draw()
+    return drawings
+
+
+def texts(figure):
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def visible_ticks(axis):
+    """Tick labels inside the view, as the backend draws them."""
+    low, high = sorted(axis.get_view_interval())
+    return [
+        tick.label1 for tick in axis.get_major_ticks()
+        if low <= tick.get_loc() <= high and tick.label1.get_visible() and tick.label1.get_text()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_print_size_and_readable_fonts(drawn, name):
+    figure = drawn[name].figure
+    assert figure.get_figwidth() in (style.COLUMN_WIDTH, style.PAGE_WIDTH)
+    assert min(text.get_fontsize() for text in texts(figure)) >= 7
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_nothing_is_clipped(drawn, name):
+    figure = drawn[name].figure
+    page = figure.bbox
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    for box in boxes:
+        assert page.x0 <= box.x0 < box.x1 <= page.x1, box
+        assert page.y0 <= box.y0 < box.y1 <= page.y1, box
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_nothing_overlaps(drawn, name):
+    figure = drawn[name].figure
+    panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+    panels += [legend.get_window_extent() for legend in figure.legends]
+    for one, other in itertools.combinations(panels, 2):
+        assert not one.overlaps(other)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            boxes = [label.get_window_extent() for label in visible_ticks(axis)]
+            for one, other in itertools.combinations(boxes, 2):
+                assert not one.overlaps(other)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_axes_are_labelled(drawn, name):
+    for axes in drawn[name].figure.axes:
+        if axes.lines:
+            assert axes.get_xlabel() or name == "starts"
+    first = drawn[name].figure.axes[0]
+    assert first.get_ylabel() == (
+        "test accuracy (%)" if name != "spectrum" else r"$\mathrm{Im}\,\lambda_j$"
+    )
+
+
+def test_every_seed_of_every_method_is_in_every_panel(drawn, context):
+    panels = drawn["curves"].figure.axes
+    assert [axes.get_ylabel() for axes in panels] == [
+        "test accuracy (%)", "learning rate", "momentum", "weight decay",
+        "test accuracy (%)", "learning rate", r"$\beta_1$", r"$\beta_2$",
+    ]  # fmt: skip
+    for axes, column, factor in (
+        (panels[0], "test_accuracy", 100.0),
+        (panels[1], "hyperparameter/learning_rate", 1.0),
+        (panels[3], "hyperparameter/weight_decay", 1.0),
+    ):
+        lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+        for run in find_runs(context.runs, {"experiment": "sgd"}):
+            expected = run.metrics()[column].to_numpy() * factor
+            assert any(len(y) == 21 and np.allclose(y, expected, rtol=1e-12) for y in lines), run
+        assert len(lines) == 3 * (2 + 1)
+
+
+def test_means_are_bold_and_in_the_legends_style(drawn, context):
+    runs = find_runs(context.runs, {"experiment": "sgd", "method": "glocal"})
+    mean = np.mean([run.metrics()["test_accuracy"] for run in runs], axis=0) * 100
+    bold = [line for line in drawn["curves"].figure.axes[0].get_lines() if line.get_linewidth() > 1]
+    colours = [style.STYLES[name].colour for name in ("none", "local", "glocal")]
+    assert [line.get_color() for line in bold] == colours
+    np.testing.assert_allclose(bold[2].get_ydata(), mean, rtol=1e-12)
+    legend = drawn["curves"].figure.legends[0]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["none (constant)", "local", "glocal", "diverged"]
+
+
+def test_diverged_seeds_are_marked_and_counted(drawn):
+    drawing = drawn["curves"]
+    crosses = [line for line in drawing.figure.axes[4].get_lines() if line.get_marker() == "X"]
+    assert [line.get_xdata() for line in crosses] == [[800], [800]]
+    assert "diverged, shown up to the last finite point: local 2 of 2." in drawing.caption
+    assert "diverged" not in drawn["one row"].figure.legends[0].get_texts()[-1].get_text()
+
+
+def test_accuracy_after_the_start_is_inside_the_axis(drawn, context):
+    low, high = drawn["curves"].figure.axes[0].get_ylim()
+    for run in find_runs(context.runs, {"experiment": "sgd"}):
+        late = run.metrics().query("step >= 200")["test_accuracy"] * 100
+        assert low < late.min()
+        assert late.max() < high
+
+
+def test_starts_share_their_axes_and_name_what_was_not_run(drawn):
+    drawing = drawn["starts"]
+    upper, lower = drawing.figure.axes[:3], drawing.figure.axes[3:]
+    assert upper[0].get_ylim() == upper[2].get_ylim()
+    assert lower[0].get_ylim() == lower[2].get_ylim()
+    assert [text.get_text() for text in upper[1].texts] == ["not run"]
+    assert "nowhere" in drawing.missing
+
+
+def test_spectrum_is_that_of_the_stored_arrays(drawn, context):
+    drawing = drawn["spectrum"]
+    run = find_runs(context.runs, {"experiment": "sgd", "method": "glocal", "seed": 1})[0]
+    arrays = run.arrays()
+    eigenvalues = arrays["s1/eigenvalues"]
+    near = np.abs(eigenvalues - 1) <= 0.02
+    assert 0 < near.sum() < near.size
+    left, zoom, middle = drawing.figure.axes
+    others, steady = left.collections
+    for points, chosen in ((others, eigenvalues[~near]), (steady, eigenvalues[near])):
+        offsets = np.asarray(points.get_offsets())
+        np.testing.assert_allclose(offsets, np.stack([np.real(chosen), np.imag(chosen)], axis=1))
+    np.testing.assert_allclose(steady.get_facecolor()[0, :3], to_rgb(NEAR))
+    assert left.get_aspect() == 1
+    assert zoom.get_aspect() == 1
+    # |b_j| |lambda_j|^t |u_j|, written out
+    first = np.abs(arrays["s1/amplitudes"] * arrays["s1/modes"][0])
+    expected = first[:, None] * np.abs(eigenvalues)[:, None] ** np.arange(101)
+    lines = middle.get_lines()
+    assert len(lines) == near.size
+    orange = [line.get_ydata() for line in lines if line.get_color() == NEAR]
+    np.testing.assert_allclose(orange, expected[near], rtol=1e-9)
+    blue = [line.get_ydata() for line in lines if line.get_color() != NEAR]
+    np.testing.assert_allclose(blue, expected[~near], rtol=1e-9)
+    assert f"Seed 1, outer step s = 1. Left: the {near.size} eigenvalues" in drawing.caption
+    assert f"the {near.sum()} within 0.02 of 1" in drawing.caption
+
+
+def test_the_spectrums_hyperparameter_is_found_by_name(context):
+    run = find_runs(context.runs, {"experiment": "sgd", "method": "glocal", "seed": 1})[0]
+    arrays = run.arrays()
+    spectrum = Spectrum(
+        arrays["s1/eigenvalues"], arrays["s1/modes"], arrays["s1/amplitudes"], 3, 71
+    )
+    maker = SpectrumFigure("Title.", ["sgd"], hyperparameter="weight_decay", steps=5)
+    with style.applied():
+        lines = maker.draw(context).figure.axes[2].get_lines()
+    found = [np.asarray(line.get_ydata(), dtype=float)[0] for line in lines]
+    np.testing.assert_allclose(np.sort(found), np.sort(spectrum.magnitudes(2, 1)[:, 0]), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [
+        LearningCurves("Title.", {"nowhere": "x"}),
+        StartMatrix("Title.", {"nowhere": "x"}),
+        SpectrumFigure("Title.", ["nowhere"]),
+        SpectrumFigure("Title.", ["adam"]),
+    ],
+)
+def test_without_runs_nothing_is_drawn(context, maker):
+    with pytest.raises(MissingRuns):
+        maker.draw(context)
+
+
+def test_one_missing_row_does_not_stop_the_other(context):
+    with style.applied():
+        drawing = LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}).draw(context)
+    assert len(drawing.figure.axes) == 4
+    assert drawing.missing == ("sgd", "nowhere")  # sgd lacks global
+    assert "No run of global is stored." in drawing.caption

@@ -1,0 +1,137 @@
+"""The shield, the fan-out and the background thread keep failures away from the run."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking import Fanout, NoSink, Sink
+from glocal_exp.tracking.background import Worker
+from glocal_exp.tracking.sink import Shield
+
+RECORD = IntervalRecord(0, 1, 100, {"test_accuracy": 0.5}, {"momentum": 0.9})
+
+
+class Recorder:
+    """Writes down what it is told; raises at the call named `fails`."""
+
+    def __init__(self, fails: str = ""):
+        self.fails = fails
+        self.calls: list[tuple[Any, ...]] = []
+
+    def _call(self, *call: Any) -> None:
+        self.calls.append(call)
+        if call[0] == self.fails:
+            raise OSError(28, "No space left on device\nmore")
+
+    def start(self, run_info: Mapping[str, Any]) -> None:
+        self._call("start", run_info)
+
+    def record(self, record: IntervalRecord) -> None:
+        self._call("record", record)
+
+    def progress(
+        self, step: int, total_steps: int, note: str = "", seed: int | None = None
+    ) -> None:
+        self._call("progress", step, total_steps, note, seed)
+
+    def finish(self, status: str, seed: int | None = None) -> None:
+        self._call("finish", status, seed)
+
+
+def drive(sink: Sink) -> None:
+    sink.start({"seed": 0})
+    sink.record(RECORD)
+    sink.progress(10, 100, "playout", seed=0)
+    sink.finish("complete", seed=0)
+
+
+ALL_CALLS = [
+    ("start", {"seed": 0}),
+    ("record", RECORD),
+    ("progress", 10, 100, "playout", 0),
+    ("finish", "complete", 0),
+]
+
+
+def test_fanout_hands_every_call_to_every_sink() -> None:
+    sinks = [Recorder(), Recorder()]
+    drive(Fanout([*sinks, NoSink()]))
+    assert [sink.calls for sink in sinks] == [ALL_CALLS, ALL_CALLS]
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_sink_that_fails_is_dropped_with_one_line_and_the_others_go_on(
+    moment: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing, sound = Recorder(fails=ALL_CALLS[moment][0]), Recorder()
+    drive(Fanout([failing, sound]))
+    assert failing.calls == ALL_CALLS[: moment + 1]
+    assert sound.calls == ALL_CALLS
+    assert capsys.readouterr().err == (
+        "Recorder stopped, the run goes on without it "
+        "(OSError: [Errno 28] No space left on device)\n"
+    )
+
+
+def test_ctrl_c_passes_through_the_shield() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Shield("x")(interrupt)
+
+
+def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cleaned = []
+
+    def clean_up() -> None:
+        cleaned.append(1)
+        raise RuntimeError("again")
+
+    monkeypatch.setattr(sys, "stderr", None)
+    shield = Shield("x", on_failure=clean_up)
+    shield(sys.exit, 3)
+    shield(cleaned.append, 2)
+    assert (shield.broken, cleaned) == (True, [1])
+
+
+def test_a_worker_calls_in_order_in_another_thread_and_ends_when_told() -> None:
+    seen: list[Any] = []
+    worker = Worker(lambda function, *arguments: function(*arguments), "test-worker")
+    worker.submit(lambda: seen.append(threading.current_thread()))
+    events = [worker.submit(seen.append, i) for i in range(100)]
+    assert events[-1].wait(5)
+    assert seen[1:] == list(range(100))
+    thread = seen[0]
+    assert thread is not threading.current_thread()
+    assert thread.daemon
+    worker.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [("print('called', flush=True)", "called\n"), ("time.sleep(60)", ""), ("1 / 0", "")],
+)
+def test_what_is_called_at_exit_may_hang_or_raise(body: str, expected: str) -> None:
+    program = (
+        "import time\n"
+        "from glocal_exp.tracking.background import at_exit\n"
+        f"def last():\n    {body}\n"
+        "at_exit(last, 0.3)\n"
+    )
+    start = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, expected, "")
+    assert time.monotonic() - start < 20

@@ -1,0 +1,471 @@
+"""W&B behind a stand-in that can raise and hang at every moment; nothing real is started."""
+
+import http.server
+import math
+import socket
+import subprocess
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+
+from glocal_exp.errors import UserError
+from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking import wandb as module
+from glocal_exp.tracking.none import NoSink
+from glocal_exp.tracking.wandb import WandbSink, has_key, row, run_id
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+MOMENTS = ("import", "setup", "init", "log", "finish")
+
+
+class FakeRun:
+    """A W&B run that, like the real one, takes no step smaller than the next."""
+
+    def __init__(self, fake: "FakeWandb", arguments: dict[str, Any]):
+        self.fake, self.arguments = fake, arguments
+        self.step = fake.steps_on_server.get(arguments["id"], 0)
+        self.resumed = arguments["id"] in fake.steps_on_server
+        self.rows: list[tuple[int, dict[str, Any]]] = []
+        self.summary: dict[str, Any] = {}
+        self.exit_code: int | None = None
+
+    def log(self, values: dict[str, Any], step: int, commit: bool) -> None:
+        self.fake.reach("log")
+        assert commit, "W&B would keep this row back"
+        assert step >= self.step, "W&B would drop this row"
+        self.step = step + 1
+        self.rows.append((step, values))
+
+    def finish(self, exit_code: int) -> None:
+        self.fake.reach("finish")
+        self.exit_code = exit_code
+
+
+class FakeWandb(types.ModuleType):
+    """The few names of wandb that the sink may use."""
+
+    def __init__(self) -> None:
+        super().__init__("wandb")
+        self.runs: list[FakeRun] = []
+        self.steps_on_server: dict[str, int] = {}
+        self.trouble: dict[str, Callable[[], object]] = {}
+        self.global_settings = types.SimpleNamespace(
+            mode="online", base_url="https://api.wandb.ai", api_key=None
+        )
+        self.Settings = type(
+            "Settings",
+            (types.SimpleNamespace,),
+            {"model_fields": dict.fromkeys(("silent", "console", "init_timeout"))},
+        )
+
+    def reach(self, moment: str) -> None:
+        self.trouble.get(moment, lambda: None)()
+
+    def setup(self, settings: Any = None) -> Any:
+        self.reach("setup")
+        return types.SimpleNamespace(settings=self.global_settings)
+
+    def init(self, **arguments: Any) -> FakeRun:
+        self.reach("init")
+        self.reach(f"init {arguments['mode']}")
+        self.runs.append(FakeRun(self, arguments))
+        return self.runs[-1]
+
+    def teardown(self, exit_code: int) -> None: ...
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeWandb:
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(module, "_bound_exit", lambda: None)
+    answers = module.unreachable
+    monkeypatch.setattr(  # no test asks the real server
+        module, "unreachable", lambda url, s: answers(url, s) if "127.0.0.1" in url else None
+    )
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    return fake
+
+
+def info(seed: int = 0, **more: Any) -> dict[str, Any]:
+    facts = {"experiment": "fmnist_lenet_sgd", "variant": "glocal-0a1b2c3d", "method": "glocal"}
+    path = f"outputs/runs/{facts['experiment']}/{facts['variant']}/seed={seed}"
+    return facts | {"seed": seed, "path": path, "config": {"task": {"lr": 0.1}}} | more
+
+
+def record(step: int, seed: int = 0, **more: Any) -> IntervalRecord:
+    return IntervalRecord(
+        seed=seed,
+        outer_step=step // 100,
+        step=step,
+        metrics={"test_accuracy": step / 1000, "test_loss": 1.0},
+        hyperparameters={"learning_rate": 0.1},
+        hypergradient={"learning_rate": -2.0},
+        arrays={"trajectory": np.zeros((3, 1))},
+        **more,
+    )
+
+
+def drive(
+    sink: WandbSink, seeds: tuple[int, ...] = (0,), steps: range = range(0, 301, 100)
+) -> None:
+    for seed in seeds:
+        sink.start(info(seed))
+    for step in steps:
+        for seed in seeds:
+            sink.record(record(step, seed))
+    sink.progress(1, 2, "playout")
+    sink.finish("complete")
+
+
+def test_rows_config_and_names_of_every_seed_reach_its_own_run(
+    fake: FakeWandb, tmp_path: Path
+) -> None:
+    sink = WandbSink("offline", project="p", entity="e", tags=["a", "b"], dir=tmp_path / "out")
+    drive(sink, seeds=(0, 7))
+    assert [run.arguments["id"] for run in fake.runs] == [
+        run_id(info(seed)["path"]) for seed in (0, 7)
+    ]
+    for seed, run in zip((0, 7), fake.runs, strict=True):
+        assert run.rows == [(step, record(step, seed).row()) for step in (0, 100, 200, 300)]
+        assert (run.exit_code, run.summary) == (0, {"status": "complete"})
+        expected = {
+            "project": "p",
+            "entity": "e",
+            "tags": ["a", "b"],
+            "dir": str(tmp_path / "out"),
+            "mode": "offline",
+            "resume": "allow",
+            "reinit": "create_new",
+            "group": "fmnist_lenet_sgd/glocal-0a1b2c3d",
+            "name": f"fmnist_lenet_sgd/glocal-0a1b2c3d/seed={seed}",
+            "job_type": "glocal",
+        }
+        assert {key: run.arguments[key] for key in expected} == expected
+        assert run.arguments["config"] == {
+            "task": {"lr": 0.1},
+            "experiment": "fmnist_lenet_sgd",
+            "variant": "glocal-0a1b2c3d",
+            "seed": seed,
+        }
+        settings = run.arguments["settings"]  # unknown ones left out, so that any version will do
+        assert vars(settings) == {"silent": True, "console": "off", "init_timeout": 30.0}
+    assert (tmp_path / "out").is_dir()
+
+
+def test_seeds_may_end_one_by_one_with_their_own_status(fake: FakeWandb, tmp_path: Path) -> None:
+    sink = WandbSink("offline", dir=tmp_path)
+    for seed in (0, 1, 2):
+        sink.start(info(seed))
+    sink.finish("failed", seed=1)
+    sink.finish("complete", seed=5)  # never started
+    sink.record(record(100, seed=2))
+    sink.finish("interrupted")
+    assert [run.exit_code for run in fake.runs] == [255, 1, 255]
+    assert [len(run.rows) for run in fake.runs] == [0, 0, 1]
+
+
+def test_a_sink_can_be_used_for_one_seed_after_another(fake: FakeWandb, tmp_path: Path) -> None:
+    sink = WandbSink("offline", dir=tmp_path)
+    for seed in (0, 1):
+        drive(sink, seeds=(seed,))
+    assert [len(run.rows) for run in fake.runs] == [4, 4]
+    time.sleep(0.05)
+    assert "wandb-sink" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_resumed_run_logs_only_what_is_new(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.steps_on_server[run_id(info()["path"])] = 201  # rows up to step 200 are there
+    drive(WandbSink("online", dir=tmp_path), steps=range(100, 501, 100))
+    assert [step for step, _ in fake.runs[0].rows] == [300, 400, 500]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_started_afresh_under_an_old_id_is_told_about(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.steps_on_server[run_id(info()["path"])] = 201
+    drive(WandbSink("online", dir=tmp_path))
+    assert [step for step, _ in fake.runs[0].rows] == [300]
+    assert capsys.readouterr().err == (
+        "W&B already holds seed 0 of this run up to step 200; "
+        "it keeps those rows and gets only later ones.\n"
+    )
+
+
+def test_a_record_given_twice_is_logged_once(fake: FakeWandb, tmp_path: Path) -> None:
+    sink = WandbSink("offline", dir=tmp_path)
+    sink.start(info())
+    for step in (100, 100, 0, 200):
+        sink.record(record(step))
+    sink.finish("complete")
+    assert [step for step, _ in fake.runs[0].rows] == [100, 200]
+
+
+def test_the_id_depends_on_the_path_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "x" / "seed=0"
+    assert run_id(path) == run_id(str(path)) == run_id(f"{path}/") == run_id(path / "a" / "..")
+    monkeypatch.chdir(tmp_path)
+    assert run_id("runs/x/seed=0") == run_id(path)
+    ids = {run_id(tmp_path / f"seed={seed}") for seed in range(1000)}
+    assert len(ids) == 1000
+    assert all(i.isalnum() and len(i) <= 64 for i in ids)  # what W&B admits
+
+
+def test_metrics_not_evaluated_are_left_out_but_divergence_is_not() -> None:
+    metrics = {"test_accuracy": math.nan, "train_loss": 2.0}
+    assert set(metrics) & set(row(IntervalRecord(0, 1, 100, metrics, {}))) == {"train_loss"}
+    diverged = row(IntervalRecord(0, 1, 100, metrics, {"lr": 1.0}, {"lr": math.nan}, diverged=True))
+    assert math.isnan(diverged["test_accuracy"])
+    assert math.isnan(diverged["hypergradient/lr"])
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def trouble() -> None:
+        raise error
+
+    return trouble
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("a\nb"), SystemExit(1)]
+)
+def test_an_error_at_any_moment_costs_one_line(
+    fake: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+    error: BaseException,
+) -> None:
+    fake.trouble[moment] = raising(error)
+    if moment == "import":
+        monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
+    drive(WandbSink("offline", dir=tmp_path), seeds=(0, 1))
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert err.startswith("W&B stopped, the run goes on without it (")
+    expected = "import of wandb halted" if moment == "import" else str(error).splitlines()[0]
+    assert expected in err
+
+
+@pytest.mark.parametrize("moment", MOMENTS[1:])
+def test_a_hang_at_any_moment_is_waited_for_in_bounded_time(
+    fake: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moment: str,
+) -> None:
+    released = threading.Event()
+    fake.trouble[moment] = lambda: released.wait(60)
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
+    sink = WandbSink("offline", dir=tmp_path, start_seconds=0.1, finish_seconds=0.1)
+    start = time.monotonic()
+    drive(sink, seeds=(0, 1))
+    seconds = time.monotonic() - start
+    released.set()
+    assert 0.2 <= seconds < 2.0
+    what = "start" if moment in ("setup", "init") else "finish"
+    assert capsys.readouterr().err == (
+        f"W&B stopped, the run goes on without it (it did not {what} within 0 s)\n"
+    )
+
+
+def test_logging_does_not_wait_for_a_service_that_hangs(fake: FakeWandb, tmp_path: Path) -> None:
+    released = threading.Event()
+    fake.trouble["log"] = lambda: released.wait(60)
+    sink = WandbSink("offline", dir=tmp_path)
+    sink.start(info())
+    start = time.monotonic()
+    for step in range(0, 10_000, 100):
+        sink.record(record(step))
+    assert time.monotonic() - start < 1.0
+    released.set()
+    sink.finish("complete")
+    assert len(fake.runs[0].rows) == 100  # nothing was lost when it woke up
+
+
+def test_no_more_threads_and_an_odd_record_cost_one_line(
+    fake: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sink = WandbSink("offline", dir=tmp_path)
+    sink.start(info())
+    sink.record(IntervalRecord(0, 0, 0, {"test_accuracy": "high"}, {}))  # pyright: ignore
+    sink.finish("complete")
+    assert "must be real number" in capsys.readouterr().err
+    exhausted = raising(RuntimeError("can't start new thread"))
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: exhausted())
+    drive(WandbSink("offline", dir=tmp_path))
+    assert capsys.readouterr().err == (
+        "W&B stopped, the run goes on without it (RuntimeError: can't start new thread)\n"
+    )
+
+
+def test_a_directory_that_cannot_be_made_costs_one_line(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    drive(WandbSink("offline", dir=tmp_path / "file" / "out"))
+    assert "NotADirectoryError" in capsys.readouterr().err
+    assert fake.runs == []
+
+
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_a_server_that_cannot_be_reached_leaves_offline_runs(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+    fake.global_settings.api_key = "k"
+    fake.global_settings.base_url = f"http://{host}"
+    drive(WandbSink(mode, dir=tmp_path), seeds=(0, 1))
+    assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
+    assert [len(run.rows) for run in fake.runs] == [4, 4]
+    assert capsys.readouterr().err == (
+        "W&B cannot be used online, so its runs are kept offline "
+        f"({host}: [Errno 111] Connection refused)\n"
+    )
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(int(self.path.strip("/")))
+
+    def log_message(self, format: str, *arguments: Any) -> None: ...
+
+
+@pytest.mark.parametrize("code", [200, 404, 500])
+def test_any_answer_counts_as_a_server(code: int) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert module.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
+
+
+def test_no_address_is_no_server() -> None:
+    assert "unknown url type" in str(module.unreachable("nothing", 1.0))
+
+
+def test_online_without_a_key_says_so_and_stays_offline(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive(WandbSink("online", dir=tmp_path))
+    assert fake.runs[0].arguments["mode"] == "offline"
+    assert "no API key is configured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "configured", "expected"),
+    [
+        ("auto", None, "online", "offline"),
+        ("auto", "k", "online", "online"),
+        ("auto", "k", "offline", "offline"),  # WANDB_MODE or `wandb offline`
+        ("auto", "k", "disabled", "disabled"),
+        ("online", "k", "offline", "online"),  # what is typed wins
+        ("offline", "k", "online", "offline"),
+    ],
+)
+def test_mode_follows_what_is_typed_then_settings_then_the_key(
+    fake: FakeWandb, tmp_path: Path, mode: str, key: str | None, configured: str, expected: str
+) -> None:
+    fake.global_settings.mode, fake.global_settings.api_key = configured, key
+    drive(WandbSink(mode, dir=tmp_path))
+    assert fake.runs[0].arguments["mode"] == expected
+
+
+def test_a_mode_that_is_none_is_the_users_error() -> None:
+    with pytest.raises(UserError, match="auto, online, offline"):
+        WandbSink("onlin")
+
+
+FORGE = "https://api.forge.coreweave.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "expected"),
+    [
+        (None, "https://api.wandb.ai", False),
+        ("machine api.wandb.ai login user password k\n", "https://api.wandb.ai", True),
+        ("machine api.wandb.ai login user password k\n", FORGE, True),
+        ("machine api.forge.coreweave.com login user password k\n", FORGE, True),
+        ("machine github.com login user password k\n", "https://api.wandb.ai", False),
+        ("machine own.server:8080 login user password k\n", "http://own.server:8080", True),
+        ("machine api.wandb.ai login user password k\n", "http://own.server:8080", False),
+        ("this is no netrc\n", "https://api.wandb.ai", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["NETRC", "home"])
+def test_a_key_in_netrc_counts_for_its_own_host(
+    fake: FakeWandb,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    text: str | None,
+    url: str,
+    expected: bool,
+    place: str,
+) -> None:
+    home = Path(tmp_path / "home")
+    home.mkdir()
+    path = home / ".netrc" if place == "home" else tmp_path / "elsewhere"
+    if place == "NETRC":
+        monkeypatch.setenv("NETRC", str(path))
+    if text is not None:
+        path.write_text(text)
+    assert has_key(url) is expected
+
+
+@pytest.mark.parametrize("name", ["WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"])
+def test_a_key_in_the_environment_counts(
+    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert not has_key("https://api.wandb.ai")
+    monkeypatch.setenv(name, "k")
+    assert has_key("https://api.wandb.ai")
+
+
+@pytest.mark.parametrize(
+    ("tracker", "mode"), [("auto", "auto"), ("wandb", "online"), ("wandb_offline", "offline")]
+)
+def test_configs_make_the_sink_they_are_named_after(
+    fake: FakeWandb, tmp_path: Path, tracker: str, mode: str
+) -> None:
+    fake.global_settings.api_key = "k"
+    with hydra.initialize_config_dir(str(CONFIGS), version_base=None):
+        overrides = [f"+tracker={tracker}", f"+output_dir={tmp_path}", "tracker.tags=[x]"]
+        config = hydra.compose(overrides=overrides)
+    assert config.tracker.mode == mode
+    drive(instantiate(config.tracker))
+    arguments = fake.runs[0].arguments
+    assert arguments["mode"] == ("offline" if mode == "offline" else "online")
+    assert (arguments["project"], arguments["entity"]) == ("glocal", None)
+    assert (arguments["dir"], arguments["tags"]) == (str(tmp_path), ["x"])
+
+
+def test_the_tracker_none_is_no_tracker() -> None:
+    with hydra.initialize_config_dir(str(CONFIGS), version_base=None):
+        config = hydra.compose(overrides=["+tracker=none"])
+    assert isinstance(instantiate(config.tracker), NoSink)
+
+
+def test_importing_the_package_imports_no_wandb() -> None:
+    program = "import sys, glocal_exp.tracking; sys.exit('wandb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -1,0 +1,232 @@
+"""The real W&B, offline, each time in a program of its own; its files are read back."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import os, signal, sys, time
+from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking.wandb import WandbSink
+
+def info(seed):
+    return {"experiment": "e", "variant": "glocal-0a1b2c3d", "method": "glocal", "seed": seed,
+            "path": f"runs/e/seed={seed}", "config": {"task": {"init": {"momentum": 0.9}}}}
+
+def record(step, seed):
+    return IntervalRecord(seed, step // 100, step, {"test_accuracy": (step + seed) / 1000},
+                          {"momentum": 0.9}, {"momentum": -0.25}, seconds=1.5)
+
+def signal_service(number):
+    me = os.getpid()
+    children = [c for thread in os.listdir(f"/proc/{me}/task")
+                for c in open(f"/proc/{me}/task/{thread}/children").read().split()]
+    service = [int(c) for c in children if "wandb" in open(f"/proc/{c}/comm").read()]
+    assert len(service) == 1, children
+    os.kill(service[0], number)
+    return service[0]
+"""
+BLOCK, HEADER = 32768, 7
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds W&B's service in /proc")
+
+
+def records(path: Path) -> Iterator[Any]:
+    """The records of a `.wandb` file: LevelDB's log format, of W&B's protocol buffers."""
+    from wandb.proto.wandb_internal_pb2 import Record  # pyright: ignore[reportAttributeAccessIssue]
+
+    data = path.read_bytes()
+    assert data[:4] == b":W&B"
+    at, parts = HEADER, []
+    while at + HEADER <= len(data):
+        if BLOCK - at % BLOCK < HEADER:
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        at += HEADER
+        parts.append(data[at : at + length])
+        at += length
+        if kind in (1, 4):  # a whole record, or the last part of one
+            yield Record.FromString(b"".join(parts))
+            parts = []
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Rows, configuration, summary and end of one offline run."""
+    found: dict[str, Any] = {"rows": [], "config": {}, "summary": {}}
+    for entry in records(path):
+        kind = entry.WhichOneof("record_type")
+        if kind == "history":
+            found["rows"].append(
+                {
+                    i.key or "/".join(i.nested_key): json.loads(i.value_json)
+                    for i in entry.history.item
+                }
+            )
+        elif kind == "run":
+            found["id"], found["project"] = entry.run.run_id, entry.run.project
+            found["name"], found["group"] = entry.run.display_name, entry.run.run_group
+            found["tags"] = list(entry.run.tags)
+            found["config"] |= {u.key: json.loads(u.value_json) for u in entry.run.config.update}
+        elif kind == "summary":
+            found["summary"] |= {u.key: json.loads(u.value_json) for u in entry.summary.update}
+        elif kind == "exit":
+            found["exit_code"] = entry.exit.exit_code
+    return found
+
+
+def run(tmp_path: Path, body: str, **environment: str) -> tuple[int, str, str]:
+    """Run the body in an empty working directory and without the user's W&B: code, out, err."""
+    for folder in ("cwd", "home"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("WANDB") and k != "NETRC"}
+    out, err = tmp_path / "stdout", tmp_path / "stderr"
+    # files, since a W&B service that hangs would hold pipes open after the program has ended
+    with out.open("w") as stdout, err.open("w") as stderr:
+        ended = subprocess.run(
+            [sys.executable, "-c", PROGRAM + body],
+            check=False,
+            stdout=stdout,
+            stderr=stderr,
+            timeout=60,
+            cwd=tmp_path / "cwd",
+            env=kept | {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)} | environment,
+        )
+    return ended.returncode, out.read_text(), err.read_text()
+
+
+TRAIN = """
+def train(sink, steps, status):
+    for seed in (0, 1):
+        sink.start(info(seed))
+    print("printed by the run")
+    for step in steps:
+        for seed in (0, 1):
+            sink.record(record(step, seed))
+    sink.finish(status)
+
+"""
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seeds of 300 steps, interrupted after 200 and resumed from 100 by a second program.
+
+    The first has a key, but a server that never answers; the second has none.
+    """
+    tmp_path = tmp_path_factory.mktemp("offline")
+    sink = f"WandbSink(dir={str(tmp_path / 'out')!r}, tags=['t'], start_seconds=1)"
+    with socket.create_server(("127.0.0.1", 0)) as server:  # takes calls, says nothing
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        first = run(
+            tmp_path,
+            f"{TRAIN}train({sink}, (0, 100, 200), 'interrupted')",
+            WANDB_API_KEY="0" * 40,
+            WANDB_BASE_URL=f"http://{host}",
+        )
+    assert first == (
+        0,
+        "printed by the run\n",
+        f"W&B cannot be used online, so its runs are kept offline ({host}: timed out)\n",
+    )
+    second = run(tmp_path, f"{TRAIN}train({sink}, (200, 300), 'complete')")
+    assert second == (0, "printed by the run\n", "")
+    assert list((tmp_path / "cwd").iterdir()) == []
+    return tmp_path / "out"
+
+
+def test_offline_files_hold_the_rows_the_configuration_and_the_end(out: Path) -> None:
+    assert [path.name for path in out.iterdir()] == ["wandb"]
+    programs = defaultdict(list)
+    for path in sorted(out.glob("wandb/offline-run-*/run-*.wandb")):
+        found = read(path)
+        assert path.parent.name.endswith(found["id"])
+        programs[found["config"]["seed"]].append(found)
+    assert sorted(programs) == [0, 1]
+    for seed, (first, second) in programs.items():
+        assert [row["_step"] for row in first["rows"]] == [0, 100, 200]
+        assert [row["_step"] for row in second["rows"]] == [200, 300]
+        for row in first["rows"] + second["rows"]:
+            assert row["test_accuracy"] == (row["_step"] + seed) / 1000
+            assert row["hyperparameter/momentum"] == 0.9
+            assert row["hypergradient/momentum"] == -0.25
+            assert row["step"] == row["_step"]
+            assert row["seconds"] == 1.5
+        assert (first["exit_code"], second["exit_code"]) == (255, 0)
+        assert second["summary"]["status"] == "complete"
+        for found in (first, second):
+            assert found["config"]["task"] == {"init": {"momentum": 0.9}}
+            assert found["config"]["variant"] == "glocal-0a1b2c3d"
+            assert (found["project"], found["tags"]) == ("glocal", ["t"])
+            assert found["name"] == f"e/glocal-0a1b2c3d/seed={seed}"
+            assert found["group"] == "e/glocal-0a1b2c3d"
+
+
+def test_a_resumed_run_keeps_its_id_and_seeds_have_their_own(out: Path) -> None:
+    ids = [path.stem for path in out.glob("wandb/offline-run-*/run-*.wandb")]
+    assert (len(ids), len(set(ids))) == (4, 2)
+
+
+def test_offline_files_hold_no_code_and_no_console(out: Path) -> None:
+    files = {path.name for path in out.glob("wandb/*/files/**/*") if path.is_file()}
+    assert not files & {"output.log", "requirements.txt", "diff.patch"}
+    assert not any(name.endswith(".py") for name in files)
+
+
+@linux
+def test_a_full_disk_is_silent_and_a_service_that_dies_costs_one_line(tmp_path: Path) -> None:
+    code, out, err = run(
+        tmp_path,
+        """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))  # writes beyond fail, as on a full disk
+sink = WandbSink("offline", dir="../out")
+sink.start(info(0))
+sink.record(record(0, 0))
+signal_service(signal.SIGKILL)
+time.sleep(0.2)
+for step in (100, 200):
+    sink.record(record(step, 0))
+sink.finish("complete")
+print("trained")
+""",
+    )
+    assert (code, out) == (0, "trained\n")
+    assert len(err.splitlines()) == 1, err
+    assert err.startswith("W&B stopped, the run goes on without it (")
+
+
+@linux
+def test_a_service_that_hangs_holds_up_neither_the_run_nor_its_end(tmp_path: Path) -> None:
+    code, out, err = run(
+        tmp_path,
+        """
+import glocal_exp.tracking.wandb as module
+sink = WandbSink("offline", dir="../out", finish_seconds=0.5)
+sink.start(info(0))
+module.GRACE_SECONDS, module.EXIT_SECONDS = 0.0, 0.5
+print(signal_service(signal.SIGSTOP))
+print(time.monotonic())
+sink.record(record(0, 0))
+sink.finish("complete")
+print(time.monotonic())
+""",
+    )
+    ended = time.monotonic()
+    service, stopped, finished = out.split()
+    os.kill(int(service), signal.SIGKILL)
+    assert code == 0
+    assert err == "W&B stopped, the run goes on without it (it did not finish within 0 s)\n"
+    assert 0.5 <= float(finished) - float(stopped) < 3
+    assert 0.5 <= ended - float(finished) < 3
