@@ -58,9 +58,13 @@ class InnerProblem(eqx.Module):
         """
 
     def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, ""]]:
-        """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default."""
+        """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default.
+
+        A problem whose meta loss is among them may return it as `meta_loss` too, to save its being
+        evaluated again.
+        """
         return {}
 
     @abstractmethod
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
-        """phi by name in natural units, one entry for each leaf of phi in the leaves' order."""
+        """phi by name in natural units."""

@@ -1,4 +1,4 @@
-"""Small inner problems for the oracles: closed forms, and tiny networks in float64."""
+"""Small inner problems for the oracles: smooth, tiny, in float64."""
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ class Network(InnerProblem):
         return {"loss": self._loss(state.params, batch)}
 
     def describe(self, phi):
-        return {name: jax.nn.sigmoid(value) for name, value in phi.items()}
+        return {name: jax.nn.sigmoid(phi[name]) for name in sorted(phi)}  # the leaves' order
 
     def _loss(self, params, batch):
         out = jnp.tanh(batch["x"] @ params["w1"]) @ params["w2"]
@@ -63,6 +63,47 @@ class Network(InnerProblem):
 
     def _optimizer(self, phi):
         return RULES[self.rule][0](**self.describe(phi))
+
+
+class Noisy(Network):
+    """The same with noise in the targets, a fresh draw for every step's key."""
+
+    def step(self, state, phi, batch, key):
+        noise = 0.1 * jax.random.normal(key, batch["y"].shape)
+        return super().step(state, phi, {"x": batch["x"], "y": batch["y"] + noise}, key)
+
+
+class Descent(InnerProblem):
+    """Least squares by gradient descent with a penalty for each feature; phi has a vector leaf.
+
+    `rate` is the starting learning rate; nothing keeps it from being far too large.
+    """
+
+    rate: float = 0.05
+
+    def init(self, key):
+        phi = {"log_penalties": jnp.full(3, -3.0), "log_rate": jnp.log(jnp.asarray(self.rate))}
+        return InnerState(jnp.zeros(3), (), jnp.zeros((), int)), phi
+
+    def step(self, state, phi, batch, key):
+        def penalized(w):
+            return self._loss(w, batch) + jnp.sum(jnp.exp(phi["log_penalties"]) * w**2)
+
+        loss, gradient = jax.value_and_grad(penalized)(state.params)
+        params = state.params - jnp.exp(phi["log_rate"]) * gradient
+        return InnerState(params, (), state.step + 1), loss
+
+    def meta_loss(self, state, phi, batch):
+        return self._loss(state.params, batch)
+
+    def metrics(self, state, batch):
+        return {"loss": self._loss(state.params, batch)}
+
+    def describe(self, phi):
+        return {"penalties": jnp.exp(phi["log_penalties"]), "rate": jnp.exp(phi["log_rate"])}
+
+    def _loss(self, w, batch):
+        return jnp.mean((batch["x"] @ w - batch["y"]) ** 2)
 
 
 def regression(seed: int, train: int = 40, validation: int = 17, test: int = 11) -> Splits:

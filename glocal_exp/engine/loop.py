@@ -22,7 +22,7 @@ from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.playout import Playout, Snapshots
 from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
-from glocal_exp.hypergrad.forward import count, zero_tangents
+from glocal_exp.hypergrad.forward import count, names, zero_tangents
 from glocal_exp.methods.method import Estimate, Method, Moment
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import Hyperparams, InnerProblem, InnerState, Tangents
@@ -53,7 +53,7 @@ class Loop(Iterator[IntervalRecord]):
     Attributes:
         snapshots: by seed, where it stands.
         resumed: whether it goes on from checkpoints.
-        names: the hyperparameters.
+        names: the q hyperparameters, in the order of the hypergradient.
         programs: the compiled functions, with their compile time and number of traces.
     """
 
@@ -78,7 +78,7 @@ class Loop(Iterator[IntervalRecord]):
         self._examples = Examples(splits, schedule.batch_size)
         self._meta_update = jax.jit(_meta_update(meta_optimizer))
         self._initial = {seed: self._start(seed, meta_optimizer) for seed in splits}
-        self.names = tuple(problem.describe(next(iter(self._initial.values())).phi))
+        self.names = names(next(iter(self._initial.values())).phi)
         self.programs = Programs(problem, numerics, batched=len(splits) > 1)
         self._playout = Playout(
             method, schedule, numerics, self.programs, self._examples, self._after_segment
@@ -235,7 +235,7 @@ class Loop(Iterator[IntervalRecord]):
     ) -> IntervalRecord:
         h = estimate.hypergradient
         by_name, arrays = {}, {}
-        if h is not None and len(h) == len(self.names) <= NAMED:
+        if h is not None and len(h) <= NAMED:
             by_name = dict(zip(self.names, map(float, h), strict=True))
         if h is not None and self._hooks.keep(moment.outer_step):
             arrays = {"trajectory": played.h, "hypergradient": np.asarray(h)} | estimate.arrays

@@ -114,8 +114,10 @@ class Programs:
 
     def _evaluate(self, state, phi, batch) -> dict[str, Array]:
         def metrics(piece: Batch) -> dict[str, Array]:
-            meta_loss = self._problem.meta_loss(state, phi, piece)
-            return {"meta_loss": meta_loss} | self._problem.metrics(state, piece)
+            named = self._problem.metrics(state, piece)
+            if "meta_loss" not in named:
+                named |= {"meta_loss": self._problem.meta_loss(state, phi, piece)}
+            return named
 
         return mean_over_chunks(metrics, batch, self._numerics.evaluation_chunk)
 

@@ -29,6 +29,16 @@ def count(phi: Hyperparams) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(phi))
 
 
+def names(phi: Hyperparams) -> tuple[str, ...]:
+    """The q hyperparameters in the order of the hypergradient: their paths in the tree."""
+    named = []
+    for path, leaf in jax.tree_util.tree_leaves_with_path(phi):
+        name = jax.tree_util.keystr(path, simple=True, separator="/") or "phi"
+        entries = [name] if leaf.ndim == 0 else [f"{name}[{index}]" for index in range(leaf.size)]
+        named += entries
+    return tuple(named)
+
+
 def zero_tangents(state: InnerState, q: int) -> Tangents:
     """Z = 0 for q directions: inexact leaves (q, ...), None for counts and other integers."""
     inexact, _ = eqx.partition(state, eqx.is_inexact_array)

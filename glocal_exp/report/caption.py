@@ -1,7 +1,7 @@
 """The text beside a figure: what was run on what, at which size, from which commit."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from glocal_exp.report.artifact import Context
@@ -10,34 +10,42 @@ from glocal_exp.report.selection import Run, Selection
 SIZE = {"T": "steps", "tau": "interval", "batch": "batch_size"}
 
 
-def describe(selection: Selection, context: Context) -> str:
-    """One paragraph about the runs of one experiment; what differs between methods is listed."""
+def describe(selection: Selection, context: Context, ignore: Collection[str] = ()) -> str:
+    """One paragraph about the runs of one experiment; what differs between methods is listed.
+
+    Args:
+        selection: its runs.
+        context: holds the paper's size.
+        ignore: what may differ from the paper's size unsaid: `steps`, `seeds`.
+    """
+    learning = [run for run in selection.runs if run.method != "none"] or selection.runs
     parts = [
-        f"{selection.experiment}: {_common(selection, _title)}",
+        f"{selection.experiment}: {_common(selection.runs, _title)}",
         ", ".join(
             [
                 f"T = {selection.steps:,} steps",
-                f"tau = {_common(selection, lambda run: _number(run, 'interval'))}",
-                f"batches of {_common(selection, lambda run: _number(run, 'batch_size'))}",
+                f"tau = {_common(selection.runs, lambda run: _number(run, 'interval'))}",
+                f"batches of {_common(selection.runs, lambda run: _number(run, 'batch_size'))}",
             ]
         ),
-        f"{_images(selection, 'train')} training, {_images(selection, 'validation')} validation "
+        f"{_images(selection, 'train')} training, {_common(learning, _validation)} validation "
         f"and {_images(selection, 'test')} test images",
         f"{_seeds(selection)}",
-        f"on {_common(selection, _device)}",
-        f"commit {_common(selection, _commit)}",
+        f"on {_common(selection.runs, _device)}",
+        f"commit {_common(selection.runs, _commit)}",
     ]
-    sentences = ["; ".join(parts) + ".", _size(selection, context), *selection.notes]
+    sentences = ["; ".join(parts) + ".", _size(selection, context, ignore), *selection.notes]
     notices = sorted(
         {str(run.data.get("notice")) for run in selection.runs if run.data.get("notice")}
     )
-    return " ".join([*sentences, *(notice.rstrip(".") + "." for notice in notices)])
+    sentences += [notice.rstrip(".") + "." for notice in notices]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _common(selection: Selection, get: Callable[[Run], str]) -> str:
+def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
     """The commonest value, then the methods that have another one."""
-    values = {run.method: Counter[str]() for run in selection.runs}
-    for run in selection.runs:
+    values = {run.method: Counter[str]() for run in runs}
+    for run in runs:
         values[run.method][get(run)] += 1
     commonest = sum(values.values(), Counter()).most_common(1)[0][0]
     others = [
@@ -58,11 +66,18 @@ def _number(run: Run, key: str) -> str:
 
 
 def _images(selection: Selection, split: str) -> str:
-    def get(run: Run) -> str:
-        count = run.images(split)
-        return f"{count:,}" if count is not None else "an unknown number of"
+    return _common(selection.runs, lambda run: _count(run.images(split)))
 
-    return _common(selection, get)
+
+def _count(images: int | None) -> str:
+    return f"{images:,}" if images is not None else "an unknown number of"
+
+
+def _validation(run: Run) -> str:
+    held_out, used = run.images("validation"), run.gradient_images
+    if used == held_out:
+        return _count(held_out)
+    return f"{_count(held_out)} [{_count(used)} of them in a hypergradient]"
 
 
 def _seeds(selection: Selection) -> str:
@@ -77,8 +92,11 @@ def _device(run: Run) -> str:
     if not isinstance(device, dict):
         return str(device or "an unknown device")
     name = str(device.get("name") or device.get("platform") or "an unknown device")
+    if device.get("platform") == "cpu":
+        name = str(run.stored.manifest.get("processor") or name)
     count = device.get("count") or 1
-    return name if count == 1 else f"{count} x {name}"
+    name = name if count == 1 or device.get("platform") == "cpu" else f"{count} x {name}"
+    return f"{name}, seeds side by side" if device.get("seeds") == "batched" else name
 
 
 def _commit(run: Run) -> str:
@@ -88,26 +106,30 @@ def _commit(run: Run) -> str:
     return str(git["commit"])[:10] + (" with uncommitted changes" if git.get("dirty") else "")
 
 
-def _size(selection: Selection, context: Context) -> str:
+def _size(selection: Selection, context: Context, ignore: Collection[str]) -> str:
     """Whether the runs have the paper's size, and if not, in what they differ."""
+    if context.paper.empty:
+        return ""
     differences = []
     for symbol, key in SIZE.items():
         found = {_value(run, key, selection.steps) for run in selection.runs}
         printed = context.printed("section4", key)
-        if printed is not None and found != {printed}:
+        if printed is not None and found != {printed} and key not in ignore:
             listed = " and ".join(sorted(f"{value:,}" for value in found if value is not None))
             differences.append(f"{symbol} = {listed or 'unknown'} (paper: {printed:,.0f})")
     share = context.printed("section4", "validation_share")
     for run in selection.runs:
-        train, held = run.images("train"), run.images("validation")
-        if share and train and held and abs(held / (train + held) - share) > 0.005:
+        train, held, used = run.images("train"), run.images("validation"), run.gradient_images
+        if share and train and held and used and abs(used / (train + held) - share) > 0.005:
             differences.append(
-                f"{held:,} validation images (paper: {share:.0%} of the training data)"
+                f"{used:,} validation images (paper: {share:.0%} of the training data)"
             )
             break
     seeds = context.printed("section4", "seeds")
-    if seeds is not None and len(selection.seeds) < seeds:
+    if seeds is not None and len(selection.seeds) < seeds and "seeds" not in ignore:
         differences.append(f"{len(selection.seeds)} of {seeds:.0f} seeds")
+    if any(run.data.get("original") is False for run in selection.runs):
+        differences.append("not the original data")
     if not differences:
         return "These runs have the paper's full size."
     return f"Not the paper's full size: {', '.join(differences)}."
@@ -117,6 +139,13 @@ def _value(run: Run, key: str, steps: int) -> Any:
     return steps if key == "steps" else run.stored.column(key)
 
 
-def join(title: str, reading: str, selections: Sequence[Selection], context: Context) -> str:
+def join(
+    title: str,
+    reading: str,
+    selections: Sequence[Selection],
+    context: Context,
+    ignore: Collection[str] = (),
+) -> str:
     """The whole caption: what is shown, how to read it, then a paragraph an experiment."""
-    return "\n\n".join([title, reading, *(describe(one, context) for one in selections)]) + "\n"
+    paragraphs = [describe(one, context, ignore) for one in selections]
+    return "\n\n".join([title, reading, *paragraphs]) + "\n"

@@ -55,6 +55,12 @@ class Run:
             found = self.stored.value("validation.size")
         return int(found) if found is not None and found >= 1 else None
 
+    @property
+    def gradient_images(self) -> int | None:
+        """The number of validation images that a hypergradient uses."""
+        subset = self.stored.value("validation.subset")
+        return int(subset) if subset else self.images("validation")
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -158,7 +164,7 @@ def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
 def _preference(name: str, runs: Sequence[Run]) -> tuple[int, int, int, str]:
     finished = sum(run.finished for run in runs)
     current = sum(run.stored.status != "stale" for run in runs)
-    return finished, max(run.images("validation") or 0 for run in runs), current, name
+    return finished, max(run.gradient_images or 0 for run in runs), current, name
 
 
 def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Where a run came from: code, packages, Python, command and time."""
 
+import os
 import platform
 import shlex
 import subprocess
@@ -45,8 +46,20 @@ def environment() -> dict[str, Any]:
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": processor(),
         "started": utc_now(),
     }
+
+
+def processor() -> str:
+    """The CPU's name and its cores, as run times need them."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line[:10] == "model name")
+    except (OSError, StopIteration):
+        pass  # not Linux, or a processor that has no such line
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def utc_now() -> str:

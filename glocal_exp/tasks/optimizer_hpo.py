@@ -78,7 +78,8 @@ class OptimizerHPO(InnerProblem):
         return self._loss(state.params, batch)
 
     def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, ""]]:
-        return self.classifier.metrics(state.params, batch)
+        metrics = self.classifier.metrics(state.params, batch)
+        return metrics | {"meta_loss": metrics["loss"]}
 
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
         return {name: TRANSFORMS[rule].forward(phi[name]) for name, rule in self.transforms}

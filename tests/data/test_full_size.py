@@ -56,6 +56,13 @@ def write_binary(folder: Path, name: str, labels: np.ndarray, images: np.ndarray
     (folder / name).write_bytes(np.hstack([labels, rows(images)]).tobytes())
 
 
+@pytest.fixture(scope="module")
+def jpeg_copy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cifar10")
+    subprocess.run([sys.executable, UNPACK, folder], check=True, capture_output=True)
+    return folder
+
+
 def original_mnist(files: Path, downloads: Path) -> Path:
     unpack(DATA_DIR / "mnist", downloads)
     return DATA_DIR
@@ -74,7 +81,6 @@ def altered_kmnist(files: Path, downloads: Path) -> Path:
 
 
 def copied_cifar10(files: Path, downloads: Path) -> Path:
-    subprocess.run([sys.executable, UNPACK, files], check=True, capture_output=True)
     data = Files(str(files)).load(spec("cifar10"))
     folder = downloads / "cifar-10-batches-bin"
     images = np.array_split(data.train_images, 5)
@@ -120,10 +126,11 @@ DATA_SETS = {
     "name",
     [pytest.param(name, marks=needs_copy if name == "cifar10" else ()) for name in DATA_SETS],
 )
-def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, name):
+def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, request, name):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "home"))
     make, notice = DATA_SETS[name]
-    data_dir = make(tmp_path / "files", tmp_path / "downloads")
+    source = request.getfixturevalue("jpeg_copy") if name == "cifar10" else tmp_path / "files"
+    data_dir = make(source, tmp_path / "downloads")
     wanted = spec(name)
     command = [sys.executable, "-m", "tests.data.prepare_with_tfds", wanted.tfds]
     result = subprocess.run(
@@ -146,9 +153,8 @@ def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, na
 
 @needs_copy
 @pytest.mark.slow
-def test_the_jpeg_copy_of_cifar10_is_called_so(tmp_path):
-    copied_cifar10(tmp_path, tmp_path / "downloads")
-    data = Files(str(tmp_path)).load(spec("cifar10"))
+def test_the_jpeg_copy_of_cifar10_is_called_so(jpeg_copy):
+    data = Files(str(jpeg_copy)).load(spec("cifar10"))
     assert (data.original, data.notice) == (False, "CIFAR-10 (JPEG copy)")
     assert np.bincount(data.train_labels).tolist() == [5_000] * 10
     assert np.bincount(data.test_labels).tolist() == [1_000] * 10

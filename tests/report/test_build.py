@@ -92,15 +92,18 @@ def test_missing_runs_say_the_command(runs, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["c1"], 0),
-        (["c1", "--strict"], 0),
-        (["c1", "c2"], 0),
-        (["c1", "c2", "--strict"], 1),
-        (["c2"], 1),
+        (["table3"], 1),
+        (["final_accuracy"], 0),
+        (["final_accuracy", "--strict"], 1),  # it lacks experiments
+        (["final_accuracy", "table3"], 0),
     ],
 )
 def test_exit_codes(runs, tmp_path, arguments, code):
-    assert build("figure", *arguments, "--runs", runs, "--out", tmp_path) == code
+    assert build("table", *arguments, "--runs", runs, "--out", tmp_path) == code
+
+
+def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
+    assert build("figure", "c1", "--strict", "--runs", runs, "--out", tmp_path) == 0
 
 
 def test_an_unknown_id_is_one_sentence(tmp_path, capsys):
@@ -177,3 +180,16 @@ def test_the_papers_numbers_have_sources_and_are_found():
         "none": 11.4, "local": 58.2, "global": 2891.2, "glocal": 58.3, "local_every": None,
     }  # fmt: skip
     assert context.printed("section4", "steps") == 10000
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_the_commands_for_missing_runs_exist(config):
+    maker = instantiate(config)
+    names = {
+        name
+        for attribute in ("rows", "columns", "experiments")
+        for name in getattr(maker, attribute, ())
+    }
+    known = {path.stem for path in (REPOSITORY / "configs" / "experiment").glob("*.yaml")}
+    assert names
+    assert names <= known

@@ -49,6 +49,42 @@ def test_smaller_runs_say_in_what(text):
     )
 
 
+def test_a_subset_of_the_validation_images_is_said(text):
+    found = text(
+        {"manifest": data(), "config": {"validation": {"size": 0.1, "subset": 1000}}},
+        {"manifest": data(), "method": "none", "config": {"validation": {"size": 0.1}}},
+    )
+    assert "54,000 training, 6,000 [1,000 of them in a hypergradient] validation" in found
+    assert "Not the paper's full size: 1,000 validation images (paper: 10%" in found
+
+
+def test_size_that_does_not_matter_is_not_held_against_the_runs(tmp_path):
+    write_run(tmp_path, "a", "glocal", 0, steps=100)
+    selection = select(tmp_path, "a")
+    assert selection is not None
+    context = Context(tmp_path, PAPER)
+    assert "T = 100 (paper" in describe(selection, context)
+    assert "the paper's full size." in describe(selection, context, ignore=("steps",))
+
+
+def test_the_original_data_belong_to_the_full_size(text):
+    found = text({"manifest": {"data": data()["data"] | {"original": False}}})
+    assert "Not the paper's full size: not the original data." in found
+
+
+def test_nothing_is_claimed_without_the_papers_numbers(tmp_path):
+    write_run(tmp_path, "a", "glocal", 0, steps=100)
+    selection = select(tmp_path, "a")
+    assert selection is not None
+    assert "full size" not in describe(selection, Context(tmp_path))
+
+
+def test_the_processor_and_seeds_side_by_side_are_named(text):
+    device = {"platform": "cpu", "name": "cpu", "count": 2, "seeds": "batched"}
+    found = text({"manifest": data() | {"device": device, "processor": "Some CPU, 2 cores"}})
+    assert "on Some CPU, 2 cores, seeds side by side;" in found
+
+
 def test_what_differs_between_methods_is_listed(text):
     gpu = {"platform": "gpu", "name": "NVIDIA H100", "count": 2}
     found = text(

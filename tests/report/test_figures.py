@@ -188,7 +188,9 @@ def test_spectrum_is_that_of_the_stored_arrays(drawn, context):
     blue = [line.get_ydata() for line in lines if line.get_color() != NEAR]
     np.testing.assert_allclose(blue, expected[~near], rtol=1e-9)
     assert f"Seed 1, outer step s = 1. Left: the {near.size} eigenvalues" in drawing.caption
-    assert f"the {near.sum()} within 0.02 of 1" in drawing.caption
+    assert f"orange: the {near.sum()} within 0.02 of 1" in drawing.caption
+    growing = (np.abs(eigenvalues) > 1.02).sum() or "none"
+    assert f"{growing} of modulus over 1.02" in drawing.caption
 
 
 def test_the_spectrums_hyperparameter_is_found_by_name(context):

@@ -1,4 +1,4 @@
-"""Records and helpers shared by the tests of the store."""
+"""Records shared by the tests of the store."""
 
 import numpy as np
 

@@ -23,12 +23,12 @@ NEAR, OTHER = style.ORANGE, style.BLUE
 PREFIX = "hypergradient/"
 READING = (
     "Seed {seed}, outer step s = {s}. Left: the {rank} eigenvalues of the transition from one "
-    "training step to the next, with the unit circle; orange: the {near} within {tolerance:g} of "
-    "1, which count as steady. Spectral radius {radius:.4f}. Centre: enlarged around 1, with the "
-    "circle of that tolerance (dashed). Right: the magnitude of each mode in the {word}'s "
-    "hypergradient (loss in nats a unit of the unconstrained hyperparameter) over {steps} steps, "
-    "t = 0 at the first hypergradient that enters DMD; conjugate pairs coincide; magnitudes "
-    "under {smallest:g} of the largest are not shown."
+    "training step to the next, with the unit circle; {steady}; {growing} of modulus over "
+    "{limit:g}. Spectral radius {radius:.4f}. Centre: enlarged around 1, with the circle of that "
+    "tolerance (dashed). Right: the magnitude of each mode in the {word}'s hypergradient (loss in "
+    "nats a unit of the unconstrained hyperparameter) over {steps} steps, t = 0 at the first "
+    "hypergradient that enters DMD; conjugate pairs coincide; magnitudes under {smallest:g} of the "
+    "largest are not shown."
 )
 
 
@@ -64,13 +64,25 @@ class SpectrumFigure:
         draw_magnitudes(middle, spectrum.magnitudes(self._component(run), self.steps + 1), near)
         middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
         draw_legend(figure, tolerance)
+        steady, growing = np.count_nonzero(near), np.count_nonzero(spectrum.growing(tolerance))
         reading = READING.format(
-            seed=run.seed, s=self.outer_step, rank=spectrum.rank, near=np.count_nonzero(near),
-            tolerance=tolerance, radius=spectrum.spectral_radius, word=word, steps=self.steps,
+            seed=run.seed,
+            s=self.outer_step,
+            rank=spectrum.rank,
+            steady=f"orange: the {steady} within {tolerance:g} of 1, which count as steady"
+            if steady
+            else f"none lies within {tolerance:g} of 1, so that none counts as steady",
+            growing=growing or "none",
+            limit=1 + tolerance,
+            radius=spectrum.spectral_radius,
+            word=word,
+            steps=self.steps,
             smallest=SMALLEST,
-        )  # fmt: skip
+        )
         one = Selection(selection.experiment, selection.steps, (run,), selection.notes)
-        return Drawing(figure, caption.join(self.title, reading, [one], context))
+        # One seed's one interval is all that the figure shows, in the paper too.
+        text = caption.join(self.title, reading, [one], context, ignore=("steps", "seeds"))
+        return Drawing(figure, text)
 
     def _first_run(self, context: Context) -> tuple[Selection, Run]:
         for experiment in self.experiments:

@@ -1,0 +1,157 @@
+"""Methods that look no further than their interval, against a plain loop in reverse mode."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from glocal_exp.engine import Hooks
+from glocal_exp.koopman.dmd import HankelDMD
+from glocal_exp.koopman.steady import SteadyStateEstimator
+from glocal_exp.methods.local import Local
+from glocal_exp.records import Costs
+from tests.engine.runs import (
+    BATCH,
+    INTERVAL,
+    METHODS,
+    SGD,
+    SPLITS,
+    STEPS,
+    batches,
+    begin,
+    close,
+    equal,
+    expected,
+    hypergradients,
+    repeat,
+    vector,
+)
+from tests.problems import Network, Noisy
+
+S = STEPS // INTERVAL
+KEEP = Hooks(keep=lambda s: True)
+# Forward against reverse mode: the same derivatives summed in another order.
+ROUNDING = 1e-8
+
+
+def test_none_is_a_plain_training_loop_and_leaves_the_hyperparameters_alone():
+    problem = Noisy("sgd")
+    loop = begin(problem, SPLITS[1], METHODS["none"], seed=1)
+    state, phi = problem.init(jax.random.key(1))
+    losses = []
+    for t in range(STEPS):
+        batch = jax.tree.map(lambda leaf: leaf[0], batches(SPLITS[1], t, 1, seed=1))
+        state, loss = STEP(problem, state, phi, batch, jax.random.fold_in(jax.random.key(1), t))
+        losses.append(loss)
+
+    records = list(loop)
+    close(loop.states[1], state, rtol=1e-12)
+    assert equal(loop.hyperparams[1], phi)
+    assert [record.step for record in records] == list(range(0, STEPS + 1, INTERVAL))
+    for s, record in enumerate(records[1:]):
+        part = losses[s * INTERVAL : (s + 1) * INTERVAL]
+        assert record.metrics["train_loss"] == pytest.approx(np.mean(part), rel=1e-12)
+        assert (record.hypergradient, record.skipped) == ({}, False)
+        assert record.costs == Costs(plain_steps=(s + 1) * INTERVAL)
+        assert record.hyperparameters == records[0].hyperparameters
+    for split in ("validation", "test"):
+        loss = problem.metrics(state, getattr(SPLITS[1], split))["loss"]
+        direct = 0.01 * phi["learning_rate"] ** 2 if split == "validation" else 0  # of the meta loss
+        assert records[-1].metrics[f"{split}_loss"] == pytest.approx(float(loss + direct), rel=1e-12)
+
+
+STEP = jax.jit(lambda problem, *rest: problem.step(*rest), static_argnums=0)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_local_follows_the_last_hypergradient(rule):
+    problem = Network(rule)
+    loop = begin(problem, SPLITS[0], Local())
+    records = [next(loop)]
+    for reference in expected(problem, SPLITS[0], lambda h, _: h[-1], optax.adam(0.1)):
+        close(loop.hyperparams[0], reference.phi, ROUNDING)
+        records.append(next(loop))
+        close(loop.states[0], reference.state, ROUNDING)
+        close(vector(records[-1].hypergradient), reference.estimate, ROUNDING)
+        close(records[-1].hyperparameters, problem.describe(reference.phi), ROUNDING)
+    assert next(loop, None) is None
+    assert records[-1].costs == Costs(tangent_steps=STEPS, validation_gradients=S)
+    assert list(records[-1].hypergradient) == sorted(problem.init(jax.random.key(0))[1])
+
+
+def test_evaluating_every_hypergradient_changes_nothing_but_the_cost():
+    last, every = list(begin(method=Local())), list(begin(method=Local("every"), hooks=KEEP))
+    for a, b in zip(last, every, strict=True):
+        assert a.row() | {"seconds": 0, "evaluation_seconds": 0, "validation_gradients": 0} == (
+            b.row() | {"seconds": 0, "evaluation_seconds": 0, "validation_gradients": 0}
+        ) or a.outer_step == 0
+    assert every[-1].costs.validation_gradients == STEPS
+    assert every[-1].arrays["trajectory"].shape == (INTERVAL, 3)
+
+
+def test_window_mean_follows_the_mean_of_its_window():
+    loop = begin(method=METHODS["window_mean"], hooks=KEEP)
+    next(loop)
+    for reference in expected(SGD, SPLITS[0], lambda h, _: h[-4:].mean(0), optax.adam(0.1)):
+        record = next(loop)
+        close(record.arrays["trajectory"], reference.h[-4:], ROUNDING)
+        close(vector(record.hypergradient), reference.estimate, ROUNDING)
+        close(loop.states[0], reference.state, ROUNDING)
+    assert record.costs == Costs(tangent_steps=STEPS, validation_gradients=4 * S)
+
+
+def test_glocal_follows_the_steady_state_of_its_window():
+    dmd, steady = HankelDMD(rank=2), SteadyStateEstimator()
+
+    def estimate(h, steps_left):
+        return steady.estimate(dmd.fit(h, 2), h, steps_left)[0]
+
+    loop = begin(method=METHODS["glocal"], hooks=KEEP)
+    next(loop)
+    for reference in expected(SGD, SPLITS[0], estimate, optax.adam(0.1)):
+        record = next(loop)
+        spectrum = dmd.fit(reference.h, 2)
+        close(record.arrays["trajectory"], reference.h, ROUNDING)
+        close(record.arrays["eigenvalues"], spectrum.eigenvalues, ROUNDING)
+        close(vector(record.hypergradient), reference.estimate, ROUNDING)
+        close(loop.states[0], reference.state, ROUNDING)
+        assert record.diagnostics["rank"] == 2
+        assert record.diagnostics["spectral_radius"] == pytest.approx(spectrum.spectral_radius)
+        assert record.arrays["modes"].shape == (6, 2)
+        assert record.arrays["amplitudes"].shape == (2,)
+    assert record.costs == Costs(tangent_steps=STEPS, validation_gradients=STEPS)
+
+
+@pytest.mark.parametrize("name", ["local", "global"])
+def test_carried_tangents_are_those_of_the_whole_run_under_changing_hyperparameters(name):
+    """Z continues: the derivative by a shift that is added to every interval's hyperparameters."""
+    loop = begin(method=METHODS[name], carry_tangents=True)
+    next(loop)
+    state, _ = SGD.init(jax.random.key(0))
+    used, estimates = [], []
+    for _ in range(S):
+        used.append(loop.hyperparams[0])
+        estimates.append(vector(next(loop).hypergradient))
+    for s in range(S):
+        # Global plays the current hyperparameters out to the end.
+        held = [*used[: s + 1], *[used[s]] * (S - s - 1)]
+        phis = jax.tree.map(lambda *leaves: jnp.repeat(jnp.stack(leaves), INTERVAL), *held)
+        h, _ = hypergradients(
+            SGD, state, phis, batches(SPLITS[0], 0, STEPS), SPLITS[0].validation
+        )
+        close(estimates[s], h[-1 if name == "global" else (s + 1) * INTERVAL - 1], ROUNDING)
+
+
+def test_tangents_start_from_zero_unless_they_are_carried():
+    fresh, carried = (list(begin(carry_tangents=carry)) for carry in (False, True))
+    assert fresh[1].hypergradient == carried[1].hypergradient
+    difference = vector(fresh[2].hypergradient) - vector(carried[2].hypergradient)
+    assert np.linalg.norm(difference) > 0.1 * np.linalg.norm(vector(carried[2].hypergradient))
+
+
+def test_every_method_sees_the_same_start_and_the_same_batches():
+    first = {name: next(iter(list(begin(method=m))[1:])) for name, m in METHODS.items()}
+    for name, record in first.items():
+        if name != "non_greedy":  # its first outer step ends with the whole training
+            assert record.metrics == pytest.approx(first["none"].metrics, rel=1e-12)
