@@ -65,21 +65,23 @@ def train(cfg: DictConfig) -> list[Path]:
     return list(paths.values())
 
 
-def _identity(cfg: DictConfig, source: str) -> dict[str, str]:
+def _identity(cfg: DictConfig, source: str) -> dict[str, Any]:
     """What a run is called, and the two hashes that make a stored one stale."""
     numeric = numeric_config(cfg, source)
     digits = config_hash(numeric)
+    modules = sorted({*ENGINE, *target_modules(numeric)})
     return {
         "experiment": cfg.experiment,
         "variant": variant(cfg, digits),
         "config_hash": digits,
-        "source_hash": source_fingerprint({*ENGINE, *target_modules(numeric)}),
+        "source_hash": source_fingerprint(modules),
+        "source_modules": modules,
         **{name: cfg.names[name] for name in ("method", "dataset", "model", "task")},
     }
 
 
 def _train_batch(
-    experiment: Experiment, directories: Mapping[int, RunDirectory], identity: Mapping[str, str]
+    experiment: Experiment, directories: Mapping[int, RunDirectory], identity: Mapping[str, Any]
 ) -> None:
     """Train some seeds side by side, from their checkpoints where they have any."""
     from glocal_exp.engine import Hooks, Splits, run
@@ -252,7 +254,7 @@ def _mark(directories: Mapping[int, RunDirectory], status: str, error: str | Non
 
 
 def _run_info(
-    cfg: DictConfig, identity: Mapping[str, str], seed: int, directory: RunDirectory, step: int
+    cfg: DictConfig, identity: Mapping[str, Any], seed: int, directory: RunDirectory, step: int
 ) -> dict[str, Any]:
     return dict(identity) | {
         "seed": seed,
