@@ -1,8 +1,6 @@
-"""Run an experiment's whole sweep: `python scripts/reproduce.py ID [KEY=VALUE ...]`."""
+"""Run experiments of the paper: `python scripts/reproduce.py ID [KEY=VALUE ...]` (see --help)."""
 
-import sys
-
-from glocal_exp.app.main import reproduce
+from glocal_exp.app.reproduce import main
 
 if __name__ == "__main__":
-    reproduce(sys.argv[1:])
+    main()

@@ -55,7 +55,8 @@ class Network(InnerProblem):
         return {"loss": self._loss(state.params, batch)}
 
     def describe(self, phi):
-        return {name: jax.nn.sigmoid(phi[name]) for name in sorted(phi)}  # the leaves' order
+        # In the rule's order, which is not that of the hypergradient.
+        return {name: jax.nn.sigmoid(phi[name]) for name in RULES[self.rule][1]}
 
     def _loss(self, params, batch):
         out = jnp.tanh(batch["x"] @ params["w1"]) @ params["w2"]
@@ -106,12 +107,14 @@ class Descent(InnerProblem):
         return jnp.mean((batch["x"] @ w - batch["y"]) ** 2)
 
 
-def regression(seed: int, train: int = 40, validation: int = 17, test: int = 11) -> Splits:
-    """Random inputs and a nonlinear target; sizes that no chunk divides."""
+def regression(
+    seed: int, train: int = 40, validation: int = 17, test: int = 11, targets: float = 1.0
+) -> Splits:
+    """Random inputs and a nonlinear target of this size; counts that no chunk divides."""
     rng = np.random.default_rng(seed)
 
     def part(count: int) -> dict[str, np.ndarray]:
         x = rng.normal(size=(count, 3))
-        return {"x": x, "y": np.sin(x[:, 0]) + 0.3 * x[:, 1] * x[:, 2]}
+        return {"x": x, "y": targets * (np.sin(x[:, 0]) + 0.3 * x[:, 1] * x[:, 2])}
 
     return Splits(part(train), part(validation), part(test))

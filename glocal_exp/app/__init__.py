@@ -1,7 +1,19 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
-config.py     the schema of the root config and the checks of what Hydra cannot check
+main.py       entry point; whatever goes wrong ends in one sentence and an exit code
+arguments.py  the command line: flags and Hydra's overrides
+help.py       what --help prints
+compose.py    overrides -> the jobs of a sweep, each with its config
+mistakes.py   what Hydra and OmegaConf say, as one sentence that names the fix
+rerun.py      from=RUN_DIR -> the overrides that give a stored run's config again
+config.py     the root config's schema, and its part that a run's identity follows from
+check.py      values against the signatures that they are passed to
+device.py     the platform that JAX runs on
 build.py      config -> data, problem, method, meta optimizer, numerics
-train.py      runs them seed by seed, with store and sinks
-main.py       entry points; turns errors into one sentence
+identity.py   what a run is called, and what its manifest says
+train.py      one job: its seeds, what is left of them to do, alone or side by side
+batch.py      trains seeds side by side into their directories, from wherever they stand
+stop.py       Ctrl-C and SIGTERM
+reproduce.py  the sweep of an experiment
+demo.py       the demonstration: four methods, figures, tables, a summary
 """

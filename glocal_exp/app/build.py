@@ -1,15 +1,17 @@
 """From config to objects: the one place where `_target_` becomes something."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from glocal_exp.app.config import check, chosen_device, plain
+from glocal_exp.app.config import plain
+from glocal_exp.app.device import Device, use_device
 from glocal_exp.data import ImageData, split
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.data.checksums import moments
@@ -22,100 +24,120 @@ class Experiment:
     """Everything that a run needs, built and ready.
 
     Attributes:
+        choices: the file taken from each config group.
         data: all images; shared by the seeds.
-        device: the settings of the platform in use, and what JAX says of it.
     """
 
     cfg: DictConfig
+    choices: dict[str, str]
+    device: Device
     data: ImageData
     problem: Any
     method: Any
     meta_optimizer: Any
     numerics: Any
-    device: dict[str, Any]
 
     def splits(self, seed: int) -> ImageSplits:
-        """Training, validation and test images of one seed."""
+        """Training, validation and test images of one seed.
+
+        Raises:
+            UserError: when the sizes asked for do not fit the data.
+        """
         validation = self.cfg.validation
-        return split(self.data, validation.size, seed, validation.balanced)
+        parts = split(self.data, validation.size, seed, validation.balanced)
+        sizes, subset = parts.info["sizes"], validation.subset
+        if subset is not None and not 1 <= subset <= sizes["validation"]:
+            raise UserError(
+                f"validation.subset={subset} is not from 1 to the {sizes['validation']:,} "
+                "validation images; lower it, or raise validation.size."
+            )
+        if self.cfg.batch_size > sizes["train"]:
+            raise UserError(
+                f"batch_size={self.cfg.batch_size} is larger than the {sizes['train']:,} training "
+                "images; lower it."
+            )
+        return parts
+
+    def meta_part(self, parts: ImageSplits) -> dict[str, np.ndarray] | None:
+        """The first validation images, if hypergradients use fewer than all of them."""
+        subset = self.cfg.validation.subset
+        return subset and {name: part[:subset] for name, part in parts.validation.items()}
 
 
-def build_device(cfg: DictConfig) -> dict[str, Any]:
-    """Make JAX use the platform that the device group asks for, and describe it.
-
-    Raises:
-        UserError: when there is no such platform here.
-    """
-    import jax
-
-    platform = cfg.device.platform
-    if platform not in ("auto", "cpu", "gpu"):
-        raise UserError(f"device.platform={platform} is none of auto, cpu and gpu.")
-    if platform != "auto":
-        jax.config.update("jax_platforms", {"cpu": "cpu", "gpu": "cuda"}[platform])
-    try:
-        devices = jax.devices()
-    except RuntimeError as error:
-        raise UserError(
-            f"device={platform} is not to be had here ({_first_line(error)}); install the extra "
-            "cuda12 or cuda13 on a machine with a GPU, or choose device=cpu."
-        ) from error
-    found = "cpu" if devices[0].platform == "cpu" else "gpu"
-    settings = chosen_device(cfg, found)
-    jax.config.update("jax_default_matmul_precision", settings["matmul_precision"])
-    jax.config.update("jax_enable_x64", cfg.precision == "float64")
-    return settings | {
-        "platform": found,
-        "name": devices[0].device_kind,
-        "count": len(devices),
-    }
-
-
-def load_data(cfg: DictConfig) -> ImageData:
-    """The data set from the chosen source; the same object for the same request."""
-    key = OmegaConf.to_yaml(OmegaConf.create({"d": plain(cfg.dataset), "s": plain(cfg.source)}))
-    return _load_data(key)
-
-
-@lru_cache(maxsize=1)
-def _load_data(key: str) -> ImageData:
-    cfg = OmegaConf.create(key)
-    return _instantiate("source", cfg.s).load(_instantiate("dataset", cfg.d))
-
-
-def build(cfg: DictConfig, data: ImageData, device: Mapping[str, Any]) -> Experiment:
-    """Problem, method, meta optimizer and sizes of one command.
+def build(cfg: DictConfig, choices: dict[str, str]) -> Experiment:
+    """Platform, data, problem, method and sizes of one job; nothing is written.
 
     Raises:
-        UserError: for settings that do not fit.
+        UserError: for settings that do not fit, and for data or a platform that is not there.
     """
-    from glocal_exp.engine import Numerics
-    from glocal_exp.tasks.classification import Classifier
-
-    check(cfg)
-    mean, std = moments(data.train_images)
-    network = _instantiate("model", cfg.model, convolution=device["convolution"])
-    classifier = Classifier(network, _scaled(mean), _scaled(std), microbatch=device["microbatch"])
+    device = use_device(cfg)
+    data = _load_data(OmegaConf.to_yaml({"dataset": plain(cfg.dataset), "source": plain(cfg.source)}))
     return Experiment(
         cfg=cfg,
+        choices=choices,
+        device=device,
         data=data,
-        problem=_instantiate("task", cfg.task, classifier=classifier),
-        method=_instantiate("method", cfg.method),
+        problem=_build_problem(cfg, data, device),
+        method=build_method(cfg),
         meta_optimizer=_instantiate("meta_optimizer", cfg.meta_optimizer),
-        numerics=Numerics(
-            validation_chunk=device["validation_chunk"],
-            evaluation_chunk=device["evaluation_chunk"],
-            tangent_chunk=cfg.hypergradient.tangent_chunk,
-            segment=device["segment"],
-            checkpoint_seconds=device["checkpoint_seconds"],
-        ),
-        device=dict(device),
+        numerics=_build_numerics(cfg, device),
     )
+
+
+def build_method(cfg: DictConfig) -> Any:
+    """The method; raises `UserError` for settings out of range."""
+    return _instantiate("method", cfg.method)
+
+
+def build_schedule(cfg: DictConfig) -> Any:
+    """The run's lengths; raises `UserError` when they do not fit together."""
+    from glocal_exp.engine import Schedule
+
+    return Schedule(cfg.steps, cfg.interval, cfg.batch_size, cfg.eval_every)
 
 
 def build_tracker(cfg: DictConfig) -> Sink:
     """The tracker that the config names."""
     return _instantiate("tracker", cfg.tracker)
+
+
+def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
+    import jax
+
+    from glocal_exp.tasks.classification import Classifier
+
+    mean, std = moments(data.train_images)
+    settings = device.settings
+    network = _instantiate("model", cfg.model, convolution=settings.convolution)
+    classifier = Classifier(network, _scaled(mean), _scaled(std), microbatch=settings.microbatch)
+    problem = _instantiate("task", cfg.task, classifier=classifier)
+    try:
+        jax.eval_shape(problem.init, jax.random.key(0))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"model and task do not fit the data: {_first_line(error)}.") from error
+    return problem
+
+
+def _build_numerics(cfg: DictConfig, device: Device) -> Any:
+    from glocal_exp.engine import Numerics
+
+    return Numerics(
+        validation_chunk=device.settings.validation_chunk,
+        evaluation_chunk=device.settings.evaluation_chunk,
+        tangent_chunk=cfg.hypergradient.tangent_chunk,
+        segment=device.settings.segment,
+        checkpoint_seconds=device.settings.checkpoint_seconds,
+    )
+
+
+@lru_cache(maxsize=1)
+def _load_data(key: str) -> ImageData:
+    """The data set from the chosen source, once for the jobs of a sweep; says which it took."""
+    cfg = OmegaConf.create(key)
+    data = _instantiate("source", cfg.source).load(_instantiate("dataset", cfg.dataset))
+    why = f"; {'; '.join(data.skipped)}" if data.skipped else ""
+    print(f"data: {data.notice or data.title} from {data.source} ({data.place}){why}", flush=True)
+    return data
 
 
 def _scaled(values: Sequence[float]) -> tuple[float, ...]:
@@ -134,7 +156,9 @@ def _instantiate(group: str, node: Any, **extra: Any) -> Any:
         bound = partial(factory, **extra)
         return bound() if finished else bound
     except (InstantiationException, TypeError) as error:
-        cause = error.__cause__ or error
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
         if isinstance(cause, UserError):
             raise cause from None
         raise UserError(f"The settings of {group} do not fit: {_first_line(cause)}.") from error

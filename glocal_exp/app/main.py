@@ -1,92 +1,105 @@
-"""Entry points. Whatever a user gets wrong ends in one sentence and an exit code."""
+"""Entry point: whatever goes wrong ends in one sentence and an exit code."""
 
-import difflib
 import os
-import re
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from glocal_exp.app.config import CONFIGS
+from glocal_exp.app.arguments import parse
+from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import UserError
 
-USER_ERROR, INTERRUPTED = 2, 130
+if TYPE_CHECKING:
+    from glocal_exp.app.compose import Job
+
+JOB_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
-@hydra.main(config_path=str(CONFIGS), config_name="main", version_base="1.3")
-def _train(cfg: DictConfig) -> None:
-    from glocal_exp.app.train import train
-
-    OmegaConf.resolve(cfg)
-    for path in train(cfg):
-        print(f"done: {path}", flush=True)
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Train as the command line says; exits with 0, 1 (a job of a sweep failed), 2 or 130."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(guarded(lambda stop: run(given, stop)))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train as the command line says (Hydra's syntax); exits with 0, 1, 2 or 130."""
-    if arguments is not None:
-        sys.argv = [sys.argv[0], *arguments]
-    sys.exit(guarded(_train))
-
-
-def guarded(function: object) -> int:
-    """Call `function`; its errors become one sentence on stderr and an exit code."""
-    from glocal_exp.app.train import Interrupted
-
-    # Hydra then raises what it would otherwise print over several lines.
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+def guarded(function: Callable[[Stop], int]) -> int:
+    """The exit code of `function`, or of what it raises, which is told in one sentence."""
+    stop = Stop()
     try:
-        function()  # pyright: ignore[reportCallIssue]
-    except UserError as error:
-        return _say(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        return _say(sentence(error))
-    except OSError as error:
-        return _say(
-            f"{error.strerror or error}: {error.filename or ''}; check the path and space left."
-        )
+        with stop.listening():
+            return function(stop)
     except (Interrupted, KeyboardInterrupt):
-        print("interrupted; run the same command again to go on.", file=sys.stderr)
+        print("interrupted: what was done is kept; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
-    return 0
+    except (UserError, OSError) as error:
+        return tell(error)
 
 
-def sentence(error: Exception) -> str:
-    """What Hydra or OmegaConf says over several lines, as one that names the fix."""
+def run(arguments: Sequence[str], stop: Stop) -> int:
+    """Do what a command line says, and return the exit code.
+
+    Raises:
+        UserError: when the command line or its only job is at fault.
+        Interrupted, KeyboardInterrupt: after Ctrl-C or SIGTERM.
+    """
+    command = parse(arguments)
+    if command.help:
+        from glocal_exp.app.help import text
+
+        print(text())
+        return 0
+    from glocal_exp.app.compose import as_yaml, jobs
+
+    found = jobs(command.overrides, command.sweep)
+    if command.show:
+        print("---\n".join(as_yaml(job.config) for job in found), end="")
+        return 0
+    return _train_all(found, stop)
+
+
+def tell(error: Exception) -> int:
+    """Print the sentence of an error, after its traceback if HYDRA_FULL_ERROR=1 asks for it."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
     text = str(error)
-    if match := re.search(r"Could not find '(?P<group>[^/']+)/(?P<name>[^']+)'", text):
-        group, name = match["group"], match["name"]
-        options = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
-        close = difflib.get_close_matches(name, options, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        return f"There is no {group}={name}; {hint}Choose one of {', '.join(options)}."
-    if match := re.search(r"(?:Key|key) '(?P<key>[^']+)' (?:is )?not in", text):
-        full = re.search(r"full_key: (\S+)", text) or re.search(r"override '([^']+)'", text)
-        return (
-            f"There is no setting {full[1] if full else match['key']}; "
-            "`--cfg job` prints the settings that there are."
-        )
-    if match := re.search(r"full_key: (\S+)", text):
-        return f"{match[1]}: {text.splitlines()[0].rstrip('.')}."
-    return " ".join(line.strip() for line in text.splitlines()[:2] if line.strip())
-
-
-def _say(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if isinstance(error, OSError):
+        text = f"{error.filename or 'The system'}: {error.strerror or error}; check path and space."
+    print(f"error: {text}", file=sys.stderr, flush=True)
     return USER_ERROR
 
 
-def reproduce(arguments: Sequence[str]) -> None:
-    """Run the whole sweep of an experiment: `reproduce.py ID [KEY=VALUE ...]`."""
-    ids = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
-    if not arguments or arguments[0] not in ids:
-        sys.exit(_say(f"Name an experiment first: one of {', '.join(ids)}."))
-    experiment, *overrides = arguments
-    sweep = OmegaConf.load(CONFIGS / "experiment" / f"{experiment}.yaml").sweep
-    given = {override.split("=")[0].lstrip("+") for override in overrides}
-    swept = [f"{key}={value}" for key, value in sweep.items() if key not in given]
-    main(["-m", f"experiment={experiment}", *swept, *overrides])
+def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
+    """Train job after job; one that fails does not stop the others."""
+    if len(jobs) == 1:
+        _train(jobs[0], stop)
+        return 0
+    failed = []
+    for number, job in enumerate(jobs, start=1):
+        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
+        try:
+            _train(job, stop)
+        except Interrupted:
+            raise
+        except (UserError, OSError) as error:
+            tell(error)
+            failed.append(job.name)
+        except Exception:
+            traceback.print_exc()
+            failed.append(job.name)
+    if failed:
+        print(
+            f"error: {len(failed)} of {len(jobs)} jobs failed ({'; '.join(failed)}); the same "
+            "command does only what is missing.",
+            file=sys.stderr,
+        )
+    return JOB_FAILED if failed else 0
+
+
+def _train(job: "Job", stop: Stop) -> None:
+    from glocal_exp.app.check import check
+
+    check(job.config)
+    # Only now: what training imports takes as long again as Hydra and the check.
+    from glocal_exp.app.train import train
+
+    train(job, stop)

@@ -172,6 +172,8 @@ class ProgressSink:
         for run in runs:
             if total != run.total:
                 run.total, run.pace = total, Pace()
+            if total == run.steps:  # no playouts: work done is steps done
+                run.step = work
             run.work, run.note = work, note
             run.pace.mark(self._clock(), work)
             self._show(run)
@@ -193,8 +195,11 @@ class ProgressSink:
             self._bars.update(run.bar, completed=run.work, total=run.total)
         elif self._console is not None and (at_once or now - run.printed >= self._plain_seconds):
             run.printed = now
-            share = f" ({run.work / run.total:.0%})" if run.total else ""
-            parts = [run.steps_done() + share]
+            parts = [run.steps_done()]
+            if run.total == run.steps > 0:
+                parts[0] += f" ({run.work / run.total:.0%})"
+            elif run.total:
+                parts.append(f"{run.work / run.total:.0%} of the work")
             if not run.closed and run.pace.left(now, run.total) is not None:
                 parts.append(run.time_left(now))
             parts += run.facts(lambda names: {name: name for name in names})

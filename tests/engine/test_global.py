@@ -1,5 +1,7 @@
 """Playing training out: the hypergradient at its end, and what is kept of the playout."""
 
+from itertools import pairwise
+
 import jax
 import pytest
 
@@ -7,18 +9,17 @@ from glocal_exp.engine import Hooks
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.local import Local
 from glocal_exp.records import Costs
+from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     SGD,
     SPLITS,
     STEPS,
-    batches,
     begin,
     close,
     equal,
-    hypergradients,
-    repeat,
     same,
+    train,
     vector,
 )
 
@@ -31,9 +32,7 @@ def test_the_first_hypergradient_is_that_of_the_whole_training():
     loop = begin(method=Global())
     _, record = next(loop), next(loop)
     state, phi = SGD.init(jax.random.key(0))
-    data = batches(SPLITS[0], 0, STEPS)
-    h, _ = hypergradients(SGD, state, repeat(phi, STEPS), data, VALIDATION)
-    close(vector(record.hypergradient), h[-1], ROUNDING)
+    close(vector(record.hypergradient), train(SGD, state, phi).h[-1], ROUNDING)
 
 
 def test_one_interval_of_every_playout_is_kept():
@@ -42,9 +41,8 @@ def test_one_interval_of_every_playout_is_kept():
     for s in range(S):
         before, phi = loop.states[0], loop.hyperparams[0]
         record = next(loop)
-        data = batches(SPLITS[0], s * INTERVAL, INTERVAL)
-        _, after = hypergradients(SGD, before, repeat(phi, INTERVAL), data, VALIDATION)
-        close(loop.states[0], after, ROUNDING)
+        kept = train(SGD, before, phi, s * INTERVAL).state(INTERVAL)
+        close(loop.states[0], kept, ROUNDING)
         assert int(loop.states[0].step) == record.step == (s + 1) * INTERVAL
         loss = float(SGD.meta_loss(loop.states[0], phi, VALIDATION))
         assert record.metrics["validation_loss"] == pytest.approx(loss, rel=1e-10)
@@ -64,29 +62,25 @@ def test_the_last_outer_step_is_that_of_local():
 
 def test_tangent_steps_are_counted_with_the_playouts():
     records = list(begin(method=Global()))
-    assert records[-1].costs == Costs(
-        tangent_steps=STEPS * (S + 1) // 2, validation_gradients=S
-    )
+    assert records[-1].costs == Costs(tangent_steps=STEPS * (S + 1) // 2, validation_gradients=S)
     done = [record.costs.tangent_steps for record in records]
-    assert [b - a for a, b in zip(done, done[1:], strict=False)] == [18, 12, 6]
+    assert [b - a for a, b in pairwise(done)] == [18, 12, 6]
 
 
 def test_without_greed_every_outer_step_is_a_whole_training_from_the_start():
     loop = begin(method=Global(greedy=False))
     next(loop)
     start, _ = SGD.init(jax.random.key(0))
-    data = batches(SPLITS[0], 0, STEPS)
     for s in range(S):
         phi = loop.hyperparams[0]
         assert equal(loop.states[0], start)
         record = next(loop)
-        h, end = hypergradients(SGD, start, repeat(phi, STEPS), data, VALIDATION)
-        close(vector(record.hypergradient), h[-1], ROUNDING)
+        whole = train(SGD, start, phi)
+        end = whole.state(STEPS)
+        close(vector(record.hypergradient), whole.h[-1], ROUNDING)
         loss = float(SGD.meta_loss(end, phi, VALIDATION))
         assert record.metrics["validation_loss"] == pytest.approx(loss, rel=1e-8)
-        assert record.costs == Costs(
-            tangent_steps=(s + 1) * STEPS, validation_gradients=s + 1
-        )
+        assert record.costs == Costs(tangent_steps=(s + 1) * STEPS, validation_gradients=s + 1)
     close(loop.states[0], end, ROUNDING)
 
 

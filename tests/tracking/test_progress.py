@@ -178,8 +178,19 @@ def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
     sink.progress(1000, 4000, "playing out")
     sink.record(record(100))
     lines = stream.getvalue().splitlines()
-    assert lines[1] == "global seed 0: step 0/1000 (25%), 0:05:00 left, playing out"
-    assert lines[2].startswith("global seed 0: step 100/1000 (25%), 0:05:00 left, test accuracy")
+    assert lines[1] == (
+        "global seed 0: step 0/1000, 25% of the work, 0:05:00 left, playing out"
+    )
+    assert lines[2].startswith(
+        "global seed 0: step 100/1000, 25% of the work, 0:05:00 left, test accuracy"
+    )
+
+
+def test_between_records_the_steps_move_on_with_the_share() -> None:
+    sink, stream = plain(Clock())
+    sink.start(info())
+    sink.progress(1000, 1000)  # trained to the end, not yet evaluated
+    assert stream.getvalue() == "glocal seed 0: step 1000/1000 (100%)\n"
 
 
 def test_progress_of_one_seed_leaves_the_others_alone() -> None:
@@ -187,7 +198,7 @@ def test_progress_of_one_seed_leaves_the_others_alone() -> None:
     for seed in (0, 1):
         sink.start(info(seed))
     sink.progress(50, 1000, "pushing tangents", seed=1)
-    assert stream.getvalue() == "glocal seed 1: step 0/1000 (5%), pushing tangents\n"
+    assert stream.getvalue() == "glocal seed 1: step 50/1000 (5%), pushing tangents\n"
 
 
 def test_the_end_says_how_it_ended_and_how_long_it_took() -> None:

@@ -1,0 +1,137 @@
+"""The seeds of one program, with a locked run directory each: begun, gone on with, completed."""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from glocal_exp.app.build import Experiment
+from glocal_exp.app.group import Group
+from glocal_exp.app.identity import Identity, config_text, run_facts, run_info
+from glocal_exp.app.stop import Interrupted, Stop
+from glocal_exp.data import Splits
+from glocal_exp.errors import UserError
+from glocal_exp.store import RunDirectory, environment, utc_now
+from glocal_exp.tracking import Fanout
+
+GOES_ON = (Interrupted, KeyboardInterrupt, UserError)
+"""After these (a full disk is a `UserError`) the same command goes on with the run."""
+
+
+class Batch:
+    """Trains seeds side by side, in as few groups as their checkpoints allow.
+
+    Args:
+        parts: by seed, the images.
+        directories: by seed, those that are not complete.
+        sinks: shown every record.
+        stop: asked between stretches of training.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        identity: Identity,
+        parts: Mapping[int, Splits],
+        directories: Mapping[int, RunDirectory],
+        sinks: Fanout,
+        stop: Stop,
+    ):
+        self._experiment, self._identity = experiment, identity
+        self._parts, self._sinks, self._stop = parts, sinks, stop
+        self._left = dict(directories)
+        self._announced: set[int] = set()
+
+    def train(self) -> None:
+        """Train every seed to its end.
+
+        Raises:
+            Interrupted: when asked to stop, with everything saved.
+            UserError: when something outside of the run is in its way, such as a full disk.
+        """
+        try:
+            with self._stop.training():
+                for seed in self._left:
+                    self._begin(seed)
+                waiting = self._groups()
+                while waiting:
+                    group, *waiting = waiting
+                    waiting = self._train(group) + waiting
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _begin(self, seed: int) -> None:
+        """Start afresh unless there is a run to go on with, and say so in the manifest."""
+        directory, facts = self._left[seed], self._identity.facts
+        found = directory.status(facts["config_hash"], facts["source_hash"])
+        goes_on = found in ("partial", "failed") and directory.manifest
+        if not goes_on:
+            if found != "missing":
+                print(f"{found}, so run afresh: {directory.path}", flush=True)
+            directory.clear()
+        now = environment()
+        session = {key: now[key] for key in ("started", "command", "git")}
+        stored = directory.manifest
+        try:
+            directory.write_config(config_text(self._experiment.cfg, seed))
+            directory.update_manifest(
+                **now
+                | facts
+                | run_facts(self._experiment, seed, self._parts[seed].info)
+                | {"started": stored.get("started", now["started"]), "ended": None}
+                | {"sessions": [*stored.get("sessions", []), session]}
+                | {"status": "running", "diverged": False, "error": None}
+            )
+        except UserError:
+            if not goes_on:
+                directory.clear()
+            raise
+
+    def _groups(self) -> list[list[int]]:
+        """Seeds that have been trained before wait for no others to catch up."""
+        begun = {seed: any(True for _ in d.load_checkpoints()) for seed, d in self._left.items()}
+        groups = [[seed for seed in begun if begun[seed] is kind] for kind in (True, False)]
+        return [group for group in groups if group]
+
+    def _train(self, seeds: list[int]) -> list[list[int]]:
+        """Train a group as far as it can stay one; returns what remains of it, as groups."""
+        group = Group(
+            self._experiment,
+            {seed: self._parts[seed] for seed in seeds},
+            {seed: self._left[seed] for seed in seeds},
+            self._sinks,
+            self._stop,
+            self._complete,
+        )
+        if group.fell_apart:
+            return [[seed] for seed in seeds]
+        for seed in seeds:
+            self._announce(seed, group.steps_done)
+        group.train()
+        return [rest] if (rest := [seed for seed in seeds if seed in self._left]) else []
+
+    def _announce(self, seed: int, steps_done: int) -> None:
+        if seed in self._announced:
+            return
+        self._announced.add(seed)
+        if steps_done:
+            print(f"going on from step {steps_done}: {self._left[seed].path}", flush=True)
+        self._sinks.start(run_info(self._experiment, self._identity, seed, steps_done))
+
+    def _complete(self, seed: int, weights: Mapping[str, Any], diverged: bool) -> None:
+        directory = self._left.pop(seed)
+        directory.save_weights(weights)
+        directory.complete(diverged=diverged)
+        self._sinks.finish("complete", seed)
+        print(f"done: {directory.path}", flush=True)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Say in every manifest that is there how the run ended, as far as the disk allows."""
+        status = "interrupted" if isinstance(error, GOES_ON) else "failed"
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        text = None if stopped else f"{type(error).__name__}: {error}"
+        for directory in self._left.values():
+            if directory.manifest:
+                with contextlib.suppress(UserError):
+                    directory.update_manifest(status=status, error=text, ended=utc_now())
+        self._sinks.finish(status)

@@ -1,0 +1,127 @@
+"""From overrides to configs: the jobs of a sweep, or the one of a plain command.
+
+Hydra's compose API rather than its `main`, since that would write files of its own, print lines of
+its own around errors, and go on with the next job after Ctrl-C.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from glocal_exp.app.config import CONFIGS, Schema
+from glocal_exp.app.mistakes import groups, sentence, unknown_key
+from glocal_exp.app.rerun import expand
+from glocal_exp.errors import UserError
+
+# What Hydra logs it also raises.
+logging.getLogger("hydra").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the program.
+
+    Attributes:
+        name: the overrides in which it differs from the other jobs of its sweep.
+        config: resolved, without Hydra's own part.
+        choices: the file taken from each group.
+    """
+
+    name: str
+    config: DictConfig
+    choices: dict[str, str]
+
+
+def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
+    """Every combination of the swept values, the first override changing slowest.
+
+    Raises:
+        UserError: for whatever Hydra does not accept, in any of them, and for `from=` a directory
+            that is no run's.
+    """
+    with _sentences(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        expanded = expand(overrides)
+        return [_job(name, chosen) for name, chosen in _combinations(expanded, sweep)]
+
+
+def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
+    """Name and overrides of each job."""
+    loader = GlobalHydra.instance().config_loader()
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    lists = []
+    for override in parsed:
+        _check_override(override, sweep)
+        key = override.get_key_element()
+        values = override.sweep_string_iterator() if override.is_sweep_override() else None
+        lists.append([f"{key}={value}" for value in values] if values else [override.input_line])
+    varied = [override.is_sweep_override() for override in parsed]
+    for chosen in itertools.product(*lists):
+        yield " ".join(itertools.compress(chosen, varied) if any(varied) else chosen), list(chosen)
+
+
+def _check_override(override: Override, sweep: bool) -> None:
+    """Refuse what Hydra accepts or words badly, but makes no sense here."""
+    key, line = override.key_or_group, override.input_line
+    if not key:
+        raise UserError(f"{line!r} cannot be read; write KEY=VALUE.")
+    if override.is_hydra_override() and key != "hydra.searchpath":
+        raise UserError(
+            f"{key} has no effect here; jobs run one after another, and run directories follow "
+            "from output_dir, config and seed."
+        )
+    if override.is_delete() and "." not in key:
+        raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")
+    if override.is_sweep_override():
+        if not sweep:
+            raise UserError(
+                f"{line} gives several values; add -m to run them one after another, or write "
+                f"{key}=[...] for a list."
+            )
+    elif key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
+        raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
+
+
+def _job(name: str, overrides: list[str]) -> Job:
+    cfg = compose("main", overrides, return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    choices = {
+        group: choice
+        for group, choice in cfg.hydra.runtime.choices.items()
+        if not group.startswith("hydra/") and choice is not None
+    }
+    with read_write(cfg), open_dict(cfg):
+        config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    known = {entry.name for entry in fields(Schema)}
+    for key in map(str, config):
+        if key not in known:
+            raise UserError(unknown_key(key))
+    for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
+        raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
+    OmegaConf.resolve(config)
+    return Job(name, config, choices)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What Hydra raises, as a `UserError`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UserError(sentence(error)) from error
+
+
+def as_yaml(config: Any) -> str:
+    """A config as YAML text."""
+    return OmegaConf.to_yaml(config)

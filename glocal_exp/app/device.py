@@ -1,0 +1,117 @@
+"""The platform that JAX runs on, with the settings that the device group has for it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from omegaconf import DictConfig
+
+from glocal_exp.app.config import plain
+from glocal_exp.errors import UserError
+
+JAX_NAMES = {"cpu": "cpu", "gpu": "cuda"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One platform's entries of the device group; `configs/device/cpu.yaml` explains them."""
+
+    convolution: Literal["auto", "tiles", "lax"]
+    seeds: Literal["sequential", "batched"]
+    matmul_precision: str
+    deterministic: bool
+    microbatch: int | None
+    validation_chunk: int | None
+    evaluation_chunk: int | None
+    segment: int
+    checkpoint_seconds: float
+
+    def __post_init__(self):
+        for name in ("microbatch", "validation_chunk", "evaluation_chunk", "segment"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"device: {name}={value} is not at least 1; raise it.")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the program runs on.
+
+    Attributes:
+        platform: `cpu` or `gpu`.
+        name: as JAX calls it.
+        count: devices that JAX sees.
+    """
+
+    platform: str
+    name: str
+    count: int
+    settings: Settings
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, flat, for a manifest."""
+        found = {"platform": self.platform, "name": self.name, "count": self.count}
+        return found | asdict(self.settings)
+
+
+def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
+    """The entries of the device group for a platform: `auto` holds a part for each."""
+    chosen = device[platform] if device["platform"] == "auto" else device
+    return {name: value for name, value in chosen.items() if name != "platform"}
+
+
+def use_device(cfg: DictConfig) -> Device:
+    """Make JAX use the platform and precision that the config asks for.
+
+    Raises:
+        UserError: when there is no such platform here, or a setting is out of range.
+    """
+    import jax
+
+    group = plain(cfg.device)
+    asked = group["platform"]
+    if asked != "cpu" and chosen_settings(group, "gpu").get("deterministic"):
+        _ask_for_deterministic_gpu()
+    devices = _devices(asked)
+    platform = "cpu" if devices[0].platform == "cpu" else "gpu"
+    if asked not in ("auto", platform):
+        raise UserError(
+            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
+            f"device={asked} in a command of its own."
+        )
+    settings = Settings(**chosen_settings(group, platform))
+    try:
+        jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
+    except ValueError as error:
+        raise UserError(
+            f"device: matmul_precision={settings.matmul_precision} is none that JAX knows; "
+            "highest, high and default always are."
+        ) from error
+    jax.config.update("jax_enable_x64", cfg.precision == "float64")
+    return Device(platform, devices[0].device_kind, len(devices), settings)
+
+
+def _devices(asked: str) -> list[Any]:
+    """The devices of a platform, or of the best there is for `auto`."""
+    import jax
+
+    before = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+    if asked != "auto":
+        jax.config.update("jax_platforms", JAX_NAMES[asked])
+    try:
+        return jax.devices()
+    except Exception as error:  # without the plugin of a platform even an AssertionError
+        jax.config.update("jax_platforms", before)
+        raise UserError(
+            f"device={asked} cannot be had here; install the extra cuda12 or cuda13 on a machine "
+            "with a GPU, or choose device=cpu."
+        ) from error
+
+
+def _ask_for_deterministic_gpu() -> None:
+    """XLA reads its flags once, when JAX first looks for devices."""
+    flag = "--xla_gpu_deterministic_ops=true"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()

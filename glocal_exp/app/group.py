@@ -1,0 +1,158 @@
+"""Seeds that share one loop of the engine, between its hooks and their run directories."""
+
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from glocal_exp.app.build import Experiment
+from glocal_exp.app.stop import Interrupted, Stop
+from glocal_exp.data import Splits as ImageSplits
+from glocal_exp.store import RunDirectory
+from glocal_exp.tracking import Fanout
+
+Complete = Callable[[int, Mapping[str, np.ndarray], bool], None]
+
+
+class _Fewer(Exception):
+    """A seed has come to its end before the others."""
+
+
+class Group:
+    """One loop, gone on with from the newest checkpoint that all its seeds have.
+
+    Args:
+        parts, directories: by seed.
+        complete: is given a seed at its end, its weights, and whether it diverged.
+
+    Attributes:
+        steps_done: training steps done before.
+        fell_apart: its seeds have checkpoints, but none in common; nothing has been changed.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        parts: Mapping[int, ImageSplits],
+        directories: Mapping[int, RunDirectory],
+        sinks: Fanout,
+        stop: Stop,
+        complete: Complete,
+    ):
+        self._cfg, self._directories = experiment.cfg, dict(directories)
+        self._size = len(directories)
+        self._sinks, self._stop, self._complete = sinks, stop, complete
+        checkpoints = {s: list(d.load_checkpoints()) for s, d in directories.items()}
+        self._loop = self._make_loop(experiment, parts, checkpoints)
+        self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
+        self.steps_done = (self._loop.position.outer_step - 1) * self._cfg.interval
+
+    def train(self) -> None:
+        """Train until all seeds are complete, or one is before the others.
+
+        Raises:
+            Interrupted: when asked to stop; every seed has a checkpoint of where it stands.
+        """
+        loop = self._loop
+        for directory in self._directories.values():
+            directory.truncate(loop.position.outer_step - 1 if loop.resumed else None)
+        self._count_work()
+        try:
+            self._complete_ended()
+            for record in loop:
+                self._directories[record.seed].append(record)
+                self._sinks.record(record)
+        except _Fewer:
+            return
+        except Interrupted:
+            loop.checkpoint()
+            raise
+        for seed in list(self._directories):
+            self._end(seed)
+
+    def _make_loop(
+        self,
+        experiment: Experiment,
+        parts: Mapping[int, ImageSplits],
+        checkpoints: Mapping[int, list[bytes]],
+    ) -> Any:
+        from glocal_exp.engine import Hooks, Splits, run
+
+        cfg, keep = self._cfg, self._cfg.keep_arrays
+        return run(
+            experiment.problem,
+            {
+                seed: Splits(p.train, p.validation, p.test, experiment.meta_part(p))
+                for seed, p in parts.items()
+            },
+            experiment.method,
+            steps=cfg.steps,
+            interval=cfg.interval,
+            batch_size=cfg.batch_size,
+            eval_every=cfg.eval_every,
+            meta_optimizer=experiment.meta_optimizer,
+            numerics=experiment.numerics,
+            carry_tangents=cfg.carry_tangents,
+            stop_when_diverged=cfg.stop_when_diverged,
+            hooks=Hooks(
+                checkpoint=self._checkpoint,
+                progress=self._progress,
+                keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
+            ),
+            checkpoints=checkpoints,
+        )
+
+    def _count_work(self) -> None:
+        """Steps that each outer step computes, playouts included."""
+        outer_steps = range(1, self._cfg.steps // self._cfg.interval + 1)
+        lengths = [(1 + self._loop.lookahead(s)) * self._cfg.interval for s in outer_steps]
+        self._before = [0, *accumulate(lengths)]
+
+    def _progress(self, step: int, steps: int) -> None:
+        """Between two stretches of training: the place where a run may stop."""
+        running = self._loop.snapshots
+        if len(self._directories) < self._size:
+            raise _Fewer
+        outer_step = next(iter(running.values())).position.outer_step
+        note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
+        for seed in running:
+            self._sinks.progress(
+                self._before[outer_step - 1] + step, self._before[-1], note, seed
+            )
+        self._stop.check()
+
+    def _checkpoint(self, seed: int, content: bytes) -> None:
+        self._directories[seed].save_checkpoint(content)
+        if self._ended(seed):
+            self._end(seed)
+
+    def _complete_ended(self) -> None:
+        """Complete what a program killed between a last checkpoint and completion has left."""
+        ended = [seed for seed in self._directories if self._ended(seed)]
+        for seed in ended:
+            self._end(seed)
+        if ended:
+            raise _Fewer
+
+    def _ended(self, seed: int) -> bool:
+        """Whether the seed has diverged, its record is stored, and it is to stop then."""
+        snapshot = self._loop.snapshots[seed]
+        between = snapshot.position.interval == snapshot.position.segment == 0
+        return bool(self._cfg.stop_when_diverged and snapshot.diverged and between)
+
+    def _end(self, seed: int) -> None:
+        snapshot = self._loop.snapshots[seed]
+        del self._directories[seed]
+        self._complete(seed, _weights(snapshot.state.params), snapshot.diverged)
+
+
+def _weights(params: Any) -> dict[str, np.ndarray]:
+    """Parameters by their path in the tree (`conv1/0`)."""
+    import jax
+
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+        for path, leaf in leaves
+    }

@@ -1,0 +1,99 @@
+"""What --help prints; reads the configs as plain YAML, since Hydra takes a second to import."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+KEYS = {
+    "steps": "T, training steps; a multiple of interval",
+    "interval": "tau, training steps between two updates of the hyperparameters",
+    "batch_size": "training images to a step",
+    "eval_every": "test accuracy every so many steps; null is every interval",
+    "seed": "of initial weights, batches and split",
+    "seeds": "several in one program, as 'seeds=[0,1,2]'",
+    "validation.size": "images held out of the training set, a count or a fraction",
+    "validation.subset": "of these, so many in a hypergradient; null is all",
+    "task.init.learning_rate": "where it starts, in natural units; momentum, ... likewise",
+    "method.window": "sigma, hypergradients that glocal looks at",
+    "method.delays": "m, hypergradients stacked into one snapshot",
+    "carry_tangents": "keep tangents from one interval to the next",
+    "stop_when_diverged": "end a run whose weights are no longer finite",
+    "precision": "float32 or float64",
+    "keep_arrays.every": "store trajectories and spectra of every so many intervals",
+    "data_dir": "folder of the original files, for source=files and source=auto",
+    "output_dir": "runs go into OUTPUT_DIR/runs/EXPERIMENT/METHOD-HASH/seed=K",
+}
+TEXT = """\
+Train a network while its hyperparameters follow a hypergradient.
+
+usage: python scripts/train.py [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]
+
+examples
+  python scripts/train.py preset=quick method=glocal
+      the embedded images, {quick} steps: a minute or two
+  python scripts/train.py dataset=fmnist source=files data_dir=PATH task=sgd method=glocal seed=0
+      the paper's size, on the original files
+  python scripts/train.py -m method=none,local,global,glocal seed=0,1,2 steps=2000
+      every combination, one after another
+
+groups (* is the default)
+{groups}
+
+keys (with their defaults; `--cfg job` prints all)
+{keys}
+
+flags
+  -m, --multirun    run every combination of values separated by commas
+  -c, --cfg job     print what the command resolves to, and run nothing
+  -h, --help        this
+
+The same command again goes on where it was stopped, and does only what is missing, failed or stale.
+from=RUN_DIR repeats a stored run's config. HYDRA_FULL_ERROR=1 shows the traceback of an error.
+scripts/reproduce.py runs the experiments of the paper."""
+
+
+def text() -> str:
+    """The whole page."""
+    main = _read("main")
+    chosen = {k: v for e in main["defaults"] if isinstance(e, dict) for k, v in e.items()}
+    quick = _read("preset/quick")["steps"]
+    return TEXT.format(quick=quick, groups=_groups(chosen), keys=_keys(main, chosen))
+
+
+def _groups(chosen: dict[str, str | None]) -> str:
+    lines = []
+    for group, default in chosen.items():
+        names = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+        marked = [f"*{name}" if name == default else name for name in names]
+        lines.append(_wrapped(group, marked))
+    return "\n".join(lines)
+
+
+def _wrapped(name: str, words: list[str], width: int = 100) -> str:
+    lines = [f"  {name:<16}"]
+    for word in words:
+        if len(lines[-1]) + len(word) + 1 > width:
+            lines.append(" " * 18)
+        lines[-1] += f" {word}"
+    return "\n".join(lines)
+
+
+def _keys(main: dict, chosen: dict[str, str | None]) -> str:
+    values = main | {name: _read(f"{name}/{chosen[name]}") for name in ("task", "method")}
+    values |= _read(f"preset/{chosen['preset']}")
+    lines = []
+    for key, meaning in KEYS.items():
+        value = values
+        for part in key.split("."):
+            value = value[part]
+        shown = value if isinstance(value, str) else json.dumps(value)
+        if shown.startswith("${oc.env:"):
+            shown = f"${shown[9:].split(',')[0]}"
+        lines.append(f"  {f'{key}={shown}':<32} {meaning}")
+    return "\n".join(lines)
+
+
+def _read(name: str) -> dict:
+    return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())

@@ -1,0 +1,86 @@
+"""`from=RUN_DIR`: the overrides that give a stored run's config again."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glocal_exp.app.config import CONFIGS
+from glocal_exp.errors import UserError
+
+FROM = "from="
+NOT_REPEATED = ("names", "sweep", "experiment", "dataset")  # these follow from the groups
+
+
+def expand(overrides: Sequence[str]) -> list[str]:
+    """Replace `from=RUN_DIR` by what it stands for; the other overrides win over it.
+
+    Raises:
+        UserError: the directory holds no run, or there are several of them.
+    """
+    stored = [line.removeprefix(FROM) for line in overrides if line.startswith(FROM)]
+    others = [line for line in overrides if not line.startswith(FROM)]
+    if not stored:
+        return others
+    if len(stored) > 1:
+        raise UserError("from= is given twice; name one run directory.")
+    given = {line.split("=")[0].lstrip("+~") for line in others}
+    return [*_repeated(Path(stored[0]).expanduser(), given), *others]
+
+
+def _repeated(run: Path, given: set[str]) -> Iterator[str]:
+    config, manifest = _read(run / "config.yaml", run), _read(run / "manifest.json", run)
+    for group, choice in _choices(config, manifest).items():
+        if group not in given and (CONFIGS / group / f"{choice}.yaml").exists():
+            yield f"{group}={choice}"
+    for key, value in config.items():
+        if key == "method":  # its references to root keys of the same name stay references
+            value = {name: entry for name, entry in value.items() if entry != config.get(name)}
+        if key not in NOT_REPEATED:
+            yield from _leaves(key, value, given)
+
+
+def _choices(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The file of each group; older runs have stored only some of them."""
+    named = dict(config.get("names") or {})
+    platform = (config.get("device") or {}).get("platform")
+    named |= {"experiment": config.get("experiment")} | ({"device": platform} if platform else {})
+    named |= dict(manifest.get("choices") or {})
+    named |= {"source": (manifest.get("data") or {}).get("source")}
+    # A preset only sets what is repeated by value; a tracker belongs to the machine.
+    return {k: v for k, v in named.items() if v and k not in ("preset", "tracker")}
+
+
+def _leaves(path: str, value: Any, given: set[str]) -> Iterator[str]:
+    if path in given:
+        return
+    if isinstance(value, Mapping) and value:
+        for name, entry in value.items():
+            yield from _leaves(f"{path}.{name}", entry, given)
+    else:
+        prefix = "++" if "." in path else ""
+        yield f"{prefix}{path}={text_of(value)}"
+
+
+def text_of(value: Any) -> str:
+    """A plain value in Hydra's override grammar."""
+    if isinstance(value, str | bool | None):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{text_of(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(map(text_of, value)) + "]"
+    return repr(value)
+
+
+def _read(file: Path, run: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f"from={run} is no run directory that can be read ({file.name}: "
+            f"{type(error).__name__}); give one that holds config.yaml and manifest.json."
+        ) from error
+    return content if isinstance(content, dict) else {}

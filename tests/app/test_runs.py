@@ -1,0 +1,151 @@
+"""What a command leaves behind: run directories, their contents, how a sweep ends."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from glocal_exp.store import load_runs
+
+from .commands import TINY, TOY, Command, Shell, assert_same, manifest, rows, runs, shell
+
+__all__ = ["shell"]
+NONE = [*TINY, "method=none"]
+
+
+@pytest.fixture(scope="module")
+def stored(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Command, Path]:
+    """A command and its only run directory."""
+    output = tmp_path_factory.mktemp("stored")
+    command = shell.run(*NONE, "source=auto", "seed=3", f"output_dir={output}")
+    assert (command.code, command.err) == (0, "")
+    return command, runs(output)["none/3"]
+
+
+def test_the_source_taken_is_named_first(stored):
+    first = stored[0].out.splitlines()[0]
+    assert first.startswith("data: Fashion-MNIST (embedded subset of 6,000 + 1,000 images) from ")
+    assert "bundled (fmnist.npz); files: no data_dir is set" in first
+
+
+def test_the_manifest_says_where_the_run_came_from(stored):
+    command, run = stored
+    found = manifest(run)
+    names = {"experiment": "fmnist_lenet_sgd", "method": "none", "dataset": "fmnist", "seed": 3}
+    assert names.items() <= found.items()
+    assert found["variant"] == run.parent.name == f"none-{found['config_hash']}"
+    assert (found["status"], found["diverged"], found["error"]) == ("complete", False, None)
+    assert re.fullmatch(r"[0-9a-f]{40}", found["git"]["commit"] or "0" * 40)
+    assert found["git"]["dirty"] in (True, False, None)
+    assert {"jax", "jaxlib", "optax", "equinox", "numpy"} <= set(found["packages"])
+    assert found["device"]["platform"] in ("cpu", "gpu")
+    assert found["device"]["segment"] == 5
+    assert found["data"]["source"] == "bundled"
+    assert re.fullmatch(r"[0-9a-f]{16}", found["data"]["fingerprint"])
+    assert found["data"]["sizes"] == {"train": 5940, "validation": 60, "test": 1000}
+    assert found["command"].startswith("python ")
+    assert "steps=40" in found["command"]
+    assert found["started"] <= found["ended"]
+    assert "glocal_exp.methods.none" in found["source_modules"]
+
+
+def test_load_runs_gives_it_all(stored):
+    _, run = stored
+    frame = load_runs(run.parents[2], config=["task.init.learning_rate", "validation.size"])
+    assert list(frame["step"]) == [0, 20, 40]
+    assert set(frame["status"]) == {"complete"}
+    assert set(frame["config/task.init.learning_rate"]) == {0.01}
+    assert set(frame["config/validation.size"]) == {60}
+    assert frame["test_accuracy"].notna().all()
+
+
+def test_a_complete_run_is_left_as_it_is(shell, stored):
+    _, run = stored
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    again = shell.run(*NONE, "seed=3", f"output_dir={run.parents[3]}")
+    assert (again.code, again.out.splitlines()[1:]) == (0, [f"complete already: {run}"])
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+
+
+def test_the_stored_config_repeats_the_run(shell, stored, tmp_path):
+    _, run = stored
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert (config["seed"], config["steps"], config["names"]["method"]) == (3, 40, "none")
+    assert not {"output_dir", "data_dir", "tracker"} & set(config)
+    again = shell.run(f"from={run}", "tracker=none", f"output_dir={tmp_path}")
+    assert (again.code, again.err) == (0, "")
+    assert_same(tmp_path.joinpath(*run.parts[-4:]), run)
+
+
+def test_a_stale_run_is_run_afresh(shell, tmp_path):
+    arguments = [*TOY, f"output_dir={tmp_path}"]
+    assert shell.run(*arguments).code == 0
+    run = runs(tmp_path)["local/0"]
+    whole = rows(run)
+    file = run / "manifest.json"
+    file.write_text(json.dumps(manifest(run) | {"source_hash": "0" * 16}))
+    (run / "metrics.csv").write_text("seed,outer_step\n")
+    again = shell.run(*arguments)
+    assert f"stale, so run afresh: {run}\n" in again.out
+    assert rows(run) == whole
+
+
+def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):
+    arguments = [*TOY, f"output_dir={tmp_path}"]
+    assert shell.run(*arguments).code == 0
+    run = runs(tmp_path)["local/0"]
+    whole = rows(run)
+    (run / "manifest.json").unlink()
+    assert shell.run(*arguments).code == 0
+    assert rows(run) == whole
+
+
+def test_float64_from_the_command_line(shell, tmp_path):
+    sizes = ["precision=float64", "method=none", f"output_dir={tmp_path}"]
+    assert shell.run(*TINY, *sizes).code == 0
+    run = runs(tmp_path)["none/0"]
+    assert manifest(run)["precision"] == "float64"
+    with np.load(run / "weights.npz") as weights:
+        assert {weights[name].dtype for name in weights.files} == {np.dtype("float64")}
+    # more digits than float32 has
+    losses = [float(row["validation_loss"]) for row in rows(run)]
+    assert all(value != np.float32(value) for value in losses)
+
+
+def test_one_failing_job_does_not_stop_the_others(shell, tmp_path):
+    arguments = ["-m", *TOY, "steps=30,40", f"output_dir={tmp_path}"]
+    command = shell.run(*arguments)
+    assert command.code == 1
+    assert command.err.splitlines() == [
+        "error: steps=30 is not a multiple of interval=20; try steps=20.",
+        "error: 1 of 2 jobs failed (steps=30); the same command does only what is missing.",
+    ]
+    run = runs(tmp_path)["local/0"]
+    assert f"done: {run}\n" in command.out
+    again = shell.run(*arguments)
+    assert again.code == 1
+    assert f"complete already: {run}\n" in again.out
+
+
+def test_a_bug_shows_its_traceback_and_marks_the_run_failed(shell, tmp_path):
+    arguments = [*TOY, f"output_dir={tmp_path}"]
+    command = shell.run("-m", *arguments, "+task.broken=true,false")
+    assert command.code == 1
+    assert command.err.startswith("Traceback")
+    assert "RuntimeError: the toy is broken" in command.err
+    assert "1 of 2 jobs failed (+task.broken=True)" in command.err.splitlines()[-1]
+    statuses = {manifest(run)["status"] for run in (tmp_path / "runs").glob("*/*/*")}
+    assert statuses == {"failed", "complete"}
+
+
+def test_cfg_job_prints_the_config(shell):
+    command = shell.run("--cfg", "job", *NONE)
+    assert command.code == 0
+    config = yaml.safe_load(command.out)
+    assert (config["steps"], config["method"]["_target_"]) == (
+        40,
+        "glocal_exp.methods.none.NoHPO",
+    )

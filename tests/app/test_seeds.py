@@ -1,0 +1,135 @@
+"""Several seeds in one program, one after another or side by side."""
+
+import json
+import signal
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from .commands import TOY, Shell, assert_same, checkpoint, manifest, rows, runs, shell, until
+from .toy import diverges
+
+__all__ = ["shell"]
+BATCHED = [*TOY, "device.cpu.seeds=batched"]
+GOOD = [seed for seed in range(20) if not diverges(seed)][:2]
+BAD = next(seed for seed in count() if diverges(seed))
+SEEDS = f"seeds=[{GOOD[0]},{BAD},{GOOD[1]}]"
+STOPPING = [*BATCHED, SEEDS, "+task.last_step=30", "stop_when_diverged=true"]
+
+
+def named(output: Path) -> dict[int, Path]:
+    return {int(name.split("/")[1]): path for name, path in runs(output).items()}
+
+
+def test_seeds_one_after_another_are_the_runs_of_a_sweep(shell, tmp_path):
+    assert shell.run(*TOY, "seeds=[0,1]", f"output_dir={tmp_path}/one").code == 0
+    assert shell.run("-m", *TOY, "seed=0,1", f"output_dir={tmp_path}/two").code == 0
+    one, two = named(tmp_path / "one"), named(tmp_path / "two")
+    assert set(one) == set(two) == {0, 1}
+    for seed in one:
+        assert_same(one[seed], two[seed])
+        assert (one[seed] / "config.yaml").read_text() == (two[seed] / "config.yaml").read_text()
+
+
+def test_a_killed_batch_goes_on_from_what_all_have(shell, tmp_path):
+    whole, cut = ([*BATCHED, "seeds=[0,1]", f"output_dir={tmp_path}/{n}"] for n in ("a", "b"))
+    assert shell.run(*whole).code == 0
+    for after in (2, 7):
+        command = shell.start(*cut)
+        until(lambda after=after: _newest(tmp_path / "b") >= after)
+        command.kill()
+        assert shell.wait(command).code == -signal.SIGKILL
+    command = shell.run(*cut)
+    assert "going on from step 20" in command.out
+    for seed, run in named(tmp_path / "b").items():
+        assert_same(run, named(tmp_path / "a")[seed])
+
+
+def test_of_a_batch_only_what_is_missing_is_run(shell, tmp_path):
+    arguments = [*BATCHED, f"output_dir={tmp_path}"]
+    assert shell.run(*arguments, "seed=0").code == 0
+    command = shell.run(*arguments, "seeds=[0,1]")
+    first, second = (named(tmp_path)[seed] for seed in (0, 1))
+    assert f"complete already: {first}\n" in command.out
+    assert f"done: {second}\n" in command.out
+
+
+def test_seeds_that_stand_apart_all_keep_what_they_have(shell, tmp_path):
+    """Two were stopped at different places, the third has not begun."""
+    arguments = [*BATCHED, f"output_dir={tmp_path}"]
+    for seed, after in ((0, 5), (1, 13)):
+        command = shell.start(*arguments, f"seed={seed}")
+        until(lambda: seed in named(tmp_path) and checkpoint(named(tmp_path)[seed]) >= after)  # noqa: B023
+        command.kill(signal.SIGTERM)
+        assert shell.wait(command).code == 130
+    command = shell.run(*arguments, "seeds=[0,1,2]")
+    assert (command.code, command.err) == (0, "")
+    for seed, step in ((0, 20), (1, 60)):
+        assert f"going on from step {step}: {named(tmp_path)[seed]}\n" in command.out
+    assert all(len(rows(run)) == 5 for run in named(tmp_path).values())
+    assert shell.run(*arguments, "-m", "seed=0,1", f"output_dir={tmp_path}/alone").code == 0
+    for seed, run in named(tmp_path / "alone").items():
+        assert_same(run, named(tmp_path)[seed])
+
+
+@pytest.fixture(scope="module")
+def stopping(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """One of three seeds stops early; never interrupted."""
+    output = tmp_path_factory.mktemp("stopping")
+    command = shell.run(*STOPPING, f"output_dir={output}")
+    assert (command.code, command.err) == (0, "")
+    return named(output)
+
+
+def test_a_seed_that_diverges_keeps_its_record_and_the_others_go_on(stopping):
+    found = manifest(stopping[BAD])
+    assert (found["status"], found["diverged"]) == ("complete", True)
+    assert [row["step"] for row in rows(stopping[BAD])] == ["0", "20", "40"]
+    assert [row["diverged"] for row in rows(stopping[BAD])] == ["False", "False", "True"]
+    for seed in GOOD:
+        found = manifest(stopping[seed])
+        assert (found["status"], found["diverged"]) == ("complete", False)
+        assert [row["step"] for row in rows(stopping[seed])] == ["0", "20", "40", "60", "80"]
+
+
+@pytest.mark.parametrize("after", [3, 7, 9, 12, 14])
+def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, after):
+    """Four checkpoints an interval; the seed stops in the second."""
+    arguments = [*STOPPING, f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: _newest(tmp_path) >= after)
+    command.kill()
+    assert shell.wait(command).code == -signal.SIGKILL
+    command = shell.run(*arguments)
+    assert (command.code, command.err) == (0, "")
+    for seed, run in named(tmp_path).items():
+        assert_same(run, stopping[seed])
+
+
+def test_a_seed_killed_between_its_last_checkpoint_and_its_end(shell, stopping, tmp_path):
+    """The checkpoint is there, the manifest says nothing of it yet."""
+    arguments = [*STOPPING, f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: BAD in named(tmp_path) and checkpoint(named(tmp_path)[BAD]) >= 7)
+    command.kill(signal.SIGSTOP)
+    saved = {p: p.read_bytes() for p in (named(tmp_path)[BAD] / "checkpoint").glob("*.ckpt")}
+    command.kill()
+    shell.wait(command)
+    assert saved
+    assert shell.run(*arguments).code == 0
+    assert_same(named(tmp_path)[BAD], stopping[BAD])
+
+
+def test_without_the_setting_a_diverged_run_goes_on_to_its_end(shell, tmp_path):
+    arguments = [*BATCHED, SEEDS, "+task.last_step=30", f"output_dir={tmp_path}"]
+    assert shell.run(*arguments).code == 0
+    run = named(tmp_path)[BAD]
+    assert manifest(run)["diverged"]
+    assert [row["diverged"] for row in rows(run)] == ["False", "False", "True", "True", "True"]
+    assert [row["skipped"] for row in rows(run)][-1] == "True"
+    assert json.loads((run / "manifest.json").read_text())["status"] == "complete"
+
+
+def _newest(output: Path) -> int:
+    return max((checkpoint(run) for run in named(output).values()), default=0)

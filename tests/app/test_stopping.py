@@ -1,0 +1,123 @@
+"""Whatever stops a run, the same command goes on as if nothing had."""
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from .commands import (
+    TINY,
+    Command,
+    Shell,
+    assert_same,
+    checkpoint,
+    manifest,
+    rows,
+    runs,
+    shell,
+    until,
+)
+
+__all__ = ["shell"]
+# glocal's own window needs an interval of 80; four checkpoints in each.
+SIZE = ["steps=160", "interval=80", "device.cpu.segment=20", "batch_size=4", "validation.size=20"]
+ONE = [*TINY, *SIZE, "method=local"]
+METHODS = ["none", "local", "glocal", "global"]
+NOTE = "interrupted: what was done is kept; the same command goes on.\n"
+
+
+@pytest.fixture(scope="module")
+def whole(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs that were never interrupted."""
+    output = tmp_path_factory.mktemp("whole")
+    command = shell.run(*sweep(output))
+    assert (command.code, command.err) == (0, "")
+    assert [line for line in command.out.splitlines() if line.startswith("[")] == [
+        f"[{number}/4] method={method}" for number, method in enumerate(METHODS, start=1)
+    ]
+    return runs(output)
+
+
+def sweep(output: Path) -> list[str]:
+    return ["-m", *TINY, *SIZE, f"method={','.join(METHODS)}", f"output_dir={output}"]
+
+
+def stop(shell: Shell, output: Path, method: str, after: int, number: signal.Signals) -> Command:
+    """Start the sweep, and stop it a moment after a checkpoint of one of its runs."""
+    command = shell.start(*sweep(output))
+    name = f"{method}/0"
+    until(lambda: command.code or (name in runs(output) and checkpoint(runs(output)[name]) >= after))
+    until(lambda: random.random() < 0.2)
+    command.kill(number)
+    return shell.wait(command)
+
+
+def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, tmp_path):
+    """Four checkpoints an interval; global plays out two intervals in its first outer step."""
+    command = stop(shell, tmp_path, "local", 2, signal.SIGINT)
+    assert (command.code, command.err) == (130, NOTE)
+    assert manifest(runs(tmp_path)["local/0"])["status"] == "interrupted"
+    assert set(runs(tmp_path)) == {"none/0", "local/0"}, "Ctrl-C ends the whole sweep"
+
+    for method, after in (("local", 5), ("glocal", 3), ("glocal", 6), ("global", 2)):
+        assert stop(shell, tmp_path, method, after, signal.SIGKILL).code == -signal.SIGKILL
+        assert manifest(runs(tmp_path)[f"{method}/0"])["status"] == "running"
+
+    command = stop(shell, tmp_path, "global", 6, signal.SIGTERM)
+    assert (command.code, command.err) == (130, NOTE)
+    for method in ("none", "local", "glocal"):
+        assert f"complete already: {runs(tmp_path)[f'{method}/0']}\n" in command.out
+
+    command = shell.run(*sweep(tmp_path))
+    assert (command.code, command.err) == (0, "")
+    assert f"done: {runs(tmp_path)['global/0']}\n" in command.out
+    for name, run in runs(tmp_path).items():
+        assert_same(run, whole[name])
+        assert not (run / "checkpoint").exists()
+    sessions = manifest(runs(tmp_path)["global/0"])["sessions"]
+    assert len(sessions) == 3
+
+
+def test_a_second_process_leaves_a_run_alone(shell, whole, tmp_path):
+    arguments = [*ONE, f"output_dir={tmp_path}"]
+    first = shell.start(*arguments)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
+    first.kill(signal.SIGSTOP)
+    run = runs(tmp_path)["local/0"]
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    second = shell.run(*arguments)
+    assert second.code == 2
+    assert second.err == (
+        f"error: run {run} is being written by process {first.pid}; "
+        "wait for it or stop it, or choose another seed or output_dir\n"
+    )
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    first.kill(signal.SIGCONT)
+    assert shell.wait(first).code == 0
+    assert_same(run, whole["local/0"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs prlimit")
+def test_a_disk_that_fills_up_in_the_middle(shell, whole, tmp_path):
+    """A limit on the size of files stands in for the disk: checkpoints no longer fit."""
+    resource = pytest.importorskip("resource")
+    arguments = [*ONE, f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
+    resource.prlimit(command.pid, resource.RLIMIT_FSIZE, (20_000, -1))
+    assert shell.wait(command).code == 2
+    assert command.err.count("\n") == 1
+    assert "the disk is full or over its quota; free some space" in command.err
+    run = runs(tmp_path)["local/0"]
+    assert manifest(run)["status"] == "interrupted"
+    assert not list(run.rglob(".*.tmp"))
+    command = shell.run(*arguments)
+    assert (command.code, command.err) == (0, "")
+    assert_same(run, whole["local/0"])
+
+
+def test_rows_say_how_far_a_run_is(whole):
+    assert [row["step"] for row in rows(whole["global/0"])] == ["0", "80", "160"]
+    assert rows(whole["global/0"])[-1]["tangent_steps"] == "240"

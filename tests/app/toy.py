@@ -1,0 +1,62 @@
+"""A task that compiles in a second: `task._target_=tests.app.toy.Toy`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from glocal_exp.types import InnerProblem, InnerState
+
+
+class Toy(InnerProblem):
+    """Three weights that shrink towards the mean label; some are not finite after `last_step`.
+
+    Those are the weights of the seeds for which `diverges` holds, as far as `last_step` is given.
+    """
+
+    start: float = eqx.field(static=True)
+    last_step: int | None = eqx.field(static=True)
+    broken: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        classifier: Any,
+        init: Mapping[str, float],
+        last_step: int | None = None,
+        broken: bool = False,
+    ):
+        self.start, self.last_step, self.broken = init["learning_rate"], last_step, broken
+
+    def init(self, key):
+        return InnerState(weights(key), (), jnp.zeros((), int)), {"learning_rate": jnp.array(self.start)}
+
+    def step(self, state, phi, batch, key):
+        if self.broken:
+            raise RuntimeError("the toy is broken")
+        loss, gradient = jax.value_and_grad(_loss)(state.params, batch)
+        params = state.params - phi["learning_rate"] * gradient
+        if self.last_step is not None:
+            diverges = (state.step >= self.last_step) & (params[0] < 0)
+            params = jnp.where(diverges, jnp.nan, params)
+        return InnerState(params, (), state.step + 1), loss
+
+    def meta_loss(self, state, phi, batch):
+        return _loss(state.params, batch)
+
+    def describe(self, phi):
+        return phi
+
+
+def weights(key: jax.Array) -> jax.Array:
+    return jax.random.normal(key, (3,), jnp.float32)
+
+
+def diverges(seed: int) -> bool:
+    """Whether the first weight of a seed starts below zero; a small learning rate leaves it there."""
+    return bool(weights(jax.random.key(seed))[0] < 0)
+
+
+def _loss(params, batch):
+    return jnp.mean((params - batch["y"][:, None] / 100) ** 2)

@@ -1,0 +1,109 @@
+"""Weights and hypergradients that are not finite are data: recorded, skipped, outlived."""
+
+import jax
+import numpy as np
+import pytest
+
+from glocal_exp.engine import Hooks, Splits
+from glocal_exp.records import Costs
+from tests.compilation import quick_compilation  # noqa: F401
+from tests.engine.runs import METHODS, SGD, begin, by_seed, close, equal, same, vector
+from tests.problems import Descent, regression
+
+SANE = regression(0)
+# Targets so small that the first interval's hypergradients and their squares do not overflow.
+FAINT = regression(0, targets=1e-30)
+# The weights grow 1e16-fold a step. In float64 the validation loss and its derivatives overflow in
+# the second interval of six steps, the weights themselves in the fourth.
+EXPLOSIVE = Descent(rate=1e16)
+BOOM = [(s, s >= 2, s >= 4) for s in range(6)]
+
+
+def flags(records):
+    return [(record.outer_step, record.skipped, record.diverged) for record in records]
+
+
+@pytest.mark.parametrize("name", ["local", "window_mean"])
+def test_a_hypergradient_that_is_not_finite_moves_nothing(name):
+    loop = begin(EXPLOSIVE, FAINT, METHODS[name], steps=30)
+    records = [next(loop), next(loop)]
+    before = loop.snapshots[0]
+    assert not equal(before.phi, EXPLOSIVE.init(None)[1])  # the first meta step was taken
+    for _ in range(4):
+        records.append(next(loop))
+        after = loop.snapshots[0]
+        assert equal((after.phi, after.meta_state), (before.phi, before.meta_state))
+    assert next(loop, None) is None
+    assert flags(records) == BOOM
+    assert not np.isfinite(loop.states[0].params).all()
+    assert records[-1].hyperparameters == records[2].hyperparameters
+    windows = {"local": 1, "window_mean": 4}
+    assert records[-1].costs == Costs(tangent_steps=30, validation_gradients=5 * windows[name])
+
+
+def broken(splits: Splits) -> Splits:
+    """One training target is missing, which the first epoch meets."""
+    y = splits.train["y"].copy()
+    y[7] = np.nan
+    return Splits({**splits.train, "y": y}, splits.validation, splits.test)
+
+
+def test_none_goes_on_too():
+    records = list(begin(SGD, broken(SANE), METHODS["none"]))
+    assert flags(records) == [(s, False, s >= 1) for s in range(4)]
+    assert np.isnan(records[-1].metrics["test_loss"])
+
+
+def test_what_happens_in_a_discarded_playout_is_no_divergence():
+    records = list(begin(EXPLOSIVE, FAINT, METHODS["global"], steps=30))
+    assert flags(records) == [(s, s >= 1, s >= 4) for s in range(6)]
+
+
+def test_a_run_may_end_where_it_diverged():
+    saved = []
+    loop = begin(
+        EXPLOSIVE,
+        FAINT,
+        steps=36,
+        stop_when_diverged=True,
+        hooks=Hooks(checkpoint=lambda seed, content: saved.append(content)),
+    )
+    records = list(loop)
+    assert flags(records) == BOOM[:5]
+    assert loop.position.outer_step == 5
+    assert int(loop.states[0].step) == 24
+    # Saved before the end, it goes on to the same end.
+    loop = begin(EXPLOSIVE, FAINT, steps=36, stop_when_diverged=True, checkpoints={0: [saved[2]]})
+    rest = list(loop)
+    assert len(rest) == 1
+    assert same(rest[0], records[4])
+
+
+def test_stopping_is_for_the_diverged_alone():
+    with_stop = list(begin(SGD, SANE, stop_when_diverged=True))
+    without = list(begin(SGD, SANE))
+    assert len(with_stop) == 4
+    assert all(same(a, b) for a, b in zip(with_stop, without, strict=True))
+
+
+@pytest.mark.parametrize("sane", [0, 1])
+def test_other_seeds_of_a_batch_are_not_affected(sane):
+    splits = {seed: SANE if seed == sane else broken(regression(1)) for seed in (0, 1)}
+    loop = begin(SGD, splits)
+    together, alone = list(loop), list(begin(SGD, SANE, seed=sane))
+    assert flags(by_seed(together, 1 - sane)) == [(s, s >= 1, s >= 1) for s in range(4)]
+    assert equal(loop.hyperparams[1 - sane], SGD.init(jax.random.key(0))[1])
+    assert len(by_seed(together, sane)) == len(alone)
+    for a, b in zip(by_seed(together, sane), alone, strict=True):
+        assert (a.skipped, a.diverged) == (False, False)
+        close(vector(a.metrics), vector(b.metrics), rtol=1e-10)
+        close(vector(a.hyperparameters), vector(b.hyperparameters), rtol=1e-10)
+
+
+def test_a_skipped_step_is_saved_and_goes_on_bit_by_bit():
+    saved = []
+    hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
+    records = list(begin(EXPLOSIVE, FAINT, steps=30, hooks=hooks))
+    for done, content in enumerate(saved, start=2):
+        rest = list(begin(EXPLOSIVE, FAINT, steps=30, checkpoints={0: [content]}))
+        assert all(same(a, b) for a, b in zip(rest, records[done:], strict=True))

@@ -1,0 +1,195 @@
+"""Learning optax rules' hyperparameters on LeNet: derivatives, and rules that are YAML alone."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hydra.utils import instantiate
+from jax.flatten_util import ravel_pytree
+from omegaconf import OmegaConf
+
+from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import contract, names, push_tangents, zero_tangents
+from glocal_exp.models.lenet import LeNet
+from glocal_exp.tasks.classification import Classifier
+from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
+from glocal_exp.tasks.rules import sgd
+from tests.compilation import quick_compilation  # noqa: F401
+
+TASKS = Path(__file__).parents[2] / "configs" / "task"
+STEPS, BATCH = 4, 3
+RNG = np.random.default_rng(0)
+
+
+def examples(*shape):
+    return {
+        "x": jnp.asarray(RNG.integers(0, 256, (*shape, 28, 28, 1), dtype=np.uint8)),
+        "y": jnp.asarray(RNG.integers(0, 10, shape), jnp.int32),
+    }
+
+
+BATCHES, VALIDATION = examples(STEPS, BATCH), examples(5)
+LENET = partial(
+    LeNet,
+    image_shape=(28, 28, 1),
+    classes=10,
+    filters=16,
+    hidden=32,
+    negative_slope=0.01,
+    initializer="torch",
+)
+CLASSIFIER = Classifier(LENET, mean=(0.3,), std=(0.35,))
+
+
+def task(name: str) -> OptimizerHPO:
+    """As the command line builds it: the rule and its start from YAML, the classifier in Python."""
+    config = OmegaConf.load(TASKS / f"{name}.yaml")
+    return instantiate(config, _convert_="all", _partial_=True)(classifier=CLASSIFIER)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_hypergradients_of_lenet(name):
+    """Forward mode step by step, jacfwd of the unrolled run, and finite differences."""
+    problem = task(name)
+    state, phi = problem.init(jax.random.key(1))
+    flat, unravel = ravel_pytree(phi)
+
+    @jax.jit
+    def unrolled(flat):
+        def body(state, batch):
+            return problem.step(state, unravel(flat), batch, None)[0], None
+
+        final, _ = jax.lax.scan(body, state, BATCHES)
+        inexact = [leaf for leaf in jax.tree.leaves(final) if leaf.dtype == np.float64]
+        return (
+            jnp.concatenate([leaf.ravel() for leaf in inexact]),
+            problem.meta_loss(final, unravel(flat), VALIDATION),
+        )
+
+    @jax.jit
+    def pushed(state, phi):
+        def body(carry, batch):
+            state, tangents, _ = push_tangents(
+                lambda state, phi: problem.step(state, phi, batch, None), carry[0], phi, carry[1]
+            )
+            return (state, tangents), None
+
+        (state, tangents), _ = jax.lax.scan(body, (state, zero_tangents(state, 3)), BATCHES)
+        return tangents, contract(problem, state, phi, tangents, VALIDATION)
+
+    tangents, h = pushed(state, phi)
+    tangents = jnp.concatenate([leaf.reshape(3, -1) for leaf in jax.tree.leaves(tangents)], axis=1)
+    jacobian, slopes = jax.jit(jax.jacfwd(unrolled))(flat)
+    # The parameters and the optimizer's state: 15,386 weights, once or thrice.
+    assert jacobian.shape == (15386 * {"sgd": 2, "adam": 3}[name], 3)
+    # The same chain rule in another order of operations: rounding only.
+    for mine, other in ((tangents.T, jacobian), (h, slopes)):
+        assert np.linalg.norm(mine - other, axis=0) == pytest.approx(
+            0, abs=1e-8 * float(np.linalg.norm(other))
+        )
+    # By name: truncation 1e-10 and rounding 1e-10 of losses of order 1, unless a kink is crossed.
+    by_name = dict(zip(names(phi), h, strict=True))
+    for hyperparameter in problem.describe(phi):
+        up, down = (
+            unrolled(ravel_pytree(phi | {hyperparameter: phi[hyperparameter] + shift})[0])[1]
+            for shift in (1e-5, -1e-5)
+        )
+        difference = float(up - down) / 2e-5
+        assert float(by_name[hyperparameter]) == pytest.approx(difference, rel=1e-5)
+
+
+def test_the_start_is_what_the_yaml_says():
+    problem = task("adam")
+    _, phi = problem.init(jax.random.key(0))
+    natural = {name: float(value) for name, value in problem.describe(phi).items()}
+    assert natural == pytest.approx({"learning_rate": 0.001, "b1": 0.9, "b2": 0.999}, rel=1e-12)
+
+
+class Softmax(LeNet):
+    """The last layer alone, on the mean pixel of a row: quick to compile."""
+
+    def __call__(self, x):
+        weight, bias = self.linear2
+        return jnp.mean(x, axis=(2, 3)) @ jnp.ones((28, 32)) / 28 @ weight.T + bias
+
+
+LION = """
+_target_: glocal_exp.tasks.optimizer_hpo.OptimizerHPO
+rule:
+  _target_: optax.lion
+  _partial_: true
+init: {learning_rate: 0.01, weight_decay: 0.1}
+"""
+
+
+@pytest.mark.parametrize("rule", ["rmsprop", "lion"])
+def test_another_rule_of_optax_is_a_yaml_file_alone(rule):
+    node = (TASKS / "rmsprop.yaml").read_text() if rule == "rmsprop" else LION
+    classifier = Classifier(partial(Softmax, **LENET.keywords), mean=(0.3,), std=(0.35,))
+    config = OmegaConf.create(node)
+    problem = instantiate(config, _convert_="all", _partial_=True)(classifier=classifier)
+    state, phi = problem.init(jax.random.key(0))
+    start = state
+    tangents = zero_tangents(state, len(phi))
+    first = jax.tree.map(lambda leaf: leaf[0], BATCHES)
+    _, gradient = classifier.loss_and_gradient(problem._loss, state.params, first)
+    for index in range(2):
+        batch = jax.tree.map(lambda leaf, i=index: leaf[i], BATCHES)
+        state, tangents, _ = push_tangents(
+            lambda state, phi, batch=batch: problem.step(state, phi, batch, None),
+            state,
+            phi,
+            tangents,
+        )
+        if index == 0:  # the rule by hand, on the bias
+            g, before = gradient.linear2[1], start.params.linear2[1]
+            moved = state.params.linear2[1] - before
+            by_hand = {
+                # nu = 0.9 * 1 + 0.1 g^2
+                "rmsprop": -0.001 * g / jnp.sqrt(0.9 + 0.1 * g**2 + 1e-8),
+                "lion": -0.01 * (jnp.sign(g) + 0.1 * before),
+            }[rule]
+            np.testing.assert_allclose(moved, by_hand, rtol=1e-7)
+    h = contract(problem, state, phi, tangents, VALIDATION)
+    assert h.shape == (2,)
+    assert np.isfinite(h).all()
+    assert np.all(np.abs(h) > 0)
+
+
+@pytest.mark.parametrize(
+    ("init", "transform", "message"),
+    [
+        ({"learning_rate": 0.0}, "sigmoid", "task.init.learning_rate=0.0 is outside"),
+        ({"momentum": 1}, "sigmoid", "task.init.momentum=1 is outside"),
+        ({"learning_rate": 0.1, "beta": 0.5}, "sigmoid", "does not fit task.init: .*beta"),
+        ({"momentum": 0.5}, "sigmoid", "does not fit task.init: .*learning_rate"),
+        ({"learning_rate": 0.1}, "tanh", "task.transform of learning_rate is 'tanh'"),
+    ],
+)
+def test_a_start_that_does_not_fit(init, transform, message):
+    with pytest.raises(UserError, match=message):
+        OptimizerHPO(CLASSIFIER, sgd, init, transform)
+
+
+def test_a_transform_for_each_hyperparameter():
+    problem = OptimizerHPO(
+        CLASSIFIER, sgd, {"learning_rate": 2.0, "momentum": 0.9}, {"learning_rate": "exp"}
+    )
+    assert dict(problem.transforms) == {"learning_rate": "exp", "momentum": "sigmoid"}
+    assert dict(problem.phi0) == pytest.approx({"learning_rate": np.log(2), "momentum": np.log(9)})
+
+
+def test_the_meta_loss_is_among_the_metrics():
+    problem = OptimizerHPO(
+        Classifier(partial(Softmax, **LENET.keywords), (0.3,), (0.35,)),
+        optax.sgd,
+        {"learning_rate": 0.1},
+    )
+    state, phi = problem.init(jax.random.key(0))
+    metrics = problem.metrics(state, VALIDATION)
+    assert set(metrics) == {"loss", "accuracy", "meta_loss"}
+    assert float(metrics["meta_loss"]) == float(problem.meta_loss(state, phi, VALIDATION))

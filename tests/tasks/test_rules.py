@@ -1,0 +1,34 @@
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from glocal_exp.tasks.rules import sgd
+
+
+@pytest.mark.parametrize(
+    ("rate", "momentum", "decay"), [(0.1, 0.9, 0.01), (0.3, 0.0, 0.2), (0.05, 0.5, 0.0)]
+)
+def test_sgd_is_that_of_pytorch(rate, momentum, decay):
+    """d = g + decay theta; v = momentum v + d (v = d at first); theta = theta - rate v."""
+    gradients = np.random.default_rng(0).normal(size=(6, 4))
+    theta, velocity = np.arange(1.0, 5.0), np.zeros(4)
+    params = jnp.asarray(theta)
+    rule = sgd(learning_rate=rate, momentum=momentum, weight_decay=decay)
+    state = rule.init(params)
+    for gradient in gradients:
+        velocity = momentum * velocity + gradient + decay * theta
+        theta = theta - rate * velocity
+        updates, state = rule.update(jnp.asarray(gradient), state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params, theta, rtol=1e-14)  # the same float64 operations
+
+
+def test_weight_decay_joins_before_momentum():
+    """Two steps without a gradient: the first step's decay goes on in the velocity."""
+    rule = sgd(learning_rate=1.0, momentum=0.5, weight_decay=0.1)
+    params, state = jnp.ones(1), sgd(1.0, 0.5, 0.1).init(jnp.ones(1))
+    for expected in (0.9, 0.9 - (0.05 + 0.09)):
+        updates, state = rule.update(jnp.zeros(1), state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params, expected, rtol=1e-14)
