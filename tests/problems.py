@@ -24,6 +24,9 @@ RULES = {
 }
 
 
+KEY = jax.random.key(0)  # for steps that draw nothing
+
+
 class Network(InnerProblem):
     """A two-layer tanh network on a regression, trained by a learnable rule; smooth everywhere."""
 

@@ -71,7 +71,9 @@ def build(cfg: DictConfig, choices: dict[str, str]) -> Experiment:
         UserError: for settings that do not fit, and for data or a platform that is not there.
     """
     device = use_device(cfg)
-    data = _load_data(OmegaConf.to_yaml({"dataset": plain(cfg.dataset), "source": plain(cfg.source)}))
+    data = _load_data(
+        OmegaConf.to_yaml({"dataset": plain(cfg.dataset), "source": plain(cfg.source)})
+    )
     return Experiment(
         cfg=cfg,
         choices=choices,

@@ -45,7 +45,7 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
 
 def _output(settings: Sequence[str]) -> Path:
     for setting in settings:
-        if setting.startswith("-") or "=" not in setting:
+        if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
     chosen = [s.removeprefix("output_dir=") for s in settings if s.startswith("output_dir=")]
     return Path(chosen[-1]) if chosen else OUTPUT

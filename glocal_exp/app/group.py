@@ -117,9 +117,7 @@ class Group:
         outer_step = next(iter(running.values())).position.outer_step
         note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
         for seed in running:
-            self._sinks.progress(
-                self._before[outer_step - 1] + step, self._before[-1], note, seed
-            )
+            self._sinks.progress(self._before[outer_step - 1] + step, self._before[-1], note, seed)
         self._stop.check()
 
     def _checkpoint(self, seed: int, content: bytes) -> None:

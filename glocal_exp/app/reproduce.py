@@ -46,13 +46,13 @@ def reproduce(arguments: Sequence[str], stop: Stop) -> int:
     flags = [word for word in arguments if word.startswith("-")]
     if flags:
         raise UserError(f"{flags[0]} is not known here; --help shows what there is.")
-    names = [word for word in arguments if "=" not in word]
+    settings = [word for word in arguments if "=" in word or word.startswith("~")]
+    names = [word for word in arguments if word not in settings]
     known = _experiments()
     unknown = [f"There is no experiment {name}" for name in names if name not in known]
     if unknown or not names:
         wrong = next(iter(unknown), "No experiment is named")
         raise UserError(f"{wrong}; choose from {', '.join(known)}.")
-    settings = [word for word in arguments if "=" in word]
     return max(run(_sweep(name, settings), stop) for name in names)
 
 

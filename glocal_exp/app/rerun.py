@@ -33,13 +33,27 @@ def expand(overrides: Sequence[str]) -> list[str]:
 def _repeated(run: Path, given: set[str]) -> Iterator[str]:
     config, manifest = _read(run / "config.yaml", run), _read(run / "manifest.json", run)
     for group, choice in _choices(config, manifest).items():
-        if group not in given and (CONFIGS / group / f"{choice}.yaml").exists():
+        file = CONFIGS / group / f"{choice}.yaml"
+        if group not in given and file.exists():
             yield f"{group}={choice}"
+            if group not in NOT_REPEATED and isinstance(config.get(group), Mapping):
+                yield from _removed(group, yaml.safe_load(file.read_text()), config[group], given)
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
         if key not in NOT_REPEATED:
             yield from _leaves(key, value, given)
+
+
+def _removed(path: str, default: Any, stored: Any, given: set[str]) -> Iterator[str]:
+    """What a group's file has and the run had not (`~task.init.momentum`)."""
+    if not isinstance(default, Mapping) or not isinstance(stored, Mapping):
+        return
+    for name in default.keys() - {"defaults"}:
+        if name in stored:
+            yield from _removed(f"{path}.{name}", default[name], stored[name], given)
+        elif f"{path}.{name}" not in given:
+            yield f"~{path}.{name}"
 
 
 def _choices(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:

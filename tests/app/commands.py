@@ -1,5 +1,6 @@
 """Command lines for tests, and what they leave behind."""
 
+import atexit
 import csv
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"seconds", "compile_seconds", "evaluation_seconds"}
-# Two outer steps of 20, in pieces of 5 with a checkpoint after each.
+# Two intervals, as long as glocal's own window needs; four checkpoints in each.
 TINY = [
-    *["preset=smoke", "steps=40", "interval=20", "batch_size=16", "validation.size=60"],
-    *["device.cpu.segment=5", "device.cpu.checkpoint_seconds=0", "tracker=none"],
+    *["preset=smoke", "steps=160", "interval=80", "batch_size=4", "validation.size=20"],
+    *["device.cpu.segment=20", "device.cpu.checkpoint_seconds=0", "tracker=none"],
 ]
-# A second instead of ten: no network, four outer steps.
+# A second instead of ten: no network, four intervals.
 TOY = [
-    *[*TINY, "steps=80", "method=local", "task._target_=tests.app.toy.Toy"],
+    *[*TINY, "steps=80", "interval=20", "device.cpu.segment=5", "method=local"],
+    "task._target_=tests.app.toy.Toy",
     *["~task.rule", "~task.transform", "~task.init.momentum", "~task.init.weight_decay"],
 ]
-GLOCAL = ["method=glocal", "method.window=12", "method.delays=3"]
+SHELLS: list["Shell"] = []  # one for all modules, each of which imports the fixture
 PATIENCE = 300.0  # for a machine that does a lot besides
 
 
@@ -54,13 +56,14 @@ class Command:
         os.kill(self.pid, number)
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Shell"]:
+@pytest.fixture(scope="session")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> "Shell":
     """Where commands are typed; what one has compiled the others find."""
-    cache = tmp_path_factory.getbasetemp().parent / "compiled"
-    opened = Shell(tmp_path_factory.mktemp("shell"), cache)
-    yield opened
-    opened.close()
+    if not SHELLS:
+        cache = tmp_path_factory.getbasetemp().parent / "compiled"
+        SHELLS.append(Shell(tmp_path_factory.mktemp("shell"), cache))
+        atexit.register(SHELLS[0].close)
+    return SHELLS[0]
 
 
 class Shell:
@@ -75,7 +78,8 @@ class Shell:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "PYTHONPATH": str(ROOT),
         }
-        environment.pop("GLOCAL_DATA_DIR", None)
+        kept = {k: v for k, v in environment.items() if not k.startswith(("WANDB", "GLOCAL"))}
+        kept["HOME"] = kept["NETRC"] = str(folder / "home")
         self._server = subprocess.Popen(
             [sys.executable, "-m", "tests.app.forks"],
             stdin=subprocess.PIPE,
@@ -83,7 +87,7 @@ class Shell:
             text=True,
             bufsize=1,
             cwd=ROOT,
-            env=environment,
+            env=kept,
         )
         threading.Thread(target=self._listen, daemon=True).start()
 

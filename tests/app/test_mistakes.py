@@ -11,10 +11,11 @@ import pytest
 
 from glocal_exp.app.main import main
 
-from .commands import ROOT, TINY
+from .commands import ROOT
 
-LOCAL = [*TINY, "method=local"]
-GLOCAL = [*TINY, "method=glocal", "method.window=12", "method.delays=3"]
+SMALL = ["preset=smoke", "steps=40", "interval=20", "validation.size=60", "tracker=none"]
+LOCAL = [*SMALL, "method=local"]
+GLOCAL = [*SMALL, "method=glocal", "method.window=12", "method.delays=3"]
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +145,7 @@ def test_what_only_data_or_platform_show_leaves_nothing_behind_either(arguments,
 
 
 def test_a_sweep_with_a_misspelt_choice_runs_nothing(capsys):
-    assert "did you mean glocal?" in told(["-m", *TINY, "method=none,glocl"], capsys)
+    assert "did you mean glocal?" in told(["-m", *SMALL, "method=none,glocl"], capsys)
 
 
 def test_an_output_directory_that_is_a_file(capsys, tmp_path):

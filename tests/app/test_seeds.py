@@ -93,7 +93,7 @@ def test_a_seed_that_diverges_keeps_its_record_and_the_others_go_on(stopping):
         assert [row["step"] for row in rows(stopping[seed])] == ["0", "20", "40", "60", "80"]
 
 
-@pytest.mark.parametrize("after", [3, 7, 9, 12, 14])
+@pytest.mark.parametrize("after", [6, 11])
 def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, after):
     """Four checkpoints an interval; the seed stops in the second."""
     arguments = [*STOPPING, f"output_dir={tmp_path}"]

@@ -1,7 +1,7 @@
 """Whatever stops a run, the same command goes on as if nothing had."""
 
-import os
 import random
+import resource
 import signal
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 
 from .commands import (
     TINY,
+    TOY,
     Command,
     Shell,
     assert_same,
@@ -21,9 +22,7 @@ from .commands import (
 )
 
 __all__ = ["shell"]
-# glocal's own window needs an interval of 80; four checkpoints in each.
-SIZE = ["steps=160", "interval=80", "device.cpu.segment=20", "batch_size=4", "validation.size=20"]
-ONE = [*TINY, *SIZE, "method=local"]
+ONE = [*TINY, "method=local"]
 METHODS = ["none", "local", "glocal", "global"]
 NOTE = "interrupted: what was done is kept; the same command goes on.\n"
 
@@ -41,14 +40,16 @@ def whole(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 def sweep(output: Path) -> list[str]:
-    return ["-m", *TINY, *SIZE, f"method={','.join(METHODS)}", f"output_dir={output}"]
+    return ["-m", *TINY, f"method={','.join(METHODS)}", f"output_dir={output}"]
 
 
 def stop(shell: Shell, output: Path, method: str, after: int, number: signal.Signals) -> Command:
     """Start the sweep, and stop it a moment after a checkpoint of one of its runs."""
     command = shell.start(*sweep(output))
     name = f"{method}/0"
-    until(lambda: command.code or (name in runs(output) and checkpoint(runs(output)[name]) >= after))
+    until(
+        lambda: command.code or (name in runs(output) and checkpoint(runs(output)[name]) >= after)
+    )
     until(lambda: random.random() < 0.2)
     command.kill(number)
     return shell.wait(command)
@@ -61,7 +62,7 @@ def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, t
     assert manifest(runs(tmp_path)["local/0"])["status"] == "interrupted"
     assert set(runs(tmp_path)) == {"none/0", "local/0"}, "Ctrl-C ends the whole sweep"
 
-    for method, after in (("local", 5), ("glocal", 3), ("glocal", 6), ("global", 2)):
+    for method, after in (("local", 5), ("glocal", 3), ("global", 2)):
         assert stop(shell, tmp_path, method, after, signal.SIGKILL).code == -signal.SIGKILL
         assert manifest(runs(tmp_path)[f"{method}/0"])["status"] == "running"
 
@@ -80,8 +81,8 @@ def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, t
     assert len(sessions) == 3
 
 
-def test_a_second_process_leaves_a_run_alone(shell, whole, tmp_path):
-    arguments = [*ONE, f"output_dir={tmp_path}"]
+def test_a_second_process_leaves_a_run_alone(shell, tmp_path):
+    arguments = [*TOY, "steps=800", f"output_dir={tmp_path}"]
     first = shell.start(*arguments)
     until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
     first.kill(signal.SIGSTOP)
@@ -96,13 +97,12 @@ def test_a_second_process_leaves_a_run_alone(shell, whole, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
     first.kill(signal.SIGCONT)
     assert shell.wait(first).code == 0
-    assert_same(run, whole["local/0"])
+    assert len(rows(run)) == 41
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs prlimit")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux to set limits")
 def test_a_disk_that_fills_up_in_the_middle(shell, whole, tmp_path):
     """A limit on the size of files stands in for the disk: checkpoints no longer fit."""
-    resource = pytest.importorskip("resource")
     arguments = [*ONE, f"output_dir={tmp_path}"]
     command = shell.start(*arguments)
     until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
@@ -118,6 +118,8 @@ def test_a_disk_that_fills_up_in_the_middle(shell, whole, tmp_path):
     assert_same(run, whole["local/0"])
 
 
-def test_rows_say_how_far_a_run_is(whole):
-    assert [row["step"] for row in rows(whole["global/0"])] == ["0", "80", "160"]
-    assert rows(whole["global/0"])[-1]["tangent_steps"] == "240"
+def test_a_sweep_has_a_row_an_interval_and_counts_its_playouts(whole):
+    for method, run in whole.items():
+        assert [row["step"] for row in rows(run)] == ["0", "80", "160"], method
+    counts = {m: rows(run)[-1]["tangent_steps"] for m, run in whole.items()}
+    assert counts == {"none/0": "0", "local/0": "160", "glocal/0": "160", "global/0": "240"}

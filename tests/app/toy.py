@@ -30,7 +30,9 @@ class Toy(InnerProblem):
         self.start, self.last_step, self.broken = init["learning_rate"], last_step, broken
 
     def init(self, key):
-        return InnerState(weights(key), (), jnp.zeros((), int)), {"learning_rate": jnp.array(self.start)}
+        return InnerState(weights(key), (), jnp.zeros((), int)), {
+            "learning_rate": jnp.array(self.start)
+        }
 
     def step(self, state, phi, batch, key):
         if self.broken:

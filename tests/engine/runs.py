@@ -22,7 +22,7 @@ from glocal_exp.methods.none import NoHPO
 from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import InnerProblem, InnerState
-from tests.problems import Network, regression
+from tests.problems import KEY, Network, regression
 
 STEPS, INTERVAL, BATCH = 18, 6, 8
 SGD = Network("sgd")
@@ -150,7 +150,7 @@ def unroll(
         def body(state, inputs):
             phi, batch = inputs
             phi = jax.tree.map(jnp.add, phi, unravel(shift))
-            state, _ = problem.step(state, phi, batch, None)
+            state, _ = problem.step(state, phi, batch, KEY)
             return state, (problem.meta_loss(state, phi, validation), state)
 
         return jax.lax.scan(body, state, (phis, batches))[1]

@@ -8,7 +8,7 @@ from glocal_exp.engine import Hooks, Splits
 from glocal_exp.records import Costs
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import METHODS, SGD, begin, by_seed, close, equal, same, vector
-from tests.problems import Descent, regression
+from tests.problems import KEY, Descent, regression
 
 SANE = regression(0)
 # Targets so small that the first interval's hypergradients and their squares do not overflow.
@@ -28,7 +28,7 @@ def test_a_hypergradient_that_is_not_finite_moves_nothing(name):
     loop = begin(EXPLOSIVE, FAINT, METHODS[name], steps=30)
     records = [next(loop), next(loop)]
     before = loop.snapshots[0]
-    assert not equal(before.phi, EXPLOSIVE.init(None)[1])  # the first meta step was taken
+    assert not equal(before.phi, EXPLOSIVE.init(KEY)[1])  # the first meta step was taken
     for _ in range(4):
         records.append(next(loop))
         after = loop.snapshots[0]

@@ -10,6 +10,7 @@ from glocal_exp.engine.segment import Programs
 from glocal_exp.hypergrad import zero_tangents
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import BATCH, SGD, SPLITS
+from tests.problems import KEY
 
 SHORT, LONG = 10, 1010
 NUMBER = 8  # bytes
@@ -18,7 +19,9 @@ Q, P = 3, ravel_pytree(STATE.params)[0].size
 
 
 def memory(function, *arguments):
-    return jax.jit(function).lower(*arguments).compile().memory_analysis()
+    analysis = jax.jit(function).lower(*arguments).compile().memory_analysis()
+    assert analysis is not None
+    return analysis
 
 
 def forward(steps):
@@ -27,14 +30,14 @@ def forward(steps):
     indices = jnp.zeros((steps, BATCH), jnp.int32)
     train = Programs(SGD, Numerics(), batched=False)._train
     zero = zero_tangents(STATE, Q)
-    key, record = jax.random.key(0), jnp.ones(steps, bool)
-    return memory(train, STATE, PHI, zero, data, key, indices, record)
+    record = jnp.ones(steps, bool)
+    return memory(train, STATE, PHI, zero, data, KEY, indices, record)
 
 
 def reverse(steps):
     def outcome(phi, batches):
         def body(state, batch):
-            return SGD.step(state, phi, batch, None)[0], None
+            return SGD.step(state, phi, batch, KEY)[0], None
 
         final, _ = jax.lax.scan(body, STATE, batches)
         return SGD.meta_loss(final, phi, SPLITS[0].validation)

@@ -12,7 +12,7 @@ from glocal_exp.engine.batches import batch_indices
 from glocal_exp.hypergrad import contract, count, names, push_tangents, zero_tangents
 from glocal_exp.hypergrad.forward import mean_over_chunks
 from tests.compilation import quick_compilation  # noqa: F401
-from tests.problems import Network, regression
+from tests.problems import KEY, Network, regression
 
 STEPS, BATCH = 25, 8
 SPLITS = regression(0)
@@ -40,7 +40,7 @@ class Case:
             phi = unravel(flat)
 
             def body(state, batch):
-                return self.problem.step(state, phi, batch, None)[0], None
+                return self.problem.step(state, phi, batch, KEY)[0], None
 
             final, _ = jax.lax.scan(body, self.state, BATCHES)
             return flatten(final), self.problem.meta_loss(final, phi, VALIDATION)
@@ -57,7 +57,7 @@ class Case:
 
         def body(carry, batch):
             def step(state, phi):
-                return self.problem.step(state, phi, batch, None)
+                return self.problem.step(state, phi, batch, KEY)
 
             state, tangents, _ = push_tangents(
                 step, carry[0], phi, carry[1], directions=directions, chunk=chunk

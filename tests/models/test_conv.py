@@ -25,7 +25,7 @@ def operands(name, seed=0):
 
 def loops(x, weight, bias):
     """Every output by its definition."""
-    channels, height, width, batch = x.shape
+    _, height, width, batch = x.shape
     filters, _, size, _ = weight.shape
     full = np.zeros((filters, height - size + 1, width - size + 1, batch))
     for f, i, j, n in np.ndindex(*full.shape):
@@ -52,7 +52,8 @@ def test_both_ways_have_the_same_derivatives(name):
 
     def derivatives(convolution):
         def scalar(operands):
-            return jnp.sum(jnp.sin(conv_max_pool(*operands, convolution)))
+            x, weight, bias = operands
+            return jnp.sum(jnp.sin(conv_max_pool(x, weight, bias, convolution)))
 
         def function(primal, tangent):
             return jax.jvp(jax.value_and_grad(scalar), (primal,), (tangent,))

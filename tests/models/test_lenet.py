@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from glocal_exp.models.lenet import LeNet
+from tests.compilation import quick_compilation  # noqa: F401
 
 PAPER = partial(
     LeNet,
@@ -42,7 +43,8 @@ def test_the_paper_s_parameters(image_shape, flat, parameters):
 
 def test_logits_are_those_of_the_layers_one_after_another():
     """In the usual order and layout: images first, activation before pooling, NumPy's sums."""
-    network = PAPER(jax.random.key(0), image_shape=(16, 20, 2), convolution="tiles")
+    make = partial(PAPER, image_shape=(16, 20, 2), convolution="tiles")
+    network = jax.jit(make)(jax.random.key(0))
     images = np.random.default_rng(0).normal(size=(3, 16, 20, 2))
 
     def activate(x):
@@ -59,4 +61,5 @@ def test_logits_are_those_of_the_layers_one_after_another():
     x = x.reshape(3, -1)
     x = activate(x @ np.asarray(network.linear1[0]).T + np.asarray(network.linear1[1]))
     logits = x @ np.asarray(network.linear2[0]).T + np.asarray(network.linear2[1])
-    np.testing.assert_allclose(network(jnp.asarray(images)), logits, rtol=1e-10, atol=1e-12)
+    found = jax.jit(lambda network, x: network(x))(network, images)
+    np.testing.assert_allclose(found, logits, rtol=1e-10, atol=1e-12)

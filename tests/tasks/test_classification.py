@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from glocal_exp.tasks.classification import Classifier, per_channel
+from tests.compilation import quick_compilation  # noqa: F401
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 2, 2, 3), dtype=np.uint8)
@@ -65,9 +66,12 @@ def test_losses_and_metrics():
 @pytest.mark.parametrize("microbatch", [None, 1, 3, 7, 8])
 def test_the_gradient_in_microbatches_is_that_of_the_batch(microbatch):
     classifier = dataclasses.replace(CLASSIFIER, microbatch=microbatch)
-    loss, gradient = classifier.loss_and_gradient(
-        lambda params, batch: jnp.mean(classifier.losses(params, batch)), PARAMS, BATCH
-    )
+
+    def mean_loss(params, batch):
+        return jnp.mean(classifier.losses(params, batch))
+
+    function = jax.jit(partial(classifier.loss_and_gradient, mean_loss))
+    loss, gradient = function(PARAMS, BATCH)
     _, losses, expected = by_hand()
     assert float(loss) == pytest.approx(losses.mean(), rel=1e-12)
     np.testing.assert_allclose(gradient.weight, expected, rtol=1e-11, atol=1e-14)

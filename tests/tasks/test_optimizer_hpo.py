@@ -19,6 +19,7 @@ from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import sgd
 from tests.compilation import quick_compilation  # noqa: F401
+from tests.problems import KEY
 
 TASKS = Path(__file__).parents[2] / "configs" / "task"
 STEPS, BATCH = 4, 3
@@ -33,6 +34,7 @@ def examples(*shape):
 
 
 BATCHES, VALIDATION = examples(STEPS, BATCH), examples(5)
+FIRST = jax.tree.map(lambda leaf: leaf[0], BATCHES)
 LENET = partial(
     LeNet,
     image_shape=(28, 28, 1),
@@ -55,13 +57,13 @@ def task(name: str) -> OptimizerHPO:
 def test_hypergradients_of_lenet(name):
     """Forward mode step by step, jacfwd of the unrolled run, and finite differences."""
     problem = task(name)
-    state, phi = problem.init(jax.random.key(1))
+    state, phi = jax.jit(problem.init)(jax.random.key(1))
     flat, unravel = ravel_pytree(phi)
 
     @jax.jit
     def unrolled(flat):
         def body(state, batch):
-            return problem.step(state, unravel(flat), batch, None)[0], None
+            return problem.step(state, unravel(flat), batch, KEY)[0], None
 
         final, _ = jax.lax.scan(body, state, BATCHES)
         inexact = [leaf for leaf in jax.tree.leaves(final) if leaf.dtype == np.float64]
@@ -74,7 +76,7 @@ def test_hypergradients_of_lenet(name):
     def pushed(state, phi):
         def body(carry, batch):
             state, tangents, _ = push_tangents(
-                lambda state, phi: problem.step(state, phi, batch, None), carry[0], phi, carry[1]
+                lambda state, phi: problem.step(state, phi, batch, KEY), carry[0], phi, carry[1]
             )
             return (state, tangents), None
 
@@ -110,11 +112,14 @@ def test_the_start_is_what_the_yaml_says():
 
 
 class Softmax(LeNet):
-    """The last layer alone, on the mean pixel of a row: quick to compile."""
+    """The last layer alone, on the mean pixel of every row: quick to compile."""
 
     def __call__(self, x):
         weight, bias = self.linear2
-        return jnp.mean(x, axis=(2, 3)) @ jnp.ones((28, 32)) / 28 @ weight.T + bias
+        return jnp.tile(jnp.mean(x, axis=(2, 3)), 2)[:, :32] @ weight.T + bias
+
+
+SOFTMAX = Classifier(partial(Softmax, **LENET.keywords), mean=(0.3,), std=(0.35,))
 
 
 LION = """
@@ -129,32 +134,33 @@ init: {learning_rate: 0.01, weight_decay: 0.1}
 @pytest.mark.parametrize("rule", ["rmsprop", "lion"])
 def test_another_rule_of_optax_is_a_yaml_file_alone(rule):
     node = (TASKS / "rmsprop.yaml").read_text() if rule == "rmsprop" else LION
-    classifier = Classifier(partial(Softmax, **LENET.keywords), mean=(0.3,), std=(0.35,))
     config = OmegaConf.create(node)
-    problem = instantiate(config, _convert_="all", _partial_=True)(classifier=classifier)
-    state, phi = problem.init(jax.random.key(0))
-    start = state
-    tangents = zero_tangents(state, len(phi))
-    first = jax.tree.map(lambda leaf: leaf[0], BATCHES)
-    _, gradient = classifier.loss_and_gradient(problem._loss, state.params, first)
-    for index in range(2):
-        batch = jax.tree.map(lambda leaf, i=index: leaf[i], BATCHES)
-        state, tangents, _ = push_tangents(
-            lambda state, phi, batch=batch: problem.step(state, phi, batch, None),
-            state,
-            phi,
-            tangents,
-        )
-        if index == 0:  # the rule by hand, on the bias
-            g, before = gradient.linear2[1], start.params.linear2[1]
-            moved = state.params.linear2[1] - before
-            by_hand = {
-                # nu = 0.9 * 1 + 0.1 g^2
-                "rmsprop": -0.001 * g / jnp.sqrt(0.9 + 0.1 * g**2 + 1e-8),
-                "lion": -0.01 * (jnp.sign(g) + 0.1 * before),
-            }[rule]
-            np.testing.assert_allclose(moved, by_hand, rtol=1e-7)
-    h = contract(problem, state, phi, tangents, VALIDATION)
+    problem = instantiate(config, _convert_="all", _partial_=True)(classifier=SOFTMAX)
+    state, phi = jax.jit(problem.init)(jax.random.key(0))
+
+    @jax.jit
+    def two_steps(state, phi):
+        tangents = zero_tangents(state, len(phi))
+        states = [state]
+        for batch in FIRST, VALIDATION:
+            state, tangents, _ = push_tangents(
+                lambda state, phi, batch=batch: problem.step(state, phi, batch, KEY),
+                state,
+                phi,
+                tangents,
+            )
+            states.append(state)
+        return states, contract(problem, state, phi, tangents, VALIDATION)
+
+    (before, after, _), h = two_steps(state, phi)
+    _, gradient = SOFTMAX.loss_and_gradient(problem._loss, state.params, FIRST)
+    # The rule by hand, on the last bias.
+    g, bias = gradient.linear2[1], before.params.linear2[1]
+    expected = {
+        "rmsprop": -0.001 * g / jnp.sqrt(0.9 * 1 + 0.1 * g**2 + 1e-8),
+        "lion": -0.01 * (jnp.sign(g) + 0.1 * bias),
+    }
+    np.testing.assert_allclose(after.params.linear2[1] - bias, expected[rule], rtol=1e-7)
     assert h.shape == (2,)
     assert np.isfinite(h).all()
     assert np.all(np.abs(h) > 0)
@@ -184,12 +190,8 @@ def test_a_transform_for_each_hyperparameter():
 
 
 def test_the_meta_loss_is_among_the_metrics():
-    problem = OptimizerHPO(
-        Classifier(partial(Softmax, **LENET.keywords), (0.3,), (0.35,)),
-        optax.sgd,
-        {"learning_rate": 0.1},
-    )
-    state, phi = problem.init(jax.random.key(0))
+    problem = OptimizerHPO(SOFTMAX, optax.sgd, {"learning_rate": 0.1})
+    state, phi = jax.jit(problem.init)(jax.random.key(0))
     metrics = problem.metrics(state, VALIDATION)
     assert set(metrics) == {"loss", "accuracy", "meta_loss"}
     assert float(metrics["meta_loss"]) == float(problem.meta_loss(state, phi, VALIDATION))

@@ -21,7 +21,9 @@ def test_sgd_is_that_of_pytorch(rate, momentum, decay):
         theta = theta - rate * velocity
         updates, state = rule.update(jnp.asarray(gradient), state, params)
         params = optax.apply_updates(params, updates)
-        np.testing.assert_allclose(params, theta, rtol=1e-14)  # the same float64 operations
+        np.testing.assert_allclose(
+            np.asarray(params), theta, rtol=1e-14
+        )  # the same float64 operations
 
 
 def test_weight_decay_joins_before_momentum():
@@ -31,4 +33,4 @@ def test_weight_decay_joins_before_momentum():
     for expected in (0.9, 0.9 - (0.05 + 0.09)):
         updates, state = rule.update(jnp.zeros(1), state, params)
         params = optax.apply_updates(params, updates)
-        np.testing.assert_allclose(params, expected, rtol=1e-14)
+        np.testing.assert_allclose(np.asarray(params), expected, rtol=1e-14)

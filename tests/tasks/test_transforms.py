@@ -1,6 +1,7 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from glocal_exp.errors import UserError
@@ -19,7 +20,7 @@ IN_RANGE = {
 def test_the_start_in_natural_units_comes_back(transform, value):
     unconstrained = start("momentum", value, transform)
     # Near 1 the sigmoid's output keeps 1e-16 of 1, so compare how far it is from 1 as well.
-    forward = float(TRANSFORMS[transform].forward(unconstrained))
+    forward = float(TRANSFORMS[transform].forward(jnp.asarray(unconstrained)))
     assert forward == pytest.approx(value, rel=1e-12)
     if transform == "sigmoid":
         assert 1 - forward == pytest.approx(1 - value, rel=1e-6)
@@ -30,7 +31,7 @@ def test_known_values():
     assert start("momentum", 0.9, "sigmoid") == pytest.approx(math.log(9), rel=1e-14)
     assert start("learning_rate", math.e, "exp") == pytest.approx(1, rel=1e-14)
     # The derivative of the sigmoid at p is p (1 - p).
-    slope = jax.grad(TRANSFORMS["sigmoid"].forward)(start("momentum", 0.9, "sigmoid"))
+    slope = jax.grad(TRANSFORMS["sigmoid"].forward)(jnp.asarray(start("momentum", 0.9, "sigmoid")))
     assert float(slope) == pytest.approx(0.09, rel=1e-12)
 
 

@@ -178,9 +178,7 @@ def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
     sink.progress(1000, 4000, "playing out")
     sink.record(record(100))
     lines = stream.getvalue().splitlines()
-    assert lines[1] == (
-        "global seed 0: step 0/1000, 25% of the work, 0:05:00 left, playing out"
-    )
+    assert lines[1] == ("global seed 0: step 0/1000, 25% of the work, 0:05:00 left, playing out")
     assert lines[2].startswith(
         "global seed 0: step 100/1000, 25% of the work, 0:05:00 left, test accuracy"
     )

@@ -1,0 +1,189 @@
+"""From overrides to configs: what a run's path follows from, sweeps, repeated runs, --help."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glocal_exp.app import help as help_page
+from glocal_exp.app.check import describe, fits
+from glocal_exp.app.compose import jobs
+from glocal_exp.app.config import NUMERIC, Schema, numeric_config
+from glocal_exp.app.reproduce import main as reproduce
+from glocal_exp.store import config_hash
+
+from .commands import ROOT
+
+
+def digits(*overrides: str) -> str:
+    (job,) = jobs(overrides, sweep=False)
+    return config_hash(numeric_config(job.config, "files"))
+
+
+def test_the_order_of_overrides_does_not_count():
+    one = digits("steps=200", "method=local", "task.init.momentum=0.9")
+    assert one == digits("task.init.momentum=0.9", "method=local", "steps=200")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *["tracker=none", "output_dir=elsewhere", "data_dir=/elsewhere", "source=files"],
+        *["device=cpu", "device.cpu.segment=7", "seed=5", "seeds=[1,2]", "keep_arrays.every=3"],
+    ],
+)
+def test_where_and_how_a_run_is_made_does_not_count(override):
+    assert digits(override) == digits()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *["steps=200", "interval=200", "batch_size=64", "eval_every=200", "validation.size=0.2"],
+        *["model.hidden=16", "task.init.learning_rate=0.02", "method.window=60", "method=local"],
+        *["hypergradient.tangent_chunk=1", "meta_optimizer.learning_rate=0.2", "dataset=mnist"],
+        *["carry_tangents=true", "stop_when_diverged=true", "precision=float64", "dmd.rank=3"],
+    ],
+)
+def test_what_decides_the_numbers_does(override):
+    assert digits(override) != digits()
+
+
+def test_the_embedded_images_are_data_of_their_own():
+    (job,) = jobs([], sweep=False)
+    files, bundled = (numeric_config(job.config, name) for name in ("files", "bundled"))
+    assert config_hash(files) != config_hash(bundled)
+    assert set(files) == {*NUMERIC, "dataset", "bundled"}
+
+
+def test_the_path_of_a_stored_run_is_that_of_older_versions():
+    """Guards the runs in results/: whoever changes this makes all of them strangers."""
+    found = jobs(["experiment=fig2_sgd", "steps=2000", "validation.subset=1000"], sweep=False)
+    assert config_hash(numeric_config(found[0].config, "files")) == "9c6245bb"
+
+
+def test_a_sweep_takes_every_combination_the_first_key_slowest():
+    found = jobs(["method=none,local", "steps=200", "seed=range(0,3)"], sweep=True)
+    assert [job.name for job in found] == [
+        f"method={method} seed={seed}" for method in ("none", "local") for seed in range(3)
+    ]
+    assert [(job.config.names.method, job.config.seed) for job in found][3] == ("local", 0)
+    assert found[0].choices["method"] == "none"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=local", "task=adam", "task.init.b2=0.99", "steps=300"],
+        ["method=glocal", "dmd.rank=4", "method.window=50", "eval_every=200", "seed=7"],
+        [
+            "method=glocal",
+            "++method.dmd.rank=hard_threshold",
+            "++method.dmd._target_=builtins.dict",
+        ],
+        ["experiment=c3_fmnist", "meta_optimizer=sgd", "device=cpu", "device.segment=9"],
+        ["task=rmsprop", "~task.init.decay", "precision=float64", "validation.size=500"],
+    ],
+)
+def test_from_repeats_a_stored_config(overrides, tmp_path):
+    (first,) = jobs(overrides, sweep=False)
+    config = yaml.safe_load(_yaml(first.config))
+    for key in ("output_dir", "data_dir", "tracker", "source", "sweep"):
+        del config[key]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    choices = dict(first.choices)
+    (tmp_path / "manifest.json").write_text(yaml.safe_dump({"choices": choices}))
+    (second,) = jobs([f"from={tmp_path}"], sweep=False)
+    again = yaml.safe_load(_yaml(second.config))
+    assert {key: again[key] for key in config} == config
+
+
+def test_other_settings_win_over_the_repeated_ones(tmp_path):
+    (first,) = jobs(["method=glocal", "method.window=50", "steps=300"], sweep=False)
+    (tmp_path / "config.yaml").write_text(_yaml(first.config))
+    (tmp_path / "manifest.json").write_text("{}")
+    overrides = [f"from={tmp_path}", "method=none,glocal", "method.window=60", "seed=1"]
+    (job,) = jobs([overrides[0], "method=local", "seed=1"], sweep=False)
+    assert (job.config.names.method, job.config.seed, job.config.steps) == ("local", 1, 300)
+    assert "window" not in job.config.method
+    (job,) = jobs([overrides[0], "method.window=60"], sweep=False)
+    assert job.config.method.window == 60
+
+
+def _yaml(config) -> str:
+    from glocal_exp.app.compose import as_yaml
+
+    return as_yaml(config)
+
+
+def test_help_names_every_group_key_and_choice():
+    page = help_page.text()
+    main = yaml.safe_load((ROOT / "configs/main.yaml").read_text())
+    groups = [name for entry in main["defaults"] if isinstance(entry, dict) for name in entry]
+    for group in groups:
+        for file in (ROOT / "configs" / group).glob("*.yaml"):
+            assert file.stem in page
+    described = {key.split(".")[0] for key in help_page.KEYS}
+    assert set(Schema.__annotations__) - {*groups, "sweep", "names"} <= described
+    assert page.count("python scripts/train.py ") >= 4
+    assert max(map(len, page.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "modules"),
+    [
+        (["--help"], 0, {"hydra", "jax", "pandas", "wandb", "rich"}),
+        (["seed=abc"], 2, {"jax", "pandas", "wandb", "tensorflow_datasets"}),
+        (["steps=-5"], 2, {"pandas", "wandb", "tensorflow_datasets"}),
+    ],
+)
+def test_mistakes_and_help_wait_for_no_more_than_they_need(arguments, code, modules, tmp_path):
+    program = (
+        "import sys\nfrom glocal_exp.app.main import main\n"
+        f"try: main({arguments!r})\n"
+        f"except SystemExit as end: print(end.code, *{modules!r} & set(sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        check=True,
+    )
+    assert ended.stdout.splitlines()[-1] == str(code)
+
+
+def test_reproduce_lists_the_experiments(capsys):
+    for arguments, code in (([], 2), (["nosuch"], 2), (["--nosuch"], 2), (["--help"], 0)):
+        with pytest.raises(SystemExit) as ended:
+            reproduce(arguments)
+        output = capsys.readouterr()
+        assert ended.value.code == code
+        if arguments != ["--nosuch"]:
+            for file in (ROOT / "configs/experiment").glob("*.yaml"):
+                assert file.stem in output.out + output.err
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "fit"),
+    [
+        (1, float, True),
+        (True, float, False),
+        (1.0, int, False),
+        (None, int | None, True),
+        ("a", int | None, False),
+        ([1, 2], list[int], True),
+        ([1, "a"], list[int], False),
+        ([1], tuple[int, int], False),
+        ([1, 2], tuple[int, ...], True),
+        ({"a": 1}, dict[str, float], True),
+        ("a", Path | str, True),
+        ("a", Path, False),
+    ],
+)
+def test_values_and_annotations(value, hint, fit):
+    assert fits(value, hint) is fit
+    assert describe(hint) or hint is Path
