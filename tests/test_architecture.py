@@ -30,6 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"store", "stats", "koopman", "records"},
 }
 ROOMS["app"] = set(ROOMS)
+ROOMS["bench"] = set(ROOMS)
 
 # Third-party packages that a room may import; rooms not named here are free but for JAX and SINGLE.
 NUMPY_ONLY = {"numpy", "pandas", "jaxtyping"}

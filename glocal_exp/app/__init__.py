@@ -12,8 +12,10 @@ device.py     the platform that JAX runs on
 build.py      config -> data, problem, method, meta optimizer, numerics
 identity.py   what a run is called, and what its manifest says
 train.py      one job: its seeds, what is left of them to do, alone or side by side
-batch.py      trains seeds side by side into their directories, from wherever they stand
+batch.py      the seeds of one program: begun, gone on with, completed
+group.py      those of them that share one loop of the engine
 stop.py       Ctrl-C and SIGTERM
+say.py        lines for the user
 reproduce.py  the sweep of an experiment
 demo.py       the demonstration: four methods, figures, tables, a summary
 """

@@ -7,6 +7,7 @@ from typing import Any
 from glocal_exp.app.build import Experiment
 from glocal_exp.app.group import Group
 from glocal_exp.app.identity import Identity, config_text, run_facts, run_info
+from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.data import Splits
 from glocal_exp.errors import UserError
@@ -67,7 +68,7 @@ class Batch:
         goes_on = found in ("partial", "failed") and directory.manifest
         if not goes_on:
             if found != "missing":
-                print(f"{found}, so run afresh: {directory.path}", flush=True)
+                say(f"{found}, so run afresh: {directory.path}")
             directory.clear()
         now = environment()
         session = {key: now[key] for key in ("started", "command", "git")}
@@ -115,7 +116,7 @@ class Batch:
             return
         self._announced.add(seed)
         if steps_done:
-            print(f"going on from step {steps_done}: {self._left[seed].path}", flush=True)
+            say(f"going on from step {steps_done}: {self._left[seed].path}")
         self._sinks.start(run_info(self._experiment, self._identity, seed, steps_done))
 
     def _complete(self, seed: int, weights: Mapping[str, Any], diverged: bool) -> None:
@@ -123,13 +124,12 @@ class Batch:
         directory.save_weights(weights)
         directory.complete(diverged=diverged)
         self._sinks.finish("complete", seed)
-        print(f"done: {directory.path}", flush=True)
+        say(f"done: {directory.path}")
 
     def _give_up(self, error: BaseException) -> None:
         """Say in every manifest that is there how the run ended, as far as the disk allows."""
         status = "interrupted" if isinstance(error, GOES_ON) else "failed"
-        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-        text = None if stopped else f"{type(error).__name__}: {error}"
+        text = None if isinstance(error, Interrupted) else f"{type(error).__name__}: {error}"
         for directory in self._left.values():
             if directory.manifest:
                 with contextlib.suppress(UserError):

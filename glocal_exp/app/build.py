@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.config import plain
 from glocal_exp.app.device import Device, use_device
+from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, split
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.data.checksums import moments
@@ -138,7 +139,7 @@ def _load_data(key: str) -> ImageData:
     cfg = OmegaConf.create(key)
     data = _instantiate("source", cfg.source).load(_instantiate("dataset", cfg.dataset))
     why = f"; {'; '.join(data.skipped)}" if data.skipped else ""
-    print(f"data: {data.notice or data.title} from {data.source} ({data.place}){why}", flush=True)
+    say(f"data: {data.notice or data.title} from {data.source} ({data.place}){why}")
     return data
 
 

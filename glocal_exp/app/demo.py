@@ -39,7 +39,7 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     if code == 0:
         code = _draw(output)
     if code == 0:
-        print(_summary(output))
+        print(_summary(output, sweep["method"].split(",")))
     return code
 
 
@@ -62,14 +62,17 @@ def _draw(output: Path) -> int:
     )
 
 
-def _summary(output: Path) -> str:
-    from glocal_exp.store import load_runs
+def _summary(output: Path, methods: Sequence[str]) -> str:
+    from glocal_exp.store import find_runs
 
-    frame = load_runs(output / "runs", {"experiment": "demo", "status": "complete"})
-    last = frame.groupby(["method", "seed", "path"], sort=False).last().reset_index()
-    lines = ["", f"Test accuracy after {last['step'].max()} steps ({last['notice'][0]}):"]
-    for _, row in last.iterrows():
-        lines.append(f"  {row['method']:<8} {row['test_accuracy']:.3f}")
+    found = find_runs(output / "runs", {"experiment": "demo", "status": "complete"})
+    steps = max(stored.column("steps") for stored in found)
+    found = [stored for stored in found if stored.column("steps") == steps]
+    order = {method: place for place, method in enumerate(methods)}
+    lines = ["", f"Test accuracy after {steps} steps on {found[0].column('notice')}:"]
+    for stored in sorted(found, key=lambda stored: order.get(stored.method, len(order))):
+        accuracy = stored.metrics().to_dict("records")[-1]["test_accuracy"]
+        lines.append(f"  {stored.method:<8} seed {stored.seed}  {accuracy:.3f}")
     figures = ", ".join(str(output / f"{name}.png") for name in FIGURES)
     tables = ", ".join(str(output / f"{name}.md") for name in TABLES)
     return "\n".join(

@@ -9,14 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.build import Experiment
 from glocal_exp.app.config import numeric_config, plain, variant
-from glocal_exp.store import (
-    Status,
-    config_hash,
-    run_path,
-    source_fingerprint,
-    status,
-    target_modules,
-)
+from glocal_exp.store import config_hash, run_path, source_fingerprint, target_modules
 
 # What decides a run's numbers beside the modules that its config names.
 ENGINE = ("glocal_exp.engine", "glocal_exp.tasks.classification", "glocal_exp.data.split")
@@ -56,10 +49,6 @@ class Identity:
     def path(self, seed: int) -> Path:
         """The run directory."""
         return run_path(self.root, self.facts["experiment"], self.facts["variant"], seed)
-
-    def status(self, seed: int) -> Status:
-        """What is known of the run."""
-        return status(self.path(seed), self.facts["config_hash"], self.facts["source_hash"])
 
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from glocal_exp.app.arguments import parse
+from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import UserError
 
@@ -75,7 +76,7 @@ def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
         return 0
     failed = []
     for number, job in enumerate(jobs, start=1):
-        print(f"[{number}/{len(jobs)}] {job.name}", flush=True)
+        say(f"[{number}/{len(jobs)}] {job.name}")
         try:
             _train(job, stop)
         except Interrupted:

@@ -22,7 +22,7 @@ usage: python scripts/reproduce.py ID [ID ...] [KEY=VALUE ...]
 
 Settings win over the experiment's own (steps=2000, method=local,glocal, seed=0). Runs go to
 {results} unless output_dir says otherwise; `make figures tables` draws them. The same command
-again does only what is missing, failed or stale. `python scripts/train.py --help` explains settings.
+again does only what is missing, failed or stale. `scripts/train.py --help` explains settings.
 
 experiments
 {experiments}"""

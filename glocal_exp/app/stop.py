@@ -1,9 +1,12 @@
 """Ctrl-C and SIGTERM: while training, the first one asks to stop at a place to go on from."""
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from glocal_exp.app.say import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -25,11 +28,12 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear Ctrl-C and SIGTERM; nothing changes outside of the main thread."""
-        try:
-            before = {name: signal.signal(name, self._hear) for name in SIGNALS}
-        except ValueError:
-            before = {}
+        """Hear Ctrl-C and SIGTERM, unless they are ignored or this is not the main thread."""
+        before = {}
+        with contextlib.suppress(ValueError):
+            for name in SIGNALS:
+                if signal.getsignal(name) != signal.SIG_IGN:  # a shell's background job ignores
+                    before[name] = signal.signal(name, self._hear)
         try:
             yield
         finally:
@@ -54,4 +58,4 @@ class Stop:
         if self.asked or not self._training:
             raise KeyboardInterrupt
         self.asked = True
-        print("\nstopping after this stretch of training; once more stops at once", flush=True)
+        say("\nstopping after this stretch of training; once more stops at once")

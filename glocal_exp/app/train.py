@@ -10,8 +10,9 @@ from glocal_exp.app.build import Experiment, build, build_tracker
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import seeds
 from glocal_exp.app.identity import Identity
+from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
-from glocal_exp.store import RunDirectory
+from glocal_exp.store import RunDirectory, status
 from glocal_exp.tracking import Fanout, ProgressSink
 
 
@@ -38,22 +39,21 @@ def _train(experiment: Experiment, identity: Identity, chosen: list[int], stop: 
     # The last thing that a config can get wrong, before anything is written.
     parts = {seed: experiment.splits(seed) for seed in left}
     with ExitStack() as stack:
-        directories = {}
+        directories = {seed: stack.enter_context(_opened(identity.path(seed))) for seed in left}
         for seed in left:
-            directory = stack.enter_context(_opened(identity.path(seed)))
-            # Another process may have completed it since.
-            if directory.status() != "complete" or not _is_complete(identity, seed, directory):
-                directories[seed] = directory
+            # Under the lock once more: another process may have completed it since.
+            if _is_complete(identity, seed, directories[seed]):
+                del directories[seed]
         if directories:
             sinks = Fanout([ProgressSink(), build_tracker(experiment.cfg)])
             Batch(experiment, identity, parts, directories, sinks, stop).train()
 
 
-def _is_complete(identity: Identity, seed: int, directory: RunDirectory | None = None) -> bool:
+def _is_complete(identity: Identity, seed: int, locked: RunDirectory | None = None) -> bool:
     hashes = identity.facts["config_hash"], identity.facts["source_hash"]
-    found = directory.status(*hashes) if directory else identity.status(seed)
+    found = locked.status(*hashes) if locked else status(identity.path(seed), *hashes)
     if found == "complete":
-        print(f"complete already: {identity.path(seed)}", flush=True)
+        say(f"complete already: {identity.path(seed)}")
     return found == "complete"
 
 

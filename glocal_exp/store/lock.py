@@ -61,6 +61,9 @@ class RunLock:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
         except OSError as error:
+            # A full disk: nothing is to be left behind.
+            with contextlib.suppress(OSError):
+                self.path.unlink()
             os.close(descriptor)
             raise cannot_write(self.path, error) from error
         self._descriptor = descriptor

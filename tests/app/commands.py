@@ -141,7 +141,7 @@ def until(holds: Callable[[], Any]) -> None:
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+        time.sleep(0.002)
 
 
 def checkpoint(run: Path) -> int:

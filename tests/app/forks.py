@@ -23,7 +23,9 @@ def serve() -> None:
     import glocal_exp.app.check
     import glocal_exp.app.train
     import glocal_exp.engine  # noqa: F401
+    from glocal_exp.app.compose import jobs
 
+    jobs(["preset=smoke"], sweep=False)
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
         request = json.loads(line)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from glocal_exp.app import help as help_page
 from glocal_exp.app.check import describe, fits
-from glocal_exp.app.compose import jobs
+from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
 from glocal_exp.store import config_hash
@@ -17,6 +18,7 @@ from glocal_exp.store import config_hash
 from .commands import ROOT
 
 
+@cache
 def digits(*overrides: str) -> str:
     (job,) = jobs(overrides, sweep=False)
     return config_hash(numeric_config(job.config, "files"))
@@ -89,33 +91,26 @@ def test_a_sweep_takes_every_combination_the_first_key_slowest():
 )
 def test_from_repeats_a_stored_config(overrides, tmp_path):
     (first,) = jobs(overrides, sweep=False)
-    config = yaml.safe_load(_yaml(first.config))
+    config = yaml.safe_load(as_yaml(first.config))
     for key in ("output_dir", "data_dir", "tracker", "source", "sweep"):
         del config[key]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     choices = dict(first.choices)
     (tmp_path / "manifest.json").write_text(yaml.safe_dump({"choices": choices}))
     (second,) = jobs([f"from={tmp_path}"], sweep=False)
-    again = yaml.safe_load(_yaml(second.config))
+    again = yaml.safe_load(as_yaml(second.config))
     assert {key: again[key] for key in config} == config
 
 
 def test_other_settings_win_over_the_repeated_ones(tmp_path):
     (first,) = jobs(["method=glocal", "method.window=50", "steps=300"], sweep=False)
-    (tmp_path / "config.yaml").write_text(_yaml(first.config))
+    (tmp_path / "config.yaml").write_text(as_yaml(first.config))
     (tmp_path / "manifest.json").write_text("{}")
-    overrides = [f"from={tmp_path}", "method=none,glocal", "method.window=60", "seed=1"]
-    (job,) = jobs([overrides[0], "method=local", "seed=1"], sweep=False)
+    (job,) = jobs([f"from={tmp_path}", "method=local", "seed=1"], sweep=False)
     assert (job.config.names.method, job.config.seed, job.config.steps) == ("local", 1, 300)
     assert "window" not in job.config.method
-    (job,) = jobs([overrides[0], "method.window=60"], sweep=False)
+    (job,) = jobs([f"from={tmp_path}", "method.window=60"], sweep=False)
     assert job.config.method.window == 60
-
-
-def _yaml(config) -> str:
-    from glocal_exp.app.compose import as_yaml
-
-    return as_yaml(config)
 
 
 def test_help_names_every_group_key_and_choice():

@@ -56,7 +56,7 @@ def weights(key: jax.Array) -> jax.Array:
 
 
 def diverges(seed: int) -> bool:
-    """Whether the first weight of a seed starts below zero; a small learning rate leaves it there."""
+    """Whether a seed's first weight starts below zero; a small learning rate leaves it there."""
     return bool(weights(jax.random.key(seed))[0] < 0)
 
 

@@ -129,8 +129,8 @@ def test_a_batch_goes_on_from_the_newest_place_that_all_its_seeds_have():
     hooks = Hooks(checkpoint=lambda seed, content: saved[seed].append(content))
     whole = list(begin(splits=SPLITS, numerics=ALWAYS, hooks=hooks))
     assert len(saved[0]) == len(saved[1]) == 2 * S
-    # Killed after seed 0 had been saved and before seed 1 was; newest first, the last two.
-    checkpoints = {0: saved[0][3:1:-1], 1: saved[1][2:0:-1]}
+    # Killed after seed 0 had been saved and before seed 1 was; newest first.
+    checkpoints = {0: saved[0][3:0:-1], 1: saved[1][2:0:-1]}
     loop = begin(splits=SPLITS, numerics=ALWAYS, checkpoints=checkpoints)
     assert loop.position == Position(2, 0, 1)
     rest = list(loop)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Hooks, Splits
+from glocal_exp.engine import Hooks, Numerics, Splits
 from glocal_exp.records import Costs
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import METHODS, SGD, begin, by_seed, close, equal, same, vector
@@ -100,10 +100,13 @@ def test_other_seeds_of_a_batch_are_not_affected(sane):
         close(vector(a.hyperparameters), vector(b.hyperparameters), rtol=1e-10)
 
 
-def test_a_skipped_step_is_saved_and_goes_on_bit_by_bit():
+@pytest.mark.parametrize("name", ["local", "global"])
+def test_what_happened_is_saved_and_a_run_goes_on_bit_by_bit(name):
     saved = []
+    settings = {"steps": 30, "numerics": Numerics(segment=3, checkpoint_seconds=-1.0)}
     hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
-    records = list(begin(EXPLOSIVE, FAINT, steps=30, hooks=hooks))
-    for done, content in enumerate(saved, start=2):
-        rest = list(begin(EXPLOSIVE, FAINT, steps=30, checkpoints={0: [content]}))
-        assert all(same(a, b) for a, b in zip(rest, records[done:], strict=True))
+    records = list(begin(EXPLOSIVE, FAINT, METHODS[name], hooks=hooks, **settings))
+    for content in saved:
+        loop = begin(EXPLOSIVE, FAINT, METHODS[name], checkpoints={0: [content]}, **settings)
+        done = loop.position.outer_step
+        assert all(same(a, b) for a, b in zip(loop, records[done:], strict=True))
