@@ -31,6 +31,7 @@ def test_plain_steps_agree(sides):
     agree(sides[0].plain_outcome(), sides[1].plain())
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("together", [True, False])
 def test_tangents_agree(sides, together):
     outcome = sides[0].tangent_outcome()
