@@ -47,8 +47,9 @@ class IntervalRecord:
         hyperparameters: natural units, as used *during* this interval.
         hypergradient: the estimate that the meta step took, by name; with respect to the
             unconstrained hyperparameters. Empty for `none`, and for more than 16 hyperparameters
-            (then `arrays["hypergradient"]` holds it).
-        skipped: the estimate was not finite, so the meta step was skipped.
+            (then `arrays["hypergradient"]` of the intervals kept holds it).
+        skipped: the meta step was skipped, since the estimate, or what the step would have made
+            of the hyperparameters or of the meta optimizer's state, is not finite.
         diverged: the weights are not finite.
         costs: cumulative counts.
         seconds: wall time of training and hypergradients in this interval, without compilation

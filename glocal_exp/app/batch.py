@@ -95,7 +95,7 @@ class Batch:
         return [group for group in groups if group]
 
     def _train(self, seeds: list[int]) -> list[list[int]]:
-        """Train a group as far as it can stay one; returns what remains of it, as groups."""
+        """Train a group if it can stay one; returns what it falls into otherwise."""
         group = Group(
             self._experiment,
             {seed: self._parts[seed] for seed in seeds},
@@ -109,7 +109,7 @@ class Batch:
         for seed in seeds:
             self._announce(seed, group.steps_done)
         group.train()
-        return [rest] if (rest := [seed for seed in seeds if seed in self._left]) else []
+        return []
 
     def _announce(self, seed: int, steps_done: int) -> None:
         if seed in self._announced:

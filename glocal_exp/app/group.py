@@ -15,10 +15,6 @@ from glocal_exp.tracking import Fanout
 Complete = Callable[[int, Mapping[str, np.ndarray], bool], None]
 
 
-class _Fewer(Exception):
-    """A seed has come to its end before the others."""
-
-
 class Group:
     """One loop, gone on with from the newest checkpoint that all its seeds have.
 
@@ -41,7 +37,6 @@ class Group:
         complete: Complete,
     ):
         self._cfg, self._directories = experiment.cfg, dict(directories)
-        self._size = len(directories)
         self._sinks, self._stop, self._complete = sinks, stop, complete
         checkpoints = {s: list(d.load_checkpoints()) for s, d in directories.items()}
         self._loop = self._make_loop(experiment, parts, checkpoints)
@@ -49,22 +44,21 @@ class Group:
         self.steps_done = (self._loop.position.outer_step - 1) * self._cfg.interval
 
     def train(self) -> None:
-        """Train until all seeds are complete, or one is before the others.
+        """Train until all seeds are complete.
 
         Raises:
             Interrupted: when asked to stop; every seed has a checkpoint of where it stands.
         """
         loop = self._loop
-        for directory in self._directories.values():
-            directory.truncate(loop.position.outer_step - 1 if loop.resumed else None)
+        for seed, directory in self._directories.items():
+            snapshot = {**loop.snapshots, **loop.finished}[seed]
+            begun = loop.resumed or seed in loop.finished
+            directory.truncate(snapshot.position.outer_step - 1 if begun else None)
         self._count_work()
         try:
-            self._complete_ended()
             for record in loop:
                 self._directories[record.seed].append(record)
                 self._sinks.record(record)
-        except _Fewer:
-            return
         except Interrupted:
             loop.checkpoint()
             raise
@@ -111,36 +105,19 @@ class Group:
 
     def _progress(self, step: int, steps: int) -> None:
         """Between two stretches of training: the place where a run may stop."""
-        running = self._loop.snapshots
-        if len(self._directories) < self._size:
-            raise _Fewer
-        outer_step = next(iter(running.values())).position.outer_step
+        for seed in self._loop.finished.keys() & self._directories.keys():
+            self._end(seed)
+        outer_step = self._loop.position.outer_step
         note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
-        for seed in running:
+        for seed in self._loop.snapshots:
             self._sinks.progress(self._before[outer_step - 1] + step, self._before[-1], note, seed)
         self._stop.check()
 
     def _checkpoint(self, seed: int, content: bytes) -> None:
         self._directories[seed].save_checkpoint(content)
-        if self._ended(seed):
-            self._end(seed)
-
-    def _complete_ended(self) -> None:
-        """Complete what a program killed between a last checkpoint and completion has left."""
-        ended = [seed for seed in self._directories if self._ended(seed)]
-        for seed in ended:
-            self._end(seed)
-        if ended:
-            raise _Fewer
-
-    def _ended(self, seed: int) -> bool:
-        """Whether the seed has diverged, its record is stored, and it is to stop then."""
-        snapshot = self._loop.snapshots[seed]
-        between = snapshot.position.interval == snapshot.position.segment == 0
-        return bool(self._cfg.stop_when_diverged and snapshot.diverged and between)
 
     def _end(self, seed: int) -> None:
-        snapshot = self._loop.snapshots[seed]
+        snapshot = {**self._loop.snapshots, **self._loop.finished}[seed]
         del self._directories[seed]
         self._complete(seed, _weights(snapshot.state.params), snapshot.diverged)
 

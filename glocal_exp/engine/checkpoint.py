@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -85,40 +86,44 @@ def from_bytes(blob: bytes, template: Snapshot) -> Snapshot:
     """The inverse of `to_bytes`; `template` is the same run's snapshot before training.
 
     Raises:
-        UserError: when the checkpoint is of another run or another version.
+        UserError: when the checkpoint is damaged, of another run or of another version.
     """
-    mismatch = UserError(
-        "The checkpoint does not belong to this run or this version; delete the run's folder or "
-        "choose another output_dir to start it afresh."
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as archive:
+            header = json.loads(archive["header"].tobytes())
+            arrays = {name: archive[name] for name in archive.files}
+        return _restore(header, arrays, template)
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            "The checkpoint is damaged, or of another run or version; delete the run's folder or "
+            "choose another output_dir to start it afresh."
+        ) from error
+
+
+def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray], template: Snapshot) -> Snapshot:
+    """A snapshot from its parts; `ValueError` or `KeyError` where they do not fit."""
+    if header["format"] != FORMAT:
+        raise ValueError("another format")
+    start = (template.state, template.tangents)
+    shaped = replace(template, kept=start if header["kept"] else None)
+    leaves, structure = jax.tree.flatten(_trees(shaped))
+    stored = [arrays[f"leaf{index}"] for index in range(len(leaves))]
+    same = all(
+        jnp.shape(new) == jnp.shape(old) and jnp.result_type(new) == jnp.result_type(old)
+        for new, old in zip(stored, leaves, strict=True)
     )
-    with np.load(io.BytesIO(blob), allow_pickle=False) as archive:
-        header = json.loads(archive["header"].tobytes())
-        if header.get("format") != FORMAT:
-            raise mismatch
-        start = (template.state, template.tangents)
-        shaped = replace(template, kept=start if header["kept"] else None)
-        leaves, structure = jax.tree.flatten(_trees(shaped))
-        stored = [
-            archive[name] for name in (f"leaf{i}" for i in range(len(leaves))) if name in archive
-        ]
-        same = len(stored) == len(leaves) and all(
-            jnp.shape(new) == jnp.shape(old) and jnp.result_type(new) == jnp.result_type(old)
-            for new, old in zip(stored, leaves, strict=True)
-        )
-        if not same or f"leaf{len(leaves)}" in archive:
-            raise mismatch
-        trees = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in stored])
-        memory = {name[7:]: archive[name] for name in archive.files if name.startswith("memory/")}
-        return Snapshot(
-            position=Position(**header["position"]),
-            **trees,
-            h=archive["h"],
-            losses=archive["losses"],
-            memory=memory,
-            costs=Costs(**header["costs"]),
-            seconds=header["seconds"],
-            diverged=header["diverged"],
-        )
+    if not same or f"leaf{len(leaves)}" in arrays:
+        raise ValueError("other arrays")
+    return Snapshot(
+        position=Position(**header["position"]),
+        **jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in stored]),
+        h=arrays["h"],
+        losses=arrays["losses"],
+        memory={k[7:]: v for k, v in arrays.items() if k.startswith("memory/")},
+        costs=Costs(**header["costs"]),
+        seconds=header["seconds"],
+        diverged=header["diverged"],
+    )
 
 
 def _trees(snapshot: Snapshot) -> dict[str, PyTree]:

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, from_bytes, to_bytes
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
+from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.playout import Playout, Snapshots
 from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
@@ -51,7 +51,8 @@ class Loop(Iterator[IntervalRecord]):
     """A run that advances as it is iterated; made by `glocal_exp.engine.run`.
 
     Attributes:
-        snapshots: by seed, where it stands.
+        snapshots: by seed, where it stands, for the seeds that go on.
+        finished: by seed, where it stopped because it had diverged.
         resumed: whether it goes on from checkpoints.
         names: the q hyperparameters, in the order of the hypergradient.
         programs: the compiled functions, with their compile time and number of traces.
@@ -76,15 +77,14 @@ class Loop(Iterator[IntervalRecord]):
         self._carry_tangents, self._stop = carry_tangents, stop_when_diverged
         self._carries = len(method.record(schedule.interval)) > 0
         self._examples = Examples(splits, schedule.batch_size)
-        self._meta_update = jax.jit(_meta_update(meta_optimizer))
-        self._initial = {seed: self._start(seed, meta_optimizer) for seed in splits}
+        self._meta_step = MetaStep(meta_optimizer)
+        self._initial = {seed: self._start(seed) for seed in splits}
         self.names = names(next(iter(self._initial.values())).phi)
         self.programs = Programs(problem, numerics, batched=len(splits) > 1)
         self._playout = Playout(
             method, schedule, numerics, self.programs, self._examples, self._after_segment
         )
-        self.snapshots, self.resumed = self._restore(checkpoints)
-        self._finished: dict[int, Snapshot] = {}
+        self.snapshots, self.finished, self.resumed = self._restore(checkpoints)
         self._saved = time.monotonic()
         self._records = self._iterate()
 
@@ -94,17 +94,19 @@ class Loop(Iterator[IntervalRecord]):
     @property
     def states(self) -> dict[int, InnerState]:
         """By seed, the state that training has reached."""
-        return {seed: s.state for seed, s in {**self._finished, **self.snapshots}.items()}
+        return {seed: s.state for seed, s in {**self.finished, **self.snapshots}.items()}
 
     @property
     def hyperparams(self) -> dict[int, Hyperparams]:
         """By seed, the hyperparameters that the next step would use."""
-        return {seed: s.phi for seed, s in {**self._finished, **self.snapshots}.items()}
+        return {seed: s.phi for seed, s in {**self.finished, **self.snapshots}.items()}
 
     @property
     def position(self) -> Position:
-        """Where all seeds stand; (1, 0, 0) before training."""
-        return next(iter({**self._finished, **self.snapshots}.values())).position
+        """Where the seeds that go on stand, or the last that stopped; (1, 0, 0) at first."""
+        if self.snapshots:
+            return next(iter(self.snapshots.values())).position
+        return max(snapshot.position for snapshot in self.finished.values())
 
     def lookahead(self, outer_step: int) -> int:
         """Intervals that the method plays out in an outer step, besides the one it is in."""
@@ -117,28 +119,41 @@ class Loop(Iterator[IntervalRecord]):
                 self._hooks.checkpoint(seed, to_bytes(snapshot))
         self._saved = time.monotonic()
 
-    def _start(self, seed: int, meta_optimizer: optax.GradientTransformation) -> Snapshot:
+    def _start(self, seed: int) -> Snapshot:
         state, phi = self._problem.init(jax.random.key(seed))
         nothing = np.zeros((0, count(phi)))
-        meta_state = meta_optimizer.init(phi)
+        meta_state = self._meta_step.init(phi)
         tangents = self._zero(state, phi)
         return Snapshot(Position(), state, tangents, None, phi, meta_state, nothing, np.zeros(0))
 
     def _zero(self, state: InnerState, phi: Hyperparams) -> Tangents:
         return zero_tangents(state, count(phi)) if self._carries else None
 
-    def _restore(self, checkpoints: Mapping[int, Sequence[bytes]]) -> tuple[Snapshots, bool]:
-        """The newest position that every seed has a checkpoint of, or the beginning."""
+    def _restore(
+        self, checkpoints: Mapping[int, Sequence[bytes]]
+    ) -> tuple[Snapshots, Snapshots, bool]:
+        """The seeds that go on, those that have stopped, and whether there was training before.
+
+        Those that go on do so from the newest position that all of them have a checkpoint of.
+        """
         found = {
-            seed: {
-                s.position: s for s in (from_bytes(b, initial) for b in checkpoints.get(seed, ()))
-            }
+            seed: [from_bytes(content, initial) for content in checkpoints.get(seed, ())]
             for seed, initial in self._initial.items()
         }
-        common = set.intersection(*(set(positions) for positions in found.values()))
-        if not common:
-            return dict(self._initial), False
-        return {seed: positions[max(common)] for seed, positions in found.items()}, True
+        newest = {seed: max(ss, key=lambda s: s.position) for seed, ss in found.items() if ss}
+        finished = {seed: s for seed, s in newest.items() if self._is_over(s)}
+        running = [seed for seed in found if seed not in finished]
+        common = [{s.position: s for s in found[seed]} for seed in running]
+        places = set.intersection(*map(set, common)) if common else set()
+        if not places:
+            return {seed: self._initial[seed] for seed in running}, finished, not running
+        place = max(places)
+        return {s: at[place] for s, at in zip(running, common, strict=True)}, finished, True
+
+    def _is_over(self, snapshot: Snapshot) -> bool:
+        """Whether it has diverged, is to stop then, and its last interval is at its end."""
+        place = snapshot.position
+        return self._stop and snapshot.diverged and place == Position(place.outer_step)
 
     def _iterate(self) -> Iterator[IntervalRecord]:
         if not self.resumed:
@@ -146,14 +161,14 @@ class Loop(Iterator[IntervalRecord]):
         while self.snapshots and self.position.outer_step <= self._schedule.outer_steps:
             yield from self._outer_step()
             self.checkpoint()
-            if self._stop:
-                self._finished |= {k: s for k, s in self.snapshots.items() if s.diverged}
-                self.snapshots = {k: s for k, s in self.snapshots.items() if not s.diverged}
+            over = {seed: s for seed, s in self.snapshots.items() if self._is_over(s)}
+            self.finished = {**self.finished, **over}
+            self.snapshots = {k: s for k, s in self.snapshots.items() if k not in over}
 
     def _before_training(self) -> Iterator[IntervalRecord]:
-        before = self.programs.compile_seconds
+        before = self._compile_seconds()
         metrics, seconds = evaluate(self.programs, self._examples, self.snapshots, test=True)
-        compile_seconds = self.programs.compile_seconds - before
+        compile_seconds = self._compile_seconds() - before
         for seed, snapshot in self.snapshots.items():
             yield IntervalRecord(
                 seed=seed,
@@ -166,16 +181,16 @@ class Loop(Iterator[IntervalRecord]):
             )
 
     def _outer_step(self) -> Iterator[IntervalRecord]:
-        outer_step, before = self.position.outer_step, self.programs.compile_seconds
+        outer_step, before = self.position.outer_step, self._compile_seconds()
         played = self._playout.play(self.snapshots, 1 + self.lookahead(outer_step))
-        start = time.perf_counter()
+        start, compiled = time.perf_counter(), self._compile_seconds()
         moment = Moment(outer_step, self._schedule.outer_steps, self._schedule.interval, self.names)
-        estimates, after = {}, {}
+        estimates, moved, after = {}, {}, {}
         for seed, snapshot in played.items():
             estimates[seed], memory = self._method.estimate(snapshot.h, moment, snapshot.memory)
-            moved = self._meta_step(replace(snapshot, memory=memory), estimates[seed])
-            after[seed] = self._advance(moved, self._initial[seed].state)
-        shared = time.perf_counter() - start
+            new, moved[seed] = self._meta_step(replace(snapshot, memory=memory), estimates[seed])
+            after[seed] = self._advance(new, self._initial[seed].state)
+        shared = time.perf_counter() - start - (self._compile_seconds() - compiled)
         step = outer_step * self._schedule.interval
         metrics, evaluation_seconds = evaluate(
             self.programs, self._examples, played, test=self._schedule.evaluates(step)
@@ -187,20 +202,12 @@ class Loop(Iterator[IntervalRecord]):
                 moment,
                 snapshot,
                 estimates[seed],
+                skipped=estimates[seed].hypergradient is not None and not moved[seed],
                 metrics=metrics[seed],
                 seconds=snapshot.seconds + shared,
-                compile_seconds=self.programs.compile_seconds - before,
+                compile_seconds=self._compile_seconds() - before,
                 evaluation_seconds=evaluation_seconds,
             )
-
-    def _meta_step(self, snapshot: Snapshot, estimate: Estimate) -> Snapshot:
-        """Move the hyperparameters, unless there is nothing finite to follow."""
-        if not _finite(estimate):
-            return snapshot
-        flat, unravel = ravel_pytree(snapshot.phi)
-        gradient = unravel(jnp.asarray(estimate.hypergradient, flat.dtype))
-        phi, meta_state = self._meta_update(gradient, snapshot.meta_state, snapshot.phi)
-        return replace(snapshot, phi=phi, meta_state=meta_state)
 
     def _advance(self, snapshot: Snapshot, initial: InnerState) -> Snapshot:
         """Drop the playout, and stand at the start of the next outer step."""
@@ -246,7 +253,6 @@ class Loop(Iterator[IntervalRecord]):
             step=moment.outer_step * moment.interval,
             hyperparameters=self._describe(played.phi),
             hypergradient=by_name,
-            skipped=h is not None and not _finite(estimate),
             diverged=played.diverged,
             costs=played.costs,
             diagnostics=estimate.diagnostics,
@@ -254,19 +260,9 @@ class Loop(Iterator[IntervalRecord]):
             **measured,
         )
 
+    def _compile_seconds(self) -> float:
+        return self.programs.compile_seconds + self._meta_step.compile_seconds
+
     def _describe(self, phi: Hyperparams) -> dict[str, float]:
         named = self._problem.describe(phi).items()
         return {name: float(value) for name, value in named if jnp.ndim(value) == 0}
-
-
-def _finite(estimate: Estimate) -> bool:
-    h = estimate.hypergradient
-    return h is not None and bool(np.isfinite(h).all())
-
-
-def _meta_update(meta_optimizer: optax.GradientTransformation) -> Callable:
-    def update(gradient, meta_state, phi):
-        updates, meta_state = meta_optimizer.update(gradient, meta_state, phi)
-        return optax.apply_updates(phi, updates), meta_state
-
-    return update

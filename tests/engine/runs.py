@@ -77,7 +77,8 @@ def begin(
         key = (jax.tree.structure(problem), sizes, loop.programs.batched)
         loop.programs._compiled = _compiled.setdefault(key, loop.programs._compiled)
         if meta_optimizer is None:
-            loop._meta_update = _compiled.setdefault("meta update", loop._meta_update)
+            shared = _compiled.setdefault("meta step", loop._meta_step._compiled)
+            loop._meta_step._compiled = shared
     return loop
 
 

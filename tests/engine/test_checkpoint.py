@@ -169,10 +169,18 @@ def mismatched() -> dict[str, Loop]:
 def test_a_checkpoint_of_another_run_is_refused(other):
     content = to_bytes(begin().snapshots[0])
     snapshot = mismatched()[other].snapshots[0]
-    with pytest.raises(UserError, match="does not belong to this run or this version; delete"):
+    with pytest.raises(UserError, match="damaged, or of another run or version; delete"):
         from_bytes(content, snapshot)
-    with pytest.raises(UserError, match="does not belong"):
+    with pytest.raises(UserError, match="of another run"):
         from_bytes(to_bytes(snapshot), begin().snapshots[0])
+
+
+@pytest.mark.parametrize("damage", [b"", b"text", slice(0, 600), slice(0, -40)])
+def test_a_damaged_checkpoint_is_refused(damage):
+    snapshot = begin().snapshots[0]
+    content = to_bytes(snapshot)[damage] if isinstance(damage, slice) else damage
+    with pytest.raises(UserError, match="damaged"):
+        from_bytes(content, snapshot)
 
 
 def test_a_checkpoint_in_another_format_is_refused():
@@ -183,7 +191,7 @@ def test_a_checkpoint_in_another_format_is_refused():
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     buffer = BytesIO()
     np.savez(buffer, **arrays)
-    with pytest.raises(UserError, match="this version"):
+    with pytest.raises(UserError, match="or version"):
         from_bytes(buffer.getvalue(), snapshot)
 
 

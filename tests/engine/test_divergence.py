@@ -1,10 +1,16 @@
 """Weights and hypergradients that are not finite are data: recorded, skipped, outlived."""
 
+from dataclasses import dataclass
+from itertools import islice
+
 import jax
 import numpy as np
+import optax
 import pytest
 
 from glocal_exp.engine import Hooks, Numerics, Splits
+from glocal_exp.methods.local import Local
+from glocal_exp.methods.method import Estimate
 from glocal_exp.records import Costs
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import METHODS, SGD, begin, by_seed, close, equal, same, vector
@@ -110,3 +116,59 @@ def test_what_happened_is_saved_and_a_run_goes_on_bit_by_bit(name):
         loop = begin(EXPLOSIVE, FAINT, METHODS[name], checkpoints={0: [content]}, **settings)
         done = loop.position.outer_step
         assert all(same(a, b) for a, b in zip(loop, records[done:], strict=True))
+
+
+def test_other_seeds_go_on_when_one_stops():
+    splits = {0: broken(regression(1)), 1: SANE}
+    loop = begin(SGD, splits, stop_when_diverged=True)
+    records = list(islice(loop, 40))
+    assert [r.outer_step for r in by_seed(records, 0)] == [0, 1]
+    assert [r.outer_step for r in by_seed(records, 1)] == [0, 1, 2, 3]
+
+
+def test_a_stopped_seed_does_not_send_the_batch_back_to_its_start():
+    saved = {0: [], 1: []}
+    hooks = Hooks(checkpoint=lambda seed, content: saved[seed].append(content))
+    splits = {0: broken(regression(1)), 1: SANE}
+    list(islice(begin(SGD, splits, stop_when_diverged=True, steps=36, hooks=hooks), 12))
+    newest = {seed: contents[:-3:-1] for seed, contents in saved.items()}
+    assert begin(SGD, splits, stop_when_diverged=True, steps=36, checkpoints=newest).resumed
+
+
+def test_a_stopped_run_stays_stopped_when_it_is_started_again():
+    saved = []
+    hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
+    list(begin(EXPLOSIVE, FAINT, steps=36, stop_when_diverged=True, hooks=hooks))
+    again = begin(EXPLOSIVE, FAINT, steps=36, stop_when_diverged=True, checkpoints={0: saved[-1:]})
+    assert list(again) == []
+
+
+@dataclass(frozen=True)
+class Spike(Local):
+    """Finds the same slope at every outer step but the second, where it is `size` times that."""
+
+    size: float = 1e20
+
+    def estimate(self, h, moment, memory):
+        return Estimate(np.full(h.shape[1], self.size if moment.outer_step == 2 else 1.0)), memory
+
+
+@pytest.mark.parametrize("size", [1e20, 1e39])
+def test_a_meta_step_that_overflows_float32_is_skipped(size):
+    with jax.enable_x64(False):
+        records = list(begin(Descent(), SANE, Spike(size=size), steps=30, share=False))
+    assert records[2].skipped
+    rates = [r.hyperparameters["rate"] for r in records]
+    assert np.isfinite(rates).all()
+    assert rates[5] < rates[4] < rates[3]
+
+
+def test_a_meta_optimizer_may_hold_an_infinity_from_the_start():
+    best = optax.GradientTransformation(
+        lambda phi: np.array(np.inf), lambda updates, state, phi: (updates, state)
+    )
+    optimizer = optax.chain(optax.adam(0.1), best)
+    records = list(begin(Descent(), SANE, meta_optimizer=optimizer))
+    plain = list(begin(Descent(), SANE))
+    assert not any(record.skipped for record in records)
+    assert [r.hyperparameters for r in records] == [r.hyperparameters for r in plain]
