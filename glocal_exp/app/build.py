@@ -126,6 +126,7 @@ def _build_numerics(cfg: DictConfig, device: Device) -> Any:
 
     return Numerics(
         validation_chunk=device.settings.validation_chunk,
+        chunks_at_once=device.settings.chunks_at_once,
         evaluation_chunk=device.settings.evaluation_chunk,
         tangent_chunk=cfg.hypergradient.tangent_chunk,
         segment=device.settings.segment,

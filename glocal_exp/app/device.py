@@ -24,11 +24,13 @@ class Settings:
     microbatch: int | None
     validation_chunk: int | None
     evaluation_chunk: int | None
+    chunks_at_once: int
     segment: int
     checkpoint_seconds: float
 
     def __post_init__(self):
-        for name in ("microbatch", "validation_chunk", "evaluation_chunk", "segment"):
+        chunks = ("microbatch", "validation_chunk", "evaluation_chunk")
+        for name in (*chunks, "chunks_at_once", "segment"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 PAUSE = 0.05
 """Seconds of rest between candidates, in which the waiting threads of the last one fall asleep."""
+WARM_UP = 1.0
+"""Seconds that every candidate runs untimed: long enough for memory and threads to settle."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,18 @@ def interleave(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     rest: Callable[[], None] = lambda: time.sleep(PAUSE),
+    warm_up: float = WARM_UP,
 ) -> dict[str, Timing]:
-    """Call every candidate once to warm up, then all in turn, `rounds` times.
+    """Call every candidate to warm up, then all in turn, `rounds` times.
 
-    A candidate returns when its work is done. `rest` is called before each, untimed.
+    A candidate returns when its work is done. It is warmed up by at least one call, and by as many
+    as take `warm_up` seconds of the clock. `rest` is called before each timed call, untimed.
     """
     for candidate in candidates.values():
+        start = clock()
         candidate()
+        while clock() - start < warm_up:
+            candidate()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, candidate in candidates.items():

@@ -157,7 +157,7 @@ class Disagreement(Exception):
 def main(arguments: Sequence[str]) -> int:
     """Print the table and write it and the JSON; 1 if results disagree, 2 if it cannot run."""
     parser = argparse.ArgumentParser(prog="benchmark.py", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="of each candidate (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=11, help="of each candidate (%(default)s)")
     parser.add_argument("--cores", type=int, default=2, help="used at most (%(default)s)")
     parser.add_argument(
         "--cpu-time",

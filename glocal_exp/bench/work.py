@@ -77,7 +77,7 @@ class Ours:
 
     def __init__(self, work: Work):
         self._problem = work.experiment.problem
-        self._chunk = work.experiment.numerics.validation_chunk
+        self._numerics = work.experiment.numerics
         self._gradients = work.gradients
         state, self._phi = work.start
         train = {"x": jnp.asarray(work.x), "y": jnp.asarray(work.y)}
@@ -125,7 +125,10 @@ class Ours:
 
         def body(params: PyTree, _: None) -> tuple[PyTree, PyTree]:
             gradient = mean_over_chunks(
-                lambda batch: jax.grad(loss)(params, batch), validation, self._chunk
+                lambda batch: jax.grad(loss)(params, batch),
+                validation,
+                self._numerics.validation_chunk,
+                at_once=self._numerics.chunks_at_once,
             )
             return jax.tree.map(lambda p, g: p - RATE * g, params, gradient), gradient
 

@@ -81,7 +81,15 @@ class Programs:
         meta = data.validation if data.meta is None else data.meta
 
         def hypergradient(state: InnerState, tangents: Tangents) -> Array:
-            return contract(problem, state, phi, tangents, meta, chunk=numerics.validation_chunk)
+            return contract(
+                problem,
+                state,
+                phi,
+                tangents,
+                meta,
+                chunk=numerics.validation_chunk,
+                chunks_at_once=numerics.chunks_at_once,
+            )
 
         def body(carry: tuple, inputs: tuple) -> tuple:
             state, tangents = carry
@@ -119,7 +127,8 @@ class Programs:
                 named |= {"meta_loss": self._problem.meta_loss(state, phi, piece)}
             return named
 
-        return mean_over_chunks(metrics, batch, self._numerics.evaluation_chunk)
+        chunk, at_once = self._numerics.evaluation_chunk, self._numerics.chunks_at_once
+        return mean_over_chunks(metrics, batch, chunk, at_once=at_once)
 
     def _call(self, name: str, function: Callable, arguments: tuple, shared: tuple) -> Any:
         """Compile ahead of time, once for each signature, and call."""

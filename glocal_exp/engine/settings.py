@@ -58,6 +58,8 @@ class Numerics:
     Attributes:
         validation_chunk: validation examples at a time in a gradient; all if None.
         evaluation_chunk: examples at a time in an evaluation; all if None.
+        chunks_at_once: chunks that may be worked on side by side; more than one helps where a
+            single one does not keep all cores busy.
         tangent_chunk: tangents pushed at a time; all q if None.
         segment: training steps in one compiled call, at most; a run can be interrupted and
             checkpointed between two of them.
@@ -66,12 +68,14 @@ class Numerics:
 
     validation_chunk: int | None = None
     evaluation_chunk: int | None = None
+    chunks_at_once: int = 1
     tangent_chunk: int | None = None
     segment: int = 100
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self):
-        for name in ("validation_chunk", "evaluation_chunk", "tangent_chunk", "segment"):
+        chunks = ("validation_chunk", "evaluation_chunk", "tangent_chunk")
+        for name in (*chunks, "chunks_at_once", "segment"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name}={value} is not at least 1.")

@@ -101,8 +101,9 @@ def contract(
     *,
     directions: Float[Array, "q r"] | None = None,
     chunk: int | None = None,
+    chunks_at_once: int = 1,
 ) -> Float[Array, " r"]:
-    """h = direct term + gradient . Z (Eq. 12) over `validation`, `chunk` examples at a time."""
+    """h = direct term + gradient . Z (Eq. 12) over `validation`, in chunks of so many examples."""
     inexact, rest = eqx.partition(state, eqx.is_inexact_array)
 
     def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
@@ -111,7 +112,7 @@ def contract(
     def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
         return jax.grad(loss, argnums=(0, 1))(inexact, phi, batch)
 
-    by_state, by_phi = mean_over_chunks(gradient, validation, chunk)
+    by_state, by_phi = mean_over_chunks(gradient, validation, chunk, at_once=chunks_at_once)
     direct = ravel_pytree(by_phi)[0]
     if directions is not None:
         direct = direct @ directions
@@ -123,12 +124,12 @@ def contract(
 
 
 def mean_over_chunks(
-    function: Callable[[Batch], PyTree], batch: Batch, chunk: int | None
+    function: Callable[[Batch], PyTree], batch: Batch, chunk: int | None, *, at_once: int = 1
 ) -> PyTree:
     """The mean of `function` over the examples of `batch`, evaluated `chunk` examples at a time.
 
     `function` maps a batch to means over its examples. A last, shorter chunk is weighted by its
-    size. Memory is that of one chunk.
+    size. Memory is that of `at_once` chunks, which the compiler may work on side by side.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     if chunk is None or chunk >= size:
@@ -143,7 +144,7 @@ def mean_over_chunks(
     def add(total: PyTree, piece: Batch) -> tuple[PyTree, None]:
         return jax.tree.map(jnp.add, total, function(piece)), None
 
-    total, _ = jax.lax.scan(add, zero, chunks)
+    total, _ = jax.lax.scan(add, zero, chunks, unroll=min(at_once, full))
     total = jax.tree.map(lambda leaf: leaf * (chunk / size), total)
     if left := size - full * chunk:
         last = function(jax.tree.map(lambda leaf: leaf[full * chunk :], batch))

@@ -29,7 +29,7 @@ class Machine:
 def test_candidates_take_turns_and_rests_are_not_timed():
     machine = Machine([1.0, 4.0])
     works = {"a": machine.candidate("a", 2.0), "b": machine.candidate("b", 0.5)}
-    timings = interleave(works, 2, clock=lambda: machine.now, rest=machine.rest)
+    timings = interleave(works, 2, clock=lambda: machine.now, rest=machine.rest, warm_up=0.0)
     turns = ["rest", "a", "rest", "b"]
     assert machine.calls == ["a", "b", *turns, *turns]
     assert timings == {"a": Timing((2.0, 8.0)), "b": Timing((0.5, 2.0))}
@@ -38,7 +38,7 @@ def test_candidates_take_turns_and_rests_are_not_timed():
 def test_a_slow_spell_of_the_machine_leaves_the_ratios_alone():
     machine = Machine([1.0, 8.0, 2.0, 1.0, 16.0])
     works = {"a": machine.candidate("a", 3.0), "b": machine.candidate("b", 4.0)}
-    timings = interleave(works, 5, clock=lambda: machine.now, rest=machine.rest)
+    timings = interleave(works, 5, clock=lambda: machine.now, rest=machine.rest, warm_up=0.0)
     assert timings["a"].over(timings["b"]) == Timing((0.75,) * 5)
     assert max(timings["a"].rounds) == 16 * min(timings["a"].rounds)
 

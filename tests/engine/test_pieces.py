@@ -43,7 +43,7 @@ def test_segments_of_any_length_give_the_same(method, interval, pieces):
 
 def test_chunks_give_the_same():
     # 17 validation and 11 test examples: no chunk divides them.
-    chunks = {"tangent_chunk": 2, "validation_chunk": 5, "evaluation_chunk": 4}
+    chunks = {"tangent_chunk": 2, "validation_chunk": 5, "evaluation_chunk": 4, "chunks_at_once": 2}
     runs = [
         list(begin(method=METHODS["window_mean"], numerics=n, hooks=KEEP))
         for n in (Numerics(segment=3), Numerics(segment=3, **chunks))

@@ -149,10 +149,15 @@ def test_the_direct_derivative_counts(cases):
     np.testing.assert_allclose(h, [0.02 * case.phi["learning_rate"], 0, 0], rtol=1e-14)
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 9])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100, None])
-def test_mean_over_chunks_weighs_the_last_one_by_its_size(chunk):
+def test_mean_over_chunks_weighs_the_last_one_by_its_size(chunk, at_once):
     batch = {"a": jnp.arange(7.0), "b": jnp.arange(14.0).reshape(7, 2) ** 2}
-    found = mean_over_chunks(lambda piece: jax.tree.map(jnp.mean, piece), batch, chunk)
+
+    def means(piece):
+        return jax.tree.map(jnp.mean, piece)
+
+    found = mean_over_chunks(means, batch, chunk, at_once=at_once)
     assert float(found["a"]) == pytest.approx(3.0, rel=1e-15)
     assert float(found["b"]) == pytest.approx(np.mean(np.arange(14.0) ** 2), rel=1e-15)
 
