@@ -26,12 +26,12 @@ class Machine:
             self.factor = next(self.slowness)
 
 
-def test_candidates_take_turns_and_rests_are_not_timed():
+def test_candidates_warm_up_then_take_turns_and_rests_are_not_timed():
     machine = Machine([1.0, 4.0])
     works = {"a": machine.candidate("a", 2.0), "b": machine.candidate("b", 0.5)}
-    timings = interleave(works, 2, clock=lambda: machine.now, rest=machine.rest, warm_up=0.0)
+    timings = interleave(works, 2, clock=lambda: machine.now, rest=machine.rest, warm_up=1.2)
     turns = ["rest", "a", "rest", "b"]
-    assert machine.calls == ["a", "b", *turns, *turns]
+    assert machine.calls == ["a", "b", "b", "b", *turns, *turns]
     assert timings == {"a": Timing((2.0, 8.0)), "b": Timing((0.5, 2.0))}
 
 

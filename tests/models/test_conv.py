@@ -87,3 +87,16 @@ def test_the_platform_picks_once(monkeypatch):
     for platform, choice in (("cpu", "tiles"), ("gpu", "lax"), ("tpu", "lax")):
         monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
         assert resolve("auto") == choice
+
+
+def test_on_a_tie_one_output_of_the_window_has_the_derivative():
+    x = jnp.ones((1, 6, 6, 1))
+    weight, bias = jnp.ones((1, 1, 5, 5)), jnp.zeros(1)
+
+    def pooled(x):
+        return jnp.sum(conv_max_pool(x, weight, bias, "tiles"))
+
+    expected = np.zeros((6, 6))
+    expected[:5, :5] = 1  # the first output's window
+    np.testing.assert_array_equal(jax.grad(pooled)(x)[0, :, :, 0], expected)
+    assert float(jax.jvp(pooled, (x,), (x,))[1]) == 25
