@@ -16,19 +16,19 @@ from glocal_exp.errors import UserError
 from glocal_exp.records import Costs
 from glocal_exp.types import Hyperparams, InnerState, Tangents
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """Where a run is: in outer step s (from 1), this many intervals and segments into its playout.
+    """Where a run is: in outer step s (from 1), this many intervals and steps into its playout.
 
     Positions are ordered in the order in which a run passes through them.
     """
 
     outer_step: int = 1
     interval: int = 0
-    segment: int = 0
+    step: int = 0
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ def evaluate(
 ) -> tuple[dict[int, dict[str, float]], float]:
     """Validation metrics, and test metrics if asked for, by seed; and the seconds that it took."""
     before, start = programs.compile_seconds, time.perf_counter()
-    data = examples.data(list(snapshots), batched=programs.batched)
+    batched = len(snapshots) > 1
+    data = examples.data(list(snapshots), batched=batched)
     inputs = [(s.kept[0] if s.kept else s.state, s.phi) for s in snapshots.values()]
-    state, phi = stack(inputs) if programs.batched else inputs[0]
-    metrics = {"validation": programs.evaluate(state, phi, data.validation)}
+    state, phi = stack(inputs) if batched else inputs[0]
+    metrics = {"validation": programs.evaluate(state, phi, data.validation, batched=batched)}
     if test and data.test is not None:
-        metrics["test"] = programs.evaluate(state, phi, data.test)
+        metrics["test"] = programs.evaluate(state, phi, data.test, batched=batched)
     values = jax.device_get(metrics)
-    by_seed = unstack(values, len(snapshots)) if programs.batched else [values]
+    by_seed = unstack(values, len(snapshots)) if batched else [values]
     elapsed = time.perf_counter() - start - (programs.compile_seconds - before)
     return {seed: name(v) for seed, v in zip(snapshots, by_seed, strict=True)}, elapsed
 

@@ -80,7 +80,7 @@ class Loop(Iterator[IntervalRecord]):
         self._meta_step = MetaStep(meta_optimizer)
         self._initial = {seed: self._start(seed) for seed in splits}
         self.names = names(next(iter(self._initial.values())).phi)
-        self.programs = Programs(problem, numerics, batched=len(splits) > 1)
+        self.programs = Programs(problem, numerics)
         self._playout = Playout(
             method, schedule, numerics, self.programs, self._examples, self._after_segment
         )
@@ -158,6 +158,8 @@ class Loop(Iterator[IntervalRecord]):
     def _iterate(self) -> Iterator[IntervalRecord]:
         if not self.resumed:
             yield from self._before_training()
+            # So that seeds side by side have a place in common, whenever they are killed.
+            self.checkpoint()
         while self.snapshots and self.position.outer_step <= self._schedule.outer_steps:
             yield from self._outer_step()
             self.checkpoint()
@@ -216,7 +218,8 @@ class Loop(Iterator[IntervalRecord]):
         restart = not self._method.keeps and outer_step < self._schedule.outer_steps
         if restart:
             state = initial
-        if restart or not self._carry_tangents:
+        # Tangents that are not finite would stay so, and no meta step be taken again.
+        if restart or not (self._carry_tangents and _finite(tangents)):
             tangents = self._zero(state, snapshot.phi)
         return replace(
             snapshot,
@@ -227,6 +230,7 @@ class Loop(Iterator[IntervalRecord]):
             h=snapshot.h[:0],
             losses=snapshot.losses[:0],
             seconds=0.0,
+            diverged=snapshot.diverged and not restart,
         )
 
     def _after_segment(self, snapshots: Snapshots, done: int, total: int) -> None:
@@ -266,3 +270,7 @@ class Loop(Iterator[IntervalRecord]):
     def _describe(self, phi: Hyperparams) -> dict[str, float]:
         named = self._problem.describe(phi).items()
         return {name: float(value) for name, value in named if jnp.ndim(value) == 0}
+
+
+def _finite(tangents: Tangents) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(tangents))

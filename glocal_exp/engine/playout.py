@@ -38,37 +38,37 @@ class Playout:
     def play(self, snapshots: Snapshots, intervals: int) -> Snapshots:
         """The snapshots after `intervals` intervals of the current outer step."""
         interval = self.schedule.interval
-        pieces = self.numerics.pieces(interval)
+        ends = np.cumsum(self.numerics.pieces(interval)).tolist()
         wanted = np.zeros(interval, bool)
         wanted[list(self.method.record(interval))] = True
         while (place := next(iter(snapshots.values())).position).interval < intervals:
-            start = sum(pieces[: place.segment])
-            part = slice(start, start + pieces[place.segment])
-            record = wanted[part] & (place.interval == intervals - 1)
-            snapshots = self._segment(snapshots, place, start, record)
+            # A checkpoint may be from segments of another length: on to the next end all the same.
+            stop = next(end for end in ends if end > place.step)
+            record = wanted[place.step : stop] & (place.interval == intervals - 1)
+            snapshots = self._segment(snapshots, place, record)
             snapshots = {
-                seed: self._move_on(snapshot, place, len(pieces), intervals)
+                seed: self._move_on(snapshot, place, stop, intervals)
                 for seed, snapshot in snapshots.items()
             }
-            self.after_segment(
-                snapshots, place.interval * interval + part.stop, intervals * interval
-            )
+            self.after_segment(snapshots, place.interval * interval + stop, intervals * interval)
         return snapshots
 
     def _segment(
-        self, snapshots: Snapshots, place: Position, start: int, record: Bool[np.ndarray, " steps"]
+        self, snapshots: Snapshots, place: Position, record: Bool[np.ndarray, " steps"]
     ) -> Snapshots:
         first = place.outer_step - 1 if self.method.keeps else 0
-        step = (first + place.interval) * self.schedule.interval + start
+        step = (first + place.interval) * self.schedule.interval + place.step
         inputs = [
             (s.state, s.phi, s.tangents, jax.random.key(seed), self._batches(seed, step, record))
             for seed, s in snapshots.items()
         ]
-        batched = self.programs.batched
+        batched = len(snapshots) > 1
         state, phi, tangents, key, indices = stack(inputs) if batched else inputs[0]
         data = self.examples.data(list(snapshots), batched=batched)
         before, began = self.programs.compile_seconds, time.perf_counter()
-        result = self.programs.train(state, phi, tangents, data, key, indices, jnp.asarray(record))
+        result = self.programs.train(
+            state, phi, tangents, data, key, indices, jnp.asarray(record), batched=batched
+        )
         results = unstack(result, len(snapshots)) if batched else [result]
         results = jax.block_until_ready(results)
         elapsed = time.perf_counter() - began - (self.programs.compile_seconds - before)
@@ -92,7 +92,7 @@ class Playout:
         carries = snapshot.tangents is not None
         # Without greedy steps the whole playout is real, and the last interval is what counts.
         real = place.interval == 0 or not self.method.keeps
-        gathered = snapshot.losses[:0] if place.segment == 0 else snapshot.losses
+        gathered = snapshot.losses[:0] if place.step == 0 else snapshot.losses
         costs = Costs(
             plain_steps=0 if carries else len(record),
             tangent_steps=len(record) if carries else 0,
@@ -113,11 +113,11 @@ class Playout:
         )
 
     def _move_on(
-        self, snapshot: Snapshot, place: Position, pieces: int, intervals: int
+        self, snapshot: Snapshot, place: Position, stop: int, intervals: int
     ) -> Snapshot:
         """To the next segment; what a greedy method keeps is set aside after one interval."""
-        if place.segment < pieces - 1:
-            return replace(snapshot, position=replace(place, segment=place.segment + 1))
+        if stop < self.schedule.interval:
+            return replace(snapshot, position=replace(place, step=stop))
         kept = snapshot.kept
         if place.interval == 0 and self.method.keeps and intervals > 1:
             kept = (snapshot.state, snapshot.tangents)

@@ -38,17 +38,17 @@ class Stretch(NamedTuple):
 class Programs:
     """The compiled functions of one problem, for one seed or for several side by side.
 
-    With several seeds every array has a leading axis of seeds, and the same code is vectorised.
+    With several seeds (`batched`) every array has a leading axis of seeds, and the same code is
+    vectorised.
 
     Attributes:
         compile_seconds: time spent compiling so far.
         traces: functions traced so far.
     """
 
-    def __init__(self, problem: InnerProblem, numerics: Numerics, *, batched: bool):
+    def __init__(self, problem: InnerProblem, numerics: Numerics):
         self._problem = problem
         self._numerics = numerics
-        self.batched = batched
         self._compiled: dict[tuple, Callable] = {}
         self.compile_seconds = 0.0
         self.traces = 0
@@ -62,19 +62,21 @@ class Programs:
         key: PRNGKeyArray,
         indices: Int[Array, "steps batch"],
         record: Bool[Array, " steps"],
+        *,
+        batched: bool,
     ) -> Stretch:
         """Train along `indices`, evaluating the hypergradient where `record` says so.
 
         Without tangents (None) it is plain training and `record` is ignored.
         """
         arguments = (state, phi, tangents, data, key, indices)
-        return self._call("train", self._train, arguments, (record,))
+        return self._call("train", self._train, arguments, (record,), batched)
 
     def evaluate(
-        self, state: InnerState, phi: Hyperparams, batch: Batch
+        self, state: InnerState, phi: Hyperparams, batch: Batch, *, batched: bool
     ) -> dict[str, Float[Array, ""]]:
         """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
-        return self._call("evaluate", self._evaluate, (state, phi, batch), ())
+        return self._call("evaluate", self._evaluate, (state, phi, batch), (), batched)
 
     def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
         numerics, problem = self._numerics, self._problem
@@ -130,15 +132,17 @@ class Programs:
         chunk, at_once = self._numerics.evaluation_chunk, self._numerics.chunks_at_once
         return mean_over_chunks(metrics, batch, chunk, at_once=at_once)
 
-    def _call(self, name: str, function: Callable, arguments: tuple, shared: tuple) -> Any:
+    def _call(
+        self, name: str, function: Callable, arguments: tuple, shared: tuple, batched: bool
+    ) -> Any:
         """Compile ahead of time, once for each signature, and call."""
         arrays = (*arguments, *shared)
         leaves, structure = jax.tree.flatten(arrays)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        signature = (name, structure, shapes)
+        signature = (name, batched, structure, shapes)
         if signature not in self._compiled:
             start = time.perf_counter()
-            if self.batched:
+            if batched:
                 axes = (0,) * len(arguments) + (None,) * len(shared)
                 function = jax.vmap(function, in_axes=axes)
             self._compiled[signature] = jax.jit(function).lower(*arrays).compile()

@@ -74,7 +74,7 @@ def begin(
     )
     if share:
         sizes = replace(numerics, segment=1, checkpoint_seconds=0.0)
-        key = (jax.tree.structure(problem), sizes, loop.programs.batched)
+        key = (jax.tree.structure(problem), sizes)
         loop.programs._compiled = _compiled.setdefault(key, loop.programs._compiled)
         if meta_optimizer is None:
             shared = _compiled.setdefault("meta step", loop._meta_step._compiled)

@@ -27,11 +27,11 @@ def keep(outer_step: int) -> bool:
     return outer_step != 2
 
 
-def start(name: str, checkpoints=None, **hooks) -> Loop:
+def start(name: str, checkpoints=None, numerics=ALWAYS, **hooks) -> Loop:
     return begin(
         PROBLEMS.get(name, SGD),
         method=METHODS[name],
-        numerics=ALWAYS,
+        numerics=numerics,
         carry_tangents=CARRIED.get(name, False),
         hooks=Hooks(keep=keep, **hooks),
         checkpoints=checkpoints,
@@ -56,13 +56,12 @@ def test_a_run_may_be_stopped_between_any_two_segments(recorded):
     assert positions == sorted(set(positions))
     lengths = {"global": [3, 2, 1], "non_greedy": [3, 3, 3]}.get(name, [1, 1, 1])
     inside = [
-        Position(s, i, segment)
+        Position(s, i, step)
         for s, length in enumerate(lengths, start=1)
         for i in range(length)
-        for segment in range(2)
-        if (i, segment) != (0, 0)
+        for step in (0, 3)
     ]
-    assert positions == sorted([*inside, *(Position(s) for s in range(2, S + 2))])
+    assert positions == [*inside, Position(S + 1)]
 
 
 def test_bytes_hold_everything(recorded):
@@ -78,7 +77,7 @@ def test_bytes_hold_everything(recorded):
 
 
 def steps_done(place: Position) -> int:
-    return (place.outer_step - 1 + place.interval) * INTERVAL + 3 * place.segment
+    return (place.outer_step - 1 + place.interval) * INTERVAL + place.step
 
 
 def test_it_goes_on_bit_by_bit_from_any_checkpoint(recorded):
@@ -128,11 +127,11 @@ def test_a_batch_goes_on_from_the_newest_place_that_all_its_seeds_have():
     saved = {0: [], 1: []}
     hooks = Hooks(checkpoint=lambda seed, content: saved[seed].append(content))
     whole = list(begin(splits=SPLITS, numerics=ALWAYS, hooks=hooks))
-    assert len(saved[0]) == len(saved[1]) == 2 * S
+    assert len(saved[0]) == len(saved[1]) == 2 * S + 1
     # Killed after seed 0 had been saved and before seed 1 was; newest first.
-    checkpoints = {0: saved[0][3:0:-1], 1: saved[1][2:0:-1]}
+    checkpoints = {0: saved[0][4:1:-1], 1: saved[1][3:1:-1]}
     loop = begin(splits=SPLITS, numerics=ALWAYS, checkpoints=checkpoints)
-    assert loop.position == Position(2, 0, 1)
+    assert loop.position == Position(2, 0, 3)
     rest = list(loop)
     assert [record.seed for record in rest] == [0, 1] * (S - 1)
     assert all(same(a, b) for a, b in zip(rest, whole[4:], strict=True))
@@ -153,7 +152,21 @@ def test_inside_an_interval_checkpoints_are_no_closer_than_told():
     saved = []
     hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
     list(begin(method=METHODS["global"], hooks=hooks))
-    assert len(saved) == S  # 30 seconds: only where an outer step ends
+    assert len(saved) == 1 + S  # 30 seconds: at the start, and where an outer step ends
+
+
+@pytest.mark.parametrize("name", ["local", "global"])
+@pytest.mark.parametrize("segment", [1, 2, 4, 100])
+def test_segments_may_have_another_length_when_a_run_goes_on(name, segment):
+    """What is saved is a number of steps, wherever the segments of the next program end."""
+    saved = []
+    whole = list(start(name, checkpoint=lambda seed, content: saved.append(content)))
+    inside = [c for c in saved if from_bytes(c, template(name)).position.step == 3]
+    assert len(inside) >= S
+    for content in inside:
+        loop = start(name, checkpoints={0: [content]}, numerics=Numerics(segment=segment))
+        done = loop.position.outer_step
+        assert all(same(a, b) for a, b in zip(loop, whole[done:], strict=True))
 
 
 def mismatched() -> dict[str, Loop]:
@@ -207,7 +220,7 @@ def test_what_a_method_remembers_is_saved():
     saved = []
     hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
     whole = list(begin(method=Momentum(), hooks=hooks))
-    rest = list(begin(method=Momentum(), checkpoints={0: [saved[1]]}))
+    rest = list(begin(method=Momentum(), checkpoints={0: [saved[2]]}))
     assert same(rest[0], whole[3])
     forgetful = replace(from_bytes(saved[1], begin().snapshots[0]), memory={})
     rest = list(begin(method=Momentum(), checkpoints={0: [to_bytes(forgetful)]}))

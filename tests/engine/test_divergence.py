@@ -79,7 +79,7 @@ def test_a_run_may_end_where_it_diverged():
     assert loop.position.outer_step == 5
     assert int(loop.states[0].step) == 24
     # Saved before the end, it goes on to the same end.
-    loop = begin(EXPLOSIVE, FAINT, steps=36, stop_when_diverged=True, checkpoints={0: [saved[2]]})
+    loop = begin(EXPLOSIVE, FAINT, steps=36, stop_when_diverged=True, checkpoints={0: [saved[3]]})
     rest = list(loop)
     assert len(rest) == 1
     assert same(rest[0], records[4])
@@ -172,3 +172,22 @@ def test_a_meta_optimizer_may_hold_an_infinity_from_the_start():
     plain = list(begin(Descent(), SANE))
     assert not any(record.skipped for record in records)
     assert [r.hyperparameters for r in records] == [r.hyperparameters for r in plain]
+
+
+def test_training_that_starts_anew_is_no_longer_diverged():
+    """Non-greedy global: what one outer step's training ruins, the next one begins without."""
+    loop = begin(EXPLOSIVE, FAINT, METHODS["non_greedy"], steps=30)
+    records = []
+    for record in loop:
+        records.append(record)
+        restarts = record.outer_step not in (0, 5)
+        assert loop.snapshots[0].diverged == (record.diverged and not restarts)
+    assert any(record.diverged for record in records[:-1])
+
+
+def test_carried_tangents_that_are_not_finite_are_dropped():
+    loop = begin(EXPLOSIVE, FAINT, METHODS["local"], steps=30, carry_tangents=True)
+    for record in loop:
+        tangents = jax.tree.leaves(loop.snapshots[0].tangents)
+        assert all(np.isfinite(leaf).all() for leaf in tangents)
+    assert record.skipped

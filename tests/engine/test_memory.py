@@ -28,7 +28,7 @@ def forward(steps):
     splits = SPLITS[0]
     data = jax.tree.map(jnp.asarray, Data(splits.train, splits.validation, splits.test, None))
     indices = jnp.zeros((steps, BATCH), jnp.int32)
-    train = Programs(SGD, Numerics(), batched=False)._train
+    train = Programs(SGD, Numerics())._train
     zero = zero_tangents(STATE, Q)
     record = jnp.ones(steps, bool)
     return memory(train, STATE, PHI, zero, data, KEY, indices, record)
