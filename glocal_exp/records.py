@@ -41,9 +41,12 @@ class IntervalRecord:
     Attributes:
         seed: the seed of the run that the record belongs to.
         outer_step: s, from 0 to S.
-        step: t = s * interval, training steps done.
+        step: t = s * interval, training steps done. A method that restarts training in every outer
+            step (global, not greedy) does a whole training of T steps in each, and its step is
+            s * interval all the same.
         metrics: scalars by name (`test_accuracy`, `test_loss`, `validation_accuracy`,
-            `validation_loss`, `train_loss`); NaN where not evaluated at this step.
+            `validation_loss`, `train_loss`); test metrics are absent where they
+            are not evaluated, and `train_loss` is NaN at outer step 0.
         hyperparameters: natural units, as used *during* this interval.
         hypergradient: the estimate that the meta step took, by name; with respect to the
             unconstrained hyperparameters. Empty for `none`, and for more than 16 hyperparameters
@@ -53,7 +56,7 @@ class IntervalRecord:
         diverged: the weights are not finite.
         costs: cumulative counts.
         seconds: wall time of training and hypergradients in this interval, without compilation
-            and evaluation.
+            and evaluation. Seeds trained side by side each get the time of all of them together.
         compile_seconds: wall time spent compiling in this interval.
         evaluation_seconds: wall time spent on the metrics.
         diagnostics: scalars of the estimator (spectral radius, rank, ...).

@@ -1,9 +1,14 @@
-"""Every test in float64, with shapes checked at run time."""
+"""Every test in float64; calls into the rooms of `CHECKED` are checked for types and shapes.
+
+The other rooms take a whole number for a float and refuse wrong words in sentences of their own.
+"""
 
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("glocal_exp.hypergrad", "beartype.beartype")
+CHECKED = ["glocal_exp.hypergrad", "glocal_exp.koopman"]
+
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 import jax  # noqa: E402
 

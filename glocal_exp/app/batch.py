@@ -14,6 +14,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory, environment, utc_now
 from glocal_exp.tracking import Fanout
 
+SESSION = ("started", "command", "git", "packages", "python", "platform", "processor")
 GOES_ON = (Interrupted, KeyboardInterrupt, UserError)
 """After these (a full disk is a `UserError`) the same command goes on with the run."""
 
@@ -64,29 +65,36 @@ class Batch:
     def _begin(self, seed: int) -> None:
         """Start afresh unless there is a run to go on with, and say so in the manifest."""
         directory, facts = self._left[seed], self._identity.facts
-        found = directory.status(facts["config_hash"], facts["source_hash"])
+        found: str = directory.status(facts["config_hash"], facts["source_hash"])
+        if found not in ("missing", "stale") and self._has_other_images(seed):
+            found = "made with other images"
         goes_on = found in ("partial", "failed") and directory.manifest
         if not goes_on:
             if found != "missing":
                 say(f"{found}, so run afresh: {directory.path}")
             directory.clear()
         now = environment()
-        session = {key: now[key] for key in ("started", "command", "git")}
+        machine = run_facts(self._experiment, seed, self._parts[seed].info)
         stored = directory.manifest
         try:
             directory.write_config(config_text(self._experiment.cfg, seed))
             directory.update_manifest(
                 **now
                 | facts
-                | run_facts(self._experiment, seed, self._parts[seed].info)
+                | machine
                 | {"started": stored.get("started", now["started"]), "ended": None}
-                | {"sessions": [*stored.get("sessions", []), session]}
+                | {"sessions": [*stored.get("sessions", []), _session(now, machine)]}
                 | {"status": "running", "diverged": False, "error": None}
             )
         except UserError:
             if not goes_on:
                 directory.clear()
             raise
+
+    def _has_other_images(self, seed: int) -> bool:
+        """Whether what is stored was made with another split than the one at hand."""
+        stored = (self._left[seed].manifest.get("data") or {}).get("fingerprint")
+        return stored not in (None, self._parts[seed].info["fingerprint"])
 
     def _groups(self) -> list[list[int]]:
         """Seeds that have been trained before wait for no others to catch up."""
@@ -107,17 +115,18 @@ class Batch:
         if group.fell_apart:
             return [[seed] for seed in seeds]
         for seed in seeds:
-            self._announce(seed, group.steps_done)
+            self._announce(seed, group)
         group.train()
         return []
 
-    def _announce(self, seed: int, steps_done: int) -> None:
+    def _announce(self, seed: int, group: Group) -> None:
         if seed in self._announced:
             return
         self._announced.add(seed)
-        if steps_done:
-            say(f"going on from step {steps_done}: {self._left[seed].path}")
-        self._sinks.start(run_info(self._experiment, self._identity, seed, steps_done))
+        if group.resumed:
+            place = f"step {group.steps_done}" if group.steps_done else "within the first interval"
+            say(f"going on from {place}: {self._left[seed].path}")
+        self._sinks.start(run_info(self._experiment, self._identity, seed, group.steps_done))
 
     def _complete(self, seed: int, weights: Mapping[str, Any], diverged: bool) -> None:
         directory = self._left.pop(seed)
@@ -135,3 +144,10 @@ class Batch:
                 with contextlib.suppress(UserError):
                     directory.update_manifest(status=status, error=text, ended=utc_now())
         self._sinks.finish(status)
+
+
+def _session(now: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of each command; the rest of a manifest is what the last one wrote."""
+    fingerprint = machine["data"]["fingerprint"]
+    kept = {key: now[key] for key in SESSION}
+    return kept | {"device": machine["device"], "data_fingerprint": fingerprint}

@@ -1,13 +1,14 @@
 """From config to objects: the one place where `_target_` becomes something."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.config import plain
@@ -58,6 +59,35 @@ class Experiment:
                 "images; lower it."
             )
         return parts
+
+    def loop(
+        self,
+        parts: Mapping[int, ImageSplits],
+        hooks: Any = None,
+        checkpoints: Mapping[int, Sequence[bytes]] | None = None,
+    ) -> Any:
+        """The engine's loop over some seeds, each with its images."""
+        from glocal_exp.engine import Splits, run
+
+        cfg = self.cfg
+        return run(
+            self.problem,
+            {
+                seed: Splits(p.train, p.validation, p.test, self.meta_part(p))
+                for seed, p in parts.items()
+            },
+            self.method,
+            steps=cfg.steps,
+            interval=cfg.interval,
+            batch_size=cfg.batch_size,
+            eval_every=cfg.eval_every,
+            meta_optimizer=self.meta_optimizer,
+            numerics=self.numerics,
+            carry_tangents=cfg.carry_tangents,
+            stop_when_diverged=cfg.stop_when_diverged,
+            hooks=hooks,
+            checkpoints=checkpoints,
+        )
 
     def meta_part(self, parts: ImageSplits) -> dict[str, np.ndarray] | None:
         """The first validation images, if hypergradients use fewer than all of them."""
@@ -111,14 +141,38 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
 
     mean, std = moments(data.train_images)
     settings = device.settings
-    network = _instantiate("model", cfg.model, convolution=settings.convolution)
+    chosen = {"convolution": settings.convolution}
+    network = _instantiate("model", cfg.model, **_taken(cfg.model, chosen))
     classifier = Classifier(network, _scaled(mean), _scaled(std), microbatch=settings.microbatch)
     problem = _instantiate("task", cfg.task, classifier=classifier)
     try:
-        jax.eval_shape(problem.init, jax.random.key(0))
+        jax.eval_shape(_use_once(problem, data), jax.random.key(0))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"model and task do not fit the data: {_first_line(error)}.") from error
     return problem
+
+
+def _taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments `offered` that the node's target has a parameter for."""
+    try:
+        parameters = inspect.signature(get_object(plain(node)["_target_"])).parameters
+    except (KeyError, HydraException, ImportError, TypeError, ValueError):
+        return offered  # `_instantiate` says what is wrong
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def _use_once(problem: Any, data: ImageData) -> Any:
+    """A step and a look at one image: what does not fit shows before anything is written."""
+    import jax.numpy as jnp
+
+    batch = {"x": jnp.asarray(data.train_images[:1]), "y": jnp.asarray(data.train_labels[:1])}
+
+    def use(key: Any) -> Any:
+        state, phi = problem.init(key)
+        state, loss = problem.step(state, phi, batch, key)
+        return loss, problem.meta_loss(state, phi, batch), problem.metrics(state, batch)
+
+    return use
 
 
 def _build_numerics(cfg: DictConfig, device: Device) -> Any:

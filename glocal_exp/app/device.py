@@ -11,6 +11,8 @@ from glocal_exp.app.config import plain
 from glocal_exp.errors import UserError
 
 JAX_NAMES = {"cpu": "cpu", "gpu": "cuda"}
+FLAGS_READ: list[bool] = []
+"""XLA reads its flags once, when JAX first looks for devices: `deterministic` as it was then."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,14 @@ def use_device(cfg: DictConfig) -> Device:
 
     group = plain(cfg.device)
     asked = group["platform"]
-    if asked != "cpu" and chosen_settings(group, "gpu").get("deterministic"):
+    deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
+    if deterministic and not FLAGS_READ:
         _ask_for_deterministic_gpu()
     devices = _devices(asked)
+    if not FLAGS_READ:
+        FLAGS_READ.append(deterministic)
     platform = "cpu" if devices[0].platform == "cpu" else "gpu"
-    if asked not in ("auto", platform):
-        raise UserError(
-            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
-            f"device={asked} in a command of its own."
-        )
+    _refuse_a_change(asked, platform, deterministic)
     settings = Settings(**chosen_settings(group, platform))
     try:
         jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
@@ -111,8 +112,20 @@ def _devices(asked: str) -> list[Any]:
         ) from error
 
 
+def _refuse_a_change(asked: str, platform: str, deterministic: bool) -> None:
+    if asked not in ("auto", platform):
+        raise UserError(
+            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
+            f"device={asked} in a command of its own."
+        )
+    if platform == "gpu" and deterministic != FLAGS_READ[0]:
+        raise UserError(
+            f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
+            "with the opposite in this program; give it in a command of its own."
+        )
+
+
 def _ask_for_deterministic_gpu() -> None:
-    """XLA reads its flags once, when JAX first looks for devices."""
     flag = "--xla_gpu_deterministic_ops=true"
     flags = os.environ.get("XLA_FLAGS", "")
     if flag not in flags:

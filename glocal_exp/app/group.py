@@ -23,7 +23,8 @@ class Group:
         complete: is given a seed at its end, its weights, and whether it diverged.
 
     Attributes:
-        steps_done: training steps done before.
+        resumed: goes on from checkpoints.
+        steps_done: training steps done before, up to the last outer step that came to its end.
         fell_apart: its seeds have checkpoints, but none in common; nothing has been changed.
     """
 
@@ -39,8 +40,9 @@ class Group:
         self._cfg, self._directories = experiment.cfg, dict(directories)
         self._sinks, self._stop, self._complete = sinks, stop, complete
         checkpoints = {s: list(d.load_checkpoints()) for s, d in directories.items()}
-        self._loop = self._make_loop(experiment, parts, checkpoints)
-        self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
+        self._loop = experiment.loop(parts, self._hooks(), checkpoints)
+        self.resumed = self._loop.resumed
+        self.fell_apart = any(checkpoints.values()) and not self.resumed
         self.steps_done = (self._loop.position.outer_step - 1) * self._cfg.interval
 
     def train(self) -> None:
@@ -52,8 +54,7 @@ class Group:
         loop = self._loop
         for seed, directory in self._directories.items():
             snapshot = {**loop.snapshots, **loop.finished}[seed]
-            begun = loop.resumed or seed in loop.finished
-            directory.truncate(snapshot.position.outer_step - 1 if begun else None)
+            directory.truncate(snapshot.position.outer_step - 1 if self.resumed else None)
         self._count_work()
         try:
             for record in loop:
@@ -65,36 +66,14 @@ class Group:
         for seed in list(self._directories):
             self._end(seed)
 
-    def _make_loop(
-        self,
-        experiment: Experiment,
-        parts: Mapping[int, ImageSplits],
-        checkpoints: Mapping[int, list[bytes]],
-    ) -> Any:
-        from glocal_exp.engine import Hooks, Splits, run
+    def _hooks(self) -> Any:
+        from glocal_exp.engine import Hooks
 
-        cfg, keep = self._cfg, self._cfg.keep_arrays
-        return run(
-            experiment.problem,
-            {
-                seed: Splits(p.train, p.validation, p.test, experiment.meta_part(p))
-                for seed, p in parts.items()
-            },
-            experiment.method,
-            steps=cfg.steps,
-            interval=cfg.interval,
-            batch_size=cfg.batch_size,
-            eval_every=cfg.eval_every,
-            meta_optimizer=experiment.meta_optimizer,
-            numerics=experiment.numerics,
-            carry_tangents=cfg.carry_tangents,
-            stop_when_diverged=cfg.stop_when_diverged,
-            hooks=Hooks(
-                checkpoint=self._checkpoint,
-                progress=self._progress,
-                keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
-            ),
-            checkpoints=checkpoints,
+        keep = self._cfg.keep_arrays
+        return Hooks(
+            checkpoint=self._checkpoint,
+            progress=self._progress,
+            keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
         )
 
     def _count_work(self) -> None:

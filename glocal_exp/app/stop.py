@@ -58,4 +58,6 @@ class Stop:
         if self.asked or not self._training:
             raise KeyboardInterrupt
         self.asked = True
-        say("\nstopping after this stretch of training; once more stops at once")
+        # The signal may have come in the middle of another print, which Python does not let in.
+        with contextlib.suppress(RuntimeError):
+            say("\nstopping after this stretch of training; once more stops at once")

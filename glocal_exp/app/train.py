@@ -13,7 +13,10 @@ from glocal_exp.app.identity import Identity
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.store import RunDirectory, status
+from glocal_exp.store.status import read_manifest
 from glocal_exp.tracking import Fanout, ProgressSink
+
+HASHES = ("config_hash", "source_hash")
 
 
 def train(job: Job, stop: Stop) -> None:
@@ -35,35 +38,43 @@ def _batches(experiment: Experiment, chosen: list[int]) -> list[list[int]]:
 
 
 def _train(experiment: Experiment, identity: Identity, chosen: list[int], stop: Stop) -> None:
-    left = [seed for seed in chosen if not _is_complete(identity, seed)]
+    left = [seed for seed in chosen if not _is_complete(experiment, identity, seed)]
     # The last thing that a config can get wrong, before anything is written.
     parts = {seed: experiment.splits(seed) for seed in left}
     with ExitStack() as stack:
         directories = {seed: stack.enter_context(_opened(identity.path(seed))) for seed in left}
         for seed in left:
             # Under the lock once more: another process may have completed it since.
-            if _is_complete(identity, seed, directories[seed]):
+            if _is_complete(experiment, identity, seed, directories[seed]):
                 del directories[seed]
         if directories:
             sinks = Fanout([ProgressSink(), build_tracker(experiment.cfg)])
             Batch(experiment, identity, parts, directories, sinks, stop).train()
 
 
-def _is_complete(identity: Identity, seed: int, locked: RunDirectory | None = None) -> bool:
-    hashes = identity.facts["config_hash"], identity.facts["source_hash"]
-    found = locked.status(*hashes) if locked else status(identity.path(seed), *hashes)
-    if found == "complete":
-        say(f"complete already: {identity.path(seed)}")
-    return found == "complete"
+def _is_complete(
+    experiment: Experiment, identity: Identity, seed: int, locked: RunDirectory | None = None
+) -> bool:
+    """Whether a run over the images at hand is stored; the batch says so of one over others."""
+    path, hashes = identity.path(seed), (identity.facts[name] for name in HASHES)
+    found = locked.status(*hashes) if locked else status(path, *hashes)
+    manifest = (locked.manifest if locked else read_manifest(path)) or {}
+    content = (manifest.get("data") or {}).get("content")
+    # The whole data set's digest: config and source hash leave only one split of it.
+    if found != "complete" or content not in (None, experiment.data.content):
+        return False
+    say(f"complete already: {path}")
+    return True
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[RunDirectory]:
-    """The run directory, locked; gone again if nothing came to be written into it."""
+    """The run directory, locked; what is new of it goes if nothing came to be written into it."""
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         with RunDirectory(path) as directory:
             yield directory
     finally:
         with contextlib.suppress(OSError):
-            for folder in (path, *path.parents[:3]):
+            for folder in created:
                 folder.rmdir()  # succeeds only if it is empty

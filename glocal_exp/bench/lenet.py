@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -180,10 +181,10 @@ def main(arguments: Sequence[str]) -> int:
         for suffix, content in ((".json", json.dumps(result, indent=2) + "\n"), (".md", text)):
             write_atomically(options.output / f"lenet_parts{suffix}", content.encode())
     except UserError as error:
-        print(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except Disagreement as error:
-        print(f"error: not the same work: {error}")
+        print(f"error: not the same work: {error}", file=sys.stderr)
         return 1
     print(text, end="")
     return 0

@@ -98,7 +98,7 @@ def describe(
     data: ImageData, parts: Mapping[str, Part], seed: int, balanced: bool
 ) -> dict[str, Any]:
     """What the manifest says about the data; no path, so that manifests can be published."""
-    mean, std = moments(parts["train"]["x"])
+    mean, std = moments(data.train_images)  # those that images are normalised by
     counts = {
         name: np.bincount(part["y"], minlength=data.num_classes).tolist()
         for name, part in parts.items()

@@ -53,7 +53,7 @@ class Tfds:
         if prepared is None:
             return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
         if ARRAY_RECORD not in prepared.file_formats:
-            return f"{prepared.folder} is prepared as {prepared.file_formats[0]} only"
+            return only_tensorflow(prepared)
         missing = missing_packages("tensorflow_datasets", "array_record", "importlib_resources")
         return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
@@ -68,11 +68,7 @@ class Tfds:
         if prepared is None:
             raise UserError(f"TFDS did not prepare {spec.tfds}: update tensorflow-datasets.")
         if ARRAY_RECORD not in prepared.file_formats:
-            raise UserError(
-                f"{prepared.folder} is prepared as {prepared.file_formats[0]}, which only"
-                " TensorFlow reads: add ArrayRecord files to it with"
-                f" `python scripts/convert_tfds.py {prepared.folder}`."
-            )
+            raise UserError(f"{only_tensorflow(prepared)}.")
         return assemble(spec, read(prepared.folder), self.name, prepared.folder)
 
     def roots(self) -> list[Path]:
@@ -93,6 +89,14 @@ class Tfds:
         ]
         found.sort(key=lambda p: (ARRAY_RECORD in p.file_formats, version(p.folder)))
         return found[-1] if found else None
+
+
+def only_tensorflow(prepared: Prepared) -> str:
+    """Why a version without ArrayRecord is not read, and what to do about it; no full stop."""
+    return (
+        f"{prepared.folder} is prepared as {prepared.file_formats[0]}, which only TensorFlow reads:"
+        f" add ArrayRecord files to it with `python scripts/convert_tfds.py {prepared.folder}`"
+    )
 
 
 def described(info: Path) -> Prepared | None:

@@ -112,9 +112,7 @@ class Playout:
             diverged=snapshot.diverged or (real and not bool(stretch.finite)),
         )
 
-    def _move_on(
-        self, snapshot: Snapshot, place: Position, stop: int, intervals: int
-    ) -> Snapshot:
+    def _move_on(self, snapshot: Snapshot, place: Position, stop: int, intervals: int) -> Snapshot:
         """To the next segment; what a greedy method keeps is set aside after one interval."""
         if stop < self.schedule.interval:
             return replace(snapshot, position=replace(place, step=stop))

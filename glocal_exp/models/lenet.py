@@ -36,7 +36,7 @@ class LeNet(eqx.Module):
         convolution: Convolution = "auto",
     ):
         height, width, channels = image_shape
-        flat = filters * ((height - 4) // 2 - 4) // 2 * (((width - 4) // 2 - 4) // 2)
+        flat = filters * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         shapes = (
             (filters, channels, 5, 5),
             (filters, filters, 5, 5),

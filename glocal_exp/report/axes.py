@@ -26,12 +26,8 @@ HYPERPARAMETERS = {
     "learning_rate": HyperparameterAxis("learning rate", "log"),
     "momentum": HyperparameterAxis("momentum", "logit"),
     "weight_decay": HyperparameterAxis("weight decay", "log"),
-    "beta1": HyperparameterAxis(r"$\beta_1$", "logit"),
-    "beta2": HyperparameterAxis(r"$\beta_2$", "logit"),
     "b1": HyperparameterAxis(r"$\beta_1$", "logit"),
     "b2": HyperparameterAxis(r"$\beta_2$", "logit"),
-    "beta_1": HyperparameterAxis(r"$\beta_1$", "logit"),
-    "beta_2": HyperparameterAxis(r"$\beta_2$", "logit"),
 }
 
 

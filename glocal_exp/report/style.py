@@ -18,6 +18,7 @@ SMALLEST_FONT = 7.0  # points at print size
 # The Okabe-Ito palette (Okabe & Ito 2008), which colour-blind readers can tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+BROWN = "#5A3E1B"  # not of the palette, whose colours left over are too light for lines
 
 RC: dict[str, Any] = {
     "font.family": "serif",
@@ -69,6 +70,7 @@ STYLES = {
     "window_mean": MethodStyle("window mean", PURPLE, (0, (3, 1.2)), "^"),
     "glocal": MethodStyle("glocal", VERMILLION, "-", "o"),
     "global": MethodStyle("global", BLUE, (0, (7, 2)), "s"),
+    "global_restart": MethodStyle("global, restarted", BROWN, (0, (7, 2, 1, 2)), ">"),
 }
 # For methods that are not in the list: still apart from each other by line and marker.
 SPARE = (

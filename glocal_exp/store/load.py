@@ -18,6 +18,7 @@ from glocal_exp.store.fingerprint import source_fingerprint
 from glocal_exp.store.metrics import read_frame
 from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
 
+OUTPUTS = Path("outputs") / "runs"
 RUN_COLUMNS = (
     "experiment",
     "variant",
@@ -27,9 +28,14 @@ RUN_COLUMNS = (
     "task",
     "steps",
     "interval",
+    "precision",
     "status",
     "run_diverged",
+    "commit",
+    "started",
+    "ended",
     "device",
+    "fingerprint",
     "title",
     "notice",
     "path",
@@ -110,9 +116,11 @@ class StoredRun:
             case "device":
                 device = self.manifest.get("device")
                 return device.get("name") if isinstance(device, Mapping) else device
-            case "title" | "notice":
+            case "title" | "notice" | "fingerprint":
                 data = self.manifest.get("data") or {}
                 return data.get(name, self.manifest.get(name))
+            case "commit":
+                return (self.manifest.get("git") or {}).get(name)
         if name in self.manifest:
             return self.manifest[name]
         return self.value(name)
@@ -134,7 +142,7 @@ def find_runs(
         manifest = read_manifest(file.parent)
         if manifest is None:
             continue
-        source = _current_source(manifest) if check_source else None
+        source = current_source(manifest) if check_source else None
         run = StoredRun(file.parent, manifest, status(file.parent, _named_hash(file), source))
         if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
             runs.append(run)
@@ -142,13 +150,15 @@ def find_runs(
 
 
 def load_runs(
-    root: str | Path,
+    root: str | Path = OUTPUTS,
     where: Mapping[str, Any] | None = None,
     config: Sequence[str] = (),
     *,
     check_source: bool = True,
 ) -> pd.DataFrame:
     """All stored interval records under `root`, one row each, with columns that name their run.
+
+    `root` is by default where `scripts/train.py` writes in the same working directory.
 
     The columns are those of metrics.csv (`outer_step`, `step`, `test_accuracy`,
     `hyperparameter/...`), `RUN_COLUMNS`, and `config/<key>` for every dotted key of `config`.
@@ -180,7 +190,8 @@ def _named_hash(manifest_file: Path) -> str | None:
     return ending if is_hash else None
 
 
-def _current_source(manifest: Mapping[str, Any]) -> str | None:
+def current_source(manifest: Mapping[str, Any]) -> str | None:
+    """The hash that a run of this manifest's modules would have now; None if it names none."""
     modules = manifest.get("source_modules")
     if not modules:
         return None

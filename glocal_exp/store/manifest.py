@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -32,6 +33,11 @@ PACKAGES = (
     "tensorflow-datasets",
     "wandb",
 )
+PLACEHOLDERS = {"from": "RUN_DIR"}  # other settings stand for themselves
+
+
+ABSOLUTE = re.compile(r"(?<![\w.}/])(?:[a-z]+:)?[/~]")
+"""The start of an absolute path, or of one in the home folder, anywhere in a setting's value."""
 
 
 def environment() -> dict[str, Any]:
@@ -41,7 +47,7 @@ def environment() -> dict[str, Any]:
     """
     return {
         "schema": SCHEMA,
-        "command": shlex.join(["python", *_relative(sys.argv)]),
+        "command": shlex.join(["python", *publishable(sys.argv)]),
         "git": git_state(REPOSITORY),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "python": platform.python_version(),
@@ -82,6 +88,19 @@ def git_state(repository: Path) -> dict[str, Any]:
     return {"commit": commit, "dirty": bool(changes)}
 
 
+def publishable(arguments: list[str]) -> list[str]:
+    """A command line without the folders of the machine that it was typed on.
+
+    Paths inside the repository, the script's too, are as seen from it; of any other absolute one
+    there is a placeholder: `output_dir=OUTPUT_DIR`, `from=RUN_DIR`.
+    """
+    if not arguments:
+        return []
+    script = Path(arguments[0]).resolve()
+    name = str(script.relative_to(REPOSITORY)) if script.is_relative_to(REPOSITORY) else script.name
+    return [name, *map(_argument, arguments[1:])]
+
+
 def _git(repository: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
@@ -103,10 +122,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _relative(arguments: list[str]) -> list[str]:
-    """The command with the script's path as seen from the repository, where it has one."""
-    if not arguments:
-        return []
-    script = Path(arguments[0]).resolve()
-    name = str(script.relative_to(REPOSITORY)) if script.is_relative_to(REPOSITORY) else script.name
-    return [name, *arguments[1:]]
+def _argument(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or not ABSOLUTE.search(value):
+        return word
+    path = Path(os.path.normpath(value.strip("'\"")))
+    if path.is_relative_to(REPOSITORY):
+        inside = str(path.relative_to(REPOSITORY))
+        if not ABSOLUTE.search(inside):  # a list of paths holds more than one
+            return f"{key}={inside}"
+    name = key.lstrip("+").split(".")[-1]
+    return f"{key}={PLACEHOLDERS.get(name, name.upper())}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glocal_exp.store.lock import holder
+from glocal_exp.store.replays import is_replayed
 
 Status = Literal["complete", "missing", "partial", "failed", "stale", "running"]
 
@@ -18,7 +19,8 @@ def status(
 
     - `running`: a living process holds its lock;
     - `missing`: there is no manifest;
-    - `stale`: it was written with another numeric config or other numeric source;
+    - `stale`: it was written with another numeric config, or with other numeric source than that
+      of which it is known to give the same numbers (`replays`);
     - `complete`: it came to its end;
     - `failed`: it ended with an error, or its manifest is not readable;
     - `partial`: it was interrupted or killed, and goes on from its last checkpoint.
@@ -35,9 +37,10 @@ def stored_status(
     manifest = read_manifest(path)
     if manifest is None:
         return "missing" if not (Path(path) / MANIFEST).exists() else "failed"
-    for expected, key in ((config_hash, "config_hash"), (source_hash, "source_hash")):
-        if expected is not None and manifest.get(key) != expected:
-            return "stale"
+    if config_hash is not None and manifest.get("config_hash") != config_hash:
+        return "stale"
+    if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):
+        return "stale"
     match manifest.get("status"):
         case "complete" if (Path(path) / METRICS).exists():
             return "complete"

@@ -1,6 +1,6 @@
 """Image classification as an inner loss: what the tasks share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -66,8 +66,3 @@ class Classifier(eqx.Module):
             "loss": jnp.mean(losses),
             "accuracy": jnp.mean((jnp.argmax(logits, axis=1) == batch["y"]).astype(losses.dtype)),
         }
-
-
-def per_channel(values: float | Sequence[float]) -> tuple[float, ...]:
-    """Statistics as the static tuple that a `Classifier` takes."""
-    return (float(values),) if isinstance(values, int | float) else tuple(float(v) for v in values)

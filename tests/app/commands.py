@@ -91,13 +91,17 @@ class Shell:
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, *arguments: str, module: str = "main") -> Command:
-        """Start a command of `glocal_exp.app.<module>` and do not wait."""
+    def start(self, *arguments: str, module: str = "main", cached: bool = True) -> Command:
+        """Start a command of `glocal_exp.app.<module>` and do not wait.
+
+        With `cached` it takes from JAX's cache on disk what others have compiled.
+        """
         self._count += 1
         out, err = (self._folder / f"{self._count}.{name}" for name in ("out", "err"))
         request = {
             "module": module,
             "arguments": arguments,
+            "cached": cached,
             "out": str(out),
             "err": str(err),
             "cwd": str(self._folder),

@@ -37,7 +37,11 @@ def serve() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
-def child(module: str, arguments: list[str], out: str, err: str, cwd: str) -> NoReturn:
+def child(
+    module: str, arguments: list[str], cached: bool, out: str, err: str, cwd: str
+) -> NoReturn:
+    import jax
+
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     for path, number in ((out, 1), (err, 2)):
@@ -45,6 +49,7 @@ def child(module: str, arguments: list[str], out: str, err: str, cwd: str) -> No
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(cwd)
     sys.argv = [SCRIPT, *arguments]
+    jax.config.update("jax_enable_compilation_cache", cached)
     code: Any = 1
     try:
         importlib.import_module(f"glocal_exp.app.{module}").main()

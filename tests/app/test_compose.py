@@ -66,6 +66,13 @@ def test_the_path_of_a_stored_run_is_that_of_older_versions():
     assert config_hash(numeric_config(found[0].config, "files")) == "9c6245bb"
 
 
+def test_both_kinds_of_global_have_names_of_their_own():
+    (job,) = jobs(["method=global_restart"], sweep=False)
+    assert (job.config.names.method, job.config.method.greedy) == ("global_restart", False)
+    assert digits("method=global_restart") == digits("method=global", "method.greedy=false")
+    assert digits("method=global_restart") != digits("method=global")
+
+
 def test_a_sweep_takes_every_combination_the_first_key_slowest():
     found = jobs(["method=none,local", "steps=200", "seed=range(0,3)"], sweep=True)
     assert [job.name for job in found] == [

@@ -10,7 +10,19 @@ import yaml
 
 from glocal_exp.store import load_runs
 
-from .commands import TINY, TOY, Command, Shell, assert_same, manifest, rows, runs, shell
+from .commands import (
+    TINY,
+    TOY,
+    Command,
+    Shell,
+    assert_same,
+    checkpoint,
+    manifest,
+    rows,
+    runs,
+    shell,
+    until,
+)
 
 __all__ = ["shell"]
 NONE = [*TINY, "method=none"]
@@ -91,6 +103,43 @@ def test_a_stale_run_is_run_afresh(shell, tmp_path):
     again = shell.run(*arguments)
     assert f"stale, so run afresh: {run}\n" in again.out
     assert rows(run) == whole
+
+
+@pytest.mark.parametrize("status", ["complete", "interrupted"])
+def test_a_run_over_other_images_is_run_afresh(shell, tmp_path, status):
+    """As if the files in data_dir had changed since."""
+    arguments = [*TOY, f"output_dir={tmp_path}"]
+    assert shell.run(*arguments).code == 0
+    run = runs(tmp_path)["local/0"]
+    whole, found = rows(run), manifest(run)
+    others = {"content": "0" * 32, "fingerprint": "0" * 16}
+    text = json.dumps(found | {"status": status, "data": found["data"] | others})
+    (run / "manifest.json").write_text(text)
+    (run / "metrics.csv").write_text("seed,outer_step\n")
+    again = shell.run(*arguments)
+    assert again.code == 0
+    assert f"made with other images, so run afresh: {run}\n" in again.out
+    assert rows(run) == whole
+    assert manifest(run)["data"] == found["data"]
+    assert len(manifest(run)["sessions"]) == 1
+
+
+def test_a_manifest_keeps_what_each_command_ran_on(shell, tmp_path):
+    arguments = [*TOY, "steps=800", f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 6)
+    command.kill()
+    shell.wait(command)
+    assert shell.run(*arguments, "device.cpu.segment=10").code == 0
+    found = manifest(runs(tmp_path)["local/0"])
+    first, last = found["sessions"]
+    assert (first["device"]["segment"], last["device"]["segment"]) == (5, 10)
+    assert first["data_fingerprint"] == last["data_fingerprint"] == found["data"]["fingerprint"]
+    for key in ("command", "git", "packages", "python", "platform", "processor", "device"):
+        assert key in first
+        assert last[key] == found[key]
+    assert first["started"] == found["started"] <= last["started"]
+    assert "output_dir=OUTPUT_DIR" in found["command"]
 
 
 def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):

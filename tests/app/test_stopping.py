@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from glocal_exp.app.stop import Stop
+
 from .commands import (
     TINY,
     TOY,
@@ -23,6 +25,7 @@ from .commands import (
 
 __all__ = ["shell"]
 ONE = [*TINY, "method=local"]
+RANDOM = random.Random(0)  # how long after a checkpoint a run is stopped
 METHODS = ["none", "local", "glocal", "global"]
 NOTE = "interrupted: what was done is kept; the same command goes on.\n"
 
@@ -50,7 +53,7 @@ def stop(shell: Shell, output: Path, method: str, after: int, number: signal.Sig
     until(
         lambda: command.code or (name in runs(output) and checkpoint(runs(output)[name]) >= after)
     )
-    until(lambda: random.random() < 0.5)
+    until(lambda: RANDOM.random() < 0.5)
     command.kill(number)
     return shell.wait(command)
 
@@ -79,6 +82,45 @@ def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, t
         assert not (run / "checkpoint").exists()
     sessions = manifest(runs(tmp_path)["global/0"])["sessions"]
     assert len(sessions) == 3
+
+
+def test_a_run_goes_on_from_within_its_first_interval_and_says_so(shell, tmp_path):
+    arguments = [*TOY, "steps=800", "interval=800", f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
+    command.kill()
+    shell.wait(command)
+    command = shell.run(*arguments)
+    run = runs(tmp_path)["local/0"]
+    assert f"going on from within the first interval: {run}\n" in command.out
+    assert [row["step"] for row in rows(run)] == ["0", "800"]
+
+
+def test_a_program_compiled_afresh_goes_on_to_the_same_bits(shell, whole, tmp_path):
+    """Without JAX's cache on disk, from which other commands take what was compiled before."""
+    arguments = [*ONE, f"output_dir={tmp_path}"]
+    command = shell.start(*arguments)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
+    command.kill()
+    assert shell.wait(command).code == -signal.SIGKILL
+    command = shell.run(*arguments, cached=False)
+    assert (command.code, command.err) == (0, "")
+    run = runs(tmp_path)["local/0"]
+    assert "going on from " in command.out
+    assert_same(run, whole["local/0"])
+
+
+def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):
+    """Python refuses to print from a handler while the same stream is being written to."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("reentrant call inside")
+
+    monkeypatch.setattr("builtins.print", refuse)
+    asked = Stop()
+    with asked.listening(), asked.training():
+        signal.raise_signal(signal.SIGTERM)
+        assert asked.asked
 
 
 def test_a_second_process_leaves_a_run_alone(shell, tmp_path):

@@ -87,7 +87,7 @@ def test_a_busy_machine_is_warned_of_and_no_target_is_called_met(command, capsys
 def test_different_work_is_not_timed(command, tmp_path, capsys):
     other = OUTCOME | {"losses": np.array([2.0, 1.1])}
     assert command(part(eager=OUTCOME, other=other)) == 1
-    assert "a step, other: losses differ by" in capsys.readouterr().out
+    assert "a step, other: losses differ by" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -104,6 +104,7 @@ def test_a_directory_of_tfrecord_gets_a_sentence_and_a_conversion(tmp_path, arra
     folder = write_tfds(tmp_path, "mnist", arrays, "tfrecord")
     reader = Tfds(str(tmp_path))
     command = f"python scripts/convert_tfds.py {folder}"
+    assert f"`{command}`" in str(reader.absence(MNIST))
     with pytest.raises(UserError, match="is prepared as tfrecord") as caught:
         reader.load(MNIST)
     assert command in str(caught.value)

@@ -14,7 +14,7 @@ from glocal_exp.store import RunDirectory, config_hash, run_path
 
 STARTS = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4},
-    "adam": {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999},
+    "adam": {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999},
 }
 GOALS = {"none": 0.0, "local": 2.5, "window_mean": 2.0, "glocal": 1.6, "global": 1.2}
 

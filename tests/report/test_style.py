@@ -1,6 +1,7 @@
 """Colours are judged by CIELAB, as seen in full colour, in grey and with each colour blindness."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from matplotlib.colors import to_rgb
 
 from glocal_exp.report.style import SMALLEST_FONT, SPARE, STYLES, method_order, method_styles
 
-PAPER = ["none", "local", "window_mean", "glocal", "global"]
+PAPER = ["none", "local", "window_mean", "glocal", "global", "global_restart"]
+METHODS = Path(__file__).parents[2] / "configs" / "method"
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
 BLINDNESS = {
     "none": np.eye(3),
@@ -64,6 +66,10 @@ def test_methods_differ_in_grey():
 def test_every_line_stands_out_from_white():
     for style in STYLES.values():
         assert lab(style.colour)[0] < 75
+
+
+def test_every_method_of_the_command_line_has_a_style():
+    assert {file.stem for file in METHODS.glob("*.yaml")} <= set(STYLES)
 
 
 def test_unknown_methods_get_styles_of_their_own():

@@ -1,11 +1,16 @@
+import json
+import re
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from glocal_exp.store import environment
-from glocal_exp.store.manifest import git_state
+from glocal_exp.store.manifest import REPOSITORY, git_state, publishable
 
 
 def git(repository, *arguments):
@@ -42,3 +47,37 @@ def test_environment_says_what_ran(monkeypatch):
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     age = datetime.now(UTC) - datetime.fromisoformat(found["started"])
     assert 0 <= age.total_seconds() < 60
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("output_dir=/home/me/out", "output_dir=OUTPUT_DIR"),
+        ("data_dir='/home/me/my data'", "data_dir=DATA_DIR"),
+        ("data_dir=~/data", "data_dir=DATA_DIR"),
+        ("+source.data_dir=/data", "+source.data_dir=DATA_DIR"),
+        ("from=/home/me/out/runs/a/b/seed=0", "from=RUN_DIR"),
+        ("hydra.searchpath=[file:///home/me]", "hydra.searchpath=SEARCHPATH"),
+        (f"output_dir={REPOSITORY}/outputs/../results", "output_dir=results"),
+        (f'output_dir="{REPOSITORY}"', "output_dir=."),
+        (f"output_dir={REPOSITORY}/a,{REPOSITORY}/b", "output_dir=OUTPUT_DIR"),
+        (f"from={REPOSITORY}/results/runs/a/seed=0", "from=results/runs/a/seed=0"),
+        *((same, same) for same in ("output_dir=../out", "data_dir=a/b", "method=local", "-m")),
+        *((same, same) for same in ("data_dir=${oc.env:HOME}/a", "~task.init.momentum", "a=1e-3")),
+    ],
+)
+def test_a_stored_command_names_no_folder_of_the_machine(typed, stored):
+    assert publishable([str(REPOSITORY / "scripts/train.py"), typed]) == [
+        "scripts/train.py",
+        stored,
+    ]
+
+
+def test_no_stored_run_names_a_folder_of_the_machine_that_made_it():
+    files = sorted((Path(REPOSITORY) / "results" / "runs").rglob("manifest.json"))
+    assert files
+    for file in files:
+        stored = json.loads(file.read_text())
+        for one in (stored, *stored.get("sessions", ())):
+            words = shlex.split(one["command"])
+            assert [word for word in words if re.search(r"(^|[=,\[:'\"])[/~]", word)] == [], file

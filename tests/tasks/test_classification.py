@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.tasks.classification import Classifier, per_channel
+from glocal_exp.tasks.classification import Classifier
 from tests.compilation import quick_compilation  # noqa: F401
 
 RNG = np.random.default_rng(0)
@@ -75,8 +75,3 @@ def test_the_gradient_in_microbatches_is_that_of_the_batch(microbatch):
     _, losses, expected = by_hand()
     assert float(loss) == pytest.approx(losses.mean(), rel=1e-12)
     np.testing.assert_allclose(gradient.weight, expected, rtol=1e-11, atol=1e-14)
-
-
-def test_statistics_per_channel():
-    assert per_channel(0.5) == (0.5,)
-    assert per_channel([0.1, 1]) == (0.1, 1.0)

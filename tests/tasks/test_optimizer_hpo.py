@@ -156,7 +156,7 @@ def test_another_rule_of_optax_is_a_yaml_file_alone(rule):
     # The rule by hand, on the last bias.
     g, bias = gradient.linear2[1], before.params.linear2[1]
     expected = {
-        "rmsprop": -0.001 * g / jnp.sqrt(0.9 * 1 + 0.1 * g**2 + 1e-8),
+        "rmsprop": -0.001 * g / jnp.sqrt(0.1 * g**2 + 1e-8),
         "lion": -0.01 * (jnp.sign(g) + 0.1 * bias),
     }
     np.testing.assert_allclose(after.params.linear2[1] - bias, expected[rule], rtol=1e-7)

@@ -1,0 +1,20 @@
+"""A new model is one class and one config file."""
+
+from .commands import TINY, Shell, manifest, rows, runs, shell
+
+__all__ = ["shell"]
+LINEAR = [
+    "model._target_=tests.app.toy.Linear",
+    *["~model.filters", "~model.hidden", "~model.negative_slope", "~model.initializer"],
+]
+
+
+def test_a_model_needs_no_setting_of_another(shell: Shell, tmp_path):
+    overrides = [*TINY, *LINEAR, "source=bundled", "method=local", f"output_dir={tmp_path}"]
+    command = shell.run(*overrides)
+    assert command.code == 0, command.err
+    (run,) = runs(tmp_path).values()
+    assert manifest(run)["status"] == "complete"
+    assert "tests.app.toy" not in manifest(run)["source_modules"]  # outside of the package
+    losses = [float(row["validation_loss"]) for row in rows(run)]
+    assert losses[-1] < losses[0]

@@ -1,0 +1,95 @@
+"""A stored run whose numeric source is older is trained again, and compared."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from glocal_exp.app.replay import compare, outdated
+from glocal_exp.store import find_runs
+from glocal_exp.store.replays import read_replays
+
+from .commands import ROOT, TOY, Shell, manifest, shell
+
+__all__ = ["shell"]
+
+
+@pytest.fixture
+def stored(shell: Shell, tmp_path):
+    """A run of an older source."""
+    assert shell.run(*TOY, "source=bundled", "seed=3", f"output_dir={tmp_path}").code == 0
+    (run,) = find_runs(tmp_path / "runs")
+    edit(run.path, source_hash="0123456789abcdef")
+    return run.path
+
+
+def edit(run, **fields):
+    (run / "manifest.json").write_text(json.dumps(manifest(run) | fields))
+
+
+def replay(stored, *options):
+    root = stored.parents[2]
+    output = f"--output={root}/replays.json"
+    command = [sys.executable, "scripts/replay.py", str(root), output, *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr, read_replays(root / "replays.json")
+
+
+def test_a_run_that_comes_out_the_same_is_noted(stored):
+    code, text, replays = replay(stored, "--intervals=2")
+    assert code == 0
+    assert "agrees: " in text
+    (found,) = replays
+    (current,) = (current for _, current in outdated(find_runs(stored.parents[2])))
+    assert (found["stored"], found["current"]) == ("0123456789abcdef", current)
+    assert set(found["differences"]) == {"loss", "hyperparameter", "hypergradient"}
+    assert max(found["differences"].values()) < 1e-6
+
+
+def test_a_run_that_comes_out_otherwise_is_not(stored):
+    frame = pd.read_csv(stored / "metrics.csv")
+    frame.loc[1, "hypergradient/learning_rate"] *= 1.1
+    frame.to_csv(stored / "metrics.csv", index=False)
+    code, text, replays = replay(stored)
+    assert code == 1
+    assert "differs: " in text
+    assert replays == []
+
+
+def test_other_images_are_no_comparison(stored):
+    data = manifest(stored)["data"] | {"fingerprint": "another"}
+    edit(stored, data=data)
+    code, text, replays = replay(stored)
+    assert code == 2
+    assert "was trained on other images" in text
+    assert "Traceback" not in text
+    assert replays == []
+
+
+def test_what_is_current_needs_no_replay(shell, tmp_path):
+    assert shell.run(*TOY, "source=bundled", f"output_dir={tmp_path}").code == 0
+    assert outdated(find_runs(tmp_path / "runs")) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "old", "expected"),
+    [
+        ("test_loss", 2.0, 1.9, {"loss": 0.05}),
+        ("test_accuracy", 0.5, 0.25, {"accuracy": 0.25}),  # not relative
+        ("hypergradient/momentum", -1.0, 1.0, {"hypergradient": 2.0}),
+        ("hyperparameter/momentum", 0.0, 0.0, {"hyperparameter": 0.0}),
+        ("train_loss", float("nan"), float("nan"), {}),
+        ("train_loss", float("nan"), 1.0, {"loss": float("inf")}),
+        ("train_loss", 1.0, float("nan"), {"loss": float("inf")}),
+        ("seconds", 1.0, 5.0, {}),
+    ],
+)
+def test_differences_are_relative_but_for_accuracies(name, new, old, expected):
+    found = compare({name: new}, {name: old})
+    assert found == {kind: pytest.approx(value) for kind, value in expected.items()}
+
+
+def test_what_was_not_stored_differs():
+    assert compare({"test_loss": 1.0}, {"seed": 0}) == {"loss": float("inf")}
