@@ -18,7 +18,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types check format figures tables bench reproduce lock clean
+.PHONY: help setup demo test lint types check format figures tables bench reproduce replay lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ bench: .venv/.installed-bench ## Time the compiled steps against PyTorch (instal
 
 reproduce: $(BASE) ## Run the experiments that are missing, failed or stale
 	$(BIN)/python scripts/reproduce.py $(ARGS)
+
+replay: $(BASE) ## Check that outdated stored runs still come out the same
+	$(BIN)/python scripts/replay.py $(ARGS)
 
 # Pins stay as they are unless pyproject.toml rules them out; LOCK_ARGS=--upgrade renews all.
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
