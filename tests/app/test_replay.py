@@ -42,7 +42,7 @@ def test_a_run_that_comes_out_the_same_is_noted(stored):
     assert code == 0
     assert "agrees: " in text
     (found,) = replays
-    (current,) = (current for _, current in outdated(find_runs(stored.parents[2])))
+    (((_, current), _),) = outdated(find_runs(stored.parents[2]))
     assert (found["stored"], found["current"]) == ("0123456789abcdef", current)
     assert set(found["differences"]) == {"loss", "hyperparameter", "hypergradient"}
     assert max(found["differences"].values()) < 1e-6
@@ -70,7 +70,7 @@ def test_other_images_are_no_comparison(stored):
 
 def test_what_is_current_needs_no_replay(shell, tmp_path):
     assert shell.run(*TOY, "source=bundled", f"output_dir={tmp_path}").code == 0
-    assert outdated(find_runs(tmp_path / "runs")) == {}
+    assert outdated(find_runs(tmp_path / "runs")) == []
 
 
 @pytest.mark.parametrize(
