@@ -43,6 +43,8 @@ def child(
     import jax
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Tests that are run in the background have inherited a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     for path, number in ((out, 1), (err, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)

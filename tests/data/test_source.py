@@ -117,7 +117,7 @@ class TestAuto:
         write_tfds(tmp_path, "fashion_mnist", small((28, 28, 1)), "tfrecord")
         data = source("auto", tmp_path).load(spec("fmnist"))
         assert data.source == "bundled"
-        assert "prepared as tfrecord only" in data.skipped[1]
+        assert "prepared as tfrecord, which only TensorFlow reads" in data.skipped[1]
 
 
 @pytest.mark.parametrize("name", ["auto", "files", "tfds"])
