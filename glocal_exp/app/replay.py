@@ -61,7 +61,8 @@ def _replay_one_of(
 ) -> bool:
     """Whether one of the runs comes out the same, which is noted then.
 
-    One is enough: where training is sensitive, rounding alone makes a difference in an interval.
+    One is taken to be enough, since where training is sensitive rounding alone makes a difference
+    in an interval; it says nothing about what only the other runs of that source compute.
     """
     for run in runs:
         name = run.path.relative_to(root).as_posix()

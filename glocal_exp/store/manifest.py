@@ -34,8 +34,6 @@ PACKAGES = (
     "wandb",
 )
 PLACEHOLDERS = {"from": "RUN_DIR"}  # other settings stand for themselves
-
-
 ABSOLUTE = re.compile(r"(?<![\w.}/])(?:[a-z]+:)?[/~]")
 """The start of an absolute path, or of one in the home folder, anywhere in a setting's value."""
 
