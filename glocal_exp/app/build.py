@@ -143,7 +143,13 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
     settings = device.settings
     chosen = {"convolution": settings.convolution}
     network = _instantiate("model", cfg.model, **_taken(cfg.model, chosen))
-    classifier = Classifier(network, _scaled(mean), _scaled(std), microbatch=settings.microbatch)
+    classifier = Classifier(
+        network,
+        _scaled(mean),
+        _scaled(std),
+        microbatch=settings.microbatch,
+        at_once=settings.chunks_at_once,
+    )
     problem = _instantiate("task", cfg.task, classifier=classifier)
     try:
         jax.eval_shape(_use_once(problem, data), jax.random.key(0))

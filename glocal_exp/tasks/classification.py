@@ -23,12 +23,14 @@ class Classifier(eqx.Module):
         std: likewise.
         microbatch: examples at a time inside one training step (all if None); the gradient is the
             same mean, but on a CPU the intermediate arrays then stay in the cache.
+        at_once: microbatches that the compiler may work on side by side.
     """
 
     network: Callable[[PRNGKeyArray], Any] = eqx.field(static=True)
     mean: tuple[float, ...] = eqx.field(static=True, converter=tuple)
     std: tuple[float, ...] = eqx.field(static=True, converter=tuple)
     microbatch: int | None = eqx.field(static=True, default=None)
+    at_once: int = eqx.field(static=True, default=1)
 
     def init(self, key: PRNGKeyArray) -> PyTree:
         """The network's initial parameters."""
@@ -45,8 +47,7 @@ class Classifier(eqx.Module):
 
     def losses(self, params: PyTree, batch: Batch) -> Float[Array, " n"]:
         """Cross entropy of each example."""
-        logits = jax.nn.log_softmax(self.logits(params, batch["x"]))
-        return -jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
+        return _cross_entropy(self.logits(params, batch["x"]), batch["y"])
 
     def loss_and_gradient(
         self, loss: Callable[[PyTree, Batch], Float[Array, ""]], params: PyTree, batch: Batch
@@ -56,13 +57,18 @@ class Classifier(eqx.Module):
         def function(piece: Batch) -> tuple[Float[Array, ""], PyTree]:
             return jax.value_and_grad(loss)(params, piece)
 
-        return mean_over_chunks(function, batch, self.microbatch)
+        return mean_over_chunks(function, batch, self.microbatch, at_once=self.at_once)
 
     def metrics(self, params: PyTree, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Mean cross entropy and accuracy."""
-        logits = jax.nn.log_softmax(self.logits(params, batch["x"]))
-        losses = -jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
+        logits = self.logits(params, batch["x"])
+        losses = _cross_entropy(logits, batch["y"])
         return {
             "loss": jnp.mean(losses),
             "accuracy": jnp.mean((jnp.argmax(logits, axis=1) == batch["y"]).astype(losses.dtype)),
         }
+
+
+def _cross_entropy(logits: Array, labels: Array) -> Array:
+    chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)
+    return -chosen[:, 0]

@@ -63,9 +63,10 @@ def test_losses_and_metrics():
     )
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5])
 @pytest.mark.parametrize("microbatch", [None, 1, 3, 7, 8])
-def test_the_gradient_in_microbatches_is_that_of_the_batch(microbatch):
-    classifier = dataclasses.replace(CLASSIFIER, microbatch=microbatch)
+def test_the_gradient_in_microbatches_is_that_of_the_batch(microbatch, at_once):
+    classifier = dataclasses.replace(CLASSIFIER, microbatch=microbatch, at_once=at_once)
 
     def mean_loss(params, batch):
         return jnp.mean(classifier.losses(params, batch))
