@@ -11,7 +11,9 @@ and the hypergradient of the validation loss at any t is one gradient contracted
 Memory is q copies of the state, whatever the number of steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import equinox as eqx
 import jax
@@ -22,6 +24,9 @@ from jaxtyping import Array, Float, PyTree
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
 
 Step = Callable[[InnerState, Hyperparams], tuple[InnerState, Float[Array, ""]]]
+
+_pushing = ContextVar("pushing", default=False)
+"""Whether the code being traced is a step that tangents are pushed through."""
 
 
 def count(phi: Hyperparams) -> int:
@@ -71,7 +76,8 @@ def push_tangents(
     columns = jnp.eye(flat.size, dtype=flat.dtype) if directions is None else directions.T
 
     def advance(inexact: PyTree, flat: Array) -> tuple[PyTree, tuple[PyTree, Array]]:
-        new_state, loss = step(eqx.combine(inexact, rest), unravel(flat))
+        with _while_pushing():
+            new_state, loss = step(eqx.combine(inexact, rest), unravel(flat))
         new_inexact, new_rest = eqx.partition(new_state, eqx.is_inexact_array)
         return new_inexact, (new_rest, loss)
 
@@ -129,7 +135,9 @@ def mean_over_chunks(
     """The mean of `function` over the examples of `batch`, evaluated `chunk` examples at a time.
 
     `function` maps a batch to means over its examples. A last, shorter chunk is weighted by its
-    size. Memory is that of `at_once` chunks, which the compiler may work on side by side.
+    size. Memory is that of `at_once` chunks, which the compiler may work on side by side; inside a
+    step that tangents are pushed through it is one, for q tangents keep all cores busy and two
+    chunks of them only compete for the cache.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     if chunk is None or chunk >= size:
@@ -144,9 +152,19 @@ def mean_over_chunks(
     def add(total: PyTree, piece: Batch) -> tuple[PyTree, None]:
         return jax.tree.map(jnp.add, total, function(piece)), None
 
-    total, _ = jax.lax.scan(add, zero, chunks, unroll=min(at_once, full))
+    unroll = 1 if _pushing.get() else min(at_once, full)
+    total, _ = jax.lax.scan(add, zero, chunks, unroll=unroll)
     total = jax.tree.map(lambda leaf: leaf * (chunk / size), total)
     if left := size - full * chunk:
         last = function(jax.tree.map(lambda leaf: leaf[full * chunk :], batch))
         total = jax.tree.map(lambda a, b: a + b * (left / size), total, last)
     return total
+
+
+@contextmanager
+def _while_pushing() -> Iterator[None]:
+    token = _pushing.set(True)
+    try:
+        yield
+    finally:
+        _pushing.reset(token)

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from glocal_exp.models.product import product
+
 Convolution = Literal["auto", "tiles", "lax"]
 """`tiles` as matrix products, `lax` by the platform's library, `auto` by platform."""
 
@@ -77,7 +79,7 @@ def _conv_max_pool_tiles(x: Array, weight: Array) -> Array:
     matrix = shifted.reshape(4, filters, channels, blocks, 2, blocks, 2)
     matrix = matrix.transpose(0, 1, 3, 5, 4, 6, 2).reshape(4 * filters, -1)
 
-    y = _largest((matrix @ tiles).reshape(4, filters, -1))
+    y = _largest(product(matrix, tiles).reshape(4, filters, -1))
     return y.reshape(filters, rows, columns, batch)
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.models.conv import Convolution, conv_max_pool
 from glocal_exp.models.initializers import Initializer, initialize
+from glocal_exp.models.product import product
 
 
 class LeNet(eqx.Module):
@@ -60,9 +61,9 @@ class LeNet(eqx.Module):
             x = self._activate(conv_max_pool(x, weight, bias, self.convolution))
         x = x.reshape(-1, x.shape[-1])
         weight, bias = self.linear1
-        x = self._activate(weight @ x + bias[:, None])
+        x = self._activate(product(weight, x) + bias[:, None])
         weight, bias = self.linear2
-        return (weight @ x + bias[:, None]).T
+        return (product(weight, x) + bias[:, None]).T
 
     def _activate(self, x: Array) -> Array:
         return jax.nn.leaky_relu(x, self.negative_slope)
