@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
@@ -68,12 +69,12 @@ def _batch(operands: tuple, axes: tuple, **flips: bool) -> tuple[Array, int]:
     return _bind(a, b, **flips), 0
 
 
-def _shape(a: Any, b: Any, **flips: bool) -> jax.core.ShapedArray:
+def _shape(a: Any, b: Any, **flips: bool) -> ShapedArray:
     out = jax.eval_shape(
         lambda a, b: _evaluate(a, b, **flips),
         *(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (a, b)),
     )
-    return jax.core.ShapedArray(out.shape, out.dtype)
+    return ShapedArray(out.shape, out.dtype)
 
 
 _product = Primitive("product")
