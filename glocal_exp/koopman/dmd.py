@@ -9,6 +9,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.koopman.amplitudes import FITS
 from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.koopman.rank import check_rank_rule, select_rank
+from glocal_exp.koopman.regression import REGRESSIONS
 from glocal_exp.koopman.spectrum import Spectrum
 
 __all__ = ["HankelDMD", "Spectrum"]
@@ -28,6 +29,8 @@ class HankelDMD:
         rank_tolerance: singular values below this share of the largest count as zero, whatever
             the rule.
         amplitudes: "first" fits them to the first snapshot, "all" to all snapshots.
+        regression: how the transition is fitted: "least_squares" (the paper's), or one that noise
+            does not bias, "total_least_squares" or "forward_backward".
         scaling: "none", or "component": each hyperparameter's trajectory is divided by its root
             mean square before the fit and multiplied back after it. That matters where the rank
             is cut, or is below the size m q of a snapshot: truncation and least squares then no
@@ -40,6 +43,7 @@ class HankelDMD:
     rank: str | int | float = "full"
     rank_tolerance: float | int = 1e-12
     amplitudes: str = "first"
+    regression: str = "least_squares"
     scaling: str = "none"
 
     def __post_init__(self) -> None:
@@ -53,6 +57,11 @@ class HankelDMD:
             raise UserError(
                 f"The amplitudes of the DMD are fitted to the 'first' or to 'all' snapshots, "
                 f"not {self.amplitudes!r}: choose one of these."
+            )
+        if self.regression not in REGRESSIONS:
+            raise UserError(
+                f"The regression of the DMD is one of {', '.join(REGRESSIONS)}, "
+                f"not {self.regression!r}: choose one of these."
             )
         if self.scaling not in ("none", "component"):
             raise UserError(
@@ -104,16 +113,16 @@ class HankelDMD:
         reduced = np.asarray(np.linalg.qr(snapshots, mode="r")) if tall else snapshots
         past, future = reduced[:, :-1], reduced[:, 1:]
 
-        left, values, right = np.linalg.svd(past, full_matrices=False)
-        shape = (snapshots.shape[0], past.shape[1])
-        rank = select_rank(values, shape, self.rank, self.rank_tolerance)
-        whitening = right[:rank].T / values[:rank]
-        eigenvalues, vectors = np.linalg.eig(left[:, :rank].T @ future @ whitening)
-        eigenvalues = eigenvalues.astype(np.complex128)
+        def rank(values: Float[np.ndarray, " k"]) -> int:
+            shape = (snapshots.shape[0], past.shape[1])
+            return select_rank(values, shape, self.rank, self.rank_tolerance)
 
-        weights = np.ascontiguousarray(whitening @ vectors, dtype=np.complex128)
-        amplitudes = FITS[self.amplitudes](eigenvalues, _real_times(future, weights), reduced)
-        return eigenvalues, _real_times(snapshots[:, 1:], weights), amplitudes
+        found = REGRESSIONS[self.regression](past, future, rank)
+        weights = np.ascontiguousarray(found.weights)
+        side = slice(1, None) if found.of_future else slice(None, -1)
+        modes = _real_times(reduced[:, side], weights)
+        amplitudes = FITS[self.amplitudes](found.eigenvalues, modes, reduced)
+        return found.eigenvalues, _real_times(snapshots[:, side], weights), amplitudes
 
 
 def _powers_of_two(sizes: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -81,7 +81,10 @@ def test_tangents_of_gradients_for_several_seeds(pushed):
 @pytest.mark.parametrize("axes", [(0, None), (None, 0)])
 def test_a_gradient_by_the_operand_that_a_vmap_shares(axes):
     """The transpose of a broadcast is a sum, over a new axis and over one of length 1."""
-    a, b = (x if axis is None else jnp.stack([x, 2 * x]) for x, axis in zip(operands(), axes))
+    a, b = (
+        x if axis is None else jnp.stack([x, 2 * x])
+        for x, axis in zip(operands(), axes, strict=True)
+    )
 
     def total(multiply):
         once = jax.vmap(multiply, in_axes=axes)
