@@ -1,5 +1,13 @@
 """Hypergradients of unrolled training, exact up to rounding."""
 
 from glocal_exp.hypergrad.forward import contract, count, names, push_tangents, zero_tangents
+from glocal_exp.hypergrad.reverse import train_and_pull_back
 
-__all__ = ["contract", "count", "names", "push_tangents", "zero_tangents"]
+__all__ = [
+    "contract",
+    "count",
+    "names",
+    "push_tangents",
+    "train_and_pull_back",
+    "zero_tangents",
+]
