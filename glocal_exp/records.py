@@ -17,17 +17,20 @@ class Costs:
     Attributes:
         plain_steps: training steps without tangents.
         tangent_steps: training steps that carried all tangents, playouts included.
+        reverse_steps: training steps that a sweep back went through.
         validation_gradients: gradients of the whole validation loss.
     """
 
     plain_steps: int = 0
     tangent_steps: int = 0
+    reverse_steps: int = 0
     validation_gradients: int = 0
 
     def __add__(self, other: "Costs") -> "Costs":
         return Costs(
             self.plain_steps + other.plain_steps,
             self.tangent_steps + other.tangent_steps,
+            self.reverse_steps + other.reverse_steps,
             self.validation_gradients + other.validation_gradients,
         )
 
@@ -91,6 +94,7 @@ class IntervalRecord:
             "diverged": self.diverged,
             "plain_steps": self.costs.plain_steps,
             "tangent_steps": self.costs.tangent_steps,
+            "reverse_steps": self.costs.reverse_steps,
             "validation_gradients": self.costs.validation_gradients,
             "seconds": self.seconds,
             "compile_seconds": self.compile_seconds,

@@ -188,7 +188,7 @@ def _build_numerics(cfg: DictConfig, device: Device) -> Any:
         validation_chunk=device.settings.validation_chunk,
         chunks_at_once=device.settings.chunks_at_once,
         evaluation_chunk=device.settings.evaluation_chunk,
-        tangent_chunk=cfg.hypergradient.tangent_chunk,
+        **plain(cfg.hypergradient),
         segment=device.settings.segment,
         checkpoint_seconds=device.settings.checkpoint_seconds,
     )

@@ -15,7 +15,11 @@ from glocal_exp.errors import UserError
 
 TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
 TARGETS += ("meta_optimizer", "tracker")
-HYPERGRADIENT = {"tangent_chunk": int | None}
+HYPERGRADIENT = {
+    "mode": Literal["forward", "reverse", "auto"],
+    "tangent_chunk": int | None,
+    "block": int | None,
+}
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 

@@ -36,6 +36,11 @@ class Data(NamedTuple):
     test: Batch | None
     meta: Batch | None
 
+    @property
+    def for_hypergradients(self) -> Batch:
+        """What the meta loss is differentiated on."""
+        return self.validation if self.meta is None else self.meta
+
 
 class Examples:
     """Every seed's data, and the batches that its steps see.

@@ -19,6 +19,7 @@ from glocal_exp.engine.checkpoint import Position, Snapshot, from_bytes, to_byte
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.meta_step import MetaStep
+from glocal_exp.engine.mode import resolve
 from glocal_exp.engine.playout import Playout, Snapshots
 from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
@@ -73,13 +74,19 @@ class Loop(Iterator[IntervalRecord]):
         checkpoints: Mapping[int, Sequence[bytes]],
     ):
         self._problem, self._method, self._schedule = problem, method, schedule
-        self._numerics, self._hooks = numerics, hooks
+        self._hooks = hooks
         self._carry_tangents, self._stop = carry_tangents, stop_when_diverged
-        self._carries = len(method.record(schedule.interval)) > 0
         self._examples = Examples(splits, schedule.batch_size)
         self._meta_step = MetaStep(meta_optimizer)
-        self._initial = {seed: self._start(seed) for seed in splits}
-        self.names = names(next(iter(self._initial.values())).phi)
+        initial = {seed: self._start(seed) for seed in splits}
+        phi = next(iter(initial.values())).phi
+        mode = resolve(numerics, method, schedule, count(phi), carry_tangents=carry_tangents)
+        self._numerics = numerics = replace(numerics, mode=mode)
+        self._carries = mode == "forward" and len(method.record(schedule.interval)) > 0
+        self._initial = {
+            seed: replace(s, tangents=self._zero(s.state, s.phi)) for seed, s in initial.items()
+        }
+        self.names = names(phi)
         self.programs = Programs(problem, numerics)
         self._playout = Playout(
             method, schedule, numerics, self.programs, self._examples, self._after_segment
@@ -123,8 +130,7 @@ class Loop(Iterator[IntervalRecord]):
         state, phi = self._problem.init(jax.random.key(seed))
         nothing = np.zeros((0, count(phi)))
         meta_state = self._meta_step.init(phi)
-        tangents = self._zero(state, phi)
-        return Snapshot(Position(), state, tangents, None, phi, meta_state, nothing, np.zeros(0))
+        return Snapshot(Position(), state, None, None, phi, meta_state, nothing, np.zeros(0))
 
     def _zero(self, state: InnerState, phi: Hyperparams) -> Tangents:
         return zero_tangents(state, count(phi)) if self._carries else None

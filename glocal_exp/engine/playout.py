@@ -38,9 +38,9 @@ class Playout:
     def play(self, snapshots: Snapshots, intervals: int) -> Snapshots:
         """The snapshots after `intervals` intervals of the current outer step."""
         interval = self.schedule.interval
-        ends = np.cumsum(self.numerics.pieces(interval)).tolist()
         wanted = np.zeros(interval, bool)
         wanted[list(self.method.record(interval))] = True
+        ends = np.cumsum(self.numerics.pieces(interval, pulls=self._pulls(wanted))).tolist()
         while (place := next(iter(snapshots.values())).position).interval < intervals:
             # A checkpoint may be from segments of another length: on to the next end all the same.
             stop = next(end for end in ends if end > place.step)
@@ -66,9 +66,12 @@ class Playout:
         state, phi, tangents, key, indices = stack(inputs) if batched else inputs[0]
         data = self.examples.data(list(snapshots), batched=batched)
         before, began = self.programs.compile_seconds, time.perf_counter()
-        result = self.programs.train(
-            state, phi, tangents, data, key, indices, jnp.asarray(record), batched=batched
-        )
+        if self._pulls(record):
+            result = self.programs.pull(state, phi, data, key, indices, batched=batched)
+        else:
+            result = self.programs.train(
+                state, phi, tangents, data, key, indices, jnp.asarray(record), batched=batched
+            )
         results = unstack(result, len(snapshots)) if batched else [result]
         results = jax.block_until_ready(results)
         elapsed = time.perf_counter() - began - (self.programs.compile_seconds - before)
@@ -76,6 +79,9 @@ class Playout:
             seed: self._absorb(snapshot, stretch, place, record, elapsed)
             for (seed, snapshot), stretch in zip(snapshots.items(), results, strict=True)
         }
+
+    def _pulls(self, record: Bool[np.ndarray, " steps"]) -> bool:
+        return self.numerics.mode == "reverse" and bool(record.any())
 
     def _batches(self, seed: int, step: int, record: Bool[np.ndarray, " steps"]) -> jax.Array:
         return self.examples.indices(seed, step, len(record))
@@ -89,16 +95,18 @@ class Playout:
         elapsed: float,
     ) -> Snapshot:
         """A segment's results added to what the outer step has gathered so far."""
-        carries = snapshot.tangents is not None
+        carries, pulls = snapshot.tangents is not None, self._pulls(record)
         # Without greedy steps the whole playout is real, and the last interval is what counts.
         real = place.interval == 0 or not self.method.keeps
         gathered = snapshot.losses[:0] if place.step == 0 else snapshot.losses
         costs = Costs(
-            plain_steps=0 if carries else len(record),
+            plain_steps=0 if carries or pulls else len(record),
             tangent_steps=len(record) if carries else 0,
-            validation_gradients=int(record.sum()) if carries else 0,
+            reverse_steps=len(record) if pulls else 0,
+            validation_gradients=int(record.sum()) if carries or pulls else 0,
         )
-        new = np.asarray(stretch.hypergradients, np.float64)[record] if carries else snapshot.h[:0]
+        evaluated = np.asarray(stretch.hypergradients, np.float64)
+        new = evaluated[record] if carries or pulls else snapshot.h[:0]
         return replace(
             snapshot,
             state=stretch.state,

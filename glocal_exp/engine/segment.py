@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 from glocal_exp.engine.examples import Data
 from glocal_exp.engine.settings import Numerics
 from glocal_exp.hypergrad.forward import contract, count, mean_over_chunks, push_tangents
+from glocal_exp.hypergrad.reverse import train_and_pull_back
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
 
 
@@ -72,6 +73,19 @@ class Programs:
         arguments = (state, phi, tangents, data, key, indices)
         return self._call("train", self._train, arguments, (record,), batched)
 
+    def pull(
+        self,
+        state: InnerState,
+        phi: Hyperparams,
+        data: Data,
+        key: PRNGKeyArray,
+        indices: Int[Array, "steps batch"],
+        *,
+        batched: bool,
+    ) -> Stretch:
+        """Train along `indices`; the last hypergradient by a sweep back to the first step."""
+        return self._call("pull", self._pull, (state, phi, data, key, indices), (), batched)
+
     def evaluate(
         self, state: InnerState, phi: Hyperparams, batch: Batch, *, batched: bool
     ) -> dict[str, Float[Array, ""]]:
@@ -80,7 +94,6 @@ class Programs:
 
     def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
         numerics, problem = self._numerics, self._problem
-        meta = data.validation if data.meta is None else data.meta
 
         def hypergradient(state: InnerState, tangents: Tangents) -> Array:
             return contract(
@@ -88,7 +101,7 @@ class Programs:
                 state,
                 phi,
                 tangents,
-                meta,
+                data.for_hypergradients,
                 chunk=numerics.validation_chunk,
                 chunks_at_once=numerics.chunks_at_once,
             )
@@ -118,9 +131,28 @@ class Programs:
             return (state, tangents), (h, loss)
 
         (state, tangents), (h, losses) = jax.lax.scan(body, (state, tangents), (indices, record))
-        leaves = jax.tree.leaves(eqx.filter(state.params, eqx.is_inexact_array))
-        finite = jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
-        return Stretch(state, tangents, h, losses, finite)
+        return Stretch(state, tangents, h, losses, _finite(state))
+
+    def _pull(self, state, phi, data, key, indices) -> Stretch:
+        numerics, problem = self._numerics, self._problem
+
+        def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple[InnerState, Array]:
+            batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
+            return problem.step(state, phi, batch, jax.random.fold_in(key, state.step))
+
+        state, losses, h = train_and_pull_back(
+            problem,
+            step,
+            state,
+            phi,
+            indices,
+            data.for_hypergradients,
+            block=numerics.block,
+            chunk=numerics.validation_chunk,
+            chunks_at_once=numerics.chunks_at_once,
+        )
+        rows = jnp.zeros((indices.shape[0], h.size), h.dtype).at[-1].set(h)
+        return Stretch(state, None, rows, losses, _finite(state))
 
     def _evaluate(self, state, phi, batch) -> dict[str, Array]:
         def metrics(piece: Batch) -> dict[str, Array]:
@@ -149,6 +181,11 @@ class Programs:
             self.compile_seconds += time.perf_counter() - start
             self.traces += 1
         return self._compiled[signature](*arrays)
+
+
+def _finite(state: InnerState) -> Bool[Array, ""]:
+    leaves = jax.tree.leaves(eqx.filter(state.params, eqx.is_inexact_array))
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
 
 
 def stack(trees: list[PyTree]) -> PyTree:

@@ -1,6 +1,7 @@
 """How long a run is and how its work is cut into compiled calls."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from glocal_exp.errors import UserError
 
@@ -60,7 +61,10 @@ class Numerics:
         evaluation_chunk: examples at a time in an evaluation; all if None.
         chunks_at_once: chunks that may be worked on side by side; more than one helps where a
             single one does not keep all cores busy.
-        tangent_chunk: tangents pushed at a time; all q if None.
+        mode: how hypergradients are computed: `forward` by tangents, `reverse` by one sweep back
+            through an interval, which gives the one at its end, `auto` by what is cheaper.
+        tangent_chunk: forward: tangents pushed at a time; all q if None.
+        block: reverse: steps between two states that are kept; every step's is if None.
         segment: training steps in one compiled call, at most; a run can be interrupted and
             checkpointed between two of them.
         checkpoint_seconds: inside an interval, checkpoints are at least so far apart.
@@ -69,19 +73,26 @@ class Numerics:
     validation_chunk: int | None = None
     evaluation_chunk: int | None = None
     chunks_at_once: int = 1
+    mode: Literal["forward", "reverse", "auto"] = "forward"
     tangent_chunk: int | None = None
+    block: int | None = None
     segment: int = 100
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self):
+        if self.mode not in ("forward", "reverse", "auto"):
+            raise UserError(f"mode={self.mode} is none of forward, reverse and auto.")
         chunks = ("validation_chunk", "evaluation_chunk", "tangent_chunk")
-        for name in (*chunks, "chunks_at_once", "segment"):
+        for name in (*chunks, "chunks_at_once", "block", "segment"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name}={value} is not at least 1.")
 
-    def pieces(self, interval: int) -> list[int]:
-        """Lengths of an interval's segments: as few as `segment` allows, at most two distinct."""
-        number = -(-interval // self.segment)
+    def pieces(self, interval: int, *, pulls: bool = False) -> list[int]:
+        """Lengths of an interval's segments: as few as `segment` allows, at most two distinct.
+
+        An interval that a sweep goes back through (`pulls`) is one segment, however long.
+        """
+        number = 1 if pulls else -(-interval // self.segment)
         short, longer = divmod(interval, number)
         return [short + 1] * longer + [short] * (number - longer)

@@ -1,0 +1,90 @@
+"""The loop in reverse mode: forward mode's run by one sweep an interval, or a refusal."""
+
+from dataclasses import replace
+
+import pytest
+
+from glocal_exp.engine import Hooks, Numerics, Schedule
+from glocal_exp.engine.mode import REVERSE_FROM, resolve
+from glocal_exp.errors import UserError
+from glocal_exp.methods.local import Local
+from glocal_exp.records import Costs
+from tests.compilation import quick_compilation  # noqa: F401
+from tests.engine.runs import INTERVAL, METHODS, SPLITS, STEPS, begin, by_seed, close, same, vector
+from tests.problems import Network
+
+REVERSE = Numerics(segment=3, mode="reverse")
+S = STEPS // INTERVAL
+# The same chain rule in another order, over 18 steps and two meta steps.
+ROUNDING = 1e-9
+
+
+def agree(a, b):
+    for x, y in zip(a, b, strict=True):
+        assert (x.seed, x.step, x.skipped, x.diverged) == (y.seed, y.step, y.skipped, y.diverged)
+        close(vector(x.metrics), vector(y.metrics), ROUNDING)
+        close(vector(x.hyperparameters), vector(y.hyperparameters), ROUNDING)
+        close(vector(x.hypergradient), vector(y.hypergradient), ROUNDING)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize("block", [None, 4])
+def test_a_run_is_that_of_forward_mode(rule, block):
+    problem = Network(rule)
+    forward = list(begin(problem))
+    backward = list(begin(problem, numerics=replace(REVERSE, block=block)))
+    agree(backward, forward)
+    assert backward[-1].costs == Costs(reverse_steps=STEPS, validation_gradients=S)
+    assert forward[-1].costs == Costs(tangent_steps=STEPS, validation_gradients=S)
+
+
+def test_without_hyperparameter_optimization_nothing_is_swept():
+    records = list(begin(method=METHODS["none"], numerics=REVERSE))
+    assert records[-1].costs == Costs(plain_steps=STEPS)
+    agree(records, list(begin(method=METHODS["none"])))
+
+
+def test_seeds_side_by_side_are_the_seeds_one_by_one():
+    together = list(begin(splits=SPLITS, numerics=REVERSE))
+    for seed, splits in SPLITS.items():
+        agree(by_seed(together, seed), list(begin(splits=splits, seed=seed, numerics=REVERSE)))
+
+
+def test_it_goes_on_bit_by_bit_from_any_checkpoint():
+    saved = []
+    hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
+    whole = list(begin(numerics=REVERSE, hooks=hooks))
+    assert len(saved) == S + 1
+    for done, content in enumerate(saved):
+        resumed = list(begin(numerics=REVERSE, checkpoints={0: [content]}))
+        rest = whole[1 + done :] if done else whole[1:]
+        assert len(resumed) == len(rest)
+        assert all(same(a, b) for a, b in zip(resumed, rest, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("method", "carry", "word"),
+    [
+        (METHODS["window_mean"], False, "looks at 4"),
+        (METHODS["glocal"], False, "looks at 6"),
+        (Local("every"), False, "looks at 6"),
+        (METHODS["global"], False, "plays out"),
+        (METHODS["non_greedy"], False, "plays out"),
+        (METHODS["local"], True, "carry_tangents"),
+    ],
+)
+def test_what_one_sweep_cannot_give_is_refused(method, carry, word):
+    with pytest.raises(UserError, match=word):
+        begin(method=method, numerics=REVERSE, carry_tangents=carry)
+    # Asked to choose, it chooses forward.
+    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
+    assert resolve(auto, method, schedule, 100, carry_tangents=carry) == "forward"
+
+
+def test_auto_goes_by_the_number_of_hyperparameters():
+    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
+    modes = [
+        resolve(auto, Local(), schedule, q, carry_tangents=False)
+        for q in (REVERSE_FROM - 1, REVERSE_FROM)
+    ]
+    assert modes == ["forward", "reverse"]
