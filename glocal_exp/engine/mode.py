@@ -4,9 +4,9 @@ from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method
 
-REVERSE_FROM = 4
-"""`auto` takes reverse mode from so many hyperparameters on: a sweep costs about as much as this
-many tangents (LeNet on a CPU, `results/benchmarks/LOG.md`)."""
+REVERSE_FROM = 2
+"""`auto` takes reverse mode from so many hyperparameters on: a step with q tangents costs 1 + 2.1 q
+plain steps, a swept one 4.5 (LeNet on one core, `results/benchmarks/LOG.md`)."""
 
 
 def resolve(
