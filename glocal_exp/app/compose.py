@@ -6,9 +6,10 @@ its own around errors, and go on with the next job after Ctrl-C.
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -47,6 +48,9 @@ class Job:
 def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
     """Every combination of the swept values, the first override changing slowest.
 
+    A setting of a swept choice is for those choices that have it: `method=none,glocal
+    method.window=60` sets glocal's window.
+
     Raises:
         UserError: for whatever Hydra does not accept, in any of them, and for `from=` a directory
             that is no run's.
@@ -66,9 +70,34 @@ def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, 
         key = override.get_key_element()
         values = override.sweep_string_iterator() if override.is_sweep_override() else None
         lists.append([f"{key}={value}" for value in values] if values else [override.input_line])
-    varied = [override.is_sweep_override() for override in parsed]
+    swept = {line for values in lists if len(values) > 1 for line in values}
+    path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
+    seen = set()
     for chosen in itertools.product(*lists):
-        yield " ".join(itertools.compress(chosen, varied) if any(varied) else chosen), list(chosen)
+        kept = tuple(line for line in chosen if not _is_for_others(line, chosen, swept, path))
+        if kept not in seen:
+            seen.add(kept)
+            yield " ".join([line for line in kept if line in swept] or kept), list(kept)
+
+
+def _is_for_others(
+    line: str, chosen: Sequence[str], swept: Collection[str], path: Sequence[str]
+) -> bool:
+    """Whether this is a setting of a swept group that other choices have, but not this job's."""
+    key = line.split("=")[0]
+    group = key.split(".")[0]
+    choices = [other for other in swept if other.startswith(f"{group}=")]
+    if group == key or group not in groups() or not choices:
+        return False
+    mine = [other for other in chosen if other in choices][-1]
+    having = [choice for choice in choices if _has(key, choice, tuple(path))]
+    return bool(having) and mine not in having
+
+
+@lru_cache
+def _has(key: str, choice: str, path: tuple[str, ...]) -> bool:
+    nothing = object()
+    return OmegaConf.select(compose("main", [*path, choice]), key, default=nothing) is not nothing
 
 
 def _check_override(override: Override, sweep: bool) -> None:

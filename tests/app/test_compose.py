@@ -13,6 +13,7 @@ from glocal_exp.app.check import describe, fits
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
+from glocal_exp.errors import UserError
 from glocal_exp.store import config_hash
 
 from .commands import ROOT
@@ -118,6 +119,31 @@ def test_other_settings_win_over_the_repeated_ones(tmp_path):
     assert "window" not in job.config.method
     (job,) = jobs([f"from={tmp_path}", "method.window=60"], sweep=False)
     assert job.config.method.window == 60
+
+
+def test_a_setting_in_a_sweep_is_for_the_choices_that_have_it():
+    overrides = ["method=none,glocal", "method.window=20,40", "task=sgd,adam", "task.init.b1=0.8"]
+    found = jobs(overrides, sweep=True)
+    assert [job.name for job in found] == [
+        f"{method} {task}"
+        for method in (
+            "method=none",
+            "method=glocal method.window=20",
+            "method=glocal method.window=40",
+        )
+        for task in ("task=sgd", "task=adam")
+    ]
+    assert [job.config.method.get("window") for job in found[::2]] == [None, 20, 40]
+    assert [job.config.task.init.get("b1") for job in found[:2]] == [None, 0.8]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["method=none,local", "method.window=20"], ["method=none,glocal", "method.windw=2"]],
+)
+def test_a_setting_in_a_sweep_that_no_choice_has_is_refused(overrides):
+    with pytest.raises(UserError, match=f"no setting {overrides[1].split('=')[0]}"):
+        jobs(overrides, sweep=True)
 
 
 def test_help_names_every_group_key_and_choice():
