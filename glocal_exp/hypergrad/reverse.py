@@ -5,7 +5,7 @@ validation loss at the last state is pulled back step by step,
 
     lambda_{t-1} = lambda_t (d Theta / d x),        h += lambda_t (d Theta / d phi).
 
-One sweep gives one h, that of the last step, at a cost that does not grow with q (section 3.3: it
+One sweep gives one h, that of the last step, at a cost that does not grow with q (section 3: it
 suits many hyperparameters and short intervals). Memory grows with the number of steps; it is that
 of their states and of one step's intermediate arrays, or of fewer states with `block`.
 """
