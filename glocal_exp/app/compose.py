@@ -26,9 +26,6 @@ from glocal_exp.app.mistakes import groups, sentence, unknown_key
 from glocal_exp.app.rerun import expand
 from glocal_exp.errors import UserError
 
-NONE = ("experiment=null", "study=null")
-"""Groups of which nothing need be chosen."""
-
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
 
@@ -121,7 +118,7 @@ def _check_override(override: Override, sweep: bool) -> None:
                 f"{line} gives several values; add -m to run them one after another, or write "
                 f"{key}=[...] for a list."
             )
-    elif key in groups() and not isinstance(override.value(), str) and line not in NONE:
+    elif key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
         raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
 
 
