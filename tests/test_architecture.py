@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "store": {"records"},
     "report": {"store", "stats", "koopman", "records"},
 }
+ROOMS["studies"] = {*NUMERICS, "tasks", "methods", "engine", "koopman", "records", "stats"}
 ROOMS["app"] = set(ROOMS)
 ROOMS["bench"] = set(ROOMS)
 

@@ -24,10 +24,12 @@ class Context:
     Attributes:
         runs: the `runs` directory.
         paper: results/paper.csv, the numbers printed in the paper; empty when absent.
+        studies: the `studies` directory.
     """
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=pd.DataFrame)
+    studies: Path = Path("results") / "studies"
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""

@@ -56,7 +56,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
-    context = Context(options.runs, _paper(repository / "results" / "paper.csv"))
+    paper = _paper(repository / "results" / "paper.csv")
+    context = Context(options.runs, paper, options.studies)
     make_directory(options.out)
     built, lacking = 0, 0
     chosen = options.ids or [n for n, path in configs.items() if not _entries(path).get(ON_REQUEST)]
@@ -121,6 +122,7 @@ def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> arg
     parser = argparse.ArgumentParser(description=f"Build {kind}s from stored runs.")
     parser.add_argument("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
     parser.add_argument("--runs", type=Path, default=results / "runs", help="stored runs")
+    parser.add_argument("--studies", type=Path, default=results / "studies", help="stored studies")
     parser.add_argument("--out", type=Path, default=results / f"{kind}s", help="where to write")
     parser.add_argument("--strict", action="store_true", help="exit 1 if any run is missing")
     return parser.parse_args(arguments)

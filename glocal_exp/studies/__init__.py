@@ -1,0 +1,1 @@
+"""Studies: what is measured without being a training run."""

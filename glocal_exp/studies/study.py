@@ -1,0 +1,90 @@
+"""What every study answers; a study is cut into units, each stored when it is done.
+
+`python scripts/study.py study=ID` runs one; its class is one file here and one in configs/study.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:  # a study of the theory alone needs no JAX
+    from glocal_exp.engine import Loop, Numerics, Schedule, Splits
+    from glocal_exp.types import InnerProblem
+
+Row = dict[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a unit has found.
+
+    Attributes:
+        rows: of the study's table; units may have different columns.
+        arrays: larger things by name.
+    """
+
+    rows: list[Row]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work that is not done again once it is stored.
+
+    Attributes:
+        name: unique in the study, and fit for a file: letters, digits, `-`, `.`, `=` and `_`.
+    """
+
+    name: str
+    measure: Callable[[], Measurement]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a training run of the config would be made of.
+
+    Attributes:
+        start: begins the run, from its first step.
+    """
+
+    problem: "InnerProblem"
+    splits: "Splits"
+    schedule: "Schedule"
+    numerics: "Numerics"
+    start: Callable[[], "Loop"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a study works with.
+
+    Attributes:
+        seed: of whatever is random.
+        build: makes the setting; `setting` keeps it.
+    """
+
+    seed: int
+    build: Callable[[], Setting]
+
+    @cached_property
+    def setting(self) -> Setting:
+        """Problem, data and sizes, built on first use."""
+        return self.build()
+
+
+class Study(Protocol):
+    """A study: a frozen dataclass whose fields are config values.
+
+    Attributes:
+        trains: whether the training setting counts; if not, the study's own settings are all that
+            its results follow from.
+    """
+
+    trains: bool
+
+    def units(self, lab: Lab) -> Iterable[Unit]:
+        """The work, in the order in which it is done; making the list costs nothing."""
+        ...
