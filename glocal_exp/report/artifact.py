@@ -17,6 +17,14 @@ class MissingRuns(Exception):
         self.experiments = tuple(experiments)
 
 
+class MissingStudy(MissingRuns):
+    """Nothing can be drawn: nothing of this study is stored."""
+
+    def __init__(self, study: str):
+        super().__init__([])
+        self.study = study
+
+
 @dataclass(frozen=True)
 class Context:
     """Where an artifact reads from.

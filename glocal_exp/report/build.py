@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.store.files import make_directory, write_atomically
 
 # In YAML: built only when its id is given.
@@ -65,6 +65,11 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         maker = instantiate(configs[name])
         try:
             files, missing = _WRITERS[kind](maker, context)
+        except MissingStudy as error:
+            command = f"python scripts/study.py study={error.study}"
+            print(f"{name}: nothing is stored; to make it: {command}")
+            lacking += 1
+            continue
         except MissingRuns as error:
             print(f"{name}: no stored runs; {commands(error.experiments)}")
             lacking += 1
