@@ -112,14 +112,14 @@ def build(cfg: DictConfig, choices: dict[str, str]) -> Experiment:
         data=data,
         problem=_build_problem(cfg, data, device),
         method=build_method(cfg),
-        meta_optimizer=_instantiate("meta_optimizer", cfg.meta_optimizer),
+        meta_optimizer=instantiate_group("meta_optimizer", cfg.meta_optimizer),
         numerics=_build_numerics(cfg, device),
     )
 
 
 def build_method(cfg: DictConfig) -> Any:
     """The method; raises `UserError` for settings out of range."""
-    return _instantiate("method", cfg.method)
+    return instantiate_group("method", cfg.method)
 
 
 def build_schedule(cfg: DictConfig) -> Any:
@@ -131,7 +131,7 @@ def build_schedule(cfg: DictConfig) -> Any:
 
 def build_tracker(cfg: DictConfig) -> Sink:
     """The tracker that the config names."""
-    return _instantiate("tracker", cfg.tracker)
+    return instantiate_group("tracker", cfg.tracker)
 
 
 def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
@@ -142,7 +142,7 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
     mean, std = moments(data.train_images)
     settings = device.settings
     chosen = {"convolution": settings.convolution}
-    network = _instantiate("model", cfg.model, **_taken(cfg.model, chosen))
+    network = instantiate_group("model", cfg.model, **_taken(cfg.model, chosen))
     classifier = Classifier(
         network,
         _scaled(mean),
@@ -150,7 +150,7 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
         microbatch=settings.microbatch,
         at_once=settings.chunks_at_once,
     )
-    problem = _instantiate("task", cfg.task, classifier=classifier)
+    problem = instantiate_group("task", cfg.task, classifier=classifier)
     try:
         jax.eval_shape(_use_once(problem, data), jax.random.key(0))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -163,7 +163,7 @@ def _taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
     try:
         parameters = inspect.signature(get_object(plain(node)["_target_"])).parameters
     except (KeyError, HydraException, ImportError, TypeError, ValueError):
-        return offered  # `_instantiate` says what is wrong
+        return offered  # `instantiate_group` says what is wrong
     return {name: value for name, value in offered.items() if name in parameters}
 
 
@@ -198,7 +198,7 @@ def _build_numerics(cfg: DictConfig, device: Device) -> Any:
 def _load_data(key: str) -> ImageData:
     """The data set from the chosen source, once for the jobs of a sweep; says which it took."""
     cfg = OmegaConf.create(key)
-    data = _instantiate("source", cfg.source).load(_instantiate("dataset", cfg.dataset))
+    data = instantiate_group("source", cfg.source).load(instantiate_group("dataset", cfg.dataset))
     why = f"; {'; '.join(data.skipped)}" if data.skipped else ""
     say(f"data: {data.notice or data.title} from {data.source} ({data.place}){why}")
     return data
@@ -208,7 +208,7 @@ def _scaled(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(value) / 255 for value in values)
 
 
-def _instantiate(group: str, node: Any, **extra: Any) -> Any:
+def instantiate_group(group: str, node: Any, **extra: Any) -> Any:
     """Hydra's `instantiate`, with the user's mistakes as a sentence.
 
     `extra` are objects: they are bound in Python, since Hydra would turn dataclasses into configs.

@@ -30,14 +30,26 @@ def check(cfg: DictConfig) -> None:
         UserError: names the key, its value and what it should be.
     """
     seeds(cfg)
+    if cfg.study is not None:
+        raise UserError("A study is no training run; give the same settings to scripts/study.py.")
+    check_settings(cfg)
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """`check` but for what only a training run asks for."""
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _raise_first(_unfit("validation.size", cfg.validation.size, int | float))
     _raise_first(_misfits("hypergradient", plain(cfg.hypergradient), HYPERGRADIENT))
     _raise_first(_device_misfits(plain(cfg.device)))
     for group in TARGETS:
-        _raise_first(mismatches(group, plain(cfg[group])))
+        check_group(group, plain(cfg[group]))
     _check_lengths(cfg)
+
+
+def check_group(group: str, node: Any) -> None:
+    """Check one group's settings against the signature of its `_target_`; raises `UserError`."""
+    _raise_first(mismatches(group, node))
 
 
 def mismatches(path: str, node: Any) -> Iterator[str]:

@@ -61,6 +61,7 @@ class Schema:
     meta_optimizer: Any = MISSING
     device: Any = MISSING
     tracker: Any = MISSING
+    study: Any = None
     steps: int = MISSING
     interval: int = MISSING
     batch_size: int = MISSING

@@ -14,7 +14,7 @@ from glocal_exp.store import config_hash, run_path, source_fingerprint, target_m
 # What decides a run's numbers beside the modules that its config names.
 ENGINE = ("glocal_exp.engine", "glocal_exp.tasks.classification", "glocal_exp.data.split")
 NAMES = ("method", "dataset", "model", "task")
-MACHINE = ("output_dir", "data_dir", "tracker", "source", "sweep")
+NOT_THE_RUN = ("output_dir", "data_dir", "tracker", "source", "sweep", "study")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Identity:
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
     """One seed's resolved config, without what belongs to the machine rather than to the run."""
-    config = {name: value for name, value in plain(cfg).items() if name not in MACHINE}
+    config = {name: value for name, value in plain(cfg).items() if name not in NOT_THE_RUN}
     return config | {"seed": seed, "seeds": None}
 
 

@@ -41,7 +41,8 @@ def _repeated(run: Path, given: set[str]) -> Iterator[str]:
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
-        if key not in NOT_REPEATED:
+        nothing_chosen = value is None and (CONFIGS / key).is_dir()
+        if key not in NOT_REPEATED and not nothing_chosen:
             yield from _leaves(key, value, given)
 
 

@@ -159,7 +159,7 @@ class RunDirectory:
 
     def save_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """The final weights, by name."""
-        write_atomically(self.path / WEIGHTS, _npz(weights))
+        write_atomically(self.path / WEIGHTS, pack_arrays(weights))
 
     # checkpoints
 
@@ -176,13 +176,21 @@ class RunDirectory:
         self._rows = rows
 
     def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        write_atomically(self.path / ARRAYS, _npz(arrays))
+        write_atomically(self.path / ARRAYS, pack_arrays(arrays))
         self._arrays = arrays
 
 
 def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """arrays.npz of the run directory `path`, by `s<outer_step>/<name>`; none when absent."""
-    file = Path(path) / ARRAYS
+    return read_arrays(Path(path) / ARRAYS)
+
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name; none when it is absent.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
@@ -194,7 +202,8 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The content of an .npz file; no Python objects, which would be pickled."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise ValueError(f"array {name} holds Python objects")
