@@ -17,6 +17,14 @@ class MissingRuns(Exception):
         self.experiments = tuple(experiments)
 
 
+class MissingStudy(MissingRuns):
+    """Nothing can be drawn: nothing of this study is stored."""
+
+    def __init__(self, study: str):
+        super().__init__([])
+        self.study = study
+
+
 @dataclass(frozen=True)
 class Context:
     """Where an artifact reads from.
@@ -24,10 +32,12 @@ class Context:
     Attributes:
         runs: the `runs` directory.
         paper: results/paper.csv, the numbers printed in the paper; empty when absent.
+        studies: the `studies` directory.
     """
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=pd.DataFrame)
+    studies: Path = Path("results") / "studies"
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.store.files import make_directory, write_atomically
 
 # In YAML: built only when its id is given.
@@ -56,7 +56,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
-    context = Context(options.runs, _paper(repository / "results" / "paper.csv"))
+    paper = _paper(repository / "results" / "paper.csv")
+    context = Context(options.runs, paper, options.studies)
     make_directory(options.out)
     built, lacking = 0, 0
     chosen = options.ids or [n for n, path in configs.items() if not _entries(path).get(ON_REQUEST)]
@@ -64,6 +65,11 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         maker = instantiate(configs[name])
         try:
             files, missing = _WRITERS[kind](maker, context)
+        except MissingStudy as error:
+            command = f"python scripts/study.py study={error.study}"
+            print(f"{name}: nothing is stored; to make it: {command}")
+            lacking += 1
+            continue
         except MissingRuns as error:
             print(f"{name}: no stored runs; {commands(error.experiments)}")
             lacking += 1
@@ -121,6 +127,7 @@ def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> arg
     parser = argparse.ArgumentParser(description=f"Build {kind}s from stored runs.")
     parser.add_argument("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
     parser.add_argument("--runs", type=Path, default=results / "runs", help="stored runs")
+    parser.add_argument("--studies", type=Path, default=results / "studies", help="stored studies")
     parser.add_argument("--out", type=Path, default=results / f"{kind}s", help="where to write")
     parser.add_argument("--strict", action="store_true", help="exit 1 if any run is missing")
     return parser.parse_args(arguments)

@@ -193,8 +193,11 @@ def test_the_commands_for_missing_runs_exist(config):
         for name in getattr(maker, attribute, ())
     }
     known = {path.stem for path in (REPOSITORY / "configs" / "experiment").glob("*.yaml")}
-    assert names
+    studies = {path.stem for path in (REPOSITORY / "configs" / "study").glob("*.yaml")}
+    study = {maker.study} if hasattr(maker, "study") else set()
+    assert names or study
     assert names <= known
+    assert study <= studies
 
 
 def test_window_mean_is_shown_where_it_is_swept_over(tmp_path):

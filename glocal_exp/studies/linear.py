@@ -1,0 +1,116 @@
+"""Linear systems that are known in full, so that what an estimate says can be judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSystem:
+    """z_{t+1} = A z_t and h_t = C z_t.
+
+    Attributes:
+        transition: A.
+        readout: C, with orthonormal rows.
+        start: z_1.
+    """
+
+    transition: Float[np.ndarray, "d d"]
+    readout: Float[np.ndarray, "q d"]
+    start: Float[np.ndarray, " d"]
+
+    def trajectory(
+        self, steps: int, shocks: Float[np.ndarray, "steps q"] | None = None
+    ) -> Float[np.ndarray, "steps q"]:
+        """h_1 .. h_steps; shocks are added to h on the way, and stay in it."""
+        state, rows = self.start, []
+        for step in range(steps):
+            if shocks is not None:
+                state = state + self.readout.T @ shocks[step]
+            rows.append(self.readout @ state)
+            state = self.transition @ state
+        return np.array(rows)
+
+    def embedding(self, delays: int) -> Float[np.ndarray, "mq d"]:
+        """G = [C; C A; ...; C A^(m-1)]: the delay embedding g(h_t) is G z_t."""
+        blocks = [self.readout]
+        for _ in range(delays - 1):
+            blocks.append(blocks[-1] @ self.transition)
+        return np.vstack(blocks)
+
+    def operator(self, delays: int) -> Float[np.ndarray, "mq mq"]:
+        """G A G^+, the operator of least norm that moves every embedded state one step on.
+
+        G has full column rank where h tells the states apart; its eigenvalues are those of A and
+        zeros.
+        """
+        embedding = self.embedding(delays)
+        return embedding @ self.transition @ np.linalg.pinv(embedding)
+
+
+def linear_system(
+    rng: np.random.Generator, eigenvalues: Sequence[complex], skew: float = 0.0
+) -> LinearSystem:
+    """h_{t+1} = A h_t with these eigenvalues, all modes started with amplitude one.
+
+    Args:
+        rng: draws the directions and the signs.
+        eigenvalues: of A; one with a positive imaginary part stands for its conjugate too.
+        skew: 0 for a normal A; eigenvectors lean towards each other as it grows.
+    """
+    blocks = _block_diagonal(eigenvalues)
+    size = len(blocks)
+    rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    basis = rotation @ (np.eye(size) + skew * np.triu(np.ones((size, size)), 1))
+    transition = basis @ blocks @ np.linalg.inv(basis)
+    start = basis @ rng.choice([-1.0, 1.0], size)
+    return LinearSystem(transition, np.eye(size), start)
+
+
+def affine_system(
+    rng: np.random.Generator, eigenvalues: Sequence[complex], distance: float = 1.0
+) -> LinearSystem:
+    """h_{t+1} = A h_t + c with a fixed point of norm 1, as a linear system of [h; 1].
+
+    Args:
+        rng: draws directions, fixed point and start.
+        eigenvalues: of the normal matrix A; one with a positive imaginary part is a pair.
+        distance: from the start to the fixed point.
+    """
+    blocks = _block_diagonal(eigenvalues)
+    size = len(blocks)
+    rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    matrix = rotation @ blocks @ rotation.T
+    fixed, away = _unit(rng.standard_normal(size)), _unit(rng.choice([-1.0, 1.0], size))
+    transition = np.eye(size + 1)
+    transition[:size, :size] = matrix
+    transition[:size, size] = fixed - matrix @ fixed
+    start = np.append(fixed + distance * (rotation @ away), 1.0)
+    return LinearSystem(transition, np.eye(size + 1)[:size], start)
+
+
+def fixed_point(system: LinearSystem) -> Float[np.ndarray, " q"]:
+    """The fixed point of an affine system."""
+    size = len(system.readout)
+    matrix, offset = system.transition[:size, :size], system.transition[:size, size]
+    return np.linalg.solve(np.eye(size) - matrix, offset)
+
+
+def _unit(vector: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
+    return vector / np.linalg.norm(vector)
+
+
+def _block_diagonal(eigenvalues: Sequence[complex]) -> Float[np.ndarray, "d d"]:
+    blocks = []
+    for value in map(complex, eigenvalues):
+        a, b = value.real, value.imag
+        blocks.append(np.array([[a, -b], [b, a]]) if b else np.array([[a]]))
+    size = sum(len(block) for block in blocks)
+    whole, place = np.zeros((size, size)), 0
+    for block in blocks:
+        end = place + len(block)
+        whole[place:end, place:end] = block
+        place = end
+    return whole

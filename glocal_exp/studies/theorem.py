@@ -1,0 +1,144 @@
+"""Theorem 3.1 measured on linear systems: both sides, every term, and where its proof gives way."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from glocal_exp.studies.bound import Terms, terms
+from glocal_exp.studies.gaps import gaps
+from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
+from glocal_exp.studies.study import Lab, Measurement, Row, Unit
+
+Noise = Literal["measurement", "process"]
+ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients have norm 1 to 10
+
+
+@dataclass(frozen=True)
+class System:
+    """What `linear_system` or `affine_system` draws, and the delays it is looked at with."""
+
+    eigenvalues: tuple[float, ...]
+    delays: int = 1
+    affine: bool = False
+    skew: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> LinearSystem:
+        """A random system of this kind."""
+        if self.affine:
+            return affine_system(rng, self.eigenvalues)
+        return linear_system(rng, self.eigenvalues, self.skew)
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes.
+
+    Attributes:
+        systems: by name, the fields of `System`.
+        levels: standard deviations of the noise in each hypergradient, which have norm about 1.
+        noises: "measurement" is in what is seen of the interval alone; "process" moves the
+            trajectory itself, to its end.
+        intervals: tau.
+        horizons: T - s tau.
+        amplitudes: see `bound.terms`.
+        unit_tolerances: of Eq. 14; the smallest reads it as it is written.
+        draws: of each setting.
+    """
+
+    systems: Mapping[str, Mapping[str, Any]]
+    levels: Sequence[float]
+    intervals: Sequence[int]
+    horizons: Sequence[int]
+    draws: int
+    unit_tolerances: Sequence[float]
+    noises: Sequence[Noise] = ("measurement", "process")
+    amplitudes: Sequence[str] = ("newest", "first")
+
+    trains: bool = field(default=False, init=False)
+
+    def units(self, lab: Lab) -> Iterator[Unit]:
+        yield Unit("gaps", lambda: Measurement(gaps()))
+        for name, settings in self.systems.items():
+            fields: dict[str, Any] = {**settings, "eigenvalues": tuple(settings["eigenvalues"])}
+            system = System(**fields)
+            for level in self.levels:
+                for noise in self.noises if level else self.noises[:1]:
+                    yield Unit(
+                        f"{name}-{noise}-{level:g}", self._measure(lab, name, system, noise, level)
+                    )
+
+    def _measure(
+        self, lab: Lab, name: str, system: System, noise: Noise, level: float
+    ) -> Callable[[], Measurement]:
+        def measure() -> Measurement:
+            drawn = [
+                self._draw(np.random.default_rng([lab.seed, draw]), system, noise, level)
+                for draw in range(self.draws)
+            ]
+            rows: list[Row] = []
+            for interval, horizon, tolerance, rule in product(
+                self.intervals, self.horizons, self.unit_tolerances, self.amplitudes
+            ):
+                found = [
+                    terms(
+                        one.observed(interval, interval + horizon + system.delays + 1),
+                        one.operator, interval, horizon, delays=system.delays,
+                        unit_tolerance=tolerance, amplitudes=rule,
+                    )
+                    for one in drawn
+                ]  # fmt: skip
+                about: Row = {
+                    "system": name, "noise": noise, "level": level, "interval": interval,
+                    "horizon": horizon, "unit_tolerance": tolerance, "amplitudes": rule,
+                }  # fmt: skip
+                rows.append(about | summarize(found))
+            return Measurement(rows)
+
+        return measure
+
+    def _draw(self, rng: np.random.Generator, system: System, noise: Noise, level: float) -> "Draw":
+        known = system.draw(rng)
+        length = max(self.intervals) + max(self.horizons) + system.delays + 1
+        shocks = level * rng.standard_normal((length, len(known.readout)))
+        operator = known.operator(system.delays)
+        if noise == "process":
+            return Draw(known.trajectory(length, shocks), np.zeros_like(shocks), operator)
+        return Draw(known.trajectory(length), shocks, operator)
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """A trajectory, what its measurement adds to each row, and its operator."""
+
+    trajectory: Float[np.ndarray, "steps q"]
+    errors: Float[np.ndarray, "steps q"]
+    operator: Float[np.ndarray, "mq mq"]
+
+    def observed(self, interval: int, length: int) -> Float[np.ndarray, "length q"]:
+        """The first rows, those of the interval as they are measured and the others as they are."""
+        seen = np.arange(length)[:, None] < interval
+        return self.trajectory[:length] + np.where(seen, self.errors[:length], 0)
+
+
+def summarize(found: Sequence[Terms]) -> Row:
+    """Medians of all terms, quartiles of both sides, and how often each inequality holds."""
+    columns = {name: np.array([getattr(one, name) for one in found]) for name in asdict(found[0])}
+    row: Row = {name: float(np.median(values)) for name, values in columns.items()}
+    for side in ("left", "right", "proven"):
+        low, high = np.quantile(columns[side], (0.25, 0.75))
+        row |= {f"{side}_low": float(low), f"{side}_high": float(high)}
+    for name, smaller, larger in (
+        ("holds", "left", "right"),
+        ("prediction_holds", "left_prediction", "right_prediction"),
+        ("limit_holds", "left_limit", "transient"),
+        ("local_holds", "local_error", "epsilon"),
+        ("proven_holds", "left", "proven"),
+    ):
+        row[name] = float(np.mean(columns[smaller] <= columns[larger] + ROUNDING))
+    row["radius_holds"] = float(np.mean(columns["radius"] <= 1 + ROUNDING))
+    row["draws"] = len(found)
+    return row
