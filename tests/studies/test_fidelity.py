@@ -47,7 +47,7 @@ def test_the_units_hold_what_they_say():
     assert [row["hyperparameter"] for row in slopes] == list(origin.names)
     # A move of 0.1 is not small, but the loss is smooth.
     h = truth.arrays["h"][-1]
-    np.testing.assert_allclose([row["slope"] for row in slopes], h, rtol=0.02)
+    np.testing.assert_allclose([float(row["slope"]) for row in slopes], h, rtol=0.02)
 
 
 @pytest.mark.parametrize(
