@@ -83,9 +83,9 @@ class Numerics:
     mode: Mode = "forward"
     tangent_chunk: int | None = None
     block: int | None = None
-    tolerance: float = 1e-6
+    tolerance: float = 1e-4
     probes: int = 4
-    sizes: tuple[int, ...] = (12, 16, 24, 32, 48, 64, 96, 128, 192)
+    sizes: tuple[int, ...] = (12, 16, 24, 32, 48, 64, 80, 96, 128, 192)
     segment: int = 100
     checkpoint_seconds: float = 30.0
 

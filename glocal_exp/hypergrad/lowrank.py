@@ -112,7 +112,7 @@ def sample(met: Shaped[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
     return np.concatenate([low - beyond[::-1], inside, high + beyond])
 
 
-def decompose(rows: Float[np.ndarray, "n q"], numbers: Float[np.ndarray, " n"]) -> Rows:
+def decompose(rows: Float[np.ndarray, "n q"], numbers: Float[np.ndarray, " m"]) -> Rows:
     """The rows' singular vectors and what each rank leaves out, by their Gram matrix."""
     rows = rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
     peak = np.abs(rows).max(initial=0.0)
@@ -152,8 +152,8 @@ def blank(q: int, columns: int) -> Basis:
 
 def count_outside(basis: Basis, signals: Float[Array, " n"]) -> Int[Array, ""]:
     """How many of a step's numbers the basis was not made for."""
-    beyond = (signals < basis.low) | (signals > basis.high)
-    return jnp.sum(beyond, dtype=basis.outside.dtype)
+    inside = (signals >= basis.low) & (signals <= basis.high)
+    return jnp.sum(~inside, dtype=basis.outside.dtype)
 
 
 def lift(
