@@ -72,7 +72,7 @@ class Rows(NamedTuple):
     low: float
     high: float
 
-    def rank(self, tolerance: float) -> int:
+    def rank(self, tolerance: float | int) -> int:
         """The smallest that leaves out no more than `tolerance`; all for a tolerance of 0."""
         if tolerance == 0:
             return len(self.vectors)

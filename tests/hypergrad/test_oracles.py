@@ -132,7 +132,10 @@ def engine(case, mode, evaluate="every", **sizes):
     records = list(
         run(
             *(case.problem, case.splits, Local(evaluate)),
-            **{"steps": STEPS, "interval": STEPS, "batch_size": BATCH, "seed": SEED},
+            steps=STEPS,
+            interval=STEPS,
+            batch_size=BATCH,
+            seed=SEED,
             numerics=numerics,
             hooks=Hooks(keep=lambda s: True),
         )
