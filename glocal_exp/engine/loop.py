@@ -81,11 +81,13 @@ class Loop(Iterator[IntervalRecord]):
         self._examples = Examples(splits, schedule.batch_size)
         self._meta_step = MetaStep(meta_optimizer)
         initial = {seed: self._start(seed) for seed in splits}
-        phi = next(iter(initial.values())).phi
+        first, train = next(iter(initial.values())), next(iter(splits.values())).train
+        phi = first.phi
         self.mode = resolve(
             *(numerics, method, schedule, count(phi)),
             carry_tangents=carry_tangents,
-            row_space=has_row_space(problem, next(iter(splits.values())).train),
+            row_space=numerics.mode in ("low_rank", "auto")
+            and has_row_space(problem, first.state, phi, train),
         )
         self._numerics = numerics = replace(numerics, mode=self.mode)
         self._carries = self.mode == "forward" and len(method.record(schedule.interval)) > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.examples import Examples
@@ -25,7 +25,7 @@ from glocal_exp.hypergrad.lowrank import (
 )
 from glocal_exp.methods.method import Estimate, Memory, Method, Moment
 from glocal_exp.records import Costs
-from glocal_exp.types import Batch, InnerProblem, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,9 @@ class Survey:
         return dict(zip(snapshots, found if batched else [found], strict=True))
 
 
-def has_row_space(problem: InnerProblem, examples: Batch) -> bool:
-    """Whether the problem has signals, and so tangent rows."""
-
-    def first(key: PRNGKeyArray, examples: Batch) -> Array | None:
-        return problem.signals(*problem.init(key), examples, key)
-
-    return jax.eval_shape(first, jax.random.key(0), examples) is not None
+def has_row_space(problem: InnerProblem, state: InnerState, phi: Hyperparams, batch: Batch) -> bool:
+    """Whether the problem has signals, and so tangent rows; nothing is computed."""
+    return jax.eval_shape(problem.signals, state, phi, batch, jax.random.key(0)) is not None
 
 
 def estimate(method: Method, snapshot: Snapshot, moment: Moment) -> tuple[Estimate, Memory]:

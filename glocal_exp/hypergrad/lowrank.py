@@ -166,7 +166,8 @@ def lift(
     directions = np.asarray(basis.directions, np.float64)
     kept = basis.columns - int(basis.probes)
     h, probed = pushed[:, :kept], pushed[:, kept:]
-    missing = np.sum(probed**2) / max(1, probed.shape[1])
-    whole = np.sum(h**2) + missing
-    error = 0.0 if whole == 0 else float(np.sqrt(missing / whole))
-    return h @ directions[:, :kept].T, error
+    with np.errstate(over="ignore", invalid="ignore"):  # of training that has diverged
+        missing = np.sum(probed**2) / max(1, probed.shape[1])
+        whole = np.sum(h**2) + missing
+        error = 0.0 if whole == 0 else float(np.sqrt(missing / whole))
+        return h @ directions[:, :kept].T, error
