@@ -1,7 +1,7 @@
 """The nouns of the numerics: what an inner problem is and what passes between its parts.
 
 A bilevel problem is written once, as an `InnerProblem`; hypergradients, methods and the engine only
-ever call its five functions. Nothing here knows images, networks or optimizers.
+ever call its functions. Nothing here knows images, networks or optimizers.
 """
 
 from abc import abstractmethod
@@ -68,3 +68,21 @@ class InnerProblem(eqx.Module):
     @abstractmethod
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
         """phi by name in natural units."""
+
+    def signals(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
+    ) -> Float[Array, " n"] | None:
+        """What a step's dependence on phi goes through, one number for each of n examples.
+
+        For few tangents with many hyperparameters: all that phi does to the step from `state`, and
+        to the meta loss directly, is a sum over the examples of anything times the rows that
+        `tangent_rows` has for these numbers. None, the default: nothing of the kind is known.
+        """
+        return None
+
+    def tangent_rows(self, phi: Hyperparams, signals: Float[Array, " n"]) -> PyTree:
+        """By signal, a direction in phi: phi's tree, leaves with a leading axis n.
+
+        Their scale tells how much each can matter; their span is what counts.
+        """
+        raise NotImplementedError("a problem that has signals has tangent rows")

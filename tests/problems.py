@@ -1,5 +1,7 @@
 """Small inner problems for the oracles: smooth, tiny, in float64."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,9 @@ import numpy as np
 import optax
 
 from glocal_exp.engine import Splits
+from glocal_exp.models.meta_weight import MetaWeight
+from glocal_exp.tasks.classification import Classifier
+from glocal_exp.tasks.reweight import Reweight
 from glocal_exp.tasks.rules import sgd
 from glocal_exp.tasks.transforms import TRANSFORMS
 from glocal_exp.types import InnerProblem, InnerState
@@ -121,3 +126,46 @@ def regression(
         return {"x": x, "y": targets * (np.sin(x[:, 0]) + 0.3 * x[:, 1] * x[:, 2])}
 
     return Splits(part(train), part(validation), part(test))
+
+
+class Smooth(eqx.Module):
+    """A classifier of 2x2 images by one hidden layer of tanh."""
+
+    first: jax.Array
+    second: jax.Array
+
+    def __init__(self, key, *, width=6, classes=3):
+        first, second = jax.random.split(key)
+        self.first = jax.random.normal(first, (4, width)) / 2
+        self.second = jax.random.normal(second, (width, classes)) / 2
+
+    def __call__(self, x):
+        return jnp.tanh(x.reshape(len(x), -1) @ self.first) @ self.second
+
+
+def reweighting(detach_weights=False, hidden=128, initializer="torch", scale=1.0, kinks=1.0):
+    """The reweighting task on a network that is smooth and small; mu may be larger or sharper.
+
+    `scale` multiplies all of mu's parameters, `kinks` its hidden layer's alone.
+    """
+
+    def weight(key):
+        mu = MetaWeight(key, hidden=hidden, initializer=initializer)
+        mu = jax.tree.map(lambda leaf: scale * leaf, mu)
+        return eqx.tree_at(lambda mu: mu.hidden, mu, tuple(kinks * leaf for leaf in mu.hidden))
+
+    classifier = Classifier(Smooth, mean=(0.5,), std=(0.25,))
+    rule = partial(sgd, learning_rate=0.05, momentum=0.9)
+    return Reweight(classifier, weight, rule, detach_weights, (0.5, 2.0))
+
+
+def images(seed: int, train: int = 60, validation: int = 17) -> Splits:
+    """Random images, labelled by a rule that one in six does not follow: their losses grow."""
+    rng = np.random.default_rng(seed)
+
+    def part(count: int) -> dict[str, np.ndarray]:
+        x = rng.integers(0, 256, (count, 2, 2, 1), dtype=np.uint8)
+        y = x.reshape(count, -1)[:, :3].argmax(axis=1)
+        return {"x": x, "y": np.where(rng.random(count) < 1 / 6, (y + 1) % 3, y).astype(np.int32)}
+
+    return Splits(part(train), part(validation))

@@ -16,9 +16,12 @@ from glocal_exp.errors import UserError
 TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
 TARGETS += ("meta_optimizer", "tracker")
 HYPERGRADIENT = {
-    "mode": Literal["forward", "reverse", "auto"],
+    "mode": Literal["forward", "reverse", "low_rank", "auto"],
     "tangent_chunk": int | None,
     "block": int | None,
+    "tolerance": float,
+    "probes": int,
+    "sizes": Sequence[int],
 }
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 

@@ -54,6 +54,7 @@ class Group:
         loop = self._loop
         for seed, directory in self._directories.items():
             snapshot = {**loop.snapshots, **loop.finished}[seed]
+            directory.update_manifest(differentiation=loop.mode)
             directory.truncate(snapshot.position.outer_step - 1 if self.resumed else None)
         self._count_work()
         try:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import count, zero_tangents
+from glocal_exp.hypergrad.lowrank import Basis, blank
 from glocal_exp.records import Costs
 from glocal_exp.types import Hyperparams, InnerState, Tangents
 
@@ -41,11 +44,12 @@ class Snapshot:
         kept: state and tangents at the end of the playout's first interval, once past it.
         phi: hyperparameters in use.
         meta_state: the meta optimizer's state.
-        h: hypergradients recorded so far in this outer step, (n, q).
+        h: hypergradients recorded so far in this outer step, (n, q), or (n, columns) of the basis.
         losses: training losses so far in this outer step's real interval.
         memory: the method's.
         seconds: training time so far in this outer step.
         diverged: whether the weights have stopped being finite.
+        basis: what this outer step's tangents are pushed along; the q hyperparameters if None.
     """
 
     position: Position
@@ -60,6 +64,11 @@ class Snapshot:
     costs: Costs = field(default_factory=Costs)
     seconds: float = 0.0
     diverged: bool = False
+    basis: Basis | None = None
+
+
+Snapshots = Mapping[int, Snapshot]
+"""By seed."""
 
 
 def to_bytes(snapshot: Snapshot) -> bytes:
@@ -71,6 +80,7 @@ def to_bytes(snapshot: Snapshot) -> bytes:
         "kept": snapshot.kept is not None,
         "seconds": snapshot.seconds,
         "diverged": snapshot.diverged,
+        "columns": snapshot.basis and snapshot.basis.columns,
     }
     arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
     for index, leaf in enumerate(jax.tree.leaves(_trees(snapshot))):
@@ -104,6 +114,8 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray], template: Sn
     """A snapshot from its parts; `ValueError` or `KeyError` where they do not fit."""
     if header["format"] != FORMAT:
         raise ValueError("another format")
+    if columns := header.get("columns"):
+        template = _along(template, columns)
     start = (template.state, template.tangents)
     shaped = replace(template, kept=start if header["kept"] else None)
     leaves, structure = jax.tree.flatten(_trees(shaped))
@@ -126,6 +138,14 @@ def _restore(header: dict[str, Any], arrays: dict[str, np.ndarray], template: Sn
     )
 
 
+def _along(template: Snapshot, columns: int) -> Snapshot:
+    """The template inside of an outer step whose tangents go along a basis."""
+    if template.tangents is not None:
+        raise ValueError("another mode")
+    tangents = zero_tangents(template.state, columns)
+    return replace(template, tangents=tangents, basis=blank(count(template.phi), columns))
+
+
 def _trees(snapshot: Snapshot) -> dict[str, PyTree]:
-    names = ("state", "tangents", "kept", "phi", "meta_state")
+    names = ("state", "tangents", "kept", "phi", "meta_state", "basis")
     return {name: eqx.filter(getattr(snapshot, name), eqx.is_array) for name in names}

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from glocal_exp.engine.checkpoint import Position, Snapshot, from_bytes, to_bytes
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, from_bytes, to_bytes
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
+from glocal_exp.engine.low_rank import estimate, has_row_space
 from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.mode import resolve
-from glocal_exp.engine.playout import Playout, Snapshots
+from glocal_exp.engine.playout import Playout
 from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.hypergrad.forward import count, names, zero_tangents
@@ -55,6 +56,7 @@ class Loop(Iterator[IntervalRecord]):
         snapshots: by seed, where it stands, for the seeds that go on.
         finished: by seed, where it stopped because it had diverged.
         resumed: whether it goes on from checkpoints.
+        mode: how hypergradients are computed: `forward`, `reverse` or `low_rank`.
         names: the q hyperparameters, in the order of the hypergradient.
         programs: the compiled functions, with their compile time and number of traces.
     """
@@ -79,17 +81,24 @@ class Loop(Iterator[IntervalRecord]):
         self._examples = Examples(splits, schedule.batch_size)
         self._meta_step = MetaStep(meta_optimizer)
         initial = {seed: self._start(seed) for seed in splits}
-        phi = next(iter(initial.values())).phi
-        mode = resolve(numerics, method, schedule, count(phi), carry_tangents=carry_tangents)
-        self._numerics = numerics = replace(numerics, mode=mode)
-        self._carries = mode == "forward" and len(method.record(schedule.interval)) > 0
+        first, train = next(iter(initial.values())), next(iter(splits.values())).train
+        phi = first.phi
+        self.mode = resolve(
+            *(numerics, method, schedule, count(phi)),
+            carry_tangents=carry_tangents,
+            row_space=numerics.mode in ("low_rank", "auto")
+            and has_row_space(problem, first.state, phi, train),
+        )
+        self._numerics = numerics = replace(numerics, mode=self.mode)
+        self._carries = self.mode == "forward" and len(method.record(schedule.interval)) > 0
         self._initial = {
             seed: replace(s, tangents=self._zero(s.state, s.phi)) for seed, s in initial.items()
         }
         self.names = names(phi)
         self.programs = Programs(problem, numerics)
         self._playout = Playout(
-            method, schedule, numerics, self.programs, self._examples, self._after_segment
+            *(problem, method, schedule, numerics),
+            *(self.programs, self._examples, self._after_segment),
         )
         self.snapshots, self.finished, self.resumed = self._restore(checkpoints)
         self._saved = time.monotonic()
@@ -149,7 +158,7 @@ class Loop(Iterator[IntervalRecord]):
         newest = {seed: max(ss, key=lambda s: s.position) for seed, ss in found.items() if ss}
         finished = {seed: s for seed, s in newest.items() if self._is_over(s)}
         running = [seed for seed in found if seed not in finished]
-        common = [{s.position: s for s in found[seed]} for seed in running]
+        common = [{_place(s): s for s in found[seed]} for seed in running]
         places = set.intersection(*map(set, common)) if common else set()
         if not places:
             return {seed: self._initial[seed] for seed in running}, finished, not running
@@ -195,7 +204,7 @@ class Loop(Iterator[IntervalRecord]):
         moment = Moment(outer_step, self._schedule.outer_steps, self._schedule.interval, self.names)
         estimates, moved, after = {}, {}, {}
         for seed, snapshot in played.items():
-            estimates[seed], memory = self._method.estimate(snapshot.h, moment, snapshot.memory)
+            estimates[seed], memory = estimate(self._method, snapshot, moment)
             new, moved[seed] = self._meta_step(replace(snapshot, memory=memory), estimates[seed])
             after[seed] = self._advance(new, self._initial[seed].state)
         shared = time.perf_counter() - start - (self._compile_seconds() - compiled)
@@ -233,6 +242,7 @@ class Loop(Iterator[IntervalRecord]):
             state=state,
             tangents=tangents,
             kept=None,
+            basis=None,
             h=snapshot.h[:0],
             losses=snapshot.losses[:0],
             seconds=0.0,
@@ -276,6 +286,11 @@ class Loop(Iterator[IntervalRecord]):
     def _describe(self, phi: Hyperparams) -> dict[str, float]:
         named = self._problem.describe(phi).items()
         return {name: float(value) for name, value in named if jnp.ndim(value) == 0}
+
+
+def _place(snapshot: Snapshot) -> tuple[Position, int]:
+    """Where it stands and how many columns its basis has: what seeds side by side have to share."""
+    return snapshot.position, 0 if snapshot.basis is None else snapshot.basis.columns
 
 
 def _finite(tangents: Tangents) -> bool:

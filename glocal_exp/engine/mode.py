@@ -1,4 +1,4 @@
-"""Forward or reverse: which of the two a method can have, and which is cheaper."""
+"""Forward, reverse or low rank: which of them a method can have, and which is cheapest."""
 
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.errors import UserError
@@ -9,23 +9,51 @@ REVERSE_FROM = 2
 plain steps, a swept one 4.5 (LeNet on one core, `results/benchmarks/LOG.md`)."""
 
 
+LOW_RANK_FROM = 32
+"""`auto` takes low rank from so many hyperparameters on: even a small basis costs a dozen tangents
+with its probes, and a first pass."""
+
+
 def resolve(
-    numerics: Numerics, method: Method, schedule: Schedule, q: int, *, carry_tangents: bool
+    numerics: Numerics,
+    method: Method,
+    schedule: Schedule,
+    q: int,
+    *,
+    carry_tangents: bool,
+    row_space: bool = False,
 ) -> str:
-    """`forward` or `reverse`, for `auto` the cheaper of what the method can have.
+    """`forward`, `reverse` or `low_rank`; for `auto` the cheapest of what the method can have.
+
+    Args:
+        row_space: whether the problem has signals and tangent rows.
 
     Raises:
-        UserError: when reverse mode is asked for and cannot give what the method needs.
+        UserError: when a mode is asked for that cannot give what the method needs.
     """
-    obstacle = _obstacle(method, schedule, carry_tangents)
-    if numerics.mode == "reverse" and obstacle:
-        raise UserError(f"hypergradient=reverse {obstacle}; choose hypergradient=forward.")
-    if numerics.mode == "auto":
-        return "reverse" if q >= REVERSE_FROM and not obstacle else "forward"
-    return numerics.mode
+    obstacles = {
+        "reverse": _reverse_obstacle(method, schedule, carry_tangents),
+        "low_rank": _low_rank_obstacle(carry_tangents, row_space),
+    }
+    if obstacle := obstacles.get(numerics.mode):
+        raise UserError(f"hypergradient={numerics.mode} {obstacle}; choose hypergradient=forward.")
+    if numerics.mode != "auto":
+        return numerics.mode
+    if q >= REVERSE_FROM and not obstacles["reverse"]:
+        return "reverse"
+    return "low_rank" if q >= LOW_RANK_FROM and not obstacles["low_rank"] else "forward"
 
 
-def _obstacle(method: Method, schedule: Schedule, carry_tangents: bool) -> str | None:
+def _low_rank_obstacle(carry_tangents: bool, row_space: bool) -> str | None:
+    """Why no basis can be laid, as the end of a sentence."""
+    if carry_tangents:
+        return "takes other directions in each interval, and carry_tangents=true keeps the tangents"
+    if not row_space:
+        return "needs a task that knows its tangent rows, such as task=reweight, and this has none"
+    return None
+
+
+def _reverse_obstacle(method: Method, schedule: Schedule, carry_tangents: bool) -> str | None:
     """Why a sweep back through one interval is not enough, as the end of a sentence."""
     looked_at = len(method.record(schedule.interval))
     if carry_tangents:

@@ -1,7 +1,7 @@
 """One outer step's training: as many intervals as the method looks ahead, segment by segment."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import jax
@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
-from glocal_exp.engine.checkpoint import Position, Snapshot
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
 from glocal_exp.engine.examples import Examples
+from glocal_exp.engine.low_rank import Survey
 from glocal_exp.engine.segment import Programs, Stretch, stack, unstack
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.methods.method import Method
 from glocal_exp.records import Costs
-
-Snapshots = Mapping[int, Snapshot]
+from glocal_exp.types import InnerProblem
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Playout:
             but before the next; the place where a run may be saved or stopped.
     """
 
+    problem: InnerProblem
     method: Method
     schedule: Schedule
     numerics: Numerics
@@ -40,7 +41,10 @@ class Playout:
         interval = self.schedule.interval
         wanted = np.zeros(interval, bool)
         wanted[list(self.method.record(interval))] = True
-        ends = np.cumsum(self.numerics.pieces(interval, pulls=self._pulls(wanted))).tolist()
+        pieces = self.numerics.pieces(interval, pulls=self._pulls(wanted))
+        ends = np.cumsum(pieces).tolist()
+        if self.numerics.mode == "low_rank" and wanted.any():
+            snapshots = self._along_bases(snapshots, pieces * intervals)
         while (place := next(iter(snapshots.values())).position).interval < intervals:
             # A checkpoint may be from segments of another length: on to the next end all the same.
             stop = next(end for end in ends if end > place.step)
@@ -53,21 +57,41 @@ class Playout:
             self.after_segment(snapshots, place.interval * interval + stop, intervals * interval)
         return snapshots
 
+    def _along_bases(self, snapshots: Snapshots, lengths: list[int]) -> Snapshots:
+        """With a basis for the whole playout, laid where it starts."""
+        first = next(iter(snapshots.values()))
+        if first.basis is not None:
+            return snapshots
+        survey = Survey(self.problem, self.numerics, self.programs, self.examples)
+        start = self._steps_done(first.position)
+        return survey.lay(
+            snapshots, start, lengths, lambda: self.after_segment(snapshots, 0, sum(lengths))
+        )
+
+    def _steps_done(self, place: Position) -> int:
+        first = place.outer_step - 1 if self.method.keeps else 0
+        return (first + place.interval) * self.schedule.interval + place.step
+
     def _segment(
         self, snapshots: Snapshots, place: Position, record: Bool[np.ndarray, " steps"]
     ) -> Snapshots:
-        first = place.outer_step - 1 if self.method.keeps else 0
-        step = (first + place.interval) * self.schedule.interval + place.step
+        step = self._steps_done(place)
+        batches = [self.examples.indices(seed, step, len(record)) for seed in snapshots]
         inputs = [
-            (s.state, s.phi, s.tangents, jax.random.key(seed), self._batches(seed, step, record))
-            for seed, s in snapshots.items()
+            (s.state, s.phi, s.tangents, s.basis, jax.random.key(seed), indices)
+            for (seed, s), indices in zip(snapshots.items(), batches, strict=True)
         ]
         batched = len(snapshots) > 1
-        state, phi, tangents, key, indices = stack(inputs) if batched else inputs[0]
+        state, phi, tangents, basis, key, indices = stack(inputs) if batched else inputs[0]
         data = self.examples.data(list(snapshots), batched=batched)
         before, began = self.programs.compile_seconds, time.perf_counter()
         if self._pulls(record):
             result = self.programs.pull(state, phi, data, key, indices, batched=batched)
+        elif basis is not None:
+            result = self.programs.train_along(
+                *(state, phi, tangents, basis, data, key, indices, jnp.asarray(record)),
+                batched=batched,
+            )
         else:
             result = self.programs.train(
                 state, phi, tangents, data, key, indices, jnp.asarray(record), batched=batched
@@ -82,9 +106,6 @@ class Playout:
 
     def _pulls(self, record: Bool[np.ndarray, " steps"]) -> bool:
         return self.numerics.mode == "reverse" and bool(record.any())
-
-    def _batches(self, seed: int, step: int, record: Bool[np.ndarray, " steps"]) -> jax.Array:
-        return self.examples.indices(seed, step, len(record))
 
     def _absorb(
         self,
@@ -105,12 +126,16 @@ class Playout:
             reverse_steps=len(record) if pulls else 0,
             validation_gradients=int(record.sum()) if carries or pulls else 0,
         )
+        basis = snapshot.basis
+        if basis is not None and stretch.outside is not None:
+            basis = replace(basis, outside=basis.outside + stretch.outside)
         evaluated = np.asarray(stretch.hypergradients, np.float64)
         new = evaluated[record] if carries or pulls else snapshot.h[:0]
         return replace(
             snapshot,
             state=stretch.state,
             tangents=stretch.tangents,
+            basis=basis,
             h=np.concatenate([snapshot.h, new]),
             losses=np.concatenate([gathered, np.asarray(stretch.losses, np.float64)])
             if real

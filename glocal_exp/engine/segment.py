@@ -15,7 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from glocal_exp.engine.examples import Data
 from glocal_exp.engine.settings import Numerics
-from glocal_exp.hypergrad.forward import contract, count, mean_over_chunks, push_tangents
+from glocal_exp.hypergrad.forward import contract, mean_over_chunks, push_tangents
+from glocal_exp.hypergrad.lowrank import Basis, count_outside, signals
 from glocal_exp.hypergrad.reverse import train_and_pull_back
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
 
@@ -24,16 +25,18 @@ class Stretch(NamedTuple):
     """What a segment leaves: the state, its tangents, and what happened on the way.
 
     Attributes:
-        hypergradients: zero where not recorded.
+        hypergradients: zero where not recorded; along a basis, what its columns make of them.
         losses: training loss of each step.
         finite: whether the parameters still are.
+        outside: numbers that the basis was not made for, if there is one.
     """
 
     state: InnerState
     tangents: Tangents
-    hypergradients: Float[Array, "steps q"]
+    hypergradients: Float[Array, "steps columns"]
     losses: Float[Array, " steps"]
     finite: Bool[Array, ""]
+    outside: Int[Array, ""] | None = None
 
 
 class Programs:
@@ -71,7 +74,24 @@ class Programs:
         Without tangents (None) it is plain training and `record` is ignored.
         """
         arguments = (state, phi, tangents, data, key, indices)
-        return self._call("train", self._train, arguments, (record,), batched)
+        return self.call("train", self._train, arguments, (record,), batched)
+
+    def train_along(
+        self,
+        state: InnerState,
+        phi: Hyperparams,
+        tangents: Tangents,
+        basis: Basis,
+        data: Data,
+        key: PRNGKeyArray,
+        indices: Int[Array, "steps batch"],
+        record: Bool[Array, " steps"],
+        *,
+        batched: bool,
+    ) -> Stretch:
+        """`train` with tangents along the columns of a basis."""
+        arguments = (state, phi, tangents, basis, data, key, indices)
+        return self.call("train along", self._train_along, arguments, (record,), batched)
 
     def pull(
         self,
@@ -84,16 +104,20 @@ class Programs:
         batched: bool,
     ) -> Stretch:
         """Train along `indices`; the last hypergradient by a sweep back to the first step."""
-        return self._call("pull", self._pull, (state, phi, data, key, indices), (), batched)
+        return self.call("pull", self._pull, (state, phi, data, key, indices), (), batched)
 
     def evaluate(
         self, state: InnerState, phi: Hyperparams, batch: Batch, *, batched: bool
     ) -> dict[str, Float[Array, ""]]:
         """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
-        return self._call("evaluate", self._evaluate, (state, phi, batch), (), batched)
+        return self.call("evaluate", self._evaluate, (state, phi, batch), (), batched)
 
     def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
+        return self._train_along(state, phi, tangents, None, data, key, indices, record)
+
+    def _train_along(self, state, phi, tangents, basis, data, key, indices, record) -> Stretch:
         numerics, problem = self._numerics, self._problem
+        directions = None if basis is None else basis.directions
 
         def hypergradient(state: InnerState, tangents: Tangents) -> Array:
             return contract(
@@ -102,43 +126,48 @@ class Programs:
                 phi,
                 tangents,
                 data.for_hypergradients,
+                directions=directions,
                 chunk=numerics.validation_chunk,
                 chunks_at_once=numerics.chunks_at_once,
             )
 
         def body(carry: tuple, inputs: tuple) -> tuple:
-            state, tangents = carry
+            state, tangents, outside = carry
             chosen, wanted = inputs
-            batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
-            step_key = jax.random.fold_in(key, state.step)
+            batch, step_key = given(data, key, state, chosen)
 
             def step(state: InnerState, phi: Hyperparams) -> tuple[InnerState, Array]:
                 return problem.step(state, phi, batch, step_key)
 
             if tangents is None:
                 state, loss = step(state, phi)
-                return (state, None), (jnp.zeros((0,)), loss)
+                return (state, None, outside), (jnp.zeros((0,)), loss)
+            if basis is not None:
+                outside += count_outside(basis, signals(problem, state, phi, batch, step_key))
             state, tangents, loss = push_tangents(
-                step, state, phi, tangents, chunk=numerics.tangent_chunk
+                step, state, phi, tangents, directions=directions, chunk=numerics.tangent_chunk
             )
+            like = jax.eval_shape(hypergradient, state, tangents)
             h = jax.lax.cond(
                 wanted,
                 hypergradient,
-                lambda *_: jnp.zeros(count(phi), jax.tree.leaves(phi)[0].dtype),
+                lambda *_: jnp.zeros(like.shape, like.dtype),
                 state,
                 tangents,
             )
-            return (state, tangents), (h, loss)
+            return (state, tangents, outside), (h, loss)
 
-        (state, tangents), (h, losses) = jax.lax.scan(body, (state, tangents), (indices, record))
-        return Stretch(state, tangents, h, losses, _finite(state))
+        outside = None if basis is None else jnp.zeros_like(basis.outside)
+        carry, (h, losses) = jax.lax.scan(body, (state, tangents, outside), (indices, record))
+        state, tangents, outside = carry
+        return Stretch(state, tangents, h, losses, _finite(state), outside)
 
     def _pull(self, state, phi, data, key, indices) -> Stretch:
         numerics, problem = self._numerics, self._problem
 
         def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple[InnerState, Array]:
-            batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
-            return problem.step(state, phi, batch, jax.random.fold_in(key, state.step))
+            batch, step_key = given(data, key, state, chosen)
+            return problem.step(state, phi, batch, step_key)
 
         state, losses, h = train_and_pull_back(
             problem,
@@ -164,7 +193,7 @@ class Programs:
         chunk, at_once = self._numerics.evaluation_chunk, self._numerics.chunks_at_once
         return mean_over_chunks(metrics, batch, chunk, at_once=at_once)
 
-    def _call(
+    def call(
         self, name: str, function: Callable, arguments: tuple, shared: tuple, batched: bool
     ) -> Any:
         """Compile ahead of time, once for each signature, and call."""
@@ -181,6 +210,14 @@ class Programs:
             self.compile_seconds += time.perf_counter() - start
             self.traces += 1
         return self._compiled[signature](*arrays)
+
+
+def given(
+    data: Data, key: PRNGKeyArray, state: InnerState, chosen: Int[Array, " batch"]
+) -> tuple[Batch, PRNGKeyArray]:
+    """The batch and the key of a step."""
+    batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
+    return batch, jax.random.fold_in(key, state.step)
 
 
 def _finite(state: InnerState) -> Bool[Array, ""]:

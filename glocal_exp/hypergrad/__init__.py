@@ -1,4 +1,4 @@
-"""Hypergradients of unrolled training, exact up to rounding."""
+"""Hypergradients of unrolled training, exact up to rounding or, in few directions, a tolerance."""
 
 from glocal_exp.hypergrad.forward import contract, count, names, push_tangents, zero_tangents
 from glocal_exp.hypergrad.reverse import train_and_pull_back
