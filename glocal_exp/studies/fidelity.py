@@ -75,7 +75,7 @@ class Fidelity:
         """The playouts: as trained, in float64, from other starts, in other orders."""
         return [
             BASE,
-            Variation(precision="float64"),
+            Variation(float64=True),
             *(Variation(start=n + 1, start_size=self.start_size) for n in range(self.starts)),
             *(Variation(order=n + 1) for n in range(self.orders)),
         ]
@@ -93,7 +93,7 @@ def _interval(at: At, variation: Variation, validation: int | None) -> Measureme
     """h_t at every step of the interval, `h` (tau, q)."""
     origin = at()
     h = origin.interval(variation, validation)
-    row = {"s": origin.outer_step, "kind": "interval", **variation.row()}
+    row = {"s": origin.outer_step, "kind": "interval", "variation": variation.name}
     return Measurement([row | {"validation": validation or origin.validation_size}], {"h": h})
 
 
@@ -101,7 +101,7 @@ def _truth(at: At, variation: Variation) -> Measurement:
     """h at the end of each interval up to T, `h` (S - s + 1, q), with the final validation loss."""
     origin = at()
     h, loss = origin.playout(variation)
-    row = {"s": origin.outer_step, "kind": "truth", **variation.row(), "loss": loss}
+    row = {"s": origin.outer_step, "kind": "truth", "variation": variation.name, "loss": loss}
     return Measurement([row | {"finite": int(np.isfinite(h).all())}], {"h": h})
 
 
@@ -115,7 +115,7 @@ def _slope(at: At, variation: Variation, radius: float) -> Measurement:
             {
                 "s": origin.outer_step,
                 "kind": "slope",
-                **variation.row(),
+                "variation": variation.name,
                 "radius": radius,
                 "hyperparameter": name,
                 "below": below,

@@ -29,13 +29,13 @@ class Variation:
     """What differs from the training run itself.
 
     Attributes:
-        precision: of the computation; the start is the same numbers.
+        float64: compute in it, from the same numbers.
         start: 0 for the run's own weights, else the number of a random perturbation of them.
         start_size: its size, relative to the standard deviation of each array of weights.
         order: 0 for the run's own batches, else the number of another order of them.
     """
 
-    precision: str = "float32"
+    float64: bool = False
     start: int = 0
     start_size: float = 0.0
     order: int = 0
@@ -43,14 +43,10 @@ class Variation:
     @property
     def name(self) -> str:
         """`base`, `float64`, `start1`, `order1`, ..."""
-        parts = [self.precision] if self.precision != "float32" else []
+        parts = ["float64"] if self.float64 else []
         parts += [f"start{self.start}"] if self.start else []
         parts += [f"order{self.order}"] if self.order else []
         return "-".join(parts) or "base"
-
-    def row(self) -> dict[str, float | int | str]:
-        """The columns that tell it apart."""
-        return {"variation": self.name, "precision": self.precision}
 
 
 BASE = Variation()
@@ -129,7 +125,7 @@ class Origin:
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
         steps = self.setting.schedule.interval
-        with _precision(variation.precision):
+        with _precision(variation):
             state, phi = self._start(variation)
             tangents = zero_tangents(state, count(phi))
             record = np.ones(steps, bool)
@@ -139,7 +135,7 @@ class Origin:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
         interval = self.setting.schedule.interval
         record = np.arange(interval) == interval - 1
-        with _precision(variation.precision):
+        with _precision(variation):
             state, phi = self._start(variation)
             tangents, found = zero_tangents(state, count(phi)), []
             for number in range(self._intervals):
@@ -153,7 +149,7 @@ class Origin:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
         interval = self.setting.schedule.interval
         record = np.zeros(interval, bool)
-        with _precision(variation.precision):
+        with _precision(variation):
             state, phi = self._start(variation)
             flat, unravel = ravel_pytree(phi)
             phi = unravel(flat.at[index].add(move))
@@ -179,9 +175,10 @@ class Origin:
             ]
             params = jax.tree.unflatten(structure, moved)
         start = (eqx.tree_at(lambda s: s.params, self.state, params), self.phi)
-        dtype = jnp.dtype(variation.precision)
+        if not variation.float64:
+            return start
         return jax.tree.map(
-            lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, start
+            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, start
         )
 
     def _train(
@@ -231,10 +228,10 @@ class Origin:
 
 
 @contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """float64 inside, if it is asked for."""
+def _precision(variation: Variation) -> Iterator[None]:
+    """float64 inside, if the variation asks for it."""
     before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    jax.config.update("jax_enable_x64", before or name == "float64")
+    jax.config.update("jax_enable_x64", before or variation.float64)
     try:
         yield
     finally:

@@ -1,12 +1,17 @@
-"""A task that compiles in a second: `task._target_=tests.app.toy.Toy`."""
+"""A task that compiles in a second: `task._target_=tests.app.toy.Toy`; a model, two studies."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from glocal_exp.errors import UserError
+from glocal_exp.studies.study import Lab, Measurement, Unit
 from glocal_exp.types import InnerProblem, InnerState
 
 
@@ -75,3 +80,37 @@ class Linear(eqx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.reshape(len(x), -1) @ self.weight
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A study without training: `study._target_=tests.app.toy.Draws`."""
+
+    number: int
+    fails_at: int | None = None
+    trains: ClassVar[bool] = False
+
+    def units(self, lab: Lab) -> Iterable[Unit]:
+        rng = np.random.default_rng(lab.seed)
+        values = rng.normal(size=self.number)
+        return [Unit(f"draw{n}", partial(self._draw, n, value)) for n, value in enumerate(values)]
+
+    def _draw(self, n: int, value: float) -> Measurement:
+        if n == self.fails_at:
+            raise UserError(f"draw {n} fails.")
+        return Measurement([{"number": n, "value": value}])
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A study of the training setting."""
+
+    trains: ClassVar[bool] = True
+
+    def units(self, lab: Lab) -> Iterable[Unit]:
+        return [Unit("sizes", lambda: self._sizes(lab))]
+
+    def _sizes(self, lab: Lab) -> Measurement:
+        validation = len(lab.setting.splits.validation["y"])
+        steps = [record.step for record in lab.setting.start()]
+        return Measurement([{"validation": validation, "steps": steps[-1]}])

@@ -1,0 +1,177 @@
+"""The fidelity of estimates, on invented trajectories whose truth is known."""
+
+import numpy as np
+import pytest
+import yaml
+
+from glocal_exp.errors import UserError
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, MissingStudy
+from glocal_exp.report.fidelity import (
+    Estimator,
+    ceiling,
+    cosine,
+    estimators,
+    points,
+    relative_error,
+    same_signs,
+    score,
+)
+from glocal_exp.report.figures.fidelity import FidelityFigure
+from glocal_exp.report.figures.sensitivity import SensitivityFigure, difference
+from glocal_exp.report.formats import ABSENT
+from glocal_exp.report.tables.fidelity import FidelityTable
+from glocal_exp.store.studies import StudyDirectory
+
+GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
+NAMES = ("learning_rate", "momentum", "weight_decay")
+DECAY = 0.93
+ENTRIES = [{"label": "last", "kind": "last"}, {"label": "mean", "kind": "mean"}, {"label": "dmd"}]
+
+
+def trajectory(size: float = 1.0) -> np.ndarray:
+    """Towards GOAL, by a factor of DECAY a step."""
+    start = GOAL + size * np.array([1.0, -1.0, 1e-3])
+    return GOAL + DECAY ** np.arange(1, 101)[:, None] * (start - GOAL)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    """Two settings with two seeds each; two intervals, the last without a second truth."""
+    root = tmp_path_factory.mktemp("studies")
+    for rate in (0.1, 0.01):
+        for seed in (0, 1):
+            config = {"steps": 400, "interval": 100, "study": {}}
+            config |= {"task": {"init": {"learning_rate": rate, "momentum": 0.5}}}
+            config["task"]["init"]["weight_decay"] = 5e-4
+            facts = {"config_hash": "x", "source_hash": "y", "seed": seed}
+            path = root / "fidelity" / f"variant{rate}" / f"seed={seed}"
+            with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
+                for s in (1, 3):
+                    fill(directory, s, np.random.default_rng([seed, s]))
+    return Context(root, studies=root)
+
+
+def fill(directory, s, rng):
+    at = {"s": s}
+    for name, other in (("all", 0.0), ("1000", 0.1), ("float64", 0.1)):
+        rows = [at | {"kind": "interval", "variation": "base"}]
+        directory.store(f"s{s}.interval.{name}", rows, {"h": trajectory() + other})
+    for name in ("base", "float64", "order1") if s == 1 else ("base",):
+        truth = GOAL * (1 + 0.01 * rng.normal(size=3))
+        rows = [at | {"kind": "truth", "variation": name}]
+        directory.store(f"s{s}.truth.{name}", rows, {"h": np.tile(truth, (5 - s, 1))})
+    rows = [
+        at | {"kind": "slope", "variation": "base", "hyperparameter": name, "slope": sign * 0.1}
+        for name, sign in zip(NAMES, (-1, 1, 1), strict=True)
+    ]
+    directory.store(f"s{s}.slope.0.1.base", rows, {})
+
+
+def test_points_are_read_as_they_were_measured(context):
+    found, frame = points(context)
+    assert [(p.setting, p.seed, p.s) for p in found] == [
+        (f"lr {rate}, momentum 0.5", seed, s) for rate in (0.01, 0.1) for seed in (0, 1)
+        for s in (1, 3)
+    ]  # fmt: skip
+    first = found[0]
+    assert first.names == NAMES
+    assert first.steps_left == 300
+    assert set(first.truths) == {"base", "float64", "order1"}
+    np.testing.assert_array_equal(first.slopes, [[-0.1, 0.1, 0.1]])
+    np.testing.assert_array_equal(first.intervals["all"], trajectory())
+    assert len(frame) == 4 * 2 * 3 + 4 * 4 + 4 * 2 * 3
+
+
+def test_estimators_are_what_they_say(context):
+    point = points(context)[0][0]
+    h = trajectory()
+    np.testing.assert_array_equal(point.estimate(Estimator("a", "last")), h[-1])
+    expected = h[[-13, -9, -5, -1]].mean(axis=0)
+    mean = Estimator("b", "mean", window=15, stride=4)
+    np.testing.assert_allclose(point.estimate(mean), expected)
+    assert mean.gradients == 4
+    # An affine map: its steady state is exact, whatever the window.
+    for one in (Estimator("c"), Estimator("d", window=40, delays=3)):
+        np.testing.assert_allclose(point.estimate(one), GOAL, rtol=1e-6)
+    np.testing.assert_allclose(point.estimate(Estimator("e", "last", validation=1000)), h[-1] + 0.1)
+    assert np.isnan(point.estimate(Estimator("f", validation=7))).all()
+    finite = Estimator("g", steady={"horizon": "finite"})
+    expected = GOAL + DECAY**300 * (h[-1] - GOAL)
+    np.testing.assert_allclose(point.estimate(finite), expected, rtol=1e-6)
+
+
+def test_scores_against_known_truths(context):
+    point = points(context)[0][0]
+    found = score(point, -GOAL)
+    assert found.cosine == pytest.approx(-1, abs=1e-3)
+    assert found.error == pytest.approx(2, abs=0.05)
+    np.testing.assert_array_equal(found.signs, [0, 0, 0])
+    np.testing.assert_array_equal(score(point, GOAL).slope_signs, [1, 1, 1])
+    best = ceiling(point)
+    assert 0.999 < best.cosine <= 1
+    assert 0 < best.error < 0.05
+    assert np.isnan(ceiling(points(context)[0][1]).cosine)
+
+
+def test_the_vectors_that_are_compared():
+    assert cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(0.5**0.5)
+    assert np.isnan(cosine(np.zeros(2), np.ones(2)))
+    np.testing.assert_array_equal(
+        same_signs(np.array([1.0, -1.0, np.nan]), np.ones(3)), [1, 0, np.nan]
+    )
+    assert relative_error(np.array([3.0, 0.0]), np.array([0.0, 4.0])) == pytest.approx(5 / 4)
+
+
+def test_the_table_has_a_row_an_estimator(context):
+    sheet = FidelityTable("Title.", ENTRIES).make(context)
+    assert [row[0] for row in sheet.rows] == ["another truth", "last", "mean", "dmd"]
+    assert [row[1] for row in sheet.rows] == [ABSENT, "1", "80", "80"]
+    data = sheet.data.set_index(["estimator", "setting"])
+    setting = "lr 0.1, momentum 0.5"
+    assert data.loc[("dmd", setting), "cosine"] > 0.999
+    assert data.loc[("dmd", setting), "error"] < 0.03
+    assert data.loc[("mean", setting), "error"] > 0.1
+    assert data.loc[("dmd", setting), "slope_signs"] == 1
+    assert "seeds 0, 1; 4 points" in sheet.caption
+
+
+def test_every_point_is_drawn(context):
+    with style.applied():
+        figure = FidelityFigure("Title.", ENTRIES).draw(context).figure
+    first, second = (axes for axes in figure.axes)
+    assert [axes.get_title() for axes in (first, second)] == [
+        "lr 0.01, momentum 0.5", "lr 0.1, momentum 0.5"
+    ]  # fmt: skip
+    assert [label.get_text() for label in first.get_yticklabels()] == [
+        "another truth", "last", "mean", "dmd"
+    ]  # fmt: skip
+    marks = [line for line in first.lines if line.get_marker() in ("o", "s")]
+    assert len(marks) == 4 * 4  # rows x points; one of a NaN shows nothing
+
+
+def test_sensitivity_is_drawn_for_every_point(context):
+    with style.applied():
+        figure = SensitivityFigure("Title.", validation=1000).draw(context).figure
+    inside, outside = figure.axes[0], figure.axes[2]
+    lengths = [len(np.asarray(line.get_xdata())) for line in inside.lines]
+    assert lengths.count(100) == 4 + 1  # points, and their median
+    # A median of two, and of four intervals where both have them.
+    assert [len(np.asarray(line.get_xdata())) for line in outside.lines] == [4, 4, 4, 2]
+
+
+def test_the_difference_is_relative():
+    h = np.array([[3.0, 4.0], [0.0, 1.0]])
+    np.testing.assert_allclose(difference(h, h + np.array([[0.3, 0.4], [0.0, -2.0]])), [0.1, 2.0])
+
+
+def test_nothing_stored_is_said(tmp_path):
+    with pytest.raises(MissingStudy):
+        FidelityTable("Title.", ENTRIES).make(Context(tmp_path, studies=tmp_path))
+
+
+def test_an_unknown_setting_is_said(context):
+    with pytest.raises(UserError, match="An estimator cannot be made"):
+        estimators([{"label": "a", "windows": 3}])
+    with pytest.raises(UserError, match="kind=lst is none of"):
+        points(context)[0][0].estimate(Estimator("a", "lst"))

@@ -1,0 +1,93 @@
+"""Units of a study: stored once, kept while they fit, read back as one frame."""
+
+import numpy as np
+import pytest
+
+from glocal_exp.errors import UserError
+from glocal_exp.store.files import write_atomically
+from glocal_exp.store.studies import StudyDirectory, load_study, study_config, unit_arrays
+
+FACTS = {"config_hash": "0123abcd", "source_hash": "ff", "seed": 3, "study": "toy"}
+CONFIG = "study:\n  size: 2\n"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "toy" / "0123abcd" / "seed=3"
+
+
+def fill(path, facts=FACTS):
+    with StudyDirectory(path, facts, CONFIG) as directory:
+        directory.store("a.0.1", [{"error": 0.1, "name": "x"}, {"error": 1 / 3}], {})
+        directory.store("b", [{"slope": 2.0}], {"h": np.eye(2)})
+
+
+def test_all_rows_in_one_frame(path, tmp_path):
+    fill(path)
+    fill(path.with_name("seed=4"), FACTS | {"seed": 4})
+    frame = load_study(tmp_path, "toy")
+    assert list(frame.unit) == ["a.0.1", "a.0.1", "b"] * 2
+    assert list(frame.seed) == [3] * 3 + [4] * 3
+    assert frame.error[1] == 1 / 3
+    assert np.isnan(frame.error[2])
+    assert frame.slope[2] == 2.0
+    assert set(frame.folder[:3]) == {str(path)}
+
+
+def test_arrays_and_config_are_found_by_folder(path):
+    fill(path)
+    np.testing.assert_array_equal(unit_arrays(path, "b")["h"], np.eye(2))
+    assert unit_arrays(path, "a.0.1") == {}
+    assert study_config(path).study.size == 2
+
+
+def test_no_study_is_an_empty_frame(tmp_path):
+    assert load_study(tmp_path, "toy").empty
+
+
+def test_what_is_stored_stays(path):
+    fill(path)
+    with StudyDirectory(path, FACTS, CONFIG) as directory:
+        assert directory.has("b")
+        assert directory.has("a.0.1")
+        assert not directory.has("c")
+
+
+@pytest.mark.parametrize("name", ["config_hash", "source_hash"])
+def test_units_of_other_code_or_config_go(path, name):
+    fill(path)
+    with StudyDirectory(path, FACTS | {name: "other"}, CONFIG) as directory:
+        assert not directory.has("b")
+    assert list((path / "units").iterdir()) == []
+
+
+def test_rows_come_after_their_arrays(path, monkeypatch):
+    """A kill between the two leaves a unit that is not there."""
+    written = []
+
+    def write(file, content):
+        written.append(file.suffix)
+        write_atomically(file, content)
+
+    with StudyDirectory(path, FACTS, CONFIG) as directory:
+        monkeypatch.setattr("glocal_exp.store.studies.write_atomically", write)
+        directory.store("b", [{"slope": 2.0}], {"h": np.eye(2)})
+    assert written == [".npz", ".csv"]
+
+
+def test_two_writers_do_not_meet(path):
+    with (
+        StudyDirectory(path, FACTS, CONFIG),
+        pytest.raises(UserError, match="is being written by process"),
+    ):
+        StudyDirectory(path, FACTS, CONFIG)
+
+
+def test_damage_is_said(path, tmp_path):
+    fill(path)
+    (path / "units" / "b.npz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"cannot read .*b\.npz"):
+        unit_arrays(path, "b")
+    (path / "units" / "b.csv").write_text("a,b\n1\n")
+    with pytest.raises(UserError, match=r"cannot read .*b\.csv"):
+        load_study(tmp_path, "toy")

@@ -1,0 +1,160 @@
+"""What is played out from an interval of training, against reverse mode of the whole playout."""
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from glocal_exp.engine import Numerics, Schedule, run
+from glocal_exp.engine.batches import batch_indices
+from glocal_exp.errors import UserError
+from glocal_exp.methods.local import Local
+from glocal_exp.studies.origin import BASE, ORDERS, Origins, Variation
+from glocal_exp.studies.study import Lab, Setting
+from tests.compilation import quick_compilation  # noqa: F401
+from tests.problems import KEY, Network, regression
+
+STEPS, INTERVAL, BATCH, SEED = 18, 6, 8, 3
+PROBLEM, SPLITS = Network("sgd"), regression(0)
+ROUNDING = 1e-8  # the same chain rule in another order of operations
+
+
+@lru_cache
+def lab(problem=PROBLEM) -> Lab:
+    def start():
+        return run(
+            problem, SPLITS, Local(), steps=STEPS, interval=INTERVAL, batch_size=BATCH, seed=SEED
+        )
+
+    schedule = Schedule(STEPS, INTERVAL, BATCH)
+    return Lab(SEED, lambda: Setting(problem, SPLITS, schedule, Numerics(segment=4), start))
+
+
+@lru_cache
+def origins() -> Origins:
+    return Origins(lab())
+
+
+def final_loss(phi, state, first: int, last: int, seed: int = SEED):
+    """The validation loss after the steps first, ..., last - 1."""
+    for indices in batch_indices(seed, 40, BATCH, first, last - first):
+        batch = jax.tree.map(lambda leaf, chosen=indices: leaf[chosen], SPLITS.train)
+        state, _ = PROBLEM.step(state, phi, batch, KEY)
+    return PROBLEM.meta_loss(state, phi, SPLITS.validation)
+
+
+def slope(origin, last: int, seed: int = SEED, state=None):
+    state = origin.state if state is None else state
+    first = (origin.outer_step - 1) * INTERVAL
+    return ravel_pytree(jax.grad(final_loss)(origin.phi, state, first, last, seed))[0]
+
+
+def test_an_origin_is_where_training_stands():
+    steps = run(
+        PROBLEM, SPLITS, Local(), steps=STEPS, interval=INTERVAL, batch_size=BATCH, seed=SEED
+    )
+    records = [next(steps), next(steps)]
+    found = origins().at(2)
+    assert records[-1].outer_step == 1
+    for one, other in zip(
+        jax.tree.leaves((found.state, found.phi)),
+        jax.tree.leaves((steps.states[SEED], steps.hyperparams[SEED])),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("s", [1, 2, 3])
+def test_the_truth_is_the_gradient_of_the_final_loss(s):
+    origin = origins().at(s)
+    h, loss = origin.playout(BASE)
+    assert h.shape == (4 - s, 3)
+    ends = range(s * INTERVAL, STEPS + 1, INTERVAL)
+    expected = [slope(origin, end) for end in ends]
+    np.testing.assert_allclose(h, expected, rtol=ROUNDING, atol=1e-12)
+    first = (s - 1) * INTERVAL
+    assert loss == pytest.approx(
+        float(final_loss(origin.phi, origin.state, first, STEPS)), rel=1e-12
+    )
+
+
+def test_every_step_of_an_interval():
+    origin = origins().at(2)
+    h = origin.interval(BASE, None)
+    expected = [slope(origin, INTERVAL + t) for t in range(1, INTERVAL + 1)]
+    np.testing.assert_allclose(h, expected, rtol=ROUNDING, atol=1e-12)
+
+
+def test_fewer_validation_images_are_the_first_ones():
+    origin = origins().at(2)
+    part = jax.tree.map(lambda leaf: leaf[:5], SPLITS.validation)
+
+    def loss(phi):
+        state = origin.state
+        for indices in batch_indices(SEED, 40, BATCH, INTERVAL, INTERVAL):
+            batch = jax.tree.map(lambda leaf, chosen=indices: leaf[chosen], SPLITS.train)
+            state, _ = PROBLEM.step(state, phi, batch, KEY)
+        return PROBLEM.meta_loss(state, phi, part)
+
+    expected = ravel_pytree(jax.grad(loss)(origin.phi))[0]
+    np.testing.assert_allclose(origin.interval(BASE, 5)[-1], expected, rtol=ROUNDING)
+
+
+def test_another_order_is_that_of_another_seed():
+    origin = origins().at(2)
+    h, _ = origin.playout(Variation(order=2))
+    expected = slope(origin, STEPS, SEED + 2 * ORDERS)
+    np.testing.assert_allclose(h[-1], expected, rtol=ROUNDING)
+    assert np.abs(h[-1] - origin.playout(BASE)[0][-1]).max() > 1e-3 * np.abs(expected).max()
+
+
+def test_another_start_is_near_in_proportion_to_its_size():
+    origin = origins().at(2)
+    base = origin.playout(BASE)[0]
+    near, nearer = (
+        np.abs(origin.playout(Variation(start=1, start_size=size))[0] - base).max()
+        for size in (1e-4, 1e-6)
+    )
+    assert near / nearer == pytest.approx(100, rel=0.1)  # to first order
+    assert near > 0
+
+
+def test_finite_differences_come_to_the_same():
+    origin = origins().at(2)
+    found = [
+        (origin.final_loss(BASE, index, 1e-5) - origin.final_loss(BASE, index, -1e-5)) / 2e-5
+        for index in range(3)
+    ]
+    np.testing.assert_allclose(found, slope(origin, STEPS), rtol=1e-5)
+
+
+def test_float64_is_asked_for_where_training_is_not_in_it():
+    jax.config.update("jax_enable_x64", False)
+    origin = Origins(lab(Network("sgd", width=4))).at(1)
+    assert jax.tree.leaves(origin.state.params)[0].dtype == jnp.float32
+    low, high = origin.playout(BASE)[0], origin.playout(Variation(float64=True))[0]
+    assert not jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    difference = np.abs(low - high).max() / np.abs(high).max()
+    assert 1e-9 < difference < 1e-4
+
+
+def test_an_interval_beyond_the_end_is_refused():
+    with pytest.raises(UserError, match="names interval 4, and training has 3"):
+        origins().at(4)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("base", BASE),
+        ("float64", Variation(float64=True)),
+        ("start1", Variation(start=1)),
+        ("order2", Variation(order=2)),
+        ("float64-start1", Variation(float64=True, start=1)),
+    ],
+)
+def test_names_of_variations(name, given):
+    assert given.name == name
