@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, Drawing
@@ -102,6 +103,7 @@ class TheoremFigure:
                 markersize=3.2, linewidth=1.1,
             )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="noise", ylabel="right side / left side")
+        axes.minorticks_off()
         axes.legend(fontsize=style.SMALLEST_FONT, handlelength=2)
 
     def _caption(self, frame: pd.DataFrame, read: pd.DataFrame) -> str:
@@ -133,4 +135,5 @@ def draw_sides(axes: Axes, frame: pd.DataFrame, along: str, columns: Sequence[st
             low, high = frame[f"{column}_low"], frame[f"{column}_high"]
             axes.fill_between(frame[along], low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylabel("norm")
