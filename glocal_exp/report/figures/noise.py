@@ -12,7 +12,8 @@ from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, Drawing
 from glocal_exp.report.study import chosen, provenance, rows
 
-HEIGHT = 3.9  # inches
+HEIGHT = 4.3  # inches
+LEGEND = 0.5  # of a panel's height
 COLOURS = (style.VERMILLION, style.BLUE, style.GREEN, style.PURPLE)
 LINES = ("-", (0, (6, 2)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = "os^D"
@@ -49,8 +50,11 @@ class NoiseFigure:
     def draw(self, context: Context) -> Drawing:
         frame = rows(context, self.study)
         figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
-        panels = figure.subplots(2, len(self.panels), sharex=True, sharey="row", squeeze=False)
-        for (title, panel), (upper, lower) in zip(self.panels.items(), panels.T, strict=True):
+        panels = figure.subplots(
+            3, len(self.panels), sharey="row", squeeze=False, height_ratios=(1, 1, LEGEND)
+        )
+        columns = zip(self.panels.items(), panels.T, strict=True)
+        for (title, panel), (upper, lower, below) in columns:
             seen = chosen(frame, {"comparison": "variants", "system": panel["system"]})
             upper.set_title(title)
             for number, (variant, label) in enumerate(panel["variants"].items()):
@@ -60,9 +64,13 @@ class NoiseFigure:
                 draw_error(lower, found, "spectral", label, *look)
             for name, (label, colour, line) in TRIVIAL.items():
                 draw_error(upper, chosen(seen, {"variant": name}), "steady", label, colour, line)
-            upper.legend(fontsize=style.SMALLEST_FONT, handlelength=2.2, loc="lower right",
-                         borderaxespad=0.1, labelspacing=0.25, frameon=True, framealpha=0.85,
-                         edgecolor="none", borderpad=0.15)  # fmt: skip
+            handles, labels = upper.get_legend_handles_labels()
+            below.set_axis_off()
+            below.legend(
+                handles, labels, loc="upper center", fontsize=style.SMALLEST_FONT,
+                handlelength=2.6, labelspacing=0.3, borderaxespad=0,
+            )  # fmt: skip
+            upper.tick_params(labelbottom=False)
             lower.set_xlabel("noise")
         panels[0, 0].set_ylabel("error of the steady state")
         panels[1, 0].set_ylabel("error of the eigenvalues")

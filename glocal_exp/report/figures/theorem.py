@@ -96,7 +96,7 @@ class TheoremFigure:
     def _draw_ratio(self, axes: Axes, frame: pd.DataFrame) -> None:
         for number, (system, label) in enumerate(self.systems.items()):
             found = chosen(frame, {"system": system})
-            found = found[found["level"] > 0].sort_values("level")
+            found = found.loc[found["level"] > 0].sort_values("level")
             axes.plot(
                 found["level"], found["right"] / found["left"], label=label,
                 color=SYSTEMS[number % len(SYSTEMS)], marker=MARKERS[number % len(MARKERS)],

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from glocal_exp.report.artifact import Context, Sheet
-from glocal_exp.report.study import provenance, rows
+from glocal_exp.report.study import chosen, provenance, rows
 
 READING = (
     "Each row is a linear system with spectral radius 1 for which the claim, left at most right, "
@@ -25,7 +27,8 @@ class TheoremGaps:
 
     def make(self, context: Context) -> Sheet:
         frame = rows(context, self.study)
-        data = frame[frame["unit"] == "gaps"][["name", "claim", "system", "left", "right"]]
+        columns = ["name", "claim", "system", "left", "right"]
+        data = pd.DataFrame({name: chosen(frame, {"unit": "gaps"})[name] for name in columns})
         lines = [
             [
                 str(row["name"]),
