@@ -14,11 +14,14 @@ from glocal_exp.report.figures.noise_last import LastFigure
 from glocal_exp.report.figures.theorem import TheoremFigure
 from glocal_exp.report.tables.table1 import Complexity, memory_terms
 from glocal_exp.report.tables.theorem_gaps import TheoremGaps
-from glocal_exp.report.tables.theorem_terms import computable_terms
+from glocal_exp.report.tables.theorem_terms import TheoremTerms, computable_terms
+from glocal_exp.store import find_runs
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
 from glocal_exp.studies.study import Lab
 from glocal_exp.studies.theorem import Theorem
+
+from .synthetic import write_run
 
 THEOREM = Theorem(
     systems={"normal": {"eigenvalues": [1, 0.9]}},
@@ -198,6 +201,25 @@ def test_terms_of_a_known_trajectory():
     # b = 0.9^29 and 0.5^29 at the last of 30 rows, orthonormal modes
     assert terms["second_term"] * scale == pytest.approx(0.9**59 + 0.5**59)
     assert terms["estimate"] * scale == pytest.approx(1)
+
+
+def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path, "fig2_sgd", "glocal", seed, steps=500, keep_arrays=True)
+    sheet = TheoremTerms("Title.", {"fig2_sgd": "SGD", "c1_mnist": "MNIST"}).make(Context(tmp_path))
+    found = [
+        computable_terms(
+            {key.split("/")[1]: value for key, value in run.arrays().items() if key[:3] == "s1/"},
+            100,
+            0.02,
+        )
+        for run in find_runs(tmp_path)
+    ]
+    first = sheet.data.iloc[0]
+    assert (first["experiment"], first["s"], first["seeds"]) == ("SGD", 1, 3)
+    for name in ("condition", "second_term", "residual_embedded"):
+        assert first[name] == pytest.approx(np.median([one[name] for one in found]))
+    assert sheet.missing == ("c1_mnist",)
 
 
 @pytest.mark.parametrize(

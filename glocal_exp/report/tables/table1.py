@@ -94,7 +94,7 @@ class Complexity:
     def _reading(self, frame: pd.DataFrame) -> str:
         smallest: Any = chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
         return READING.format(
-            repeats=int(frame["repeat"].max()) + 1,
+            repeats=len(set(frame["repeat"])),
             memory=memory_in_words(frame),
             S=int(smallest["S"]),
             tau=int(smallest["tau"]),
