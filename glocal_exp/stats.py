@@ -93,3 +93,32 @@ def paired_difference(
     keys = tuple(sorted(set(first) & set(second)))
     differences = np.array([float(first[key]) - float(second[key]) for key in keys])
     return PairedDifference(keys, differences, summarize(differences, confidence) if keys else None)
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The exponent of a power law, with its t interval; without bounds (NaN) for two points."""
+
+    value: float
+    low: float
+    high: float
+
+
+def log_log_slope(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Slope:
+    """The exponent a of y = c x^a by least squares of the logarithms.
+
+    Raises:
+        ValueError: all x are the same.
+    """
+    logs, values = np.log(np.asarray(x, np.float64)), np.log(np.asarray(y, np.float64))
+    centred = logs - logs.mean()
+    power = float(np.sum(centred**2))
+    if power == 0:
+        raise ValueError("one size alone has no slope")
+    slope = float(centred @ values) / power
+    degrees = len(logs) - 2
+    if degrees < 1:
+        return Slope(slope, float("nan"), float("nan"))
+    left = values - values.mean() - slope * centred
+    half = t_quantile(0.5 + confidence / 2, degrees) * np.sqrt(np.sum(left**2) / degrees / power)
+    return Slope(slope, slope - float(half), slope + float(half))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from glocal_exp.stats import paired_difference, summarize, t_quantile
+from glocal_exp.stats import log_log_slope, paired_difference, summarize, t_quantile
 
 
 @pytest.mark.parametrize("probability", [0.6, 0.9, 0.975, 0.999])
@@ -95,3 +95,27 @@ def test_pairing_is_tighter_than_two_means_when_seeds_matter():
 
 def test_no_shared_seed_has_no_summary():
     assert paired_difference({0: 1.0}, {1: 1.0}).summary is None
+
+
+def test_slope_of_a_power_law():
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    found = log_log_slope(x, 3 * x**1.5)
+    assert found.value == pytest.approx(1.5)
+    assert found.high - found.low < 1e-12
+
+
+def test_slope_and_interval_are_those_of_linear_regression():
+    rng = np.random.default_rng(0)
+    x = np.repeat([1.0, 2.0, 4.0, 8.0], 3)
+    y = x * np.exp(0.1 * rng.standard_normal(12))
+    expected = scipy_stats.linregress(np.log(x), np.log(y))
+    half = scipy_stats.t.ppf(0.975, 10) * expected.stderr
+    found = log_log_slope(x, y)
+    assert found.value == pytest.approx(expected.slope)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+
+
+def test_two_points_have_no_interval_and_one_size_has_no_slope():
+    assert np.isnan(log_log_slope([1, 2], [1, 2]).low)
+    with pytest.raises(ValueError, match="one size"):
+        log_log_slope([2, 2], [1, 2])

@@ -74,6 +74,7 @@ class Loop(Iterator[IntervalRecord]):
         stop_when_diverged: bool,
         hooks: Hooks,
         checkpoints: Mapping[int, Sequence[bytes]],
+        programs: Programs | None = None,
     ):
         self._problem, self._method, self._schedule = problem, method, schedule
         self._hooks = hooks
@@ -95,7 +96,7 @@ class Loop(Iterator[IntervalRecord]):
             seed: replace(s, tangents=self._zero(s.state, s.phi)) for seed, s in initial.items()
         }
         self.names = names(phi)
-        self.programs = Programs(problem, numerics)
+        self.programs = programs or Programs(problem, numerics)
         self._playout = Playout(
             *(problem, method, schedule, numerics),
             *(self.programs, self._examples, self._after_segment),

@@ -6,6 +6,7 @@ import optax
 
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
+from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.methods.method import Method
 from glocal_exp.types import InnerProblem
@@ -27,6 +28,7 @@ def run(
     stop_when_diverged: bool = False,
     hooks: Hooks | None = None,
     checkpoints: Mapping[int, Sequence[bytes]] | None = None,
+    programs: Programs | None = None,
 ) -> Loop:
     """Optimize hyperparameters while training; iterate over the result to make it happen.
 
@@ -45,6 +47,7 @@ def run(
         stop_when_diverged: end a seed when its weights are no longer finite.
         hooks: checkpoints, progress, which arrays to keep.
         checkpoints: by seed, bytes that `hooks.checkpoint` was given, newest first.
+        programs: those of an earlier run of the same problem and numerics, not to compile again.
 
     Raises:
         UserError: when the settings do not fit each other or the data.
@@ -60,4 +63,5 @@ def run(
         stop_when_diverged=stop_when_diverged,
         hooks=hooks or Hooks(),
         checkpoints=checkpoints or {},
+        programs=programs,
     )

@@ -53,7 +53,7 @@ class Programs:
     def __init__(self, problem: InnerProblem, numerics: Numerics):
         self._problem = problem
         self._numerics = numerics
-        self._compiled: dict[tuple, Callable] = {}
+        self._compiled: dict[tuple, jax.stages.Compiled] = {}
         self.compile_seconds = 0.0
         self.traces = 0
 
@@ -111,6 +111,21 @@ class Programs:
     ) -> dict[str, Float[Array, ""]]:
         """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
         return self.call("evaluate", self._evaluate, (state, phi, batch), (), batched)
+
+    def memory(self) -> dict[str, int]:
+        """Bytes of each function compiled so far, of its largest call, by name.
+
+        Arguments, results and scratch space, as the compiler states them, if it does.
+        """
+        sizes: dict[str, int] = {}
+        for (name, *_), compiled in self._compiled.items():
+            stated = compiled.memory_analysis()
+            if stated is None:  # not every platform says
+                continue
+            held = stated.argument_size_in_bytes + stated.output_size_in_bytes
+            total = held + stated.temp_size_in_bytes - stated.alias_size_in_bytes
+            sizes[name] = max(total, sizes.get(name, 0))
+        return sizes
 
     def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
         return self._train_along(state, phi, tangents, None, data, key, indices, record)

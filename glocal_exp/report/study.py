@@ -1,4 +1,4 @@
-"""What figures and tables of studies share: their rows, and the sentence about where they are from."""
+"""What figures and tables of studies share: their rows, and where those are from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
             mask &= np.isclose(column.to_numpy(float), value, rtol=1e-9, atol=0)
         else:
             mask &= (column == value).to_numpy()
-    return frame[mask]
+    return frame.loc[mask]
 
 
 def provenance(frame: pd.DataFrame) -> str:

@@ -83,9 +83,9 @@ class NoiseStudy:
         levels: of noise, in units of each component's root mean square.
         decays: slowest eigenvalues of the systems on which the last hypergradient is compared with
             DMD; the others are 0.8 and 0.6 times that.
-        compared: the variants of that comparison.
+        compared: by name, settings of `HankelDMD` for that comparison, and `delays` of their own.
         window: sigma.
-        delays: m.
+        delays: m of the variants.
         draws: of each setting.
     """
 
@@ -93,7 +93,7 @@ class NoiseStudy:
     variants: Mapping[str, Mapping[str, Any]]
     levels: Sequence[float]
     decays: Sequence[float]
-    compared: Sequence[str]
+    compared: Mapping[str, Mapping[str, Any]]
     window: int
     delays: int
     draws: int
@@ -103,28 +103,41 @@ class NoiseStudy:
     def units(self, lab: Lab) -> Iterator[Unit]:
         for system, settings in self.systems.items():
             fields: dict[str, Any] = {name: tuple(values) for name, values in settings.items()}
+            about: Row = {"comparison": "variants", "system": system}
             for variant in (*self.variants, *TRIVIAL):
-                about: Row = {"comparison": "variants", "system": system}
-                yield self._unit(lab, variant, Case(**fields), about, f"{system}-{variant}")
+                yield self._unit(lab, variant, self.variants, Case(**fields), about, system)
         for decay in self.decays:
             case = Case((decay, 0.8 * decay, 0.6 * decay), (1.0, 1.0, 1.0))
+            about = {"comparison": "decays", "decay": decay}
             for variant in (*self.compared, *TRIVIAL):
-                about = {"comparison": "decays", "decay": decay}
-                yield self._unit(lab, variant, case, about, f"decay={decay:g}-{variant}")
+                yield self._unit(lab, variant, self.compared, case, about, f"decay={decay:g}")
 
-    def _unit(self, lab: Lab, variant: str, case: Case, about: Row, name: str) -> Unit:
+    def _unit(
+        self,
+        lab: Lab,
+        variant: str,
+        variants: Mapping[str, Mapping[str, Any]],
+        case: Case,
+        about: Row,
+        group: str,
+    ) -> Unit:
         def measure() -> Measurement:
+            settings = {"delays": self.delays, **variants.get(variant, {})}
             rows = [
                 {**about, "variant": variant, "level": level}
-                | self._errors(lab, variant, case, level)
+                | self._errors(lab, variant, settings, case, level)
                 for level in self.levels
             ]
             return Measurement(rows)
 
-        return Unit(name, measure)
+        return Unit(f"{group}-{variant}", measure)
 
-    def _errors(self, lab: Lab, variant: str, case: Case, level: float) -> Row:
+    def _errors(
+        self, lab: Lab, variant: str, settings: Mapping[str, Any], case: Case, level: float
+    ) -> Row:
         """Quartiles over draws, and how often DMD is nearer to the truth than the last h."""
+        fields = dict(settings)
+        delays = fields.pop("delays")
         steady, spectral, last = [], [], []
         for number in range(self.draws):
             draw = case.draw(np.random.default_rng([lab.seed, number]), self.window, level)
@@ -132,7 +145,7 @@ class NoiseStudy:
             if variant in TRIVIAL:
                 steady.append(draw.error(TRIVIAL[variant](draw.trajectory)))
                 continue
-            spectrum = HankelDMD(**dict(self.variants[variant])).fit(draw.trajectory, self.delays)
+            spectrum = HankelDMD(**fields).fit(draw.trajectory, delays)
             estimate, _ = SteadyStateEstimator().estimate(spectrum, draw.trajectory, 0)
             steady.append(draw.error(estimate))
             spectral.append(draw.spectral_error(spectrum.eigenvalues))

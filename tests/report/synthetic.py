@@ -139,6 +139,7 @@ def spectrum_arrays(generator: np.random.Generator) -> dict[str, np.ndarray]:
     spectrum = HankelDMD().fit(trajectory, 10)
     return {
         "trajectory": trajectory,
+        "hypergradient": trajectory[-1],
         "eigenvalues": spectrum.eigenvalues,
         "modes": spectrum.modes,
         "amplitudes": spectrum.amplitudes,

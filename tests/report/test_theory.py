@@ -1,0 +1,237 @@
+"""Figures and tables of the theorem, noise and complexity studies, from small ones."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, MissingStudy
+from glocal_exp.report.figures.noise import NoiseFigure
+from glocal_exp.report.figures.noise_last import LastFigure
+from glocal_exp.report.figures.theorem import TheoremFigure
+from glocal_exp.report.tables.table1 import Complexity, memory_terms
+from glocal_exp.report.tables.theorem_gaps import TheoremGaps
+from glocal_exp.report.tables.theorem_terms import TheoremTerms, computable_terms
+from glocal_exp.store import find_runs
+from glocal_exp.studies.linear import linear_system
+from glocal_exp.studies.noise import NoiseStudy
+from glocal_exp.studies.study import Lab
+from glocal_exp.studies.theorem import Theorem
+
+from .synthetic import write_run
+
+THEOREM = Theorem(
+    systems={"normal": {"eigenvalues": [1, 0.9]}},
+    levels=[0, 1e-3, 1e-2],
+    intervals=[20, 40],
+    horizons=[0, 40, 100],
+    draws=3,
+    unit_tolerances=[0.02],
+    noises=["measurement"],
+    amplitudes=["newest"],
+)
+NOISE = NoiseStudy(
+    systems={"even": {"eigenvalues": [0.9, 0.5], "scales": [1, 1]}},
+    variants={"default": {}, "energy": {"rank": 0.99}},
+    levels=[1e-4, 1e-2],
+    decays=[0.5, 0.9],
+    compared={"first_2": {"delays": 2}},
+    window=30,
+    delays=4,
+    draws=3,
+)
+
+
+def write_study(root, name, units):
+    folder = root / name / "x" / "seed=0"
+    (folder / "units").mkdir(parents=True)
+    manifest = {"seed": 0, "status": "complete", "git": {"commit": "0123456789abcdef"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    for unit, rows in units.items():
+        pd.DataFrame(rows).to_csv(folder / "units" / f"{unit}.csv", index=False)
+
+
+def complexity_rows():
+    """Exact power laws: time 1e-3 T p q (global: times S), space 4 (5 p q + 2 tau q)."""
+    base = {"S": 4, "tau": 20, "p": 64, "q": 8}
+    sweeps = {
+        "S": [{"S": 2, "tau": 40}, {"S": 4, "tau": 20}, {"S": 8, "tau": 10}],
+        "T": [{"S": 2}, {"S": 4}, {"S": 8}],
+        "tau": [{"tau": 10}, {"tau": 20}, {"tau": 40}],
+        "p": [{"p": 32}, {"p": 64}, {"p": 128}],
+        "q": [{"q": 4}, {"q": 8}, {"q": 16}],
+        "grid": [{"p": p, "q": q, "tau": t} for p in (16, 32) for q in (2, 4) for t in (5, 10)],
+    }
+    units = {}
+    for sweep, sizes in sweeps.items():
+        rows = units[f"sweep-{sweep}"] = []
+        for size in sizes:
+            d = base | size
+            d["T"] = d["S"] * d["tau"]
+            for method in ("local", "global", "glocal"):
+                work = d["T"] * d["p"] * d["q"] * (d["S"] if method == "global" else 1)
+                rows.append(
+                    d
+                    | {
+                        "sweep": sweep,
+                        "method": method,
+                        "repeat": 0,
+                        "cpu_seconds": 1e-3 * work,
+                        "program_bytes": 4 * (5 * d["p"] * d["q"] + 2 * d["tau"] * d["q"]),
+                        "held_bytes": 4 * d["q"],
+                    }
+                )
+    return units
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studies")
+    lab = Lab(0, lambda: pytest.fail("nothing is trained"))
+    for name, study in (("theorem", THEOREM), ("noise", NOISE)):
+        write_study(root, name, {unit.name: unit.measure().rows for unit in study.units(lab)})
+    write_study(root, "complexity", complexity_rows())
+    return Context(root, studies=root)
+
+
+THEOREM_FIGURE = TheoremFigure("Title.", "normal", {"normal": "q = 2"}, 1e-2, 40, 100)
+NOISE_FIGURE = NoiseFigure(
+    "Title.",
+    {"rank": {"system": "even", "variants": {"default": "full", "energy": "energy"}}},
+)
+
+
+def test_both_sides_of_the_theorem_are_drawn(context):
+    with style.applied():
+        drawing = THEOREM_FIGURE.draw(context)
+    quiet, noisy, growing, loose = drawing.figure.axes
+    left, right = quiet.get_lines()[:2]
+    np.testing.assert_allclose(left.get_xdata(), [0, 40, 100])
+    # One mode of amplitude 1, normal, no noise: 0.9^(39 + horizon) and 0.9^(39 + 40)
+    np.testing.assert_allclose(left.get_ydata(), 0.9 ** (39 + np.array([0, 40, 100])), rtol=1e-4)
+    np.testing.assert_allclose(right.get_ydata(), 0.9**79, rtol=1e-4)
+    assert list(growing.get_lines()[0].get_xdata()) == [20, 40]
+    assert (noisy.get_lines()[1].get_ydata() > noisy.get_lines()[0].get_ydata()).all()
+    assert list(loose.get_lines()[0].get_xdata()) == [1e-3, 1e-2]
+    assert "held in 100.0%" in drawing.caption
+    assert "commit 0123456789" in drawing.caption
+
+
+def test_gaps_are_listed(context):
+    sheet = TheoremGaps("Title.").make(context)
+    assert (sheet.data["left"] > sheet.data["right"]).all()
+    assert sheet.rows[0][0] == "last interval"
+    assert sheet.rows[0][3:] == ["0.39", "0.14"]
+
+
+def test_errors_are_drawn_against_noise(context):
+    with style.applied():
+        drawing = NOISE_FIGURE.draw(context)
+    upper, lower, below = drawing.figure.axes
+    frame = pd.read_csv(context.studies / "noise/x/seed=0/units/even-energy.csv")
+    np.testing.assert_allclose(upper.get_lines()[1].get_ydata(), frame["steady"])
+    np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), frame["spectral"])
+    assert [text.get_text() for text in below.get_legend().get_texts()] == [
+        "full",
+        "energy",
+        "last $h$",
+        "window mean",
+    ]
+
+
+def test_the_comparison_with_the_last_h_is_a_map(context):
+    with style.applied():
+        drawing = LastFigure("Title.", {"first_2": "m = 2"}).draw(context)
+    axes = drawing.figure.axes[0]
+    shown = axes.get_images()[0].get_array()
+    frame = pd.read_csv(context.studies / "noise/x/seed=0/units/decay=0.9-first_2.csv")
+    np.testing.assert_allclose(shown[1], np.log10(frame["steady"] / frame["last"]))
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[2:] == [f"{100 * share:.0f}" for share in frame["beats_last"]]
+
+
+def test_exponents_of_exact_power_laws(context):
+    sheet = Complexity("Title.").make(context)
+    data = sheet.data.set_index(["quantity", "letter", "method"])["measured"]
+    expected = {"S": (0, 1, 0), "T": (1, 2, 1), "tau": (1, 1, 1), "p": (1, 1, 1), "q": (1, 1, 1)}
+    for letter, exponents in expected.items():
+        for method, exponent in zip(("local", "global", "glocal"), exponents, strict=True):
+            assert data["time", letter, method] == pytest.approx(exponent, abs=1e-9)
+    paper = sheet.data.set_index(["quantity", "letter", "method"])["paper"]
+    assert paper["time", "T", "global"] == pytest.approx(2)
+    assert np.isnan(paper["time", "T", "local"])
+    # O(p + q) at p = 64 hardly grows with q; what forward mode holds does.
+    assert paper["space", "q", "local"] < 0.2
+    assert data["space", "q", "local"] == pytest.approx(1, abs=1e-9)
+    assert sheet.rows[0][:2] == ["time", "S"]
+    assert sheet.rows[0][3] == "\N{EN DASH} / 0.00"
+    assert "holds 5 pq + 2 tau q (" in sheet.caption
+
+
+def test_memory_is_taken_apart():
+    rows = [row for unit in complexity_rows().values() for row in unit if row["method"] == "local"]
+    terms, misfit = memory_terms(pd.DataFrame(rows), "program_bytes")
+    assert terms["pq"] == pytest.approx(5)
+    assert terms["tau q"] == pytest.approx(2)
+    assert terms["p"] == pytest.approx(0, abs=1e-9)
+    assert misfit < 1e-12
+
+
+def test_terms_of_a_known_trajectory():
+    """No noise, m = 1: nothing is left over, and b_j lambda_j^tau is known."""
+    known = linear_system(np.random.default_rng(0), [1, 0.9, 0.5])
+    h = known.trajectory(30)
+    spectrum = HankelDMD().fit(h, 1)
+    estimate, _ = SteadyStateEstimator().estimate(spectrum, h, 0)
+    arrays = {
+        "trajectory": h,
+        "hypergradient": estimate,
+        "eigenvalues": spectrum.eigenvalues,
+        "modes": spectrum.modes,
+        "amplitudes": spectrum.amplitudes,
+    }
+    terms = computable_terms(arrays, 30, 0.02)
+    scale = np.linalg.norm(h[-1])
+    assert terms["radius"] == pytest.approx(1)
+    assert terms["condition"] == pytest.approx(1)
+    assert max(terms["residual"], terms["residual_embedded"], terms["first_term"]) < 1e-10
+    # b = 0.9^29 and 0.5^29 at the last of 30 rows, orthonormal modes
+    assert terms["second_term"] * scale == pytest.approx(0.9**59 + 0.5**59)
+    assert terms["estimate"] * scale == pytest.approx(1)
+
+
+def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path, "fig2_sgd", "glocal", seed, steps=500, keep_arrays=True)
+    sheet = TheoremTerms("Title.", {"fig2_sgd": "SGD", "c1_mnist": "MNIST"}).make(Context(tmp_path))
+    found = [
+        computable_terms(
+            {key.split("/")[1]: value for key, value in run.arrays().items() if key[:3] == "s1/"},
+            100,
+            0.02,
+        )
+        for run in find_runs(tmp_path)
+    ]
+    first = sheet.data.iloc[0]
+    assert (first["experiment"], first["s"], first["seeds"]) == ("SGD", 1, 3)
+    for name in ("condition", "second_term", "residual_embedded"):
+        assert first[name] == pytest.approx(np.median([one[name] for one in found]))
+    assert sheet.missing == ("c1_mnist",)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        THEOREM_FIGURE.draw,
+        NOISE_FIGURE.draw,
+        LastFigure("Title.", {"first_2": "m = 2"}).draw,
+        TheoremGaps("Title.").make,
+        Complexity("Title.").make,
+    ],
+)
+def test_without_the_study_nothing_is_made(tmp_path, build):
+    with pytest.raises(MissingStudy):
+        build(Context(tmp_path, studies=tmp_path))
