@@ -18,12 +18,7 @@ LINES = {  # column -> label, colour, line, marker
     "left": (LEFT, style.BLACK, "-", "o"),
     "right": (RIGHT, style.VERMILLION, "-", "s"),
     "proven": ("what its steps prove", style.BLUE, (0, (6, 2)), "^"),
-    "transient": (
-        r"$\sum_{|\lambda_j|<1}|b_j||\lambda_j|^\tau|u_j|$",
-        style.GREEN,
-        (0, (1, 1)),
-        "",
-    ),
+    "transient": ("its second term", style.GREEN, (0, (1, 1)), ""),
 }
 SYSTEMS = (style.BLACK, style.BLUE, style.ORANGE, style.PURPLE)
 MARKERS = "osD^"
@@ -86,7 +81,12 @@ class TheoremFigure:
         growing.set_xlabel(r"$\tau$ (training steps)")
         fixed = {"interval": self.interval, "horizon": self.horizon}
         self._draw_ratio(loose, chosen(seen, fixed))
-        titles = ("(a) no noise", f"(b) noise {self.level:g}", f"(c) noise {self.level:g}", "(d)")
+        titles = (
+            "(a) no noise",
+            f"(b) noise {self.level:g}",
+            f"(c) noise {self.level:g}",
+            "(d) looseness",
+        )
         for axes, title in zip(figure.axes, titles, strict=True):
             axes.set_title(title, loc="left")
         handles, labels = quiet.get_legend_handles_labels()
