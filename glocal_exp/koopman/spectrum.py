@@ -19,7 +19,8 @@ class Spectrum:
 
     A trajectory that cannot be decomposed has one mode, all of it NaN; a zero one has no modes.
 
-    The anchor of an estimate is the "last" snapshot or the "first".
+    The anchor of an estimate is the position of the "last" snapshot, of the "first", or of the
+    "newest" hypergradient, to which the modes run m - 1 positions beyond the last snapshot.
 
     Attributes:
         eigenvalues: of the transition from one snapshot to the next.
@@ -97,11 +98,11 @@ class Spectrum:
         """Eq. 13 at `steps_ahead` training steps after the newest hypergradient, all modes.
 
         Up to the anchor every mode runs as fitted, from there on with |lambda_j| clipped to 1. The
-        clipped part starts at the anchored snapshot's own position: m - 1 (last) or n + m - 2
-        (first) hypergradients before the newest.
+        clipped part starts at the anchor's own position: m - 1 (last), n + m - 2 (first) or 0
+        hypergradients before the newest.
         """
         start = self._anchor_position(anchor)
-        newest = self.snapshots + self.delays - 2
+        newest = self._anchor_position("newest")
         moduli = np.abs(self.eigenvalues)
         clipped = self.eigenvalues / np.maximum(moduli, 1.0)
         ahead = powers(clipped, newest - start + steps_ahead / self.stride)
@@ -118,7 +119,8 @@ class Spectrum:
         return np.abs((self.amplitudes * self.modes[component])[:, None] * factors)
 
     def _anchor_position(self, anchor: str) -> int:
-        return {"last": self.snapshots - 1, "first": 0}[anchor]
+        last = self.snapshots - 1
+        return {"last": last, "first": 0, "newest": last + self.delays - 1}[anchor]
 
     def _anchored(self, anchor: str) -> Complex[np.ndarray, " r"]:
         return self.amplitudes * powers(self.eigenvalues, self._anchor_position(anchor))

@@ -9,7 +9,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.koopman.spectrum import Spectrum
 
 CHOICES = {
-    "anchor": ("last", "first"),
+    "anchor": ("last", "first", "newest"),
     "fallback": ("nearest", "local", "skip"),
     "horizon": ("infinite", "finite"),
 }
@@ -22,7 +22,8 @@ class SteadyStateEstimator:
     Attributes:
         unit_tolerance: a mode is steady if |lambda_j - 1| is at most this, and grows if |lambda_j|
             is above 1 plus this; both per training step.
-        anchor: the snapshot, "last" or "first", at whose position steady modes are evaluated.
+        anchor: where steady modes are evaluated: at the position of the "last" snapshot or of the
+            "first", or at that of the "newest" hypergradient.
         fallback: what to take where no mode is steady: the "nearest" mode to 1 that does not grow
             (with its conjugate), the "local" hypergradient (the newest one), or "skip", a NaN.
         horizon: "infinite" for Eq. 14; "finite" for Eq. 13, all modes run to the end of training,

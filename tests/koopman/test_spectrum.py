@@ -42,6 +42,7 @@ def test_the_last_anchor_is_the_last_snapshot():
     spectrum = HankelDMD().fit(trajectory, 3)
     assert spectrum.steady_state(0.02, "last") == pytest.approx(trajectory[10], rel=1e-12)
     assert spectrum.steady_state(0.02, "first") == pytest.approx(trajectory[0], rel=1e-12)
+    assert spectrum.steady_state(0.02, "newest") == pytest.approx(trajectory[12], rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,7 +64,7 @@ def test_select_leaves_out_what_overflowed():
     assert spectrum.steady_state(0.02) == pytest.approx(1, rel=1e-15)
 
 
-@pytest.mark.parametrize("anchor", ["last", "first"])
+@pytest.mark.parametrize("anchor", ["last", "first", "newest"])
 @pytest.mark.parametrize("steps_ahead", [0, 1, 40, 10_000])
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 def test_finite_horizon_is_a_power_of_the_transition(size, steps_ahead, anchor):

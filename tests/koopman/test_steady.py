@@ -13,7 +13,7 @@ def estimate(trajectory, delays=5, steps_left=100, stride=1, **settings):
     return SteadyStateEstimator(**settings).estimate(spectrum, trajectory, steps_left)
 
 
-@pytest.mark.parametrize("anchor", ["last", "first"])
+@pytest.mark.parametrize("anchor", ["last", "first", "newest"])
 @pytest.mark.parametrize("amplitudes", ["first", "all"])
 @pytest.mark.parametrize(("steps", "delays"), [(80, 10), (40, 5), (30, 2)])
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
@@ -123,7 +123,7 @@ def test_fallbacks_change_nothing_where_a_mode_is_steady(fallback):
     assert diagnostics["fallback_used"] == 0
 
 
-@pytest.mark.parametrize("anchor", ["last", "first"])
+@pytest.mark.parametrize("anchor", ["last", "first", "newest"])
 def test_finite_horizon_runs_to_the_end(anchor):
     system = random_system(4, 3, 0.97)
     expected = system.trajectory(60 + 25)[-1]
