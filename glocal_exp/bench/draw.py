@@ -31,7 +31,7 @@ def figure(result: Mapping[str, Any]) -> Figure:
     points = [c for c in result["comparisons"] if c["point"]]
     drawn = _lines(points) if points else _bars(result["comparisons"])
     if result["doubtful"]:
-        drawn.suptitle("doubtful: " + "; ".join(result["doubtful"]), color=style.VERMILLION)
+        drawn.suptitle("doubtful: see the table", color=style.VERMILLION)
     return drawn
 
 
@@ -49,7 +49,7 @@ def _bars(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_ylim(len(ways) - 0.5, -0.5)
         axes.set_xlim(0, None)
         axes.grid(visible=False, axis="y")
-        axes.set_title(f"{comparison['name']} (ms a {comparison['unit']})", loc="left")
+        axes.set_title(f"{comparison['name']} (ms per {comparison['unit']})", loc="left")
     if any(not way["ours"] for c in comparisons for way in c["candidates"]):
         handles = [Patch(label="ours", **OURS), Patch(label="peers", **PEERS)]
         drawn.legend(handles=handles, loc="outside lower center", ncols=2)
@@ -65,7 +65,7 @@ def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
         chosen = [c for c in comparisons if c["point"][0] == name]
         _panel(axes, chosen)
         axes.set_xlabel(name)
-        axes.set_ylabel(f"ms a {chosen[0]['unit']}")
+        axes.set_ylabel(f"ms per {chosen[0]['unit']}")
         axes.legend(fontsize=style.SMALLEST_FONT)
     for axes in panels[len(axes_names) :]:
         axes.remove()

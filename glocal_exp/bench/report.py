@@ -50,7 +50,7 @@ def _times(comparisons: Iterable[Mapping[str, Any]]) -> list[str]:
     for comparison in comparisons:
         for index, way in enumerate(comparison["candidates"]):
             cells = [
-                f"{comparison['name']}, a {comparison['unit']}" if index == 0 else "",
+                f"{comparison['name']} (per {comparison['unit']})" if index == 0 else "",
                 f"**{way['name']}**" if way["ours"] else way["name"],
                 _range({name: 1e3 * value for name, value in way["summary"].items()}),
             ]

@@ -43,7 +43,7 @@ def test_points_of_an_axis_are_a_line_a_candidate():
     np.testing.assert_allclose(forward.get_xydata(), [(1, 1e3), (2, 2e3), (8, 8e3)])
     np.testing.assert_allclose(reverse.get_ydata(), [4e3] * 3)
     assert forward.get_marker() != reverse.get_marker()
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("q (hyperparameters)", "ms a step")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("q (hyperparameters)", "ms per step")
 
 
 @pytest.mark.parametrize("doubts", [[], ["the machine was busy"]])
@@ -51,7 +51,7 @@ def test_a_figure_says_when_it_is_doubtful(doubts, tmp_path):
     clock = Clock()
     figure = drawn(entry(clock), clock, doubtful=doubts)
     said = figure.get_suptitle()
-    assert said == ("doubtful: the machine was busy" if doubts else "")
+    assert said == ("doubtful: see the table" if doubts else "")
     with style.applied():
         files = style.render(figure)
     assert files["pdf"].startswith(b"%PDF")

@@ -30,7 +30,7 @@ def test_a_target_has_a_verdict_only_where_the_times_can_be_trusted(most, doubtf
 
 def test_ours_and_peers_are_told_apart_and_units_are_given():
     lines = document(result()).splitlines()
-    assert "| step, a step | **ours** | 1000.00 (1000.00 to 1000.00) | 6 | 50 % |" in lines
+    assert "| step (per step) | **ours** | 1000.00 (1000.00 to 1000.00) | 6 | 50 % |" in lines
     assert "|  | peer | 2000.00 (2000.00 to 2000.00) | 3 | 25 % |" in lines
 
 
