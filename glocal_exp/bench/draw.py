@@ -93,6 +93,7 @@ def _panel(axes: Axes, comparisons: Sequence[Mapping[str, Any]]) -> None:
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.margins(y=0.25)  # room for the legend
     ticks = sorted({c["point"][1] for c in comparisons})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xticks([], minor=True)
