@@ -1,5 +1,7 @@
 """Entries at small sizes: they compute what they compare, and aim at what they time."""
 
+from functools import cache
+
 import pytest
 
 from glocal_exp.bench.command import build, names
@@ -8,9 +10,9 @@ from glocal_exp.bench.measure import measure
 from glocal_exp.bench.rules import CHOICES
 
 
-@pytest.fixture(scope="module")
-def built():
-    return {name: build(name, small=True) for name in names()}
+@cache
+def small(name):
+    return build(name, small=True)
 
 
 def ours(entry):
@@ -18,25 +20,26 @@ def ours(entry):
     return {(c.name, way.name) for c in entry.comparisons for way in c.candidates}
 
 
-def test_names_are_unique_and_targets_name_what_is_timed(built):
-    for entry in built.values():
-        assert len({c.name for c in entry.comparisons}) == len(entry.comparisons)
-        for target in entry.targets:
-            assert any(cost and set(cost) <= ours(entry) for cost in target.ours), target.name
-            if not entry.missing:
-                found = [cost for cost in target.other if set(cost) <= ours(entry)]
-                assert found == list(target.other), target.name
+@pytest.mark.parametrize("name", names())
+def test_names_are_unique_and_targets_name_what_is_timed(name):
+    entry = small(name)
+    assert len({c.name for c in entry.comparisons}) == len(entry.comparisons)
+    for target in entry.targets:
+        assert any(cost and set(cost) <= ours(entry) for cost in target.ours), target.name
+        if not entry.missing:
+            found = [cost for cost in target.other if set(cost) <= ours(entry)]
+            assert found == list(target.other), target.name
 
 
-def test_parts_cover_steps_tangents_gradients_dmd_and_host(built):
-    named = " ".join(c.name for c in built["parts"].comparisons)
+def test_parts_cover_steps_tangents_gradients_dmd_and_host():
+    named = " ".join(c.name for c in small("parts").comparisons)
     assert all(f"tangent step, q = {q}" in named for q in CHOICES)
     assert all(word in named for word in ("plain step", "validation gradient", "DMD", "host"))
 
 
-def test_each_axis_is_varied(built):
+def test_each_axis_is_varied():
     axes = {}
-    for comparison in built["scaling"].comparisons:
+    for comparison in small("scaling").comparisons:
         name, value = comparison.point
         axes.setdefault(name.split()[0], set()).add(value)
     assert set(axes) == {"tau", "q", "p", "validation", "T"}
@@ -44,8 +47,9 @@ def test_each_axis_is_varied(built):
 
 
 @pytest.mark.slow
-def test_one_hypergradient_can_be_measured_in_seconds(built):
-    result = measure(built["one_hypergradient"], 1, peak=lambda clock: 1e9, warm_up=0.0)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_one_hypergradient_can_be_measured_in_seconds():
+    result = measure(small("one_hypergradient"), 1, peak=lambda clock: 1e9, warm_up=0.0)
     ways = [way for c in result["comparisons"] for way in c["candidates"]]
     assert {"reverse", "forward", "Python loop"} <= {way["name"] for way in ways}
     assert all(way["seconds"][0] > 0 for way in ways)
@@ -53,7 +57,7 @@ def test_one_hypergradient_can_be_measured_in_seconds(built):
 
 
 @pytest.mark.slow
-def test_both_modes_agree_where_p_is_varied(built):
-    (first, *_) = (c for c in built["scaling"].comparisons if c.point[0].startswith("p "))
+def test_both_modes_agree_where_p_is_varied():
+    (first, *_) = (c for c in small("scaling").comparisons if c.point[0].startswith("p "))
     check(first)
     assert [way.name for way in first.candidates] == ["plain training", "forward", "reverse"]
