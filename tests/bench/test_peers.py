@@ -1,5 +1,7 @@
 """A peer that is not installed is named, and the others are made."""
 
+from importlib import import_module
+
 import pytest
 
 from glocal_exp.bench.peers import Peers
@@ -7,9 +9,7 @@ from glocal_exp.bench.peers import Peers
 
 def test_what_cannot_be_imported_is_missing_with_the_reason():
     def absent():
-        import a_peer_that_nobody_wrote
-
-        return a_peer_that_nobody_wrote
+        return import_module("a_peer_that_nobody_wrote")
 
     peers = Peers()
     assert peers.make("here", lambda: 7) == 7
