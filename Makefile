@@ -50,7 +50,7 @@ figures: $(BASE) ## Build every figure from the stored runs
 tables: $(BASE) ## Build every table from the stored runs
 	$(BIN)/python scripts/make_tables.py $(ARGS)
 
-bench: .venv/.installed-bench ## Time the compiled steps against PyTorch (installs PyTorch)
+bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 reproduce: $(BASE) ## Run the experiments that are missing, failed or stale
@@ -95,6 +95,6 @@ $(BASE): .venv/.created pyproject.toml constraints.txt
 
 # PyTorch's own dependencies stay out of constraints.txt (see pyproject.toml); installed ones are kept.
 .venv/.installed-bench: $(BASE)
-	@echo "Installing PyTorch into .venv: several GB where the build for CUDA is taken"
+	@echo "Installing PyTorch, higher and TorchOpt into .venv: several GB where the build for CUDA is taken"
 	@$(PIP) install --quiet --editable ".[bench]"
 	@touch $@

@@ -1,8 +1,8 @@
-"""Time the parts of an interval beside PyTorch; `python scripts/benchmark.py --help`."""
+"""Time steps, hypergradients and runs beside their peers; `python scripts/benchmark.py --help`."""
 
 import sys
 
-from glocal_exp.bench.lenet import main
+from glocal_exp.bench.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

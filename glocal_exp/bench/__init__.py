@@ -1,1 +1,1 @@
-"""Timing the compiled steps against the same work in PyTorch; no training run imports this."""
+"""Timing the compiled steps and whole runs beside peers; no training run imports this."""

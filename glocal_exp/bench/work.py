@@ -1,7 +1,6 @@
-"""The parts of one interval on LeNet, as the engine's compiled loops do them."""
+"""The work that all candidates get: a problem, its batches and its validation images."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,14 +11,44 @@ from jaxtyping import Array, Int, PyTree, UInt8
 
 from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.compose import jobs
-from glocal_exp.hypergrad import count, push_tangents, zero_tangents
-from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.bench import flops
+from glocal_exp.bench.rules import tuned_sgd
+from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.types import Batch, InnerState
 
-RATE = 0.01
-"""Step down the validation gradient from one to the next, so that no two are the same."""
-Outcome = dict[str, np.ndarray]
-"""Results by name, to be compared: `losses`, `weight`, `momentum`, ... of each parameter."""
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the work of all entries is.
+
+    Attributes:
+        batch: training images to a step.
+        steps: training steps to a run of a candidate.
+        validation: images of a full validation gradient.
+        gradients: validation gradients to a run of a candidate.
+        subset: images of the validation gradients that end a hypergradient.
+        stretch: tau of one hypergradient; so short, since later ones are not reproducible in
+            float32 and could not be compared.
+        interval: tau of a whole run, and so many steps to its interval.
+        window: sigma.
+        delays: m.
+        filters: of LeNet, where it is varied.
+    """
+
+    batch: int = 128
+    steps: int = 10
+    validation: int = 6000
+    gradients: int = 2
+    subset: int = 1000
+    stretch: int = 20
+    interval: int = 100
+    window: int = 80
+    delays: int = 10
+    filters: tuple[int, ...] = (4, 8, 16, 32)
+
+
+FULL = Scale()
+SMALL = Scale(16, 2, 40, 1, 20, 3, 6, 4, 2, (2, 4))  # seconds, for tests and to try an entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,108 +76,77 @@ class Work:
         # A dtype that yields to no other, as after the first step.
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), (state, phi))
 
+    @property
+    def train(self) -> Batch:
+        """The batches, on the device."""
+        return {"x": jnp.asarray(self.x), "y": jnp.asarray(self.y)}
+
+    @property
+    def validation(self) -> Batch:
+        """The validation images, on the device."""
+        return {"x": jnp.asarray(self.validation_x), "y": jnp.asarray(self.validation_y)}
+
+    @property
+    def flops(self) -> flops.Count:
+        """Operations that one image needs."""
+        model = self.experiment.cfg.model
+        return flops.lenet(self.x.shape[2:], model.filters, model.hidden, _CLASSES)
+
+    def tuning(self, q: int) -> "Work":
+        """The same with q hyperparameters of SGD to learn."""
+        rule, start = tuned_sgd(q)
+        problem = OptimizerHPO(self.experiment.problem.classifier, rule, start)
+        return replace(self, experiment=replace(self.experiment, problem=problem))
+
+    def validated_on(self, images: int) -> "Work":
+        """The same with the first so many validation images alone."""
+        x, y = self.validation_x[:images], self.validation_y[:images]
+        return replace(self, validation_x=x, validation_y=y)
+
+    def cut(self, steps: int) -> "Work":
+        """The same with the first so many steps alone."""
+        return replace(self, x=self.x[:steps], y=self.y[:steps])
+
+
+_CLASSES = 10  # of Fashion-MNIST
+
 
 def make_work(*overrides: str, steps: int = 10, validation: int = 6000, gradients: int = 2) -> Work:
     """LeNet with learnable SGD on the embedded Fashion-MNIST, `overrides` as a run takes them.
 
-    The batches and the validation images are drawn from the same training images.
+    The batches and the validation images are drawn from the same training images, and drawn again
+    where there are too few.
     """
     job = jobs(["source=bundled", "device=cpu", "tracker=none", *overrides], sweep=False)[0]
     experiment = build(job.config, job.choices)
     data, batch = experiment.data, job.config.batch_size
     order = np.random.default_rng(0).permutation(len(data.train_labels))
-    images, labels = data.train_images[order], data.train_labels[order]
-    shape = (steps, batch, *images.shape[1:])
+    chosen = np.resize(order, steps * batch).reshape(steps, batch)
+    held_out = np.resize(order, validation)
     return Work(
         experiment,
-        images[: steps * batch].reshape(shape),
-        labels[: steps * batch].reshape(shape[:2]),
-        images[:validation],
-        labels[:validation],
+        data.train_images[chosen],
+        data.train_labels[chosen],
+        data.train_images[held_out],
+        data.train_labels[held_out],
         gradients,
     )
 
 
-class Ours:
-    """Compiled loops; a call runs one to its end.
-
-    What a loop computes it returns: XLA drops what is not.
-    """
-
-    def __init__(self, work: Work):
-        self._problem = work.experiment.problem
-        self._numerics = work.experiment.numerics
-        self._gradients = work.gradients
-        state, self._phi = work.start
-        train = {"x": jnp.asarray(work.x), "y": jnp.asarray(work.y)}
-        validation = {"x": jnp.asarray(work.validation_x), "y": jnp.asarray(work.validation_y)}
-        tangents = zero_tangents(state, count(self._phi))
-        self.plain = _compiled(self._plain_steps, state, train)
-        self.tangent = _compiled(self._tangent_steps, (state, tangents), train)
-        self.validation_gradient = _compiled(self._validation_gradients, state, validation)
-
-    def plain_outcome(self) -> Outcome:
-        """Losses, weights and momentum."""
-        state, losses = self.plain()
-        return {"losses": np.asarray(losses)} | _named(state)
-
-    def tangent_outcome(self) -> Outcome:
-        """Losses, weights, momentum and their tangents, leading axis q."""
-        (state, tangents), losses = self.tangent()
-        return {"losses": np.asarray(losses)} | _named(state) | _named(tangents, " tangents")
-
-    def validation_outcome(self) -> Outcome:
-        """Gradients, leading axis of evaluations."""
-        return by_parameter("gradients", self.validation_gradient())
-
-    def _plain_steps(self, state: InnerState, train: Batch) -> tuple:
-        def body(state: InnerState, batch: Batch) -> tuple:
-            return self._problem.step(state, self._phi, batch, jax.random.key(0))
-
-        return jax.lax.scan(body, state, train)
-
-    def _tangent_steps(self, carry: tuple, train: Batch) -> tuple:
-        def body(carry: tuple, batch: Batch) -> tuple:
-            def step(state: InnerState, phi: PyTree) -> tuple:
-                return self._problem.step(state, phi, batch, jax.random.key(0))
-
-            state, tangents, loss = push_tangents(step, carry[0], self._phi, carry[1])
-            return (state, tangents), loss
-
-        return jax.lax.scan(body, carry, train)
-
-    def _validation_gradients(self, state: InnerState, validation: Batch) -> PyTree:
-        def loss(params: PyTree, batch: Batch) -> Array:
-            return self._problem.meta_loss(
-                InnerState(params, state.opt_state, state.step), self._phi, batch
-            )
-
-        def body(params: PyTree, _: None) -> tuple[PyTree, PyTree]:
-            gradient = mean_over_chunks(
-                lambda batch: jax.grad(loss)(params, batch),
-                validation,
-                self._numerics.validation_chunk,
-                at_once=self._numerics.chunks_at_once,
-            )
-            return jax.tree.map(lambda p, g: p - RATE * g, params, gradient), gradient
-
-        return jax.lax.scan(body, state.params, length=self._gradients)[1]
+def scaled(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
+    """`make_work` at a scale."""
+    return make_work(
+        f"batch_size={scale.batch}",
+        *overrides,
+        steps=steps or scale.steps,
+        validation=scale.validation,
+        gradients=scale.gradients,
+    )
 
 
-def by_parameter(kind: str, tree: PyTree) -> Outcome:
+def by_parameter(kind: str, tree: PyTree) -> dict[str, Any]:
     """The arrays of a tree with the network's leaves, by name (`conv1.weight gradients`)."""
     layers = ("conv1", "conv2", "linear1", "linear2")
     names = [f"{layer}.{part} {kind}" for layer in layers for part in ("weight", "bias")]
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
     return dict(zip(names, leaves, strict=True))
-
-
-def _named(state: InnerState, suffix: str = "") -> Outcome:
-    """The inexact part of SGD's state is the momentum, a tree like the parameters."""
-    values = by_parameter(f"value{suffix}", state.params)
-    return values | by_parameter(f"momentum{suffix}", state.opt_state)
-
-
-def _compiled(function: Callable, *arguments: Any) -> Callable[[], Any]:
-    program = jax.jit(function).lower(*arguments).compile()
-    return lambda: jax.block_until_ready(program(*arguments))

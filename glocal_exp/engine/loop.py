@@ -108,6 +108,11 @@ class Loop(Iterator[IntervalRecord]):
     def __next__(self) -> IntervalRecord:
         return next(self._records)
 
+    def restart(self) -> None:
+        """Stand before the first step again, with everything compiled: the same run once more."""
+        self.snapshots, self.finished, self.resumed = dict(self._initial), {}, False
+        self._records = self._iterate()
+
     @property
     def states(self) -> dict[int, InnerState]:
         """By seed, the state that training has reached."""

@@ -6,7 +6,7 @@ from glocal_exp.methods.method import Method
 
 REVERSE_FROM = 2
 """`auto` takes reverse mode from so many hyperparameters on: a step with q tangents costs 1 + 2.1 q
-plain steps, a swept one 4.5 (LeNet on one core, `results/benchmarks/LOG.md`)."""
+plain steps, a swept one 3.3 (LeNet on one core, `results/benchmarks/LOG.md`)."""
 
 
 LOW_RANK_FROM = 32

@@ -20,6 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.hypergrad.gradient import GRADIENT, while_pulling
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 Step = Callable[[InnerState, Hyperparams, PyTree], tuple[InnerState, Float[Array, ""]]]
@@ -54,7 +55,8 @@ def train_and_pull_back(
     """
 
     def train(phi: Hyperparams) -> tuple[PyTree, tuple[PyTree, Array]]:
-        final, losses = _scan(step, state, phi, inputs, block)
+        with while_pulling():
+            final, losses = _scan(step, state, phi, inputs, block)
         inexact, rest = eqx.partition(final, eqx.is_inexact_array)
         return inexact, (rest, losses)
 
@@ -76,8 +78,9 @@ def _scan(
     step: Step, state: InnerState, phi: Hyperparams, inputs: PyTree, block: int | None
 ) -> tuple[InnerState, Float[Array, " steps"]]:
     """All steps, of which the sweep back keeps states alone and computes the rest again."""
+    keep = jax.checkpoint_policies.save_only_these_names(GRADIENT)
 
-    @partial(jax.checkpoint, prevent_cse=False)  # inside a scan nothing is left to merge
+    @partial(jax.checkpoint, prevent_cse=False, policy=keep)  # a scan leaves nothing to merge
     def once(state: InnerState, given: PyTree) -> tuple[InnerState, Array]:
         return step(state, phi, given)
 

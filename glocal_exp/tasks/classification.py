@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
-from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.hypergrad.gradient import value_and_gradient
 from glocal_exp.types import Batch
 
 
@@ -53,11 +53,7 @@ class Classifier(eqx.Module):
         self, loss: Callable[[PyTree, Batch], Float[Array, ""]], params: PyTree, batch: Batch
     ) -> tuple[Float[Array, ""], PyTree]:
         """A mean loss over `batch` and its gradient, `microbatch` examples at a time."""
-
-        def function(piece: Batch) -> tuple[Float[Array, ""], PyTree]:
-            return jax.value_and_grad(loss)(params, piece)
-
-        return mean_over_chunks(function, batch, self.microbatch, at_once=self.at_once)
+        return value_and_gradient(loss, params, batch, chunk=self.microbatch, at_once=self.at_once)
 
     def metrics(self, params: PyTree, batch: Batch) -> dict[str, Float[Array, ""]]:
         """Mean cross entropy and accuracy."""

@@ -3,19 +3,33 @@
 import numpy as np
 import pytest
 
-from glocal_exp.bench.work import Ours, make_work
+from glocal_exp.bench.ours import Ours
+from glocal_exp.bench.ours_hypergradient import OurHypergradients, PaperLoop
+from glocal_exp.bench.work import SMALL, make_work, scaled
 
 # The same sums in another order: rounding only.
 TOLERANCE = 1e-10
+PEERS = ("TorchHypergradients", "Higher", "TorchOpt")
 
 
 @pytest.fixture(scope="module")
-def sides():
-    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
-    from glocal_exp.bench.torch_peer import Torch
+def work():
+    return make_work("precision=float64", "batch_size=16", steps=3, validation=50, gradients=2)
 
-    work = make_work("precision=float64", "batch_size=32", steps=3, validation=110, gradients=2)
-    return Ours(work), Torch(work)
+
+@pytest.fixture(scope="module", params=[3, 8])
+def sides(work, request):
+    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
+    from glocal_exp.bench.torch_parts import TorchParts
+
+    tuned = work.tuning(request.param)
+    return Ours(tuned), TorchParts(tuned), request.param
+
+
+@pytest.fixture(scope="module")
+def last(work):
+    """The last h of three steps, by tangents."""
+    return np.asarray(OurHypergradients(work.tuning(3)).forward())
 
 
 def agree(ours, peer):
@@ -34,12 +48,13 @@ def test_plain_steps_agree(sides):
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize("together", [True, False])
 def test_tangents_agree(sides, together):
-    outcome = sides[0].tangent_outcome()
-    assert outcome["conv1.weight value tangents"].shape == (3, 16, 1, 5, 5)
-    agree(outcome, sides[1].tangent(together=together))
+    ours, peer, q = sides
+    outcome = ours.tangent_outcome()
+    assert outcome["conv1.weight value tangents"].shape == (q, 16, 1, 5, 5)
+    agree(outcome, peer.tangent(together=together))
 
 
-@pytest.mark.parametrize("chunk", [110, 40])
+@pytest.mark.parametrize("chunk", [50, 20])
 def test_validation_gradients_agree(sides, chunk):
     """Also with a last chunk that is shorter, on either side."""
     outcome = sides[0].validation_outcome()
@@ -47,14 +62,40 @@ def test_validation_gradients_agree(sides, chunk):
     agree(outcome, sides[1].validation_gradient(chunk))
 
 
+def test_both_modes_and_the_paper_s_loop_give_one_h(work, last):
+    tuned = work.tuning(3)
+    ours = OurHypergradients(tuned, block=2)
+    every = np.asarray(ours.every())
+    np.testing.assert_allclose(every[-1], last, rtol=TOLERANCE)
+    np.testing.assert_allclose(ours.reverse(), last, rtol=TOLERANCE)
+    np.testing.assert_allclose(PaperLoop(tuned).every(), every, rtol=TOLERANCE)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+@pytest.mark.parametrize("kind", PEERS)
+def test_peers_give_the_same_h(work, last, kind):
+    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
+    from glocal_exp.bench import torch_hypergradient
+
+    try:
+        peer = getattr(torch_hypergradient, kind)(work.tuning(3), 20)
+    except ImportError as error:
+        pytest.skip(f"{error}; `make bench` installs it")
+    np.testing.assert_allclose(peer.reverse(), last, rtol=TOLERANCE)
+    if kind == "TorchHypergradients":
+        np.testing.assert_allclose(peer.forward(), last, rtol=TOLERANCE)
+
+
 def test_every_call_starts_anew(sides):
-    ours, peer = sides
+    ours, peer, _ = sides
     np.testing.assert_array_equal(ours.plain_outcome()["losses"], ours.plain_outcome()["losses"])
     np.testing.assert_array_equal(peer.plain()["losses"], peer.plain()["losses"])
 
 
 def test_batches_are_different_images():
-    work = make_work("batch_size=16", steps=2, validation=10)
-    assert work.x.shape == (2, 16, 28, 28, 1)
+    work = scaled(SMALL, steps=2)
+    assert work.x.shape == (2, SMALL.batch, 28, 28, 1)
     assert not (work.x[0] == work.x[1]).all(axis=(1, 2, 3)).any()
-    assert work.y.shape == (2, 16)
+    assert work.y.shape == (2, SMALL.batch)
+    assert len(work.cut(1).x) == 1
+    assert len(work.validated_on(7).validation_y) == 7

@@ -1,0 +1,1 @@
+"""What `make bench` times: a file an entry, each with `build(scale) -> Entry`; found by name."""

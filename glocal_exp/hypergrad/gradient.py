@@ -1,0 +1,166 @@
+"""The gradient of a training loss, written so that a sweep back through it is cheap.
+
+A sweep back needs the transpose of the gradient's derivative, H = d^2 loss / d z^2 for everything z
+that the loss depends on. H is symmetric, so its transpose times lambda is H lambda: the forward
+derivative of the gradient along lambda (Pearlmutter 1994), which works through the examples chunk
+by chunk and keeps nothing, where differentiating the gradient's own backward pass would keep the
+intermediate arrays of all chunks.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+from jax.core import Tracer, eval_jaxpr
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float, PyTree
+
+from glocal_exp.errors import UserError
+from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.types import Batch
+
+GRADIENT = "gradient"
+"""What the gradient is called where it is decided which arrays to keep for the sweep back."""
+
+_pulling = ContextVar("pulling", default=False)
+"""Whether the code being traced is a step that is swept back through."""
+
+
+def value_and_gradient(
+    loss: Callable[[PyTree, Batch], Float[Array, ""]],
+    params: PyTree,
+    batch: Batch,
+    *,
+    chunk: int | None = None,
+    at_once: int = 1,
+) -> tuple[Float[Array, ""], PyTree]:
+    """A mean loss over the examples of `batch` and its gradient, `chunk` examples at a time.
+
+    `loss` may depend on hyperparameters that it encloses. Inside a step that is swept back through
+    only reverse mode can differentiate the result, and the examples have to be constants.
+
+    Raises:
+        UserError: when they are not, but depend on what is swept back to.
+    """
+    if not _pulling.get():
+        return mean_over_chunks(
+            lambda piece: jax.value_and_grad(loss)(params, piece), batch, chunk, at_once=at_once
+        )
+    explicit, enclosed, others = _open(loss, params, batch, chunk)
+    return _symmetric(explicit, chunk, at_once)(params, enclosed, others, batch)
+
+
+@contextmanager
+def while_pulling() -> Iterator[None]:
+    """Trace a step that is to be swept back through."""
+    token = _pulling.set(True)
+    try:
+        yield
+    finally:
+        _pulling.reset(token)
+
+
+def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
+    """Loss and gradient whose transposed derivative is a forward derivative of the gradient."""
+
+    def gradient(varying: tuple, others: list, piece: Batch) -> tuple:
+        return jax.value_and_grad(explicit)(varying, others, piece)
+
+    def evaluate(params: PyTree, enclosed: list, others: list, batch: Batch) -> tuple:
+        def function(piece: Batch) -> tuple:
+            value, (by_params, _) = gradient((params, enclosed), others, piece)
+            return value, by_params
+
+        value, found = mean_over_chunks(function, batch, chunk, at_once=at_once)
+        return value, jax.tree.map(lambda leaf: checkpoint_name(leaf, GRADIENT), found)
+
+    def forward(*given: PyTree) -> tuple:
+        if any(example.perturbed for example in jax.tree.leaves(given[-1])):
+            raise UserError(
+                "The examples of a training step depend on the hyperparameters, and "
+                "value_and_gradient takes them for constants; let its loss enclose what depends."
+            )
+        given = jax.tree.map(lambda primal: primal.value, given)
+        value, found = evaluate(*given)
+        return (value, found), (*given, found)
+
+    def backward(kept: tuple, cotangents: tuple) -> tuple:
+        params, enclosed, others, batch, found = kept
+        by_value, along = jax.tree.map(_instantiated, cotangents)
+        direction = (along, jax.tree.map(jnp.zeros_like, enclosed))
+
+        def push(piece: Batch) -> tuple:
+            def gradients(varying: tuple) -> tuple:
+                return gradient(varying, others, piece)[1]
+
+            (_, by_enclosed), pushed = jax.jvp(gradients, ((params, enclosed),), (direction,))
+            return pushed, by_enclosed
+
+        (by_params, mixed), by_enclosed = mean_over_chunks(push, batch, chunk, at_once=at_once)
+
+        def add(pushed: Array, gradient: Array) -> Array:
+            return pushed + by_value * gradient
+
+        return (
+            jax.tree.map(add, by_params, found),
+            jax.tree.map(add, mixed, by_enclosed),
+            None,
+            None,
+        )
+
+    function = jax.custom_vjp(evaluate)
+    function.defvjp(forward, backward, symbolic_zeros=True)
+    return function
+
+
+def _instantiated(cotangent: Any) -> Array:
+    if not isinstance(cotangent, SymbolicZero):
+        return cotangent
+    shaped: Any = cotangent.aval
+    return jnp.zeros(shaped.shape, shaped.dtype)
+
+
+def _open(
+    loss: Callable, params: PyTree, batch: Batch, chunk: int | None
+) -> tuple[Callable, list[Array], list[Array]]:
+    """The loss as a function of all that it depends on.
+
+    Returns:
+        It, of ((params, enclosed), others, piece), and the traced arrays that `loss` encloses:
+        those to be differentiated by, and counts or keys.
+    """
+    size = jax.tree.leaves(batch)[0].shape[0]
+    full = min(chunk or size, size)
+    opened = {
+        length: jax.make_jaxpr(loss)(params, jax.tree.map(lambda x: x[:length], batch))  # noqa: B023
+        for length in {full, size % full} - {0}
+    }
+    traced = [isinstance(const, Tracer) for const in opened[full].consts]
+    inexact = [
+        is_traced and jnp.issubdtype(const.dtype, jnp.inexact)
+        for is_traced, const in zip(traced, opened[full].consts, strict=True)
+    ]
+
+    def explicit(varying: tuple, others: list, piece: Batch) -> Array:
+        params, enclosed = varying
+        closed = opened[jax.tree.leaves(piece)[0].shape[0]]
+        left = {True: iter(enclosed), False: iter(others)}
+        consts = [
+            next(left[differentiated]) if is_traced else const
+            for const, is_traced, differentiated in zip(closed.consts, traced, inexact, strict=True)
+        ]
+        (value,) = eval_jaxpr(closed.jaxpr, consts, *jax.tree.leaves((params, piece)))
+        return value
+
+    consts = opened[full].consts
+    enclosed = [const for const, which in zip(consts, inexact, strict=True) if which]
+    others = [
+        const
+        for const, is_traced, which in zip(consts, traced, inexact, strict=True)
+        if is_traced and not which
+    ]
+    return explicit, enclosed, others

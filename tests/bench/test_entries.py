@@ -1,0 +1,63 @@
+"""Entries at small sizes: they compute what they compare, and aim at what they time."""
+
+from functools import cache
+
+import pytest
+
+from glocal_exp.bench.command import build, names
+from glocal_exp.bench.comparison import check
+from glocal_exp.bench.measure import measure
+from glocal_exp.bench.rules import CHOICES
+
+
+@cache
+def small(name):
+    return build(name, small=True)
+
+
+def ours(entry):
+    """Every (comparison, candidate), peers included where they are installed."""
+    return {(c.name, way.name) for c in entry.comparisons for way in c.candidates}
+
+
+@pytest.mark.parametrize("name", names())
+def test_names_are_unique_and_targets_name_what_is_timed(name):
+    entry = small(name)
+    assert len({c.name for c in entry.comparisons}) == len(entry.comparisons)
+    for target in entry.targets:
+        assert any(cost and set(cost) <= ours(entry) for cost in target.ours), target.name
+        if not entry.missing:
+            found = [cost for cost in target.other if set(cost) <= ours(entry)]
+            assert found == list(target.other), target.name
+
+
+def test_parts_cover_steps_tangents_gradients_dmd_and_host():
+    named = " ".join(c.name for c in small("parts").comparisons)
+    assert all(f"tangent step, q = {q}" in named for q in CHOICES)
+    assert all(word in named for word in ("plain step", "validation gradient", "DMD", "host"))
+
+
+def test_each_axis_is_varied():
+    axes = {}
+    for comparison in small("scaling").comparisons:
+        name, value = comparison.point
+        axes.setdefault(name.split()[0], set()).add(value)
+    assert set(axes) == {"tau", "q", "p", "validation", "T"}
+    assert all(len(values) >= 2 for values in axes.values())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_one_hypergradient_can_be_measured_in_seconds():
+    result = measure(small("one_hypergradient"), 1, peak=lambda clock: 1e9, warm_up=0.0)
+    ways = [way for c in result["comparisons"] for way in c["candidates"]]
+    assert {"reverse", "forward", "Python loop"} <= {way["name"] for way in ways}
+    assert all(way["seconds"][0] > 0 for way in ways)
+    assert result["targets"][1]["ratio"]["median"] > 0
+
+
+@pytest.mark.slow
+def test_both_modes_agree_where_p_is_varied():
+    (first, *_) = (c for c in small("scaling").comparisons if c.point[0].startswith("p "))
+    check(first)
+    assert [way.name for way in first.candidates] == ["plain training", "forward", "reverse"]
