@@ -8,6 +8,7 @@ from glocal_exp.bench.command import build, names
 from glocal_exp.bench.comparison import check
 from glocal_exp.bench.measure import measure
 from glocal_exp.bench.rules import CHOICES
+from tests.compilation import quick_compilation  # noqa: F401
 
 
 @cache

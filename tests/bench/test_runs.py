@@ -8,6 +8,7 @@ import pytest
 from glocal_exp.bench.host import dmd, host
 from glocal_exp.bench.runs import whole_run
 from glocal_exp.bench.work import SMALL
+from tests.compilation import quick_compilation  # noqa: F401
 
 TINY = ["model.filters=2", "interval=3", "steps=6", "precision=float64", "validation.subset=10"]
 

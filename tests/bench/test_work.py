@@ -6,6 +6,7 @@ import pytest
 from glocal_exp.bench.ours import Ours
 from glocal_exp.bench.ours_hypergradient import OurHypergradients, PaperLoop
 from glocal_exp.bench.work import SMALL, make_work, scaled
+from tests.compilation import quick_compilation  # noqa: F401
 
 # The same sums in another order: rounding only.
 TOLERANCE = 1e-10
