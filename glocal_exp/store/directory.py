@@ -46,19 +46,12 @@ class RunDirectory:
         self.path = Path(path)
         make_directory(self.path)
         self._lock = RunLock(self.path / LOCK)
-        self._lock.acquire()
-        try:
+        with self._lock.opening():
             remove_temporaries(self.path)
             self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
             self._manifest = read_manifest(self.path) or {}
             self._rows = read_rows(self.path / METRICS)
             self._arrays = load_arrays(self.path)
-        except OSError as error:
-            self._lock.release()
-            raise cannot_write(self.path, error) from error
-        except BaseException:
-            self._lock.release()
-            raise
 
     def __enter__(self) -> Self:
         return self

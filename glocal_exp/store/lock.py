@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from glocal_exp.errors import UserError
@@ -48,6 +49,19 @@ class RunLock:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = None
+
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """Take the lock, and keep it unless what follows fails; OSError becomes a UserError."""
+        self.acquire()
+        try:
+            yield
+        except OSError as error:
+            self.release()
+            raise cannot_write(self.path.parent, error) from error
+        except BaseException:
+            self.release()
+            raise
 
     def _try(self) -> bool:
         try:

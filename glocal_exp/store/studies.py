@@ -17,7 +17,6 @@ from omegaconf import OmegaConf
 from glocal_exp.errors import UserError
 from glocal_exp.store.directory import CONFIG, pack_arrays, read_arrays
 from glocal_exp.store.files import (
-    cannot_write,
     make_directory,
     remove_temporaries,
     write_atomically,
@@ -27,13 +26,14 @@ from glocal_exp.store.metrics import format_cell, format_rows, read_frame
 from glocal_exp.store.status import LOCK, MANIFEST, read_manifest
 
 UNITS = "units"
+HASHES = ("config_hash", "source_hash")
 
 
 class StudyDirectory:
     """One study, variant and seed; a context manager that holds the directory's lock.
 
-    Units measured with another config or source than `facts` say are deleted: they would not fit
-    those to come.
+    Units measured with another config or source than `facts` say are set aside, in a folder named
+    after that source: they would not fit those to come, but may have taken hours.
 
     Raises:
         UserError: another process holds the directory, or it cannot be written.
@@ -43,24 +43,15 @@ class StudyDirectory:
         self.path = Path(path)
         make_directory(self.path)
         self._lock = RunLock(self.path / LOCK)
-        self._lock.acquire()
-        try:
+        with self._lock.opening():
             remove_temporaries(self.path)
             self._manifest = read_manifest(self.path) or {}
-            if any(
-                self._manifest.get(name) != facts[name] for name in ("config_hash", "source_hash")
-            ):
-                shutil.rmtree(self.path / UNITS, ignore_errors=True)
+            if any(self._manifest.get(name) != facts[name] for name in HASHES):
+                self._set_aside()
                 self._manifest = dict(facts)
             make_directory(self.path / UNITS)
             write_atomically(self.path / CONFIG, config.encode())
             self.update_manifest(status="partial")
-        except OSError as error:
-            self._lock.release()
-            raise cannot_write(self.path, error) from error
-        except BaseException:
-            self._lock.release()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +78,13 @@ class StudyDirectory:
             write_atomically(self._file(unit, "npz"), pack_arrays(arrays))
         cells = [{name: format_cell(value) for name, value in row.items()} for row in rows]
         write_atomically(self._file(unit, "csv"), format_rows(cells))
+
+    def _set_aside(self) -> None:
+        units, old = self.path / UNITS, self._manifest.get("source_hash", "unknown")
+        if units.exists():
+            aside = self.path / f"{UNITS}-{old}"
+            shutil.rmtree(aside, ignore_errors=True)
+            units.rename(aside)
 
     def _file(self, unit: str, ending: str) -> Path:
         return self.path / UNITS / f"{unit}.{ending}"

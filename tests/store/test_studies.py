@@ -59,6 +59,7 @@ def test_units_of_other_code_or_config_go(path, name):
     with StudyDirectory(path, FACTS | {name: "other"}, CONFIG) as directory:
         assert not directory.has("b")
     assert list((path / "units").iterdir()) == []
+    assert (path / "units-ff" / "b.csv").exists()
 
 
 def test_rows_come_after_their_arrays(path, monkeypatch):
