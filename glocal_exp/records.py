@@ -48,8 +48,8 @@ class IntervalRecord:
             step (global, not greedy) does a whole training of T steps in each, and its step is
             s * interval all the same.
         metrics: scalars by name (`test_accuracy`, `test_loss`, `validation_accuracy`,
-            `validation_loss`, `train_loss`); test metrics are absent where they
-            are not evaluated, and `train_loss` is NaN at outer step 0.
+            `validation_loss`, `train_loss`); all but the last are absent where they are not
+            taken, and `train_loss` is NaN at outer step 0.
         hyperparameters: natural units, as used *during* this interval.
         hypergradient: the estimate that the meta step took, by name; with respect to the
             unconstrained hyperparameters. Empty for `none`, and for more than 16 hyperparameters

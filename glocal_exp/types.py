@@ -10,6 +10,8 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from glocal_exp.errors import UserError
+
 Batch = PyTree[Any]
 """Examples: any tree of arrays that share their leading axis."""
 
@@ -57,13 +59,20 @@ class InnerProblem(eqx.Module):
         Its direct dependence on phi counts (the first term of Eq. 12's total derivative).
         """
 
-    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, ""]]:
+    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, "..."]]:
         """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default.
 
         A problem whose meta loss is among them may return it as `meta_loss` too, to save its being
         evaluated again.
         """
         return {}
+
+    def summarize(self, means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+        """What is recorded, from the means of `metrics` over all examples; they by default.
+
+        Of a vector each entry is recorded, as `name/index`.
+        """
+        return means
 
     @abstractmethod
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
@@ -84,5 +93,11 @@ class InnerProblem(eqx.Module):
         """By signal, a direction in phi: phi's tree, leaves with a leading axis n.
 
         Their scale tells how much each can matter; their span is what counts.
+
+        Raises:
+            UserError: by default; a problem that has signals has to say its rows.
         """
-        raise NotImplementedError("a problem that has signals has tangent rows")
+        raise UserError(
+            f"{type(self).__name__} has signals but no tangent_rows; write them, or set "
+            "hypergradient=forward or reverse."
+        )

@@ -11,12 +11,13 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from glocal_exp.app.config import plain
+from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.device import Device, use_device
 from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, split
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.data.checksums import moments
+from glocal_exp.data.split import class_counts
 from glocal_exp.errors import UserError
 from glocal_exp.tracking import Sink
 
@@ -143,19 +144,39 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
     settings = device.settings
     chosen = {"convolution": settings.convolution}
     network = instantiate_group("model", cfg.model, **_taken(cfg.model, chosen))
+    augmentation = cfg.augmentation and instantiate_group("augmentation", cfg.augmentation)
     classifier = Classifier(
         network,
         _scaled(mean),
         _scaled(std),
         microbatch=settings.microbatch,
         at_once=settings.chunks_at_once,
+        augmentation=augmentation,
     )
-    problem = instantiate_group("task", cfg.task, classifier=classifier)
+    wanted = _taken(cfg.task, {"class_counts": partial(_class_counts, cfg, data)})
+    made = {name: make() for name, make in wanted.items()}
+    problem = instantiate_group("task", cfg.task, classifier=classifier, **made)
     try:
         jax.eval_shape(_use_once(problem, data), jax.random.key(0))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"model and task do not fit the data: {_first_line(error)}.") from error
     return problem
+
+
+def _class_counts(cfg: DictConfig, data: ImageData) -> list[int]:
+    """Training images of each class, the same for every seed.
+
+    Raises:
+        UserError: when they are not.
+    """
+    size, balanced = cfg.validation.size, cfg.validation.balanced
+    counts = [class_counts(data, size, seed, balanced) for seed in seeds(cfg)]
+    if any(found != counts[0] for found in counts):
+        raise UserError(
+            "The seeds hold out different numbers of images of a class, and the task weighs by "
+            "them; set validation.balanced=true, or give one seed."
+        )
+    return counts[0]
 
 
 def _taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:

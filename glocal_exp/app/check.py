@@ -14,7 +14,7 @@ from glocal_exp.app.device import Settings, chosen_settings
 from glocal_exp.errors import UserError
 
 TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
-TARGETS += ("meta_optimizer", "tracker")
+TARGETS += ("meta_optimizer", "tracker", "augmentation")
 HYPERGRADIENT = {
     "mode": Literal["forward", "reverse", "low_rank", "auto"],
     "tangent_chunk": int | None,

@@ -52,6 +52,7 @@ class Schema:
 
     dataset: Any = MISSING
     source: Any = MISSING
+    augmentation: Any = None
     model: Any = MISSING
     task: Any = MISSING
     method: Any = MISSING
@@ -91,7 +92,12 @@ def plain(node: Any) -> Any:
 def numeric_config(cfg: DictConfig, source: str) -> dict[str, Any]:
     """The part of the config that a run's path and staleness follow from."""
     config = {key: plain(cfg[key]) for key in NUMERIC}
-    return config | {"dataset": cfg.dataset.name, "bundled": source == "bundled"}
+    config |= {"dataset": cfg.dataset.name, "bundled": source == "bundled"}
+    optional = {
+        "imbalance": plain(cfg.dataset).get("imbalance"),
+        "augmentation": plain(cfg.augmentation),
+    }
+    return config | {key: value for key, value in optional.items() if value is not None}
 
 
 def variant(cfg: DictConfig, digits: str) -> str:

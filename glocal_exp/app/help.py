@@ -10,7 +10,7 @@ KEYS = {
     "steps": "T, training steps; a multiple of interval",
     "interval": "tau, training steps between two updates of the hyperparameters",
     "batch_size": "training images to a step",
-    "eval_every": "test accuracy every so many steps; null is every interval",
+    "eval_every": "metrics every so many steps; null is every interval",
     "seed": "of initial weights, batches and split",
     "seeds": "several in one program, as 'seeds=[0,1,2]'",
     "validation.size": "images held out of the training set, a count or a fraction",

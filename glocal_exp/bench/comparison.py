@@ -21,14 +21,14 @@ class Candidate:
         run: does all of it and returns when it is done.
         outcome: does it too and returns the results; None if they are not to be compared.
         ours: of this package, not a peer.
-        facts: what is known of it beside its time, by name.
+        facts: what is known of it beside its time, by name; asked for once it has been timed.
     """
 
     name: str
     run: Callable[[], Any]
     outcome: Callable[[], Outcome] | None = None
     ours: bool = True
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True)

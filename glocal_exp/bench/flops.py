@@ -1,4 +1,4 @@
-"""Floating point operations that LeNet's passes need, derived from its layers.
+"""Floating point operations that a network's passes need, derived from its layers.
 
 Counted are the matrix products of the layers, two operations (a multiplication and an addition) to
 a pair of factors; biases, activations, pooling, the loss and the optimizer's rule are not, nor what
@@ -57,3 +57,20 @@ def lenet(image_shape: Sequence[int], filters: int, hidden: int, classes: int) -
         height, width, inputs = height // 2, width // 2, filters
     layers += [2 * height * width * filters * hidden, 2 * hidden * classes]
     return Count(tuple(layers))
+
+
+def wide_resnet(
+    image_shape: Sequence[int], depth: int, width: int, stem: int, classes: int
+) -> Count:
+    """Of the network of `models/wide_resnet.py`; norms are not counted."""
+    height, wide, channels = image_shape
+    layers, inputs = [2 * stem * height * wide * channels * 9], stem
+    for stage in range(3):
+        for block in range((depth - 4) // 6):
+            filters, stride = 16 * width * 2**stage, 2 if stage and not block else 1
+            height, wide = height // stride, wide // stride
+            each = 2 * filters * height * wide
+            changes = inputs != filters or stride != 1
+            layers.append(each * (9 * inputs + 9 * filters + inputs * changes))
+            inputs = filters
+    return Count((*layers, 2 * inputs * classes))

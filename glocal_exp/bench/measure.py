@@ -88,7 +88,7 @@ def _comparison(comparison: Comparison, timings: Timings, peak: float) -> dict[s
     rows = []
     for way in comparison.candidates:
         timing = timings[comparison.name, way.name]
-        row = {"name": way.name, "ours": way.ours, "facts": dict(way.facts)}
+        row = {"name": way.name, "ours": way.ours, "facts": dict(way.facts())}
         row |= {"seconds": list(timing.rounds), "summary": timing.summary()}
         if comparison.flops is not None:
             row["of_peak"] = comparison.flops / timing.median / peak

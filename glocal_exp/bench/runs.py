@@ -28,7 +28,7 @@ def whole_run(
     common = ["source=bundled", "device=cpu", "tracker=none", f"batch_size={scale.batch}"]
     job = jobs([*common, *overrides], sweep=False)[0]
     experiment = build(job.config, job.choices)
-    cfg, splits = job.config, _splits(experiment.data, scale, job.config.validation.subset)
+    cfg, splits = job.config, image_splits(experiment.data, scale, job.config.validation.subset)
     groups = [tuple(seeds)] if together else [(seed,) for seed in seeds]
     loops = []
 
@@ -54,7 +54,7 @@ def whole_run(
     return call
 
 
-def _splits(data: Any, scale: Scale, subset: int | None) -> Splits:
+def image_splits(data: Any, scale: Scale, subset: int | None) -> Splits:
     """As many images as the scale has for validation, and nine and 5/3 times as many besides."""
     share = scale.validation / 6000
 

@@ -33,6 +33,7 @@ class Scale:
         window: sigma.
         delays: m.
         filters: of LeNet, where it is varied.
+        wide: depth and width of WideResNet.
     """
 
     batch: int = 128
@@ -45,10 +46,13 @@ class Scale:
     window: int = 80
     delays: int = 10
     filters: tuple[int, ...] = (4, 8, 16, 32)
+    wide: tuple[int, int] = (28, 2)
 
 
 FULL = Scale()
-SMALL = Scale(16, 2, 40, 1, 20, 3, 6, 4, 2, (2, 4))  # seconds, for tests and to try an entry
+SMALL = Scale(
+    16, 2, 40, 1, 20, 3, 6, 4, 2, (2, 4), (10, 1)
+)  # seconds, for tests and to try an entry
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +93,10 @@ class Work:
     @property
     def flops(self) -> flops.Count:
         """Operations that one image needs."""
-        model = self.experiment.cfg.model
-        return flops.lenet(self.x.shape[2:], model.filters, model.hidden, _CLASSES)
+        model, shape = self.experiment.cfg.model, self.x.shape[2:]
+        if "hidden" in model:
+            return flops.lenet(shape, model.filters, model.hidden, _CLASSES)
+        return flops.wide_resnet(shape, model.depth, model.width, model.stem, _CLASSES)
 
     def tuning(self, q: int) -> "Work":
         """The same with q hyperparameters of SGD to learn."""

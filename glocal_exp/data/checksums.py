@@ -42,6 +42,7 @@ def assemble(spec: DatasetSpec, raw: RawImages, source: str, place: Path | str) 
         original=original,
         recognised_by=recognised_by,
         notice=notice,
+        imbalance=spec.imbalance,
     )
 
 

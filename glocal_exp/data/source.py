@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from jaxtyping import Int32, Integer, UInt8
 
+from glocal_exp.data.imbalance import LongTail
 from glocal_exp.errors import UserError
 
 
@@ -80,6 +81,7 @@ class DatasetSpec:
             this data set (its title), known copies ("title (copy)"), and others whose files have
             the same names, which are refused.
         statistics: see `Statistics`.
+        imbalance: how its training part is thinned out, if it is.
     """
 
     name: str
@@ -91,6 +93,7 @@ class DatasetSpec:
     bundled: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     statistics: Statistics | None = None
+    imbalance: LongTail | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,7 @@ class ImageData:
     """A whole data set, in canonical order: the same from every source.
 
     Attributes:
-        name, title, num_classes: as in `DatasetSpec`.
+        name, title, num_classes, imbalance: as in `DatasetSpec`.
         source: the source that it was read from ("files", "tfds", "bundled").
         place: the folder or file that it was read from.
         files: md5 and recognition of each file, by name.
@@ -124,6 +127,7 @@ class ImageData:
     recognised_by: str
     notice: str
     skipped: Sequence[str] = ()
+    imbalance: LongTail | None = None
 
 
 class Source(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Bool, Int, Int32
 
 from glocal_exp.data.checksums import moments
 from glocal_exp.data.source import ImageData
@@ -34,8 +34,9 @@ def split(
 ) -> Splits:
     """Hold out validation images from the training images; the test images stay as they are.
 
-    The choice depends on the images, `validation_size`, `balanced` and `seed` alone: not on the
-    source, and not on the version of NumPy, whose raw bit streams are fixed.
+    What is left is thinned out where the data set is a long-tailed one. Both choices depend on the
+    images, `validation_size`, `balanced`, the imbalance and `seed` alone: not on the source, and
+    not on the version of NumPy, whose raw bit streams are fixed.
 
     Args:
         validation_size: a count (int) or a fraction of the training images (float in (0, 1)).
@@ -46,18 +47,38 @@ def split(
     cannot be balanced.
     """
     labels = data.train_labels
+    held_out, kept = _choose(data, validation_size, seed, balanced)
+    parts = {
+        "train": {"x": data.train_images[kept], "y": labels[kept]},
+        "validation": {"x": data.train_images[held_out], "y": labels[held_out]},
+        "test": {"x": data.test_images, "y": data.test_labels},
+    }
+    return Splits(**parts, info=describe(data, parts, seed, balanced))
+
+
+def class_counts(
+    data: ImageData, validation_size: int | float, seed: int, balanced: bool = False
+) -> list[int]:
+    """Training images of each class, as `split` leaves them."""
+    _, kept = _choose(data, validation_size, seed, balanced)
+    return np.bincount(data.train_labels[kept], minlength=data.num_classes).tolist()
+
+
+def _choose(
+    data: ImageData, validation_size: int | float, seed: int, balanced: bool
+) -> tuple[Bool[np.ndarray, " n"], Int[np.ndarray, " kept"]]:
+    """Which images are held out, and which are kept for training."""
+    labels = data.train_labels
     size = validation_count(validation_size, len(labels))
     keys = np.random.PCG64(seed).random_raw(len(labels))
     order = np.argsort(keys, kind="stable")
     chosen = balanced_choice(order, labels, size, data.num_classes) if balanced else order[:size]
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[chosen] = True
-    parts = {
-        "train": {"x": data.train_images[~held_out], "y": labels[~held_out]},
-        "validation": {"x": data.train_images[held_out], "y": labels[held_out]},
-        "test": {"x": data.test_images, "y": data.test_labels},
-    }
-    return Splits(**parts, info=describe(data, parts, seed, balanced))
+    if data.imbalance is None:
+        return held_out, np.flatnonzero(~held_out)
+    left = order[~held_out[order]]
+    return held_out, data.imbalance.choose(left, labels, data.num_classes)
 
 
 def validation_count(size: int | float, total: int) -> int:
@@ -103,10 +124,11 @@ def describe(
         name: np.bincount(part["y"], minlength=data.num_classes).tolist()
         for name, part in parts.items()
     }
+    entitle = data.imbalance.entitle if data.imbalance else str
     return {
         "dataset": data.name,
-        "title": data.title,
-        "notice": data.notice,
+        "title": entitle(data.title),
+        "notice": data.notice and entitle(data.notice),
         "original": data.original,
         "recognised_by": data.recognised_by,
         "source": data.source,

@@ -8,29 +8,28 @@ more than one at a time are vectorised.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, from_bytes, to_bytes
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, to_bytes
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.low_rank import estimate, has_row_space
 from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.mode import resolve
 from glocal_exp.engine.playout import Playout
+from glocal_exp.engine.recorder import Recorder
+from glocal_exp.engine.restore import restore
 from glocal_exp.engine.segment import Programs
 from glocal_exp.engine.settings import Numerics, Schedule
+from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import count, names, zero_tangents
-from glocal_exp.methods.method import Estimate, Method, Moment
+from glocal_exp.methods.method import Method, Moment
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import Hyperparams, InnerProblem, InnerState, Tangents
-
-NAMED = 16
-"""Up to so many hyperparameters, a record holds the hypergradient by name."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,8 @@ class Loop(Iterator[IntervalRecord]):
         initial = {seed: self._start(seed) for seed in splits}
         first, train = next(iter(initial.values())), next(iter(splits.values())).train
         phi = first.phi
+        if count(phi) == 0 and len(method.record(schedule.interval)) > 0:
+            raise UserError("The task has no hyperparameters to learn; train it with method=none.")
         self.mode = resolve(
             *(numerics, method, schedule, count(phi)),
             carry_tangents=carry_tangents,
@@ -96,12 +97,15 @@ class Loop(Iterator[IntervalRecord]):
             seed: replace(s, tangents=self._zero(s.state, s.phi)) for seed, s in initial.items()
         }
         self.names = names(phi)
+        self._recorder = Recorder(problem, self.names, hooks.keep)
         self.programs = programs or Programs(problem, numerics)
         self._playout = Playout(
             *(problem, method, schedule, numerics),
             *(self.programs, self._examples, self._after_segment),
         )
-        self.snapshots, self.finished, self.resumed = self._restore(checkpoints)
+        self.snapshots, self.finished, self.resumed = restore(
+            self._initial, checkpoints, self._is_over
+        )
         self._saved = time.monotonic()
         self._records = self._iterate()
 
@@ -150,27 +154,6 @@ class Loop(Iterator[IntervalRecord]):
     def _zero(self, state: InnerState, phi: Hyperparams) -> Tangents:
         return zero_tangents(state, count(phi)) if self._carries else None
 
-    def _restore(
-        self, checkpoints: Mapping[int, Sequence[bytes]]
-    ) -> tuple[Snapshots, Snapshots, bool]:
-        """The seeds that go on, those that have stopped, and whether there was training before.
-
-        Those that go on do so from the newest position that all of them have a checkpoint of.
-        """
-        found = {
-            seed: [from_bytes(content, initial) for content in checkpoints.get(seed, ())]
-            for seed, initial in self._initial.items()
-        }
-        newest = {seed: max(ss, key=lambda s: s.position) for seed, ss in found.items() if ss}
-        finished = {seed: s for seed, s in newest.items() if self._is_over(s)}
-        running = [seed for seed in found if seed not in finished]
-        common = [{_place(s): s for s in found[seed]} for seed in running]
-        places = set.intersection(*map(set, common)) if common else set()
-        if not places:
-            return {seed: self._initial[seed] for seed in running}, finished, not running
-        place = max(places)
-        return {s: at[place] for s, at in zip(running, common, strict=True)}, finished, True
-
     def _is_over(self, snapshot: Snapshot) -> bool:
         """Whether it has diverged, is to stop then, and its last interval is at its end."""
         place = snapshot.position
@@ -182,23 +165,22 @@ class Loop(Iterator[IntervalRecord]):
             # So that seeds side by side have a place in common, whenever they are killed.
             self.checkpoint()
         while self.snapshots and self.position.outer_step <= self._schedule.outer_steps:
+            done = self.position.outer_step * self._schedule.interval
             yield from self._outer_step()
-            self.checkpoint()
+            # Intervals of a single step would write more than they train.
+            if self._overdue() or self._schedule.evaluates(done):
+                self.checkpoint()
             over = {seed: s for seed, s in self.snapshots.items() if self._is_over(s)}
             self.finished = {**self.finished, **over}
             self.snapshots = {k: s for k, s in self.snapshots.items() if k not in over}
 
     def _before_training(self) -> Iterator[IntervalRecord]:
         before = self._compile_seconds()
-        metrics, seconds = evaluate(self.programs, self._examples, self.snapshots, test=True)
+        metrics, seconds = evaluate(self.programs, self._examples, self.snapshots)
         compile_seconds = self._compile_seconds() - before
         for seed, snapshot in self.snapshots.items():
-            yield IntervalRecord(
-                seed=seed,
-                outer_step=0,
-                step=0,
-                metrics=metrics[seed] | {"train_loss": float("nan")},
-                hyperparameters=self._describe(snapshot.phi),
+            yield self._recorder.before(
+                *(seed, snapshot, metrics[seed]),
                 compile_seconds=compile_seconds,
                 evaluation_seconds=seconds,
             )
@@ -215,18 +197,14 @@ class Loop(Iterator[IntervalRecord]):
             after[seed] = self._advance(new, self._initial[seed].state)
         shared = time.perf_counter() - start - (self._compile_seconds() - compiled)
         step = outer_step * self._schedule.interval
-        metrics, evaluation_seconds = evaluate(
-            self.programs, self._examples, played, test=self._schedule.evaluates(step)
-        )
+        metrics, evaluation_seconds = {seed: {} for seed in played}, 0.0
+        if self._schedule.evaluates(step):
+            metrics, evaluation_seconds = evaluate(self.programs, self._examples, played)
         self.snapshots = after
         for seed, snapshot in played.items():
-            yield self._record(
-                seed,
-                moment,
-                snapshot,
-                estimates[seed],
+            yield self._recorder.after(
+                *(seed, moment, snapshot, estimates[seed], metrics[seed]),
                 skipped=estimates[seed].hypergradient is not None and not moved[seed],
-                metrics=metrics[seed],
                 seconds=snapshot.seconds + shared,
                 compile_seconds=self._compile_seconds() - before,
                 evaluation_seconds=evaluation_seconds,
@@ -259,44 +237,14 @@ class Loop(Iterator[IntervalRecord]):
         self.snapshots = snapshots
         if self._hooks.progress is not None:
             self._hooks.progress(done, total)
-        overdue = time.monotonic() - self._saved > self._numerics.checkpoint_seconds
-        if overdue and done < total:
+        if self._overdue() and done < total:
             self.checkpoint()
 
-    def _record(
-        self, seed: int, moment: Moment, played: Snapshot, estimate: Estimate, **measured: Any
-    ) -> IntervalRecord:
-        h = estimate.hypergradient
-        by_name, arrays = {}, {}
-        if h is not None and len(h) <= NAMED:
-            by_name = dict(zip(self.names, map(float, h), strict=True))
-        if h is not None and self._hooks.keep(moment.outer_step):
-            arrays = {"trajectory": played.h, "hypergradient": np.asarray(h)} | estimate.arrays
-        measured["metrics"]["train_loss"] = float(np.mean(played.losses))
-        return IntervalRecord(
-            seed=seed,
-            outer_step=moment.outer_step,
-            step=moment.outer_step * moment.interval,
-            hyperparameters=self._describe(played.phi),
-            hypergradient=by_name,
-            diverged=played.diverged,
-            costs=played.costs,
-            diagnostics=estimate.diagnostics,
-            arrays=arrays,
-            **measured,
-        )
+    def _overdue(self) -> bool:
+        return time.monotonic() - self._saved > self._numerics.checkpoint_seconds
 
     def _compile_seconds(self) -> float:
         return self.programs.compile_seconds + self._meta_step.compile_seconds
-
-    def _describe(self, phi: Hyperparams) -> dict[str, float]:
-        named = self._problem.describe(phi).items()
-        return {name: float(value) for name, value in named if jnp.ndim(value) == 0}
-
-
-def _place(snapshot: Snapshot) -> tuple[Position, int]:
-    """Where it stands and how many columns its basis has: what seeds side by side have to share."""
-    return snapshot.position, 0 if snapshot.basis is None else snapshot.basis.columns
 
 
 def _finite(tangents: Tangents) -> bool:

@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.examples import Examples
-from glocal_exp.engine.segment import Programs, given, stack, unstack
+from glocal_exp.engine.segment import Programs, given
 from glocal_exp.engine.settings import Numerics
+from glocal_exp.engine.side_by_side import stack, unstack
 from glocal_exp.hypergrad import count, zero_tangents
 from glocal_exp.hypergrad.lowrank import (
     basis,

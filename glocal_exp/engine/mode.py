@@ -33,7 +33,7 @@ def resolve(
     """
     obstacles = {
         "reverse": _reverse_obstacle(method, schedule, carry_tangents),
-        "low_rank": _low_rank_obstacle(carry_tangents, row_space),
+        "low_rank": _low_rank_obstacle(method, carry_tangents, row_space),
     }
     if obstacle := obstacles.get(numerics.mode):
         raise UserError(f"hypergradient={numerics.mode} {obstacle}; choose hypergradient=forward.")
@@ -44,8 +44,10 @@ def resolve(
     return "low_rank" if q >= LOW_RANK_FROM and not obstacles["low_rank"] else "forward"
 
 
-def _low_rank_obstacle(carry_tangents: bool, row_space: bool) -> str | None:
+def _low_rank_obstacle(method: Method, carry_tangents: bool, row_space: bool) -> str | None:
     """Why no basis can be laid, as the end of a sentence."""
+    if method.fresh:
+        return "lays its directions where a playout starts, and this method differentiates its end"
     if carry_tangents:
         return "takes other directions in each interval, and carry_tangents=true keeps the tangents"
     if not row_space:
@@ -60,6 +62,6 @@ def _reverse_obstacle(method: Method, schedule: Schedule, carry_tangents: bool) 
         return "has no tangents for carry_tangents=true to carry"
     if looked_at > 1:
         return f"computes one hypergradient an interval and this method looks at {looked_at}"
-    if method.lookahead(1, schedule.outer_steps) > 0:
+    if method.lookahead(1, schedule.outer_steps) > 0 and not method.fresh:
         return "goes back through one interval and this method plays out more"
     return None

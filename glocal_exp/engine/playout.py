@@ -12,8 +12,9 @@ from jaxtyping import Bool
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
 from glocal_exp.engine.examples import Examples
 from glocal_exp.engine.low_rank import Survey
-from glocal_exp.engine.segment import Programs, Stretch, stack, unstack
+from glocal_exp.engine.segment import Programs, Stretch
 from glocal_exp.engine.settings import Numerics, Schedule
+from glocal_exp.engine.side_by_side import stack, unstack
 from glocal_exp.methods.method import Method
 from glocal_exp.records import Costs
 from glocal_exp.types import InnerProblem
@@ -48,8 +49,10 @@ class Playout:
         while (place := next(iter(snapshots.values())).position).interval < intervals:
             # A checkpoint may be from segments of another length: on to the next end all the same.
             stop = next(end for end in ends if end > place.step)
-            record = wanted[place.step : stop] & (place.interval == intervals - 1)
-            snapshots = self._segment(snapshots, place, record)
+            last = place.interval == intervals - 1
+            record = wanted[place.step : stop] & last
+            plain = self.method.fresh and not last
+            snapshots = self._segment(snapshots, place, record, plain)
             snapshots = {
                 seed: self._move_on(snapshot, place, stop, intervals)
                 for seed, snapshot in snapshots.items()
@@ -73,12 +76,17 @@ class Playout:
         return (first + place.interval) * self.schedule.interval + place.step
 
     def _segment(
-        self, snapshots: Snapshots, place: Position, record: Bool[np.ndarray, " steps"]
+        self,
+        snapshots: Snapshots,
+        place: Position,
+        record: Bool[np.ndarray, " steps"],
+        plain: bool,
     ) -> Snapshots:
+        """All seeds after one more segment; a plain one leaves the tangents as they are."""
         step = self._steps_done(place)
         batches = [self.examples.indices(seed, step, len(record)) for seed in snapshots]
         inputs = [
-            (s.state, s.phi, s.tangents, s.basis, jax.random.key(seed), indices)
+            (s.state, s.phi, None if plain else s.tangents, s.basis, jax.random.key(seed), indices)
             for (seed, s), indices in zip(snapshots.items(), batches, strict=True)
         ]
         batched = len(snapshots) > 1
@@ -87,20 +95,17 @@ class Playout:
         before, began = self.programs.compile_seconds, time.perf_counter()
         if self._pulls(record):
             result = self.programs.pull(state, phi, data, key, indices, batched=batched)
-        elif basis is not None:
-            result = self.programs.train_along(
-                *(state, phi, tangents, basis, data, key, indices, jnp.asarray(record)),
-                batched=batched,
-            )
         else:
             result = self.programs.train(
-                state, phi, tangents, data, key, indices, jnp.asarray(record), batched=batched
+                *(state, phi, tangents, data, key, indices, jnp.asarray(record)),
+                basis=basis,
+                batched=batched,
             )
         results = unstack(result, len(snapshots)) if batched else [result]
         results = jax.block_until_ready(results)
         elapsed = time.perf_counter() - began - (self.programs.compile_seconds - before)
         return {
-            seed: self._absorb(snapshot, stretch, place, record, elapsed)
+            seed: self._absorb(snapshot, stretch, place, record, elapsed, plain)
             for (seed, snapshot), stretch in zip(snapshots.items(), results, strict=True)
         }
 
@@ -114,9 +119,10 @@ class Playout:
         place: Position,
         record: Bool[np.ndarray, " steps"],
         elapsed: float,
+        plain: bool,
     ) -> Snapshot:
         """A segment's results added to what the outer step has gathered so far."""
-        carries, pulls = snapshot.tangents is not None, self._pulls(record)
+        carries, pulls = snapshot.tangents is not None and not plain, self._pulls(record)
         # Without greedy steps the whole playout is real, and the last interval is what counts.
         real = place.interval == 0 or not self.method.keeps
         gathered = snapshot.losses[:0] if place.step == 0 else snapshot.losses
@@ -134,7 +140,7 @@ class Playout:
         return replace(
             snapshot,
             state=stretch.state,
-            tangents=stretch.tangents,
+            tangents=snapshot.tangents if plain else stretch.tangents,
             basis=basis,
             h=np.concatenate([snapshot.h, new]),
             losses=np.concatenate([gathered, np.asarray(stretch.losses, np.float64)])

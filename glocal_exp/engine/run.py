@@ -40,7 +40,7 @@ def run(
         interval: tau, training steps to an outer step.
         batch_size: training examples to a step.
         seed: of the initial parameters and of the batches; ignored when `splits` is by seed.
-        eval_every: test the model every so many steps; every interval by default.
+        eval_every: take metrics every so many steps; every interval by default.
         meta_optimizer: takes the hyperparameters' step; Adam at 0.1 by default (section 4).
         numerics: sizes of the pieces in which the work is done.
         carry_tangents: keep Z across intervals instead of starting each from zero.

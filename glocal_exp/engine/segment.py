@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from glocal_exp.engine.examples import Data
 from glocal_exp.engine.settings import Numerics
@@ -67,31 +67,16 @@ class Programs:
         indices: Int[Array, "steps batch"],
         record: Bool[Array, " steps"],
         *,
+        basis: Basis | None = None,
         batched: bool,
     ) -> Stretch:
         """Train along `indices`, evaluating the hypergradient where `record` says so.
 
-        Without tangents (None) it is plain training and `record` is ignored.
+        Without tangents (None) it is plain training and `record` is ignored. With a basis the
+        tangents are along its columns.
         """
-        arguments = (state, phi, tangents, data, key, indices)
-        return self.call("train", self._train, arguments, (record,), batched)
-
-    def train_along(
-        self,
-        state: InnerState,
-        phi: Hyperparams,
-        tangents: Tangents,
-        basis: Basis,
-        data: Data,
-        key: PRNGKeyArray,
-        indices: Int[Array, "steps batch"],
-        record: Bool[Array, " steps"],
-        *,
-        batched: bool,
-    ) -> Stretch:
-        """`train` with tangents along the columns of a basis."""
         arguments = (state, phi, tangents, basis, data, key, indices)
-        return self.call("train along", self._train_along, arguments, (record,), batched)
+        return self.call("train", self._train, arguments, (record,), batched)
 
     def pull(
         self,
@@ -108,7 +93,7 @@ class Programs:
 
     def evaluate(
         self, state: InnerState, phi: Hyperparams, batch: Batch, *, batched: bool
-    ) -> dict[str, Float[Array, ""]]:
+    ) -> dict[str, Float[Array, "..."]]:
         """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
         return self.call("evaluate", self._evaluate, (state, phi, batch), (), batched)
 
@@ -127,10 +112,7 @@ class Programs:
             sizes[name] = max(total, sizes.get(name, 0))
         return sizes
 
-    def _train(self, state, phi, tangents, data, key, indices, record) -> Stretch:
-        return self._train_along(state, phi, tangents, None, data, key, indices, record)
-
-    def _train_along(self, state, phi, tangents, basis, data, key, indices, record) -> Stretch:
+    def _train(self, state, phi, tangents, basis, data, key, indices, record) -> Stretch:
         numerics, problem = self._numerics, self._problem
         directions = None if basis is None else basis.directions
 
@@ -206,7 +188,9 @@ class Programs:
             return named
 
         chunk, at_once = self._numerics.evaluation_chunk, self._numerics.chunks_at_once
-        return mean_over_chunks(metrics, batch, chunk, at_once=at_once)
+        means = mean_over_chunks(metrics, batch, chunk, at_once=at_once)
+        meta_loss = means.pop("meta_loss")
+        return self._problem.summarize(means) | {"meta_loss": meta_loss}
 
     def call(
         self, name: str, function: Callable, arguments: tuple, shared: tuple, batched: bool
@@ -238,13 +222,3 @@ def given(
 def _finite(state: InnerState) -> Bool[Array, ""]:
     leaves = jax.tree.leaves(eqx.filter(state.params, eqx.is_inexact_array))
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))
-
-
-def stack(trees: list[PyTree]) -> PyTree:
-    """Trees of the same structure as one, with a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
-
-
-def unstack(tree: PyTree, number: int) -> list[PyTree]:
-    """The inverse of `stack`."""
-    return [jax.tree.map(lambda leaf: leaf[index], tree) for index in range(number)]  # noqa: B023

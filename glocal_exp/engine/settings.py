@@ -16,7 +16,7 @@ class Schedule:
         steps: T.
         interval: tau, training steps to an outer step.
         batch_size: training examples to a step.
-        eval_every: test accuracy is measured every so many steps; every interval if None.
+        eval_every: metrics are taken every so many steps; every interval if None.
 
     Raises:
         UserError: when these do not fit together.
@@ -50,7 +50,7 @@ class Schedule:
         return self.steps // self.interval
 
     def evaluates(self, step: int) -> bool:
-        """Whether the test set is looked at after `step` training steps."""
+        """Whether metrics are taken after `step` training steps."""
         return step % (self.eval_every or self.interval) == 0 or step == self.steps
 
 

@@ -17,12 +17,51 @@ from glocal_exp.models.product import product
 Convolution = Literal["auto", "tiles", "lax"]
 """`tiles` as matrix products, `lax` by the platform's library, `auto` by platform."""
 
+LAYOUT = ("CHWN", "OIHW", "CHWN")
+"""Examples last: a filter's products with all of them are one long row."""
+
 
 def resolve(convolution: Convolution) -> Convolution:
     """`auto` becomes `tiles` on a CPU and `lax` elsewhere."""
     if convolution == "auto":
         return "tiles" if jax.default_backend() == "cpu" else "lax"
     return convolution
+
+
+def conv(
+    x: Float[Array, "channels height width batch"],
+    weight: Float[Array, "filters channels size size"],
+    *,
+    stride: int = 1,
+    convolution: Convolution = "auto",
+) -> Float[Array, "filters height/stride width/stride batch"]:
+    """A convolution of odd size, padded with zeros by half of it on every side.
+
+    `stride` divides height and width.
+    """
+    if resolve(convolution) == "tiles":
+        return _conv_columns(x, weight, stride)
+    half = weight.shape[-1] // 2
+    padding = ((half, half), (half, half))
+    return jax.lax.conv_general_dilated(
+        x, weight, (stride, stride), padding, dimension_numbers=LAYOUT
+    )
+
+
+def _conv_columns(x: Array, weight: Array, stride: int) -> Array:
+    """All that an output sees as one column, and one matrix product (im2col).
+
+    Rows are gathered after columns, as in `_conv_max_pool_tiles`.
+    """
+    filters, channels, size, _ = weight.shape
+    _, height, width, batch = x.shape
+    half, rows, columns = size // 2, height // stride, width // stride
+    x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    x = jnp.concatenate([x[:, :, j : j + width : stride] for j in range(size)])
+    x = jnp.concatenate([x[:, i : i + height : stride] for i in range(size)])
+    matrix = weight.transpose(0, 2, 3, 1).reshape(filters, -1)
+    y = product(matrix, x.reshape(size * size * channels, -1))
+    return y.reshape(filters, rows, columns, batch)
 
 
 def conv_max_pool(
@@ -41,9 +80,7 @@ def conv_max_pool(
 
 
 def _conv_max_pool_lax(x: Array, weight: Array) -> Array:
-    y = jax.lax.conv_general_dilated(
-        x, weight, (1, 1), "VALID", dimension_numbers=("CHWN", "OIHW", "CHWN")
-    )
+    y = jax.lax.conv_general_dilated(x, weight, (1, 1), "VALID", dimension_numbers=LAYOUT)
     filters, height, width, batch = y.shape
     return y.reshape(filters, height // 2, 2, width // 2, 2, batch).max((2, 4))
 

@@ -1,16 +1,17 @@
 """Initial weights: the named schemes that the paper's text leaves open."""
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-Initializer = Literal["torch", "lecun_uniform", "he_normal"]
+Initializer = Literal["torch", "lecun_uniform", "he_normal", "he_normal_fan_out"]
 """`torch`: uniform in +-1/sqrt(fan_in), biases too (PyTorch's and Equinox's default layers);
 `lecun_uniform`: variance 1/fan_in, biases 0; `he_normal`: normal, variance
-2 / ((1 + slope^2) fan_in), biases 0 (He et al. 2015)."""
+2 / ((1 + slope^2) fan_in), biases 0 (He et al. 2015); `he_normal_fan_out`: normal, variance
+2 / fan_out, biases 0 (torchvision's ResNets)."""
 
 
 def initialize(
@@ -34,8 +35,10 @@ def initialize(
     elif initializer == "he_normal":
         scale = math.sqrt(2 / ((1 + negative_slope**2) * fan_in))
         weight = scale * jax.random.normal(weight_key, shape)
+    elif initializer == "he_normal_fan_out":
+        scale = math.sqrt(2 / (shape[0] * math.prod(shape[2:])))
+        weight = scale * jax.random.normal(weight_key, shape)
     else:
-        raise ValueError(
-            f"unknown initializer {initializer!r}; one of torch, lecun_uniform, he_normal"
-        )
+        known = ", ".join(get_args(Initializer))
+        raise ValueError(f"unknown initializer {initializer!r}; one of {known}")
     return weight, bias

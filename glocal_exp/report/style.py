@@ -68,6 +68,7 @@ STYLES = {
     "local": MethodStyle("local", SKY, (0, (6, 1.5, 1.5, 1.5)), "D"),
     "local_every": MethodStyle("local, every $h_t$", GREEN, (0, (3, 1, 1, 1, 1, 1)), "P"),
     "window_mean": MethodStyle("window mean", PURPLE, (0, (3, 1.2)), "^"),
+    "one_step": MethodStyle("one step", ORANGE, (0, (5, 1, 1, 1, 1, 1, 1, 1)), "<"),
     "glocal": MethodStyle("glocal", VERMILLION, "-", "o"),
     "global": MethodStyle("global", BLUE, (0, (7, 2)), "s"),
     "global_restart": MethodStyle("global, restarted", BROWN, (0, (7, 2, 1, 2)), ">"),
@@ -75,7 +76,7 @@ STYLES = {
 # For methods that are not in the list: still apart from each other by line and marker.
 SPARE = (
     (GREEN, (0, (4, 1, 1, 1, 1, 1)), "v"),
-    (ORANGE, (0, (8, 1, 1, 1)), "p"),
+    ("#6A51A3", (0, (8, 1, 1, 1)), "p"),
     ("#8C8C8C", (0, (2, 1)), "*"),
     (YELLOW, "-", "h"),
 )

@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 from glocal_exp.hypergrad.gradient import value_and_gradient
 from glocal_exp.types import Batch
 
+Augmentation = Callable[[UInt8[Array, "n h w c"], PRNGKeyArray], UInt8[Array, "n h w c"]]
+
 
 class Classifier(eqx.Module):
     """A network together with the normalisation of its uint8 images, as functions of `params`.
@@ -24,6 +26,7 @@ class Classifier(eqx.Module):
         microbatch: examples at a time inside one training step (all if None); the gradient is the
             same mean, but on a CPU the intermediate arrays then stay in the cache.
         at_once: microbatches that the compiler may work on side by side.
+        augmentation: changes raw training images at random, given a key; None leaves them.
     """
 
     network: Callable[[PRNGKeyArray], Any] = eqx.field(static=True)
@@ -31,10 +34,17 @@ class Classifier(eqx.Module):
     std: tuple[float, ...] = eqx.field(static=True, converter=tuple)
     microbatch: int | None = eqx.field(static=True, default=None)
     at_once: int = eqx.field(static=True, default=1)
+    augmentation: Augmentation | None = eqx.field(static=True, default=None)
 
     def init(self, key: PRNGKeyArray) -> PyTree:
         """The network's initial parameters."""
         return eqx.filter(self.network(key), eqx.is_inexact_array)
+
+    def augmented(self, batch: Batch, key: PRNGKeyArray) -> Batch:
+        """What a training step sees of `batch`."""
+        if self.augmentation is None:
+            return batch
+        return batch | {"x": self.augmentation(batch["x"], key)}
 
     def logits(self, params: PyTree, images: UInt8[Array, "n h w c"]) -> Float[Array, "n classes"]:
         """The network's outputs for raw images."""
@@ -55,14 +65,34 @@ class Classifier(eqx.Module):
         """A mean loss over `batch` and its gradient, `microbatch` examples at a time."""
         return value_and_gradient(loss, params, batch, chunk=self.microbatch, at_once=self.at_once)
 
-    def metrics(self, params: PyTree, batch: Batch) -> dict[str, Float[Array, ""]]:
-        """Mean cross entropy and accuracy."""
+    def metrics(
+        self, params: PyTree, batch: Batch, *, by_class: bool = False
+    ) -> dict[str, Float[Array, "..."]]:
+        """Mean cross entropy and accuracy.
+
+        By class also the shares of examples that are of the class, `class_share` (classes,), and
+        that besides are recognised as such, `class_hits`; `class_accuracy` divides them.
+        """
         logits = self.logits(params, batch["x"])
         losses = _cross_entropy(logits, batch["y"])
-        return {
-            "loss": jnp.mean(losses),
-            "accuracy": jnp.mean((jnp.argmax(logits, axis=1) == batch["y"]).astype(losses.dtype)),
-        }
+        hits = (jnp.argmax(logits, axis=1) == batch["y"]).astype(losses.dtype)
+        metrics = {"loss": jnp.mean(losses), "accuracy": jnp.mean(hits)}
+        if by_class:
+            classes = jax.nn.one_hot(batch["y"], logits.shape[1], dtype=losses.dtype)
+            metrics |= {
+                "class_share": jnp.mean(classes, axis=0),
+                "class_hits": jnp.mean(classes * hits[:, None], axis=0),
+            }
+        return metrics
+
+
+def class_accuracy(means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+    """`class_accuracy` (classes,) in place of the shares, which are means over all examples.
+
+    NaN for a class that has none.
+    """
+    others = {n: v for n, v in means.items() if n not in ("class_share", "class_hits")}
+    return others | {"class_accuracy": means["class_hits"] / means["class_share"]}
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:

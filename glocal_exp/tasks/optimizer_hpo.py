@@ -69,6 +69,7 @@ class OptimizerHPO(InnerProblem):
     def step(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> tuple[InnerState, Float[Array, ""]]:
+        batch = self.classifier.augmented(batch, key)
         loss, gradient = self.classifier.loss_and_gradient(self._loss, state.params, batch)
         updates, opt_state = self._optimizer(phi).update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from glocal_exp.errors import UserError
-from glocal_exp.tasks.classification import Classifier
+from glocal_exp.tasks.classification import Classifier, class_accuracy
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 
@@ -64,6 +64,7 @@ class Reweight(InnerProblem):
             seen = jax.lax.stop_gradient(losses) if self.detach_weights else losses
             return jnp.mean(losses * phi(seen))
 
+        batch = self.classifier.augmented(batch, key)
         loss, gradient = self.classifier.loss_and_gradient(weighted, state.params, batch)
         updates, opt_state = self.rule().update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -72,9 +73,12 @@ class Reweight(InnerProblem):
     def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
         return jnp.mean(self.classifier.losses(state.params, batch))
 
-    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, ""]]:
-        metrics = self.classifier.metrics(state.params, batch)
+    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, "..."]]:
+        metrics = self.classifier.metrics(state.params, batch, by_class=True)
         return metrics | {"meta_loss": metrics["loss"]}
+
+    def summarize(self, means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+        return class_accuracy(means)
 
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
         """The weights of `shown_losses`."""
@@ -86,7 +90,7 @@ class Reweight(InnerProblem):
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> Float[Array, " n"]:
         """The losses: phi enters a step through the weights of their gradients alone."""
-        return self.classifier.losses(state.params, batch)
+        return self.classifier.losses(state.params, self.classifier.augmented(batch, key))
 
     def tangent_rows(
         self, phi: Hyperparams, signals: Float[Array, " n"]

@@ -61,6 +61,32 @@ def test_the_embedded_images_are_data_of_their_own():
     assert set(files) == {*NUMERIC, "dataset", "bundled"}
 
 
+@pytest.mark.parametrize("classes", [10, 100])
+def test_a_long_tailed_data_set_is_the_whole_one_thinned_out(classes):
+    (job,), (whole,) = (
+        jobs([f"dataset=cifar{classes}{ending}"], sweep=False) for ending in ("_lt", "")
+    )
+    found, expected = job.config.dataset, whole.config.dataset
+    assert found.name == f"cifar{classes}_lt"
+    shared = set(expected) - {"name"}
+    assert {key: found[key] for key in shared} == {key: expected[key] for key in shared}
+    # paper, appendix B.2
+    assert (job.config.validation.size, job.config.validation.balanced) == (1000, True)
+
+
+@pytest.mark.parametrize(
+    "override", ["dataset.imbalance.factor=50", "dataset.imbalance.exponent=paper"]
+)
+def test_an_imbalance_decides_the_numbers(override):
+    assert digits("dataset=cifar10_lt", override) != digits("dataset=cifar10_lt")
+
+
+def test_augmentation_decides_the_numbers():
+    assert digits("augmentation=flip_crop") != digits()
+    changed = digits("augmentation=flip_crop", "augmentation.padding=2")
+    assert changed not in (digits(), digits("augmentation=flip_crop"))
+
+
 def test_the_path_of_a_stored_run_is_that_of_older_versions():
     """Guards the runs in results/: whoever changes this makes all of them strangers."""
     found = jobs(["experiment=fig2_sgd", "steps=2000", "validation.subset=1000"], sweep=False)

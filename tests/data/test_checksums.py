@@ -231,7 +231,8 @@ def test_idx_writer_writes_the_published_header():
 
 
 def test_specs_cover_what_users_can_type():
-    names = {path.stem for path in CONFIGS.glob("dataset/*.yaml")}
+    files = CONFIGS.glob("dataset/*.yaml")  # the others change one of these
+    names = {path.stem for path in files if "@package" not in path.read_text()}
     assert {"mnist", "kmnist", "fmnist", "cifar10", "cifar100"} <= names
     for name, other in itertools.pairwise(sorted(names)):
         assert spec(name).name != spec(other).name

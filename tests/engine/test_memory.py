@@ -31,7 +31,7 @@ def forward(steps):
     train = Programs(SGD, Numerics())._train
     zero = zero_tangents(STATE, Q)
     record = jnp.ones(steps, bool)
-    return memory(train, STATE, PHI, zero, data, KEY, indices, record)
+    return memory(train, STATE, PHI, zero, None, data, KEY, indices, record)
 
 
 def reverse(steps):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.models.conv import conv_max_pool, resolve
+from glocal_exp.models.conv import conv, conv_max_pool, resolve
 from tests.compilation import quick_compilation  # noqa: F401
 
 # channels, height, width, batch; filters, size
@@ -100,3 +100,56 @@ def test_on_a_tie_one_output_of_the_window_has_the_derivative():
     expected[:5, :5] = 1  # the first output's window
     np.testing.assert_array_equal(jax.grad(pooled)(x)[0, :, :, 0], expected)
     assert float(jax.jvp(pooled, (x,), (x,))[1]) == 25
+
+
+# channels, height, width, batch; filters, size, stride
+PADDED = {
+    "3x3": ((2, 4, 6, 3), (3, 3, 1)),
+    "every second": ((2, 4, 6, 3), (3, 3, 2)),
+    "pointwise, every second": ((3, 4, 4, 2), (2, 1, 2)),
+    "5x5": ((1, 6, 6, 2), (2, 5, 1)),
+}
+
+
+def padded_operands(name, seed=0):
+    (channels, *rest), (filters, size, stride) = PADDED[name]
+    rng = np.random.default_rng(seed)
+    shapes = (channels, *rest), (filters, channels, size, size)
+    return tuple(jnp.asarray(rng.normal(size=shape)) for shape in shapes), stride
+
+
+@pytest.mark.parametrize("convolution", ["tiles", "lax"])
+@pytest.mark.parametrize("name", PADDED)
+def test_a_padded_convolution_is_what_loops_give(name, convolution):
+    (x, weight), stride = padded_operands(name)
+    filters, _, size, _ = weight.shape
+    _, height, width, batch = x.shape
+    half = size // 2
+    around = np.pad(x, ((0, 0), (half, half), (half, half), (0, 0)))
+    expected = np.zeros((filters, height // stride, width // stride, batch))
+    for f, i, j, n in np.ndindex(*expected.shape):
+        top, left = i * stride, j * stride
+        window = around[:, top : top + size, left : left + size, n]
+        expected[f, i, j, n] = np.sum(window * np.asarray(weight)[f])
+    found = conv(x, weight, stride=stride, convolution=convolution)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_both_ways_of_a_padded_convolution_have_the_same_derivatives(name):
+    primal, stride = padded_operands(name)
+    tangent, _ = padded_operands(name, seed=1)
+
+    def derivatives(convolution):
+        def scalar(operands):
+            return jnp.sum(jnp.sin(conv(*operands, stride=stride, convolution=convolution)))
+
+        def function(primal, tangent):
+            return jax.jvp(jax.value_and_grad(scalar), (primal,), (tangent,))
+
+        return jax.jit(function)(primal, tangent)
+
+    tiles, lax = derivatives("tiles"), derivatives("lax")
+    for a, b in zip(jax.tree.leaves(tiles), jax.tree.leaves(lax), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+        assert np.max(np.abs(b)) > 0.1

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.tasks.classification import Classifier
+from glocal_exp.tasks.classification import Classifier, class_accuracy
 from tests.compilation import quick_compilation  # noqa: F401
 
 RNG = np.random.default_rng(0)
@@ -76,3 +76,27 @@ def test_the_gradient_in_microbatches_is_that_of_the_batch(microbatch, at_once):
     _, losses, expected = by_hand()
     assert float(loss) == pytest.approx(losses.mean(), rel=1e-12)
     np.testing.assert_allclose(gradient.weight, expected, rtol=1e-11, atol=1e-14)
+
+
+def test_accuracy_by_class():
+    means = CLASSIFIER.metrics(PARAMS, BATCH, by_class=True)
+    hits = np.argmax(by_hand()[0], 1) == np.asarray(BATCH["y"])
+    labels = np.asarray(BATCH["y"])
+    expected = [hits[labels == c].mean() if (labels == c).any() else np.nan for c in range(4)]
+    found = class_accuracy(means)
+    assert set(found) == {"loss", "accuracy", "class_accuracy"}
+    np.testing.assert_allclose(found["class_accuracy"], expected, rtol=1e-12)
+
+
+def test_what_a_step_sees_is_augmented_and_what_is_evaluated_is_not():
+    def darker(images, key):
+        return images // 2
+
+    classifier = dataclasses.replace(CLASSIFIER, augmentation=darker)
+    seen = classifier.augmented(BATCH, jax.random.key(0))
+    assert np.array_equal(seen["x"], IMAGES // 2)
+    assert np.array_equal(seen["y"], BATCH["y"])
+    assert CLASSIFIER.augmented(BATCH, jax.random.key(0)) is BATCH
+    np.testing.assert_array_equal(
+        classifier.losses(PARAMS, BATCH), CLASSIFIER.losses(PARAMS, BATCH)
+    )

@@ -115,7 +115,7 @@ def test_the_meta_loss_is_plain():
     assert float(problem.meta_loss(state, phi, BATCH)) == pytest.approx(expected, rel=1e-14)
     metrics = problem.metrics(state, BATCH)
     assert float(metrics["meta_loss"]) == pytest.approx(expected, rel=1e-14)
-    assert set(metrics) == {"loss", "accuracy", "meta_loss"}
+    assert set(metrics) == {"loss", "accuracy", "class_share", "class_hits", "meta_loss"}
 
 
 def test_the_config_is_the_papers():

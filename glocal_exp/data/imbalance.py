@@ -1,0 +1,66 @@
+"""Long-tailed training data: fewer and fewer images from class to class (Cui et al. 2019)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int, Int32
+
+from glocal_exp.errors import UserError
+
+ROUNDING = 1e-9
+"""Keeps what is a whole number but for rounding from being rounded down."""
+
+
+@dataclass(frozen=True)
+class LongTail:
+    """Class c of C (from 0) keeps floor(n f^(-c / (C - 1))) of its n training images.
+
+    n is what each class has left once validation images are held out (of the smallest class, where
+    classes differ). Validation and test images stay as they are.
+
+    Attributes:
+        factor: f, how many times larger the first class is than the last.
+        exponent: `published` as in Cui et al. 2019, c / (C - 1); `paper` as the paper prints
+            (section 4.2), c / C, where the last class is larger than n / f.
+    """
+
+    factor: float
+    exponent: Literal["published", "paper"] = "published"
+
+    def __post_init__(self):
+        if not 1 <= self.factor < float("inf"):
+            raise UserError(
+                f"dataset.imbalance.factor={self.factor} is not at least 1; customary are 10, 50, "
+                "100 and 200."
+            )
+
+    def counts(self, largest: int, classes: int) -> list[int]:
+        """Images that each class keeps, the first `largest`.
+
+        Raises:
+            UserError: when the last class would keep none.
+        """
+        last = classes - 1 if self.exponent == "published" else classes
+        kept = [
+            int(largest * self.factor ** (-c / max(1, last)) + ROUNDING) for c in range(classes)
+        ]
+        if kept[-1] < 1:
+            raise UserError(
+                f"dataset.imbalance.factor={self.factor:g} leaves no image of the last class, of "
+                f"{largest:,}; choose {largest} at most."
+            )
+        return kept
+
+    def choose(
+        self, order: Int[np.ndarray, " n"], labels: Int32[np.ndarray, " n"], classes: int
+    ) -> Int[np.ndarray, " kept"]:
+        """Of the images in `order` the first of each class, as many as it keeps; ascending."""
+        of_class = [order[labels[order] == c] for c in range(classes)]
+        counts = self.counts(min(map(len, of_class)), classes)
+        kept = [images[:count] for images, count in zip(of_class, counts, strict=True)]
+        return np.sort(np.concatenate(kept))
+
+    def entitle(self, title: str) -> str:
+        """What captions call a data set of this title once it is thinned out."""
+        return f"{title}, long-tailed (imbalance factor {self.factor:g})"

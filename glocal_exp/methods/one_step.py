@@ -1,0 +1,28 @@
+"""One interval ahead and back: the update of Meta-Weight-Net (Shu et al. 2019)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+
+
+@dataclass(frozen=True)
+class OneStep(Greedy):
+    """Steps along h at the end of the next interval, which is then trained anew.
+
+    With `interval=1` it is Meta-Weight-Net's: a virtual step along the next batch, whose effect on
+    the validation loss moves the hyperparameters, and then the real step along the same batch with
+    these. The very first step alone has the initial hyperparameters.
+    """
+
+    fresh = True
+
+    def lookahead(self, outer_step: int, outer_steps: int) -> int:
+        return min(1, outer_steps - outer_step)
+
+    def estimate(
+        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
+    ) -> tuple[Estimate, Memory]:
+        return Estimate(h[-1]), memory

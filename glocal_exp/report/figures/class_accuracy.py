@@ -1,0 +1,99 @@
+"""Accuracy of each class where classes differ in size, by way of weighing the examples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from glocal_exp.report import caption, style
+from glocal_exp.report.artifact import Context, Drawing, MissingRuns
+from glocal_exp.report.labelled import finals, labelled
+from glocal_exp.report.selection import Selection
+
+HEIGHT = 2.2  # inches
+GROUPS = 10
+"""So many groups of bars: with more classes, neighbours in size share one."""
+FILLS: tuple[dict[str, Any], ...] = (
+    {"facecolor": style.BLACK},
+    {"facecolor": "white", "edgecolor": style.BLACK, "hatch": "....", "linewidth": 0.5},
+    {"facecolor": style.ORANGE, "edgecolor": "white", "hatch": "\\\\\\\\", "linewidth": 0.0},
+    {"facecolor": style.SKY},
+    {"facecolor": style.VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0.0},
+)
+READING = (
+    "Test accuracy of each class after the last training step, classes in the order of their "
+    "training images (numbers below). Bars are means over seeds, dots the seeds."
+)
+
+
+@dataclass(frozen=True)
+class ClassAccuracy:
+    """A group of bars a class, a bar a kind of run.
+
+    Attributes:
+        title: the caption's first sentence.
+        kinds: entries of `report.labelled.Labelled`.
+        where: further conditions on all of them.
+    """
+
+    title: str
+    kinds: Sequence[Mapping[str, Any]]
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[str]:
+        """Those that have its runs."""
+        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
+
+    def draw(self, context: Context) -> Drawing:
+        entries = labelled(self.kinds)
+        found = {entry.label: entry.select(context, **self.where) for entry in entries}
+        stored = {label: s for label, s in found.items() if s is not None and finals(s)}
+        if not stored:
+            raise MissingRuns(self.experiments)
+        sizes = _sizes(next(iter(stored.values())))
+        groups = np.array_split(np.argsort(-sizes, kind="stable"), min(GROUPS, len(sizes)))
+        figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
+        axes = figure.subplots()
+        width = 0.8 / len(stored)
+        for place, (label, selection) in enumerate(stored.items()):
+            x = np.arange(len(groups)) + (place - (len(stored) - 1) / 2) * width
+            seeds = _by_group(selection, groups)
+            fill = FILLS[place % len(FILLS)]
+            axes.bar(x, np.nanmean(seeds, axis=0), width * 0.92, label=label, **fill)
+            for values in seeds:
+                axes.plot(x, values, ".", color="#555555", markersize=1.8)
+        axes.set_xticks(range(len(groups)), [_images(sizes[group]) for group in groups])
+        axes.set_xlabel("training images of the class")
+        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylim(0, 100)
+        axes.grid(visible=False, axis="x")
+        figure.legend(loc="outside upper center", ncols=len(stored))
+        gone = {entry.experiment for entry in entries if entry.label not in stored}
+        text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
+        return Drawing(figure, text, tuple(name for name in self.experiments if name in gone))
+
+
+def _sizes(selection: Selection) -> np.ndarray:
+    return np.asarray(selection.runs[0].data["class_counts"]["train"])
+
+
+def _by_group(selection: Selection, groups: Sequence[np.ndarray]) -> np.ndarray:
+    """Percent, (seeds, groups): the mean over the classes of a group."""
+    classes = {c for group in groups for c in group.tolist()}
+    accuracy = {c: finals(selection, f"test_class_accuracy/{c}") for c in classes}
+    seeds = sorted(finals(selection))
+    nothing = float("nan")
+    return np.array(
+        [
+            [np.mean([accuracy[c].get(seed, nothing) for c in group.tolist()]) for group in groups]
+            for seed in seeds
+        ]
+    )
+
+
+def _images(sizes: np.ndarray) -> str:
+    low, high = int(sizes.min()), int(sizes.max())
+    return f"{low:,}" if low == high else f"{high:,} to {low:,}"

@@ -1,0 +1,101 @@
+"""The learned weight of an example as a function of its loss, over training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from glocal_exp.report import caption, style
+from glocal_exp.report.artifact import Context, Drawing, MissingRuns
+from glocal_exp.report.labelled import labelled
+from glocal_exp.report.selection import Run, Selection
+
+HEIGHT = 2.0  # inches
+PREFIX = "hyperparameter/weight_at_"
+TIMES = (0.0, 1 / 3, 2 / 3, 1.0)
+"""Shares of training at which the curve is drawn."""
+SHADES: tuple[tuple[str, Any], ...] = (
+    ("#BDBDBD", (0, (1, 1.2))),
+    ("#6BAED6", "-."),
+    (style.BLUE, "--"),
+    (style.BLACK, "-"),
+)
+READING = (
+    "The weight mu(L) that an example of loss L has in training, as used in the interval that ends "
+    "at the step named. Thin lines are single seeds, bold ones their mean; dots are the losses "
+    "at which it was recorded."
+)
+
+
+@dataclass(frozen=True)
+class WeightCurve:
+    """One panel a kind of run.
+
+    Attributes:
+        title: the caption's first sentence.
+        kinds: entries of `report.labelled.Labelled`.
+        where: further conditions on all of them.
+    """
+
+    title: str
+    kinds: Sequence[Mapping[str, Any]]
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[str]:
+        """Those that have its runs."""
+        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
+
+    def draw(self, context: Context) -> Drawing:
+        entries = labelled(self.kinds)
+        found = {entry.label: entry.select(context, **self.where) for entry in entries}
+        stored = {label: s for label, s in found.items() if s is not None and _losses(s.runs[0])}
+        if not stored:
+            raise MissingRuns(self.experiments)
+        figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
+        panels = figure.subplots(1, len(stored), squeeze=False, sharey=True)[0]
+        for axes, (label, selection) in zip(panels, stored.items(), strict=True):
+            axes.set_title(label)
+            _panel(axes, selection)
+        panels[0].set_ylabel("weight")
+        handles = [
+            Line2D([], [], color=colour, linestyle=line, linewidth=1.2, label=_share(share))
+            for share, (colour, line) in zip(TIMES, SHADES, strict=True)
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        gone = {entry.experiment for entry in entries if entry.label not in stored}
+        text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
+        return Drawing(figure, text, tuple(name for name in self.experiments if name in gone))
+
+
+def _panel(axes: Axes, selection: Selection) -> None:
+    losses = np.array(_losses(selection.runs[0]))
+    for share, (colour, line) in zip(TIMES, SHADES, strict=True):
+        curves = np.array([_weights(run, losses, share) for run in selection.runs])
+        for curve in curves:
+            axes.plot(losses, curve, color=colour, linewidth=0.45, alpha=0.75)
+        axes.plot(
+            losses, curves.mean(axis=0), color=colour, linestyle=line, linewidth=1.2, marker=".",
+            markersize=2.5,
+        )  # fmt: skip
+    axes.set_xlabel("loss L of the example")
+    axes.set_ylim(-0.03, 1.03)
+
+
+def _losses(run: Run) -> list[float]:
+    columns = [name for name in run.metrics if str(name).startswith(PREFIX)]
+    return sorted(float(str(name).removeprefix(PREFIX)) for name in columns)
+
+
+def _weights(run: Run, losses: np.ndarray, share: float) -> np.ndarray:
+    rows = run.metrics
+    row = rows.iloc[round(share * (len(rows) - 1))]
+    return np.array([row[f"{PREFIX}{loss:g}"] for loss in losses])
+
+
+def _share(share: float) -> str:
+    return {0.0: "at the start", 1.0: "at the end"}.get(share, f"after {share:.0%} of training")

@@ -1,0 +1,60 @@
+"""Runs of several experiments under labels of their own: the rows of a comparison across tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from glocal_exp.errors import UserError
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.selection import Run, Selection, select
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One kind of run; an entry of a YAML file.
+
+    Attributes:
+        label: as printed.
+        experiment: where its runs are stored.
+        method: the method's name.
+        where: further conditions, as in `store.find_runs`.
+    """
+
+    label: str
+    experiment: str
+    method: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def select(self, context: Context, **where: Any) -> Selection | None:
+        """Its stored runs; None if there are none."""
+        conditions = {"method": self.method} | dict(self.where) | where
+        return select(context.runs, self.experiment, (), conditions)
+
+
+def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:
+    """From entries of a YAML file.
+
+    Raises:
+        UserError: an entry has a setting that there is not.
+    """
+    try:
+        return [Labelled(**entry) for entry in entries]
+    except TypeError as error:
+        raise UserError(f"A row cannot be made: {error}; correct its entry.") from error
+
+
+def finals(selection: Selection | None, column: str = "test_accuracy") -> dict[int, float]:
+    """Percent by seed: the last measured value of each finished run."""
+    if selection is None:
+        return {}
+    found = {run.seed: last(run, column) for run in selection.runs if run.finished}
+    return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
+
+
+def last(run: Run, column: str) -> float:
+    """The last measured value of a column; NaN if there is none."""
+    values = run.metrics[column].to_numpy(float) if column in run.metrics else np.empty(0)
+    measured = values[np.isfinite(values)]
+    return float(measured[-1]) if measured.size else float("nan")

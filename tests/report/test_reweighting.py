@@ -1,0 +1,142 @@
+"""The reweighting task's table and figures, from runs with invented numbers."""
+
+import csv
+
+import numpy as np
+import pytest
+from matplotlib.container import BarContainer
+
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.figures.class_accuracy import ClassAccuracy
+from glocal_exp.report.figures.weight_curve import WeightCurve
+from glocal_exp.report.tables.table2 import Reweighting
+
+from .synthetic import write_run
+
+COUNTS = [500, 50, 5]
+LOSSES = [0.0, 0.5, 2.0]
+KINDS = [
+    {
+        "label": "none",
+        "experiment": "base_{data}",
+        "method": "none",
+        "where": {"names.task": "plain"},
+    },
+    {
+        "label": "balanced",
+        "experiment": "base_{data}",
+        "method": "none",
+        "where": {"names.task": "cb"},
+    },
+    {"label": "glocal", "experiment": "learned_{data}", "method": "glocal"},
+]
+OF_A = [kind | {"experiment": kind["experiment"].format(data="a")} for kind in KINDS]
+
+
+def store(root, experiment, method, seed, factor, final, task="plain"):
+    """A run of three records whose last test accuracy is `final`, class c being 10 c points off."""
+    config = {
+        "names": {"task": task},
+        "dataset": {"name": "a", "imbalance": {"factor": factor}},
+    }
+    data = {
+        "title": "A, long-tailed",
+        "notice": "",
+        "sizes": {"train": 555, "validation": 60, "test": 300},
+        "class_counts": {"train": COUNTS},
+    }
+    path = write_run(
+        root, experiment, method, seed, steps=200, config=config, manifest={"data": data}
+    )
+    with open(path / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        row |= {f"test_class_accuracy/{c}": repr(final - 0.1 * c) for c in range(3)}
+        row |= {
+            f"hyperparameter/weight_at_{loss:g}": repr(number * loss / 10 + seed / 100)
+            for loss in LOSSES
+        }
+        row["test_accuracy"] = repr(final)
+    with open(path / "metrics.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for seed, final in enumerate((0.70, 0.74)):
+        store(root, "base_a", "none", seed, 100, final)
+        store(root, "learned_a", "glocal", seed, 100, final + 0.02)
+    store(root, "base_a", "none", 0, 100, 0.6, task="cb")
+    store(root, "base_a", "none", 0, 50, 0.8)
+    return Context(root)
+
+
+def table():
+    published = {"Others 2000": {"a": {100: 68.91}}}
+    return Reweighting("Title.", {"a": "A", "b": "B"}, (100, 50), KINDS, published)
+
+
+def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
+    sheet = table().make(context)
+    assert sheet.header == ["weighing", "A, 100", "A, 50", "B, 100", "B, 50"]
+    dash = "\N{EN DASH}"
+    assert sheet.rows == [
+        ["none", "72.00 ± 2.83 [2]", "80.00 [1]", dash, dash],  # sd of 70 and 74: sqrt(8)
+        ["balanced", "60.00 [1]", dash, dash, dash],
+        ["glocal", "74.00 ± 2.83 [2]", dash, dash, dash],
+        ["Others 2000*", "68.91", dash, dash, dash],
+    ]
+    data = sheet.data.set_index(["weighing", "data", "factor"])
+    assert data.loc[("none", "a", 100), "mean"] == pytest.approx(72)
+    assert data.loc[("none", "b", 50), "seeds"] == 0
+    assert sheet.missing == ("base_b", "learned_b")
+    assert "another network" in sheet.caption
+
+
+def test_nothing_stored_is_said(tmp_path):
+    with pytest.raises(MissingRuns, match="base_a"):
+        table().make(Context(tmp_path))
+    for maker in (ClassAccuracy("Title.", OF_A), WeightCurve("Title.", OF_A)):
+        with pytest.raises(MissingRuns, match="base_a"):
+            maker.draw(Context(tmp_path))
+
+
+def test_bars_are_means_of_the_seeds_by_class(context):
+    where = {"dataset.imbalance.factor": 100}
+    with style.applied():
+        drawing = ClassAccuracy("Title.", OF_A, where).draw(context)
+    (axes,) = drawing.figure.axes
+    bars = {c.get_label(): c for c in axes.containers if isinstance(c, BarContainer)}
+    heights = {label: [bar.get_height() for bar in bars[label]] for label in bars}
+    np.testing.assert_allclose(heights["none"], [72, 62, 52])
+    np.testing.assert_allclose(heights["balanced"], [60, 50, 40])
+    np.testing.assert_allclose(heights["glocal"], [74, 64, 54])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["500", "50", "5"]
+    assert drawing.missing == ()
+
+
+def test_many_classes_share_bars(tmp_path, monkeypatch):
+    monkeypatch.setattr("glocal_exp.report.figures.class_accuracy.GROUPS", 2)
+    store(tmp_path, "base_a", "none", 0, 100, 0.7)
+    with style.applied():
+        drawing = ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
+    (axes,) = drawing.figure.axes
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [65, 50])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["500 to 50", "5"]
+
+
+def test_weights_are_drawn_over_losses_at_four_times(context):
+    with style.applied():
+        drawing = WeightCurve("Title.", OF_A[2:]).draw(context)
+    (axes,) = drawing.figure.axes
+    lines = axes.get_lines()
+    assert len(lines) == 4 * (2 + 1)  # times; seeds and their mean
+    assert all(np.array_equal(line.get_xdata(), LOSSES) for line in lines)
+    # Three records: the first at the start, the last at the end; seeds are 0.01 apart.
+    np.testing.assert_allclose(lines[2].get_ydata(), [0.005] * 3)
+    np.testing.assert_allclose(lines[-1].get_ydata(), [0.005, 0.105, 0.405])
