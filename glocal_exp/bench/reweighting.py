@@ -70,7 +70,7 @@ class Exercise:
 
         def call() -> IntervalRecord:
             if not loops:
-                loops.append(self._loop(self._problem, mode, 1, self._scale.stretch, 0.1))
+                loops.append(self._loop(self._problem, mode, 1, self._scale.steps, 0.1))
             loops[0].restart()
             self._latest[mode] = list(loops[0])[-1]
             return self._latest[mode]

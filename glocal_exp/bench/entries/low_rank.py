@@ -37,7 +37,7 @@ def build(scale: Scale = FULL) -> Entry:
         tuple(comparisons),
         tuple(targets),
         (
-            f"An interval of {scale.stretch} steps of {scale.batch} images of the reweighting task "
+            f"An interval of {scale.steps} steps of {scale.batch} images of the reweighting task "
             f"(LeNet, 385 hyperparameters) and h at its end on {scale.subset:,} validation images; "
             "low rank with its first, plain pass and the decomposition. Earlier intervals have "
             f"{scale.interval} steps.",
