@@ -13,7 +13,7 @@ from typing import Any
 
 from glocal_exp.bench import draw, entries, machine
 from glocal_exp.bench.comparison import Disagreement, Entry
-from glocal_exp.bench.measure import measure
+from glocal_exp.bench.measure import concluded, measure
 from glocal_exp.bench.report import document
 from glocal_exp.errors import UserError
 from glocal_exp.report import style
@@ -43,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
         make_directory(options.output)
         if options.draw:
             for name in options.names:
-                write(json.loads(_stored(options.output / f"{name}.json")), name, options.output)
+                stored = json.loads(_stored(options.output / f"{name}.json"))
+                entry = build(name, small=stored["small"])
+                write(concluded(stored, entry), name, options.output)
             return 0
         load = machine.load()
         use_cores(options.cores)
@@ -126,7 +128,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="of this process instead of time passed: with --cores 1, for a busy machine",
     )
     parser.add_argument("--small", action="store_true", help="sizes of seconds, to try it")
-    parser.add_argument("--draw", action="store_true", help="tables and figures of stored results")
+    parser.add_argument("--draw", action="store_true", help="stored times anew: targets, figures")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder (%(default)s)")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.cores) < 1:

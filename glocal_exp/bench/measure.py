@@ -57,6 +57,28 @@ def measure(
     }
 
 
+def concluded(stored: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """A stored result with the targets and facts that the entry has now; times stay as they are."""
+    timings = {
+        (c["name"], way["name"]): Timing(tuple(way["seconds"]))
+        for c in stored["comparisons"]
+        for way in c["candidates"]
+    }
+    known = {(c.name, way.name): way.facts for c in entry.comparisons for way in c.candidates}
+    comparisons = [
+        c
+        | {
+            "candidates": [
+                way | {"facts": way["facts"] | known.get((c["name"], way["name"]), dict)()}
+                for way in c["candidates"]
+            ]
+        }
+        for c in stored["comparisons"]
+    ]
+    targets = [conclude(target, timings) for target in entry.targets]
+    return {**stored, "comparisons": comparisons, "targets": targets}
+
+
 def conclude(target: Target, timings: Timings) -> dict[str, Any]:
     """The ratio of the cheapest ways of both sides, round by round; none if a side is missing."""
     sides = [

@@ -42,8 +42,6 @@ def _times(comparisons: Iterable[Mapping[str, Any]]) -> list[str]:
     ways = [way for comparison in comparisons for way in comparison["candidates"]]
     counted = any("of_peak" in way for way in ways)
     facts = sorted({name for way in ways for name in way["facts"]})
-    if any(comparison["name"] == "whole run" for comparison in comparisons):
-        facts = sorted({*facts, "fidelity"})
     header = ["work", "way", "ms, median (range)", *(["GFLOP/s", "of peak"] if counted else [])]
     header += facts
     lines = [_row(header), _row(["---"] * len(header))]

@@ -78,8 +78,8 @@ class Exercise:
         return call
 
     def facts(self, mode: str) -> dict[str, float]:
-        """How many tangents the last call pushed, and the error that it estimated."""
-        found = self._latest[mode].diagnostics
+        """How many tangents the last call pushed, and the error that it estimated; if any did."""
+        found = self._latest[mode].diagnostics if mode in self._latest else {}
         names = {"tangents": "low_rank_tangents", "estimated error": "low_rank_error"}
         return {name: found[key] for name, key in names.items() if key in found}
 

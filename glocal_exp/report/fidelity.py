@@ -21,6 +21,8 @@ from glocal_exp.report.study import rows
 from glocal_exp.store.studies import study_config, unit_arrays
 
 STUDY = "fidelity"
+TRUTHS = "another truth"
+"""What the row is called that compares truths with each other."""
 Vector = Float[np.ndarray, " q"]
 SETTING = {"learning_rate": "lr", "momentum": "momentum", "b1": "b1"}
 """What tells one setting from another, in the order of its label."""
@@ -64,6 +66,30 @@ class Estimator:
     def gradients(self) -> int:
         """Validation gradients an interval."""
         return 1 if self.kind == "last" else (self.window - 1) // self.stride + 1
+
+
+ESTIMATORS = (
+    Estimator("local", kind="last"),
+    Estimator("window mean", kind="mean"),
+    Estimator("glocal"),  # the paper's: window 80, 10 delays, infinite horizon
+    Estimator("glocal, finite horizon", steady={"horizon": "finite"}),
+    Estimator("glocal, fit to all", dmd={"amplitudes": "all"}),
+    Estimator("glocal, rank by threshold", dmd={"rank": "hard_threshold"}),
+    Estimator("glocal, total least squares", dmd={"regression": "total_least_squares"}),
+    Estimator("glocal, forward-backward", dmd={"regression": "forward_backward"}),
+    Estimator("glocal, scaled", dmd={"scaling": "component"}),
+    Estimator("glocal, window 60", window=60),
+    Estimator("glocal, window 40", window=40),
+    Estimator("glocal, 5 delays", delays=5),
+    Estimator("glocal, 20 delays", delays=20),
+    Estimator("glocal, stride 2", stride=2, delays=5),
+    Estimator("glocal, stride 4", stride=4, delays=5),
+    Estimator("local, 1,000 images", kind="last", validation=1000),
+    Estimator("glocal, 1,000 images", validation=1000),
+    Estimator("glocal, 250 images", validation=250),
+    Estimator("glocal, stride 4, 1,000 images", stride=4, delays=5, validation=1000),
+)
+"""Those that the figure and the table of fidelity compare, unless their YAML lists others."""
 
 
 @dataclass(frozen=True)
@@ -216,12 +242,14 @@ def ceiling(point: Point) -> Score:
     )
 
 
-def estimators(entries: Sequence[Mapping[str, Any]]) -> list[Estimator]:
-    """Estimators from their entries in a YAML file.
+def estimators(entries: Sequence[Mapping[str, Any]] | None) -> list[Estimator]:
+    """Estimators from their entries in a YAML file; `ESTIMATORS` for None.
 
     Raises:
         UserError: an entry has a setting that there is not.
     """
+    if entries is None:
+        return list(ESTIMATORS)
     try:
         return [Estimator(**entry) for entry in entries]
     except TypeError as error:

@@ -1,6 +1,7 @@
 """What the command finds, writes, says and exits with; without training anything."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from glocal_exp.bench import command, entries, machine
-from glocal_exp.bench.comparison import Candidate, Comparison, Entry
+from glocal_exp.bench.comparison import Candidate, Comparison, Entry, Target
 from glocal_exp.bench.measure import measure
 from tests.bench.results import CIRCUMSTANCES
 
@@ -59,8 +60,27 @@ def test_stored_results_are_drawn_again_without_measuring(bench, tmp_path):
     bench(made(1.0))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "toy.md").unlink()
-    assert bench(None, "--draw") == 0
+    assert bench(made(1.0), "--draw") == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_is_drawn_again_has_the_targets_and_facts_of_now(bench, tmp_path):
+    bench(made(1.0, 1.0))
+    before = json.loads((tmp_path / "toy.json").read_text())
+    (comparison,) = made(1.0, 1.0).comparisons
+    first, second = comparison.candidates
+    known = replace(first, facts=lambda: {"fidelity": 0.9})
+    target = Target("first / second", 2.0, ({("h", "way 0"): 1.0},), ({("h", "way 1"): 1.0},))
+    now = Entry("A title", (replace(comparison, candidates=(known, second)),), (target,))
+    assert bench(now, "--draw") == 0
+    after = json.loads((tmp_path / "toy.json").read_text())
+    ways = [result["comparisons"][0]["candidates"] for result in (before, after)]
+    assert [[way["seconds"] for way in found] for found in ways] == [
+        [way["seconds"] for way in ways[0]]
+    ] * 2
+    assert [way["facts"] for way in ways[1]] == [{"fidelity": 0.9}, {}]
+    ratio = ways[0][0]["seconds"][0] / ways[0][1]["seconds"][0]
+    assert after["targets"][0]["ratios"][0] == pytest.approx(ratio)
 
 
 def test_drawing_what_was_not_measured_is_refused(bench, capsys):

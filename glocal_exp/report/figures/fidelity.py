@@ -11,10 +11,18 @@ from matplotlib.lines import Line2D
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, Drawing
-from glocal_exp.report.fidelity import STUDY, Estimator, Point, ceiling, estimators, points, score
+from glocal_exp.report.fidelity import (
+    STUDY,
+    TRUTHS,
+    Estimator,
+    Point,
+    ceiling,
+    estimators,
+    points,
+    score,
+)
 from glocal_exp.report.study import provenance
 
-TRUTHS = "another truth"
 MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
 ROW = 0.16  # inches
 READING = (
@@ -31,11 +39,11 @@ class FidelityFigure:
 
     Attributes:
         title: the caption's first sentence.
-        estimators: entries of `report.fidelity.Estimator`.
+        estimators: entries of `report.fidelity.Estimator`; `report.fidelity.ESTIMATORS` if None.
     """
 
     title: str
-    estimators: Sequence[Mapping[str, Any]]
+    estimators: Sequence[Mapping[str, Any]] | None = None
 
     def draw(self, context: Context) -> Drawing:
         found, frame = points(context)

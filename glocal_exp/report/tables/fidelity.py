@@ -8,23 +8,33 @@ import numpy as np
 import pandas as pd
 
 from glocal_exp.report.artifact import Context, Sheet
-from glocal_exp.report.fidelity import STUDY, Estimator, Point, ceiling, estimators, points
+from glocal_exp.report.fidelity import (
+    STUDY,
+    TRUTHS,
+    Estimator,
+    Point,
+    ceiling,
+    estimators,
+    points,
+)
 from glocal_exp.report.fidelity import score as score_of
 from glocal_exp.report.formats import ABSENT, count
 from glocal_exp.report.study import provenance
 
-TRUTHS = "another truth"
 READING = (
     "Each estimate is made from the hypergradients of one interval, and compared with the true "
     "global hypergradient h_T: training played out to T with the hyperparameters held. Medians "
     "over the points (seeds and intervals) of a setting. cos: cosine of the angle, averaged over "
     "the truths of a point: as trained, in float64, from weights moved by rounding's size, and "
     "with the batches in other orders. '{truths}' compares these with each other: nothing can be "
-    "expected to do better. error: |estimate - mean truth| / |mean truth|. signs: share of "
-    "hyperparameters with the sign of the truth, weight decay left out where its hypergradient is "
-    "below a hundredth of the others'. slope: the same against finite differences of the final "
-    "loss. gradients: validation gradients an interval. Settings: {settings}."
+    "expected to do better. above 0: share of the points whose cosine is. error: |estimate - mean "
+    "truth| / |mean truth|. signs: share of hyperparameters with the sign of the truth, weight "
+    "decay left out where its hypergradient is below a hundredth of the others' (the csv file has "
+    "the same against finite differences of the final loss, as slope_signs). gradients: validation "
+    "gradients an interval. Settings: {settings}."
 )
+SHOWN = {"cosine": "cos", "agreeing": "above 0", "error": "error", "signs": "signs"}
+"""Numbers of a setting that are printed, with their headings."""
 NEGLIGIBLE = 0.01
 """Below this share of the largest component of the truth, a sign says nothing of the direction."""
 
@@ -35,11 +45,11 @@ class FidelityTable:
 
     Attributes:
         title: the caption's first sentence.
-        estimators: entries of `report.fidelity.Estimator`.
+        estimators: entries of `report.fidelity.Estimator`; `report.fidelity.ESTIMATORS` if None.
     """
 
     title: str
-    estimators: Sequence[Mapping[str, Any]]
+    estimators: Sequence[Mapping[str, Any]] | None = None
 
     def make(self, context: Context) -> Sheet:
         found, frame = points(context)
@@ -54,13 +64,12 @@ class FidelityTable:
                 of_setting = [point for point in found if point.setting == setting]
                 record = _medians(of_setting, estimator)
                 records.append({"estimator": row[0], "setting": setting} | record)
-                row += [
-                    count(record[name], 2) for name in ("cosine", "error", "signs", "slope_signs")
-                ]
+                row += [count(record[name], 2) for name in SHOWN]
             rows.append(row)
         header = ["estimate", "gradients"]
-        names = ["cos", "error", "signs", "slope"]
-        header += [f"{name} [{n}]" for n, _ in enumerate(settings, start=1) for name in names]
+        header += [
+            f"{name} [{n}]" for n, _ in enumerate(settings, start=1) for name in SHOWN.values()
+        ]
         listed = "; ".join(
             f"[{n}] {setting} ({_counted(found, setting)})"
             for n, setting in enumerate(settings, start=1)
@@ -79,6 +88,7 @@ def _medians(found: Sequence[Point], estimator: Estimator | None) -> dict[str, f
     return {
         "points": len(found),
         "cosine": _median([score.cosine for score in scores]),
+        "agreeing": _mean([float(s.cosine > 0) for s in scores if np.isfinite(s.cosine)]),
         "error": _median([score.error for score in scores]),
         "signs": _mean([_over_relevant(p, score.signs) for p, score in pairs]),
         "slope_signs": _mean([_over_relevant(p, score.slope_signs) for p, score in pairs]),
