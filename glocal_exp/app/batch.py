@@ -42,6 +42,7 @@ class Batch:
         self._parts, self._sinks, self._stop = parts, sinks, stop
         self._left = dict(directories)
         self._announced: set[int] = set()
+        self._new: set[int] = set()  # begun by this command
 
     def train(self) -> None:
         """Train every seed to its end.
@@ -73,6 +74,7 @@ class Batch:
             if found != "missing":
                 say(f"{found}, so run afresh: {directory.path}")
             directory.clear()
+            self._new.add(seed)
         now = environment()
         machine = run_facts(self._experiment, seed, self._parts[seed].info)
         stored = directory.manifest
@@ -104,14 +106,20 @@ class Batch:
 
     def _train(self, seeds: list[int]) -> list[list[int]]:
         """Train a group if it can stay one; returns what it falls into otherwise."""
-        group = Group(
-            self._experiment,
-            {seed: self._parts[seed] for seed in seeds},
-            {seed: self._left[seed] for seed in seeds},
-            self._sinks,
-            self._stop,
-            self._complete,
-        )
+        try:
+            group = Group(
+                self._experiment,
+                {seed: self._parts[seed] for seed in seeds},
+                {seed: self._left[seed] for seed in seeds},
+                self._sinks,
+                self._stop,
+                self._complete,
+            )
+        except UserError:
+            # Settings that do not fit each other: as if the command had not been given.
+            for seed in self._new & set(seeds):
+                self._left[seed].clear()
+            raise
         if group.fell_apart:
             return [[seed] for seed in seeds]
         for seed in seeds:
