@@ -21,6 +21,7 @@ from glocal_exp.report.figures.fidelity import FidelityFigure
 from glocal_exp.report.figures.sensitivity import SensitivityFigure, difference
 from glocal_exp.report.formats import ABSENT
 from glocal_exp.report.tables.fidelity import FidelityTable
+from glocal_exp.report.tables.fidelity_settings import FidelitySettings
 from glocal_exp.store.studies import StudyDirectory
 
 GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
@@ -134,6 +135,22 @@ def test_the_table_has_a_row_an_estimator(context):
     assert data.loc[("mean", setting), "error"] > 0.1
     assert data.loc[("dmd", setting), "slope_signs"] == 1
     assert "seeds 0, 1; 4 points" in sheet.caption
+
+
+def test_settings_are_tried_in_all_combinations(context):
+    """The second estimate sees a few last values alone, which is enough for a single decay."""
+    grid = [(80, 10), (20, 2)]
+    maker = FidelitySettings("Title.", {"dmd": {}, "far": {"horizon": "finite"}}, grid, [None])
+    sheet = maker.make(context)
+    assert [row[0] for row in sheet.rows] == ["another truth", "local", "dmd", "far"]
+    assert sheet.header == ["estimate", "[1] s = 1", "[1] s = 3", "[2] s = 1", "[2] s = 3"]
+    data = sheet.data.set_index(["estimate", "setting", "s"])
+    dmd = data.loc[("dmd", "lr 0.1, momentum 0.5", 1)]
+    assert (dmd["finite"], dmd["agreeing"]) == (2 * 2, 1)  # settings and seeds
+    assert dmd["mean"] > 0.999
+    assert data.loc[("local", "lr 0.1, momentum 0.5", 1), "finite"] == 2
+    # The last interval has no second truth.
+    assert np.isnan(data.loc[("another truth", "lr 0.1, momentum 0.5", 3), "mean"])
 
 
 def test_every_point_is_drawn(context):

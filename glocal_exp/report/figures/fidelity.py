@@ -88,6 +88,7 @@ def _panel(
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlim(-1.05, 1.05)
+    axes.set_xticks([-1, -0.5, 0, 0.5, 1])
 
 
 def _mark(intervals: Sequence[int], s: int) -> tuple[str, str]:
