@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.selection import Run, Selection, select
 
 
@@ -31,6 +31,40 @@ class Labelled:
         """Its stored runs; None if there are none."""
         conditions = {"method": self.method} | dict(self.where) | where
         return select(context.runs, self.experiment, (), conditions)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What a figure of several kinds of runs is made from.
+
+    Attributes:
+        title: the caption's first sentence.
+        kinds: entries of `Labelled`.
+        where: further conditions on all of them.
+    """
+
+    title: str
+    kinds: Sequence[Mapping[str, Any]]
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[str]:
+        """Those that have its runs."""
+        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
+
+    def stored(self, context: Context) -> tuple[dict[str, Selection], tuple[str, ...]]:
+        """By label what has finished, and the experiments of which something is missing.
+
+        Raises:
+            MissingRuns: nothing has.
+        """
+        entries = labelled(self.kinds)
+        found = {entry.label: entry.select(context, **self.where) for entry in entries}
+        stored = {label: s for label, s in found.items() if s is not None and finals(s)}
+        if not stored:
+            raise MissingRuns(self.experiments)
+        gone = {entry.experiment for entry in entries if entry.label not in stored}
+        return stored, tuple(name for name in self.experiments if name in gone)
 
 
 def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:

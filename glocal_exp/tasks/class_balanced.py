@@ -1,19 +1,19 @@
 """Fixed weights for classes of different size: what learned weights have to beat."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.errors import UserError
-from glocal_exp.tasks.classification import Classifier, class_accuracy
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.tasks.classification import Classifier
+from glocal_exp.tasks.weighted import Rule, Weighted, whole
+from glocal_exp.types import Batch, Hyperparams, InnerState
 
 
-class ClassBalanced(InnerProblem):
+class ClassBalanced(Weighted):
     """The inner loss is the mean of w_c L_i over the batch, c the class of example i.
 
     w_c is proportional to (1 - beta) / (1 - beta^n_c), the inverse effective number of the n_c
@@ -21,19 +21,15 @@ class ClassBalanced(InnerProblem):
     With beta = 0 all weigh the same: plain training. Nothing is learned: phi is empty.
 
     Attributes:
-        classifier: the network and its loss.
-        rule: the inner optimizer, whole.
         weights: w_c.
     """
 
-    classifier: Classifier
-    rule: Callable[[], optax.GradientTransformation] = eqx.field(static=True)
     weights: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
         self,
         classifier: Classifier,
-        rule: Callable[[], optax.GradientTransformation],
+        rule: Rule,
         beta: float,
         class_counts: Sequence[int],
     ):
@@ -50,38 +46,18 @@ class ClassBalanced(InnerProblem):
             raise UserError(f"task.beta={beta} is not from 0 to below 1.")
         weights = (1 - beta) / (1 - beta ** np.maximum(np.asarray(class_counts, np.float64), 1))
         self.weights = tuple(float(weight) for weight in weights / weights.mean())
-        self.classifier, self.rule = classifier, rule
-        try:
-            rule()
-        except TypeError as error:
-            raise UserError(f"The optimizer rule does not fit task.rule: {error}.") from error
+        self.classifier, self.rule = classifier, whole(rule)
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
-        params = self.classifier.init(key)
-        return InnerState(params, self.rule().init(params), jnp.zeros((), int)), {}
+        return self.start(key), {}
 
     def step(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> tuple[InnerState, Float[Array, ""]]:
-        def weighted(params: PyTree, batch: Batch) -> Float[Array, ""]:
-            losses = self.classifier.losses(params, batch)
-            return jnp.mean(losses * jnp.asarray(self.weights, losses.dtype)[batch["y"]])
+        def weigh(losses: Float[Array, " n"], batch: Batch) -> Float[Array, " n"]:
+            return jnp.asarray(self.weights, losses.dtype)[batch["y"]]
 
-        batch = self.classifier.augmented(batch, key)
-        loss, gradient = self.classifier.loss_and_gradient(weighted, state.params, batch)
-        updates, opt_state = self.rule().update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return InnerState(params, opt_state, state.step + 1), loss
-
-    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
-        return jnp.mean(self.classifier.losses(state.params, batch))
-
-    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, "..."]]:
-        metrics = self.classifier.metrics(state.params, batch, by_class=True)
-        return metrics | {"meta_loss": metrics["loss"]}
-
-    def summarize(self, means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
-        return class_accuracy(means)
+        return self.train(state, batch, key, weigh)
 
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
         return {}

@@ -1,15 +1,15 @@
 """Accuracy of each class where classes differ in size, by way of weighing the examples."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from glocal_exp.report import caption, style
-from glocal_exp.report.artifact import Context, Drawing, MissingRuns
-from glocal_exp.report.labelled import finals, labelled
+from glocal_exp.report.artifact import Context, Drawing
+from glocal_exp.report.labelled import Kinds, finals
 from glocal_exp.report.selection import Selection
 
 HEIGHT = 2.2  # inches
@@ -29,30 +29,11 @@ READING = (
 
 
 @dataclass(frozen=True)
-class ClassAccuracy:
-    """A group of bars a class, a bar a kind of run.
-
-    Attributes:
-        title: the caption's first sentence.
-        kinds: entries of `report.labelled.Labelled`.
-        where: further conditions on all of them.
-    """
-
-    title: str
-    kinds: Sequence[Mapping[str, Any]]
-    where: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def experiments(self) -> list[str]:
-        """Those that have its runs."""
-        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
+class ClassAccuracy(Kinds):
+    """A group of bars a class, a bar a kind of run."""
 
     def draw(self, context: Context) -> Drawing:
-        entries = labelled(self.kinds)
-        found = {entry.label: entry.select(context, **self.where) for entry in entries}
-        stored = {label: s for label, s in found.items() if s is not None and finals(s)}
-        if not stored:
-            raise MissingRuns(self.experiments)
+        stored, missing = self.stored(context)
         sizes = _sizes(next(iter(stored.values())))
         groups = np.array_split(np.argsort(-sizes, kind="stable"), min(GROUPS, len(sizes)))
         figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
@@ -71,9 +52,8 @@ class ClassAccuracy:
         axes.set_ylim(0, 100)
         axes.grid(visible=False, axis="x")
         figure.legend(loc="outside upper center", ncols=len(stored))
-        gone = {entry.experiment for entry in entries if entry.label not in stored}
         text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
-        return Drawing(figure, text, tuple(name for name in self.experiments if name in gone))
+        return Drawing(figure, text, missing)
 
 
 def _sizes(selection: Selection) -> np.ndarray:

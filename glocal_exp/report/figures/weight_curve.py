@@ -1,7 +1,6 @@
 """The learned weight of an example as a function of its loss, over training."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from glocal_exp.report import caption, style
-from glocal_exp.report.artifact import Context, Drawing, MissingRuns
-from glocal_exp.report.labelled import labelled
+from glocal_exp.report.artifact import Context, Drawing
+from glocal_exp.report.labelled import Kinds
 from glocal_exp.report.selection import Run, Selection
 
 HEIGHT = 2.0  # inches
@@ -32,30 +31,11 @@ READING = (
 
 
 @dataclass(frozen=True)
-class WeightCurve:
-    """One panel a kind of run.
-
-    Attributes:
-        title: the caption's first sentence.
-        kinds: entries of `report.labelled.Labelled`.
-        where: further conditions on all of them.
-    """
-
-    title: str
-    kinds: Sequence[Mapping[str, Any]]
-    where: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def experiments(self) -> list[str]:
-        """Those that have its runs."""
-        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
+class WeightCurve(Kinds):
+    """One panel a kind of run."""
 
     def draw(self, context: Context) -> Drawing:
-        entries = labelled(self.kinds)
-        found = {entry.label: entry.select(context, **self.where) for entry in entries}
-        stored = {label: s for label, s in found.items() if s is not None and _losses(s.runs[0])}
-        if not stored:
-            raise MissingRuns(self.experiments)
+        stored, missing = self.stored(context)
         figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
         panels = figure.subplots(1, len(stored), squeeze=False, sharey=True)[0]
         for axes, (label, selection) in zip(panels, stored.items(), strict=True):
@@ -67,9 +47,8 @@ class WeightCurve:
             for share, (colour, line) in zip(TIMES, SHADES, strict=True)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        gone = {entry.experiment for entry in entries if entry.label not in stored}
         text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
-        return Drawing(figure, text, tuple(name for name in self.experiments if name in gone))
+        return Drawing(figure, text, missing)
 
 
 def _panel(axes: Axes, selection: Selection) -> None:
