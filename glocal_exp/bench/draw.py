@@ -22,6 +22,7 @@ LINES = (
 )
 BAR = 0.16  # inches
 PANEL = 0.42  # inches of a panel of bars beside its bars
+LONG = 10.0  # seconds, from which on they are what is drawn
 COLUMNS = 2
 LINE_HEIGHT = 1.7  # inches
 
@@ -41,19 +42,31 @@ def _bars(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     panels = drawn.subplots(len(comparisons), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, comparison in zip(panels, comparisons, strict=True):
         ways = comparison["candidates"]
+        scale, unit = _time_unit(ways)
         for place, way in enumerate(ways):
-            low, middle, high = (1e3 * way["summary"][n] for n in ("min", "median", "max"))
+            low, middle, high = (scale * way["summary"][n] for n in ("min", "median", "max"))
             axes.barh(place, middle, 0.75, **(OURS if way["ours"] else PEERS))
             axes.plot([low, high], [place, place], color=style.BLACK, linewidth=0.8)
+            known = ", ".join(f"{name} {value:.2g}" for name, value in way["facts"].items())
+            axes.annotate(
+                known, (high, place), (3, 0), textcoords="offset points", va="center",
+                fontsize=style.SMALLEST_FONT,
+            )  # fmt: skip
         axes.set_yticks(range(len(ways)), [way["name"] for way in ways])
         axes.set_ylim(len(ways) - 0.5, -0.5)
         axes.set_xlim(0, None)
         axes.grid(visible=False, axis="y")
-        axes.set_title(f"{comparison['name']} (ms per {comparison['unit']})", loc="left")
+        axes.set_title(f"{comparison['name']} ({unit} per {comparison['unit']})", loc="right")
     if any(not way["ours"] for c in comparisons for way in c["candidates"]):
         handles = [Patch(label="ours", **OURS), Patch(label="peers", **PEERS)]
         drawn.legend(handles=handles, loc="outside lower center", ncols=2)
     return drawn
+
+
+def _time_unit(ways: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
+    """How many of the unit a second has, and its name."""
+    longest = max(way["summary"]["max"] for way in ways)
+    return (1.0, "s") if longest >= LONG else (1e3, "ms")
 
 
 def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:

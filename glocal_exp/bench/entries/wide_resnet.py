@@ -14,8 +14,8 @@ Q = 2  # the paper's task on this network learns a learning rate and a weight de
 STEPS = 2
 OURS = "compiled loop"
 PLAIN, TANGENT = "plain step", f"tangent step, q = {Q}"
-MICROBATCH = 8
-"""Examples at a time: the fastest of 4, 8, 16 and 32 on the machine of `results/benchmarks`."""
+MICROBATCH = 4
+"""Examples at a time: the fastest of 4, 8, 16 and 32 (`results/benchmarks/LOG.md`)."""
 ROUNDS = 3
 
 
