@@ -2,7 +2,7 @@
 
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.errors import UserError
-from glocal_exp.methods.method import Method
+from glocal_exp.methods.method import Method, is_fresh
 
 REVERSE_FROM = 2
 """`auto` takes reverse mode from so many hyperparameters on: a step with q tangents costs 1 + 2.1 q
@@ -31,6 +31,11 @@ def resolve(
     Raises:
         UserError: when a mode is asked for that cannot give what the method needs.
     """
+    if carry_tangents and is_fresh(method):
+        raise UserError(
+            "The method starts its tangents anew, so carry_tangents=true has none to carry; leave "
+            "it out."
+        )
     obstacles = {
         "reverse": _reverse_obstacle(method, schedule, carry_tangents),
         "low_rank": _low_rank_obstacle(method, carry_tangents, row_space),
@@ -46,7 +51,7 @@ def resolve(
 
 def _low_rank_obstacle(method: Method, carry_tangents: bool, row_space: bool) -> str | None:
     """Why no basis can be laid, as the end of a sentence."""
-    if method.fresh:
+    if is_fresh(method):
         return "lays its directions where a playout starts, and this method differentiates its end"
     if carry_tangents:
         return "takes other directions in each interval, and carry_tangents=true keeps the tangents"
@@ -62,6 +67,6 @@ def _reverse_obstacle(method: Method, schedule: Schedule, carry_tangents: bool) 
         return "has no tangents for carry_tangents=true to carry"
     if looked_at > 1:
         return f"computes one hypergradient an interval and this method looks at {looked_at}"
-    if method.lookahead(1, schedule.outer_steps) > 0 and not method.fresh:
+    if method.lookahead(1, schedule.outer_steps) > 0 and not is_fresh(method):
         return "goes back through one interval and this method plays out more"
     return None

@@ -15,7 +15,7 @@ from glocal_exp.engine.low_rank import Survey
 from glocal_exp.engine.segment import Programs, Stretch
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.engine.side_by_side import stack, unstack
-from glocal_exp.methods.method import Method
+from glocal_exp.methods.method import Method, is_fresh
 from glocal_exp.records import Costs
 from glocal_exp.types import InnerProblem
 
@@ -51,7 +51,7 @@ class Playout:
             stop = next(end for end in ends if end > place.step)
             last = place.interval == intervals - 1
             record = wanted[place.step : stop] & last
-            plain = self.method.fresh and not last
+            plain = is_fresh(self.method) and not last
             snapshots = self._segment(snapshots, place, record, plain)
             snapshots = {
                 seed: self._move_on(snapshot, place, stop, intervals)

@@ -56,9 +56,6 @@ class Method(Protocol):
     keeps: int
     """Intervals of a playout that become real: 1, or 0 where every outer step starts afresh."""
 
-    fresh: bool
-    """Whether tangents start at the last interval of a playout, and not with it."""
-
     def record(self, interval: int) -> range:
         """Indices t - 1 of the h_t that the outer step's last interval has to evaluate.
 
@@ -83,13 +80,17 @@ class Greedy:
     """What most methods share: one interval an outer step, nothing remembered, one h at its end."""
 
     keeps = 1
-    fresh = False
 
     def record(self, interval: int) -> range:
         return range(interval - 1, interval)
 
     def lookahead(self, outer_step: int, outer_steps: int) -> int:
         return 0
+
+
+def is_fresh(method: Method) -> bool:
+    """Whether tangents start at the last interval of a playout: for methods with `fresh = True`."""
+    return bool(getattr(method, "fresh", False))
 
 
 def last_of(window: int, stride: int, interval: int) -> range:

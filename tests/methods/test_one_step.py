@@ -75,6 +75,14 @@ def test_every_batch_is_tried_before_it_is_taken(mode):
     assert (costs.plain_steps, looked) == (STEPS - 1, STEPS)
 
 
+def test_there_are_no_tangents_to_carry():
+    with pytest.raises(UserError, match="carry_tangents=true has none to carry"):
+        run(
+            *(PROBLEM, SPLITS, OneStep()),
+            **{"steps": 2, "interval": 1, "batch_size": 4, "carry_tangents": True},
+        )
+
+
 def test_low_rank_is_refused():
     with pytest.raises(UserError, match="hypergradient=low_rank lays its directions where"):
         run(
