@@ -79,7 +79,10 @@ def test_there_are_no_tangents_to_carry():
     with pytest.raises(UserError, match="carry_tangents=true has none to carry"):
         run(
             *(PROBLEM, SPLITS, OneStep()),
-            **{"steps": 2, "interval": 1, "batch_size": 4, "carry_tangents": True},
+            steps=2,
+            interval=1,
+            batch_size=4,
+            carry_tangents=True,
         )
 
 
