@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -93,7 +95,8 @@ def run_job(job: Job) -> None:
             Path(job.config.output_dir) / "studies", facts["study"], facts["variant"], seed
         )
         with StudyDirectory(path, facts, config) as directory:
-            _measure(study, Lab(seed, lambda seed=seed: source.setting(seed)), directory)
+            lab = Lab(seed, partial(source.setting, seed), partial(source.varied, seed))
+            _measure(study, lab, directory)
 
 
 @dataclass
@@ -122,6 +125,18 @@ class _Source:
             experiment.numerics,
             lambda: experiment.loop({seed: parts}),
         )
+
+    def varied(self, seed: int, changes: Mapping[str, Any]) -> Setting:
+        """The setting of the job with some others in place of its own.
+
+        Raises:
+            UserError: for a setting that there is not, or that does not fit.
+        """
+        config = deepcopy(self.job.config)
+        for key, value in changes.items():
+            OmegaConf.update(config, key, value, force_add=True)
+        check_settings(config)
+        return _Source(replace(self.job, config=config)).setting(seed)
 
 
 def _measure(study: Study, lab: Lab, directory: StudyDirectory) -> None:

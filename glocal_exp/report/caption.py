@@ -1,13 +1,21 @@
 """The text beside a figure: what was run on what, at which size, from which commit."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.selection import Run, Selection
 
-SIZE = {"T": "steps", "tau": "interval", "batch": "batch_size"}
+SIZE = {
+    "T": "steps",
+    "tau": "interval",
+    "batch": "batch_size",
+    "sigma": "method.window",
+    "m": "method.delays",
+}
+"""Symbol -> the setting; its name without the group is the quantity of `results/paper.csv`."""
 
 
 def describe(selection: Selection, context: Context, ignore: Collection[str] = ()) -> str:
@@ -35,10 +43,6 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         f"commit {_common(selection.runs, _commit)}",
     ]
     sentences = ["; ".join(parts) + ".", _size(selection, context, ignore), *selection.notes]
-    notices = sorted(
-        {str(run.data.get("notice")) for run in selection.runs if run.data.get("notice")}
-    )
-    sentences += [notice.rstrip(".") + "." for notice in notices]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -57,7 +61,20 @@ def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
 
 
 def _title(run: Run) -> str:
-    return str(run.stored.column("title") or run.stored.column("dataset") or "unknown data set")
+    """What the data are called: their notice where they are not the original."""
+    names = (run.stored.column(name) for name in ("notice", "title", "dataset"))
+    return str(next((name for name in names if name), "unknown data set"))
+
+
+def marked(label: str, runs: Iterable[Run]) -> str:
+    """A label with the mark of data that are not the original: `CIFAR-10 (JPEG copy), SGD`."""
+    for run in runs:
+        title, notice = str(run.data.get("title") or ""), str(run.data.get("notice") or "")
+        found = re.match(r"(.+?)( \([^)]*\))", notice)
+        if found and title.startswith(found[1]):
+            name, mark = found.groups()
+            return label.replace(name, name + mark, 1) if name in label else label + mark
+    return label
 
 
 def _number(run: Run, key: str) -> str:
@@ -113,10 +130,12 @@ def _size(selection: Selection, context: Context, ignore: Collection[str]) -> st
     differences = []
     for symbol, key in SIZE.items():
         found = {_value(run, key, selection.steps) for run in selection.runs}
-        printed = context.printed("section4", key)
-        if printed is not None and found != {printed} and key not in ignore:
-            listed = " and ".join(sorted(f"{value:,}" for value in found if value is not None))
-            differences.append(f"{symbol} = {listed or 'unknown'} (paper: {printed:,.0f})")
+        if "." in key:  # what only some methods have
+            found -= {None}
+        printed = context.printed("section4", key.rpartition(".")[2])
+        if printed is not None and found - {printed} and key not in ignore:
+            differences.append(_difference(symbol, found, printed))
+    differences += _network(selection, context)
     share = context.printed("section4", "validation_share")
     for run in selection.runs:
         train, held, used = run.images("train"), run.images("validation"), run.gradient_images
@@ -133,6 +152,23 @@ def _size(selection: Selection, context: Context, ignore: Collection[str]) -> st
     if not differences:
         return "These runs have the paper's full size."
     return f"Not the paper's full size: {', '.join(differences)}."
+
+
+def _difference(name: str, found: Collection[Any], printed: float) -> str:
+    listed = " and ".join(sorted(f"{value:,}" for value in found if value is not None))
+    return f"{name} = {listed or 'unknown'} (paper: {printed:,.0f})"
+
+
+def _network(selection: Selection, context: Context) -> list[str]:
+    """In which settings of a model, as the paper prints them, its networks differ from these."""
+    differences = []
+    for row in context.paper.to_dict("records"):
+        name, key, printed = str(row["setting"]), str(row["quantity"]), float(row["value"])
+        runs = [run for run in selection.runs if run.stored.column("model") == name]
+        found = {run.stored.value(key) for run in runs}
+        if key.startswith("model.") and found - {printed}:
+            differences.append(_difference(key.removeprefix("model."), found, printed))
+    return differences
 
 
 def _value(run: Run, key: str, steps: int) -> Any:

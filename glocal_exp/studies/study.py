@@ -3,10 +3,10 @@
 `python scripts/study.py study=ID` runs one; its class is one file here and one in configs/study.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -64,15 +64,27 @@ class Lab:
     Attributes:
         seed: of whatever is random.
         build: makes the setting; `setting` keeps it.
+        build_with: makes one with some settings changed, by dotted key; as on the command line.
     """
 
     seed: int
     build: Callable[[], Setting]
+    build_with: Callable[[Mapping[str, Any]], Setting] | None = None
 
     @cached_property
     def setting(self) -> Setting:
         """Problem, data and sizes, built on first use."""
         return self.build()
+
+    def vary(self, changes: Mapping[str, Any]) -> Setting:
+        """The setting with some others in place of its own.
+
+        Raises:
+            UserError: for a setting that there is not, or that does not fit.
+        """
+        if self.build_with is None:
+            raise TypeError("this lab has one setting alone")
+        return self.build_with(changes)
 
 
 class Study(Protocol):

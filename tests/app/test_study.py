@@ -75,6 +75,17 @@ def test_a_study_of_training_gets_its_setting(shell: Shell, configs: Path, tmp_p
     assert len(list(tmp_path.glob("studies/sizes/*"))) == 2  # another setting, another place
 
 
+def test_a_study_may_change_the_setting(shell: Shell, configs: Path, tmp_path: Path):
+    other = "study.other={validation.size: 10}"
+    command = study(shell, configs, tmp_path, *TOY, "study=sizes", f"+{other}")
+    assert command.code == 0, command.err
+    frame = load_study(tmp_path / "studies", "sizes")
+    assert (frame.validation.item(), frame.other.item()) == (20, 10)
+    wrong = study(shell, configs, tmp_path, *TOY, "study=sizes", "+study.other={model.size: 10}")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+    assert "model.size" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -103,8 +103,9 @@ class Draws:
 
 @dataclass(frozen=True)
 class Sizes:
-    """A study of the training setting."""
+    """A study of the training setting, and of another one if it is given."""
 
+    other: Mapping[str, Any] | None = None
     trains: ClassVar[bool] = True
 
     def units(self, lab: Lab) -> Iterable[Unit]:
@@ -113,4 +114,8 @@ class Sizes:
     def _sizes(self, lab: Lab) -> Measurement:
         validation = len(lab.setting.splits.validation["y"])
         steps = [record.step for record in lab.setting.start()]
-        return Measurement([{"validation": validation, "steps": steps[-1]}])
+        row = {"validation": validation, "steps": steps[-1]}
+        if self.other is not None:
+            setting = lab.vary(self.other)
+            row["other"] = len(setting.splits.validation["y"])
+        return Measurement([row])

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.caption import describe
+from glocal_exp.report.caption import describe, marked
 from glocal_exp.report.selection import select
 
 from .synthetic import write_run
@@ -99,9 +99,42 @@ def test_what_differs_between_methods_is_listed(text):
 
 def test_notices_and_uncommitted_changes_are_passed_on(text):
     git = {"commit": "a" * 40, "dirty": True}
-    found = text({"manifest": data(notice="A re-encoded copy, not the original") | {"git": git}})
-    assert found.endswith("A re-encoded copy, not the original.")
+    found = text({"manifest": data(notice="Fashion-MNIST (re-encoded)") | {"git": git}})
+    assert "a: Fashion-MNIST (re-encoded); T = " in found
     assert "commit aaaaaaaaaa with uncommitted changes" in found
+
+
+def test_settings_of_glocal_and_of_the_network_that_are_not_the_papers(tmp_path):
+    rows = [("window", "", 80), ("delays", "", 10), ("model.depth", "deep", 28)]
+    rows += [("model.width", "deep", 2), ("model.depth", "other", 5)]
+    paper = pd.DataFrame(
+        [("section4", *row) for row in rows], columns=["artifact", "quantity", "setting", "value"]
+    )
+    model = {"model": {"depth": 16, "width": 2}}
+    for method, settings in (("glocal", {"window": 32, "delays": 10}), ("local", {})):
+        config = model | {"method": settings}
+        write_run(tmp_path, "a", method, 0, config=config, manifest={"model": "deep"})
+    selection = select(tmp_path, "a")
+    assert selection is not None
+    found = describe(selection, Context(tmp_path, paper))
+    assert "full size: sigma = 32 (paper: 80), depth = 16 (paper: 28)." in found
+
+
+@pytest.mark.parametrize(
+    ("label", "title", "notice", "expected"),
+    [
+        ("A, SGD", "A", "A (copy)", "A (copy), SGD"),
+        ("A", "A, thinned (10)", "A (copy), thinned (10)", "A (copy)"),
+        ("a sweep", "A", "A (copy)", "a sweep (copy)"),
+        ("A, SGD", "A", "", "A, SGD"),
+    ],
+)
+def test_labels_carry_the_mark_of_a_copy(tmp_path, label, title, notice, expected):
+    manifest = data(title=title, notice=notice)
+    write_run(tmp_path, "a", "glocal", 0, manifest=manifest)
+    selection = select(tmp_path, "a")
+    assert selection is not None
+    assert marked(label, selection.runs) == expected
 
 
 def test_a_manifest_that_knows_nothing(text):

@@ -34,7 +34,7 @@ KINDS = [
 OF_A = [kind | {"experiment": kind["experiment"].format(data="a")} for kind in KINDS]
 
 
-def store(root, experiment, method, seed, factor, final, task="plain"):
+def store(root, experiment, method, seed, factor, final, task="plain", notice=""):
     """A run of three records whose last test accuracy is `final`, class c being 10 c points off."""
     config = {
         "names": {"task": task},
@@ -42,7 +42,7 @@ def store(root, experiment, method, seed, factor, final, task="plain"):
     }
     data = {
         "title": "A, long-tailed",
-        "notice": "",
+        "notice": notice,
         "sizes": {"train": 555, "validation": 60, "test": 300},
         "class_counts": {"train": COUNTS},
     }
@@ -96,6 +96,12 @@ def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
     assert data.loc[("none", "b", 50), "seeds"] == 0
     assert sheet.missing == ("base_b", "learned_b")
     assert "another network" in sheet.caption
+
+
+def test_columns_carry_the_mark_of_a_copy(tmp_path):
+    store(tmp_path, "base_a", "none", 0, 100, 0.7, notice="A (copy), long-tailed")
+    sheet = table().make(Context(tmp_path))
+    assert sheet.header == ["weighing", "A (copy), 100", "A, 50", "B, 100", "B, 50"]
 
 
 def test_nothing_stored_is_said(tmp_path):

@@ -60,7 +60,8 @@ class LearningCurves:
             for axes in row[1 + len(hyperparameters) :]:
                 axes.set_visible(False)
             if len(self.rows) > 1:
-                row[0].set_title(self.rows[selection.experiment], loc="left", fontweight="bold")
+                label = caption.marked(self.rows[selection.experiment], selection.runs)
+                row[0].set_title(label, loc="left", fontweight="bold")
         diverged = any(run.diverged for one in selections for run in one.runs)
         style.method_legend(figure, methods, diverged)
         missing = [name for name, one in found.items() if one is None or one.incomplete]

@@ -88,7 +88,7 @@ class FinalAccuracy:
                 "difference_seeds": len(pair.keys),
             }
         cells = [
-            self.experiments[selection.experiment],
+            caption.marked(self.experiments[selection.experiment], selection.runs),
             f"{selection.steps:,}",
             method_label(method),
             spread(float(summary.mean), float(summary.deviation), digits=2),

@@ -71,7 +71,10 @@ class Reweighting:
             [f"{label}*", *(_printed(numbers, *column) for column in columns)]
             for label, numbers in self.published.items()
         ]
-        header = ["weighing", *(f"{self.data[name]}, {factor}" for name, factor in columns)]
+        header = ["weighing"]
+        for name, factor in columns:
+            runs = [run for label in labels if (s := found[label, name, factor]) for run in s.runs]
+            header.append(f"{caption.marked(self.data[name], runs)}, {factor}")
         text = caption.join(self.title, READING, stored, context, ignore=("seeds",))
         complete = {s.experiment for s in stored}
         missing = tuple(name for name in self.experiments if name not in complete)

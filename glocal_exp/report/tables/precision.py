@@ -1,0 +1,105 @@
+"""How far hypergradients in float32 and in bfloat16 are from those in float64."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from omegaconf import OmegaConf
+
+from glocal_exp.report.artifact import Context, MissingStudy, Sheet
+from glocal_exp.report.formats import ABSENT
+from glocal_exp.report.study import provenance, rows
+from glocal_exp.store.status import read_manifest
+from glocal_exp.store.studies import study_config, unit_arrays
+
+STUDY, TRUE = "precision", "float64"
+READING = (
+    "Distance of h_t from its value in float64, over the length of the latter, and in brackets the "
+    "cosine of the angle between them, t steps after the start of interval s; mean over seeds. "
+    "All begin with the same weights and hyperparameters and get the same batches. {moved}: in "
+    "the training's own precision from weights moved by about float32's rounding, and so what "
+    "rounding alone does."
+)
+
+
+@dataclass(frozen=True)
+class PrecisionTable:
+    """One row a way to compute, one column a step of an interval.
+
+    Attributes:
+        title: the caption's first sentence.
+        labels: variation -> as printed; others keep their names.
+    """
+
+    title: str
+    labels: Mapping[str, str]
+
+    def make(self, context: Context) -> Sheet:
+        frame = rows(context, STUDY)
+        records = list(_distances(frame))
+        if not records:
+            raise MissingStudy(STUDY)
+        known = dict.fromkeys(record["variation"] for record in records)
+        order = [name for name in self.labels if name in known]
+        order += [name for name in known if name not in order]
+        columns = sorted({(record["s"], record["t"]) for record in records})
+        lines = [
+            [self.labels.get(name, name), *(_cell(records, name, *column) for column in columns)]
+            for name in order
+        ]
+        header = ["computed in", *(f"s = {s}, t = {t}" for s, t in columns)]
+        reading = READING.format(moved=str(self.labels.get("start1", "start1")).capitalize())
+        folders = sorted(set(frame["folder"]))
+        about = " ".join([*dict.fromkeys(map(_about, folders)), provenance(frame)])
+        text = f"{self.title} {reading}\n\n{STUDY}: {about}\n"
+        return Sheet(header, lines, pd.DataFrame(records), text, words=1)
+
+
+def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A row for each unit but the true one, and each t that is shown."""
+    for folder, s in sorted(set(zip(frame["folder"], frame["s"], strict=True))):
+        group = frame[(frame["folder"] == folder) & (frame["s"] == s)]
+        units = dict(zip(group["variation"], group["unit"], strict=True))
+        if TRUE not in units:
+            continue
+        found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
+        true, seed = found.pop(TRUE), int(group["seed"].min())
+        for name, h in found.items():
+            for t in sorted({1, min(10, len(true)), len(true)}):
+                error, cosine = distance(h[t - 1], true[t - 1])
+                yield {
+                    "variation": name, "s": int(s), "t": t, "seed": seed,
+                    "error": error, "cosine": cosine,
+                }  # fmt: skip
+
+
+def distance(h: Float[np.ndarray, " q"], true: Float[np.ndarray, " q"]) -> tuple[float, float]:
+    """Relative error and cosine; NaN where a vector is 0 or not finite."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        length = np.linalg.norm(true)
+        error = np.linalg.norm(h - true) / length
+        return float(error), float(h @ true / (length * np.linalg.norm(h)))
+
+
+def _cell(records: Sequence[Mapping[str, Any]], *place: Any) -> str:
+    found = [r for r in records if (r["variation"], r["s"], r["t"]) == place]
+    if not found:
+        return ABSENT
+    error, cosine = (float(np.mean([r[key] for r in found])) for key in ("error", "cosine"))
+    return f"{error:.1e} ({cosine:.2f})"
+
+
+def _about(folder: str) -> str:
+    """Network, data and sizes of a stored study."""
+    manifest, config = read_manifest(folder) or {}, study_config(folder)
+    data = manifest.get("data") or {}
+    model = OmegaConf.select(config, "model") or {}
+    size = "-".join(str(model[key]) for key in ("depth", "width") if key in model)
+    name = f"{manifest.get('model', 'an unknown model')} {size}".rstrip()
+    return (
+        f"{name} on {data.get('notice') or data.get('title') or 'unknown data'}, batches of "
+        f"{OmegaConf.select(config, 'batch_size')}."
+    )

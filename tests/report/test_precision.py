@@ -1,0 +1,47 @@
+"""The table of precisions, from invented trajectories."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from glocal_exp.report.artifact import Context, MissingStudy
+from glocal_exp.report.tables.precision import PrecisionTable, distance
+from glocal_exp.store.studies import StudyDirectory
+
+TRUE = np.tile([3.0, 4.0], (12, 1))
+TABLE = PrecisionTable("Title.", {"start1": "moved", "base": "float32"})
+
+
+def store(root, seed, **found):
+    config = {"batch_size": 128, "model": {"depth": 10, "width": 1}}
+    facts = {"config_hash": "x", "source_hash": "y", "seed": seed, "model": "some_net"}
+    facts["data"] = {"title": "Data", "notice": "Data (copy)"}
+    path = root / "precision" / "a" / f"seed={seed}"
+    with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
+        for name, h in found.items():
+            directory.store(f"s1.{name}", [{"s": 1, "variation": name}], {"h": h})
+
+
+def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):
+    store(tmp_path, 0, float64=TRUE, base=TRUE * 1.1, other=TRUE[:, ::-1] * [1, -1])
+    store(tmp_path, 1, float64=TRUE, base=TRUE * 1.3)
+    sheet = TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+    assert sheet.header == ["computed in", "s = 1, t = 1", "s = 1, t = 10", "s = 1, t = 12"]
+    assert sheet.rows == [
+        ["float32", *["2.0e-01 (1.00)"] * 3],
+        ["other", *["1.4e+00 (0.00)"] * 3],  # (4, -3) instead of (3, 4)
+    ]
+    assert "some_net 10-1 on Data (copy), batches of 128." in sheet.caption
+    assert set(sheet.data["seed"]) == {0, 1}
+
+
+def test_without_the_true_values_there_is_nothing_to_show(tmp_path):
+    store(tmp_path, 0, base=TRUE)
+    with pytest.raises(MissingStudy):
+        TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+
+
+def test_what_is_not_finite_has_no_distance():
+    assert np.isnan(distance(np.array([np.nan, 1.0]), np.ones(2))).all()
+    assert np.isnan(distance(np.zeros(2), np.ones(2))[1])

@@ -1,0 +1,70 @@
+"""h_t by precision: the same start, the same batches, other arithmetic."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from glocal_exp.errors import UserError
+from glocal_exp.studies.origin import Origins, Variation
+from glocal_exp.studies.precision import Precision
+from tests.compilation import quick_compilation  # noqa: F401
+from tests.problems import Network
+
+from .test_origin import PROBLEM, lab
+
+SETTINGS = {"outer_steps": [2, 1], "starts": 1, "start_size": 1e-6}
+
+
+class Rounded(Network):
+    """The same network with its activations and products in bfloat16."""
+
+    def _loss(self, params, batch):
+        params, batch = jax.tree.map(lambda x: x.astype("bfloat16"), (params, batch))
+        return super()._loss(params, batch).astype(float)
+
+
+def changed(changes):
+    problem = {"rounded": Rounded("sgd"), "wide": Network("sgd", 7), "same": PROBLEM}
+    return replace(lab().setting, problem=problem[changes["how"]])
+
+
+def units(**variants):
+    given = {name: {"how": name} for name in variants}
+    study = Precision(**SETTINGS, variants=given)
+    return {unit.name: unit for unit in study.units(replace(lab(), build_with=changed))}
+
+
+def test_the_same_start_in_other_arithmetic():
+    found = units(rounded=True, same=True)
+    names = ["base", "float64", "start1", "rounded", "same"]
+    assert list(found) == [f"s{s}.{name}" for s in (1, 2) for name in names]
+    h = {name: found[f"s2.{name}"].measure().arrays["h"] for name in names}
+    origin = Origins(lab()).at(2)
+    np.testing.assert_array_equal(h["base"], h["same"])
+    np.testing.assert_array_equal(h["base"], origin.interval(Variation(), None))
+    moved = np.abs(h["start1"] - h["base"]).max()
+    rounded = np.abs(h["rounded"] - h["base"]).max()
+    size = np.abs(h["base"]).max()
+    assert 0 < moved < 1e-4 * size
+    assert 1e-3 * size < rounded < 0.2 * size  # bfloat16 has 8 bits
+
+
+def test_the_row_says_what_it_is():
+    (row,) = units(rounded=True)["s1.rounded"].measure().rows
+    assert row == {"s": 1, "variation": "rounded", "steps": 6, "validation": 17}
+
+
+def test_another_network_is_refused():
+    with pytest.raises(UserError, match="other weights than training has"):
+        units(wide=True)["s1.wide"].measure()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("outer_steps", [], "from 1 on"), ("outer_steps", [0], "from 1 on"), ("starts", -1, "negat")],
+)
+def test_settings_that_make_no_sense(name, value, said):
+    with pytest.raises(UserError, match=said):
+        Precision(**SETTINGS | {name: value})
