@@ -19,10 +19,23 @@ RATE = 0.01
 """Step down the validation gradient from one to the next, so that no two are the same."""
 
 
-def compiled(function: Callable, *arguments: Any) -> Callable[[], Any]:
-    """A call that runs the compiled `function` on these arguments to its end."""
-    program = jax.jit(function).lower(*arguments).compile()
-    return lambda: jax.block_until_ready(program(*arguments))
+class Program:
+    """A compiled function with its arguments; a call runs it to its end."""
+
+    def __init__(self, function: Callable, *arguments: Any):
+        self._program = jax.jit(function).lower(*arguments).compile()
+        self._arguments = arguments
+
+    def __call__(self) -> Any:
+        return jax.block_until_ready(self._program(*self._arguments))
+
+    @property
+    def memory(self) -> int:
+        """Bytes that XLA plans for arguments, results and what lies between them."""
+        plan = self._program.memory_analysis()
+        assert plan is not None  # both platforms have one
+        sizes = plan.argument_size_in_bytes, plan.output_size_in_bytes, plan.temp_size_in_bytes
+        return sum(sizes)
 
 
 class Ours:
@@ -38,20 +51,20 @@ class Ours:
         self._state, self._phi = work.start
 
     @cached_property
-    def plain(self) -> Callable[[], Any]:
+    def plain(self) -> Program:
         """All training steps."""
-        return compiled(self._plain_steps, self._state, self._work.train)
+        return Program(self._plain_steps, self._state, self._work.train)
 
     @cached_property
-    def tangent(self) -> Callable[[], Any]:
+    def tangent(self) -> Program:
         """All training steps, with the state's tangents."""
         tangents = zero_tangents(self._state, count(self._phi))
-        return compiled(self._tangent_steps, (self._state, tangents), self._work.train)
+        return Program(self._tangent_steps, (self._state, tangents), self._work.train)
 
     @cached_property
-    def validation_gradient(self) -> Callable[[], Any]:
+    def validation_gradient(self) -> Program:
         """Gradients of the validation loss, at one point after the other."""
-        return compiled(self._validation_gradients, self._state, self._work.validation)
+        return Program(self._validation_gradients, self._state, self._work.validation)
 
     def plain_outcome(self) -> Outcome:
         """Losses, weights and momentum."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from glocal_exp.bench.comparison import Outcome
-from glocal_exp.bench.ours import compiled
+from glocal_exp.bench.ours import Program
 from glocal_exp.bench.work import Work
 from glocal_exp.hypergrad import (
     contract,
@@ -54,7 +54,7 @@ class OurHypergradients:
 
     def _compiled(self, function: Callable) -> Callable[[], Any]:
         work = self._work
-        return compiled(function, self._state, self._phi, work.train, work.validation)
+        return Program(function, self._state, self._phi, work.train, work.validation)
 
     def _pull(self, state: InnerState, phi: PyTree, train: Batch, validation: Batch) -> Array:
         def step(state: InnerState, phi: PyTree, batch: Batch) -> tuple:

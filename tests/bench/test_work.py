@@ -1,9 +1,10 @@
 """Ours and PyTorch's compute the same, in float64, where no rounding decides a maximum."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.bench.ours import Ours
+from glocal_exp.bench.ours import Ours, Program
 from glocal_exp.bench.ours_hypergradient import OurHypergradients, PaperLoop
 from glocal_exp.bench.work import SMALL, make_work, scaled
 from tests.compilation import quick_compilation  # noqa: F401
@@ -11,6 +12,13 @@ from tests.compilation import quick_compilation  # noqa: F401
 # The same sums in another order: rounding only.
 TOLERANCE = 1e-10
 PEERS = ("TorchHypergradients", "Higher", "TorchOpt")
+
+
+def test_a_programs_memory_holds_what_it_is_given_and_what_it_makes():
+    x = jnp.ones((64, 64))
+    program = Program(lambda x: (jnp.sin(x), x @ x), x)
+    np.testing.assert_array_equal(program()[1], np.full((64, 64), 64.0))
+    assert 3 * x.nbytes <= program.memory < 6 * x.nbytes
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """WideResNet's training step with and without tangents, at the paper's size."""
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -17,6 +17,9 @@ PLAIN, TANGENT = "plain step", f"tangent step, q = {Q}"
 MICROBATCH = 4
 """Examples at a time: the fastest of 4, 8, 16 and 32 (`results/benchmarks/LOG.md`)."""
 ROUNDS = 3
+VALIDATION = 200
+"""Images of the validation gradient, two chunks."""
+GIB = 2**30
 
 
 def build(scale: Scale = FULL) -> Entry:
@@ -24,7 +27,9 @@ def build(scale: Scale = FULL) -> Entry:
     depth, width = scale.wide
     size = ["model=wide_resnet", f"model.depth={depth}", f"model.width={width}"]
     size.append(f"device.microbatch={min(MICROBATCH, scale.batch)}")
-    work, peers = scaled(scale, *size, steps=STEPS).tuning(Q), Peers()
+    held_out = min(VALIDATION, scale.validation)
+    work = scaled(scale, *size, steps=STEPS).tuning(Q).validated_on(held_out)
+    peers = Peers()
     plain = [_ours(work, "plain")]
     if peer := peers.make("PyTorch", lambda: _torch(work)):
         plain.append(Candidate("PyTorch", peer.plain, lambda: _named(*peer.plain()), ours=False))
@@ -37,6 +42,13 @@ def build(scale: Scale = FULL) -> Entry:
             Comparison(
                 TANGENT, (_ours(work, "tangent"),), STEPS, flops=images * count.tangent_step(Q)
             ),
+            Comparison(
+                f"validation gradient, {held_out} images",
+                (_ours(work, "validation_gradient"),),
+                scale.gradients,
+                "gradient",
+                held_out * count.gradient,
+            ),
         ),
         (
             Target(f"{PLAIN} / PyTorch", None, plainly, ({(PLAIN, "PyTorch"): 1.0},)),
@@ -45,13 +57,14 @@ def build(scale: Scale = FULL) -> Entry:
         (
             f"{STEPS} steps of {scale.batch} grey images of 28x28 pixels, "
             f"{min(MICROBATCH, scale.batch)} at a time in ours.",
+            "Memory is what XLA plans for arguments, results and what lies between them.",
         ),
         peers.missing,
         rounds=ROUNDS,
     )
 
 
-def _ours(work: Work, kind: str) -> Candidate:
+def _ours(work: Work, kind: Literal["plain", "tangent", "validation_gradient"]) -> Candidate:
     ours = Ours(work)
 
     def run() -> Any:
@@ -59,9 +72,13 @@ def _ours(work: Work, kind: str) -> Candidate:
 
     def compared() -> Outcome:
         state, losses = run()
-        return _named(state.params if kind == "plain" else state[0].params, losses)
+        return _named(state.params, losses)
 
-    return Candidate(OURS, run, compared)
+    def facts() -> dict[str, float]:
+        program = vars(ours).get(kind)  # None as long as it was not asked for
+        return {"memory, GiB": program.memory / GIB} if program else {}
+
+    return Candidate(OURS, run, compared if kind == "plain" else None, facts=facts)
 
 
 def _named(params: Any, losses: Any) -> Outcome:
