@@ -124,6 +124,7 @@ class _Source:
             build_schedule(experiment.cfg),
             experiment.numerics,
             lambda: experiment.loop({seed: parts}),
+            experiment.device.settings.matmul_precision,
         )
 
     def varied(self, seed: int, changes: Mapping[str, Any]) -> Setting:

@@ -14,6 +14,7 @@ SIZE = {
     "batch": "batch_size",
     "sigma": "method.window",
     "m": "method.delays",
+    "stride": "method.stride",
 }
 """Symbol -> the setting; its name without the group is the quantity of `results/paper.csv`."""
 

@@ -1,7 +1,7 @@
 """The start of an interval of real training, and what can be played out from it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -125,7 +125,7 @@ class Origin:
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
         steps = self.setting.schedule.interval
-        with _precision(variation):
+        with self._precision(variation):
             state, phi = self._start(variation)
             tangents = zero_tangents(state, count(phi))
             record = np.ones(steps, bool)
@@ -135,7 +135,7 @@ class Origin:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
         interval = self.setting.schedule.interval
         record = np.arange(interval) == interval - 1
-        with _precision(variation):
+        with self._precision(variation):
             state, phi = self._start(variation)
             tangents, found = zero_tangents(state, count(phi)), []
             for number in range(self._intervals):
@@ -149,7 +149,7 @@ class Origin:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
         interval = self.setting.schedule.interval
         record = np.zeros(interval, bool)
-        with _precision(variation):
+        with self._precision(variation):
             state, phi = self._start(variation)
             flat, unravel = ravel_pytree(phi)
             phi = unravel(flat.at[index].add(move))
@@ -221,18 +221,19 @@ class Origin:
             self.data[validation] = jax.tree.map(jnp.asarray, Data(train, part, None, None))
         return self.data[validation]
 
+    @contextmanager
+    def _precision(self, variation: Variation) -> Iterator[None]:
+        """The setting's own for products, and float64 if the variation asks for it."""
+        before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+        products = self.setting.matmul_precision
+        jax.config.update("jax_enable_x64", before or variation.float64)
+        try:
+            with jax.default_matmul_precision(products) if products else nullcontext():
+                yield
+        finally:
+            jax.config.update("jax_enable_x64", before)
+
     def _loss(self, variation: Variation, state: InnerState, phi: Hyperparams) -> float:
         data = self._data(None)
         found = self.programs.evaluate(state, phi, data.validation, batched=False)
         return float(found["meta_loss"])
-
-
-@contextmanager
-def _precision(variation: Variation) -> Iterator[None]:
-    """float64 inside, if the variation asks for it."""
-    before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    jax.config.update("jax_enable_x64", before or variation.float64)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_x64", before)

@@ -48,6 +48,7 @@ class Setting:
 
     Attributes:
         start: begins the run, from its first step.
+        matmul_precision: of products in float32, as JAX names it; None leaves it as it is.
     """
 
     problem: "InnerProblem"
@@ -55,6 +56,7 @@ class Setting:
     schedule: "Schedule"
     numerics: "Numerics"
     start: Callable[[], "Loop"]
+    matmul_precision: str | None = None
 
 
 @dataclass(frozen=True)

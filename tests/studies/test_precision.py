@@ -25,9 +25,21 @@ class Rounded(Network):
         return super()._loss(params, batch).astype(float)
 
 
+class Products(Network):
+    """The same network, its loss larger where products in float32 are not the most exact."""
+
+    def _loss(self, params, batch):
+        exact = jax.config.jax_default_matmul_precision in (None, "highest")
+        return super()._loss(params, batch) * (1 if exact else 2)
+
+
 def changed(changes):
     problem = {"rounded": Rounded("sgd"), "wide": Network("sgd", 7), "same": PROBLEM}
-    return replace(lab().setting, problem=problem[changes["how"]])
+    if changes["how"] in problem:
+        return replace(lab().setting, problem=problem[changes["how"]])
+    return replace(
+        lab(Products("sgd")).setting, matmul_precision=changes["how"], problem=Products("sgd")
+    )
 
 
 def units(**variants):
@@ -49,6 +61,16 @@ def test_the_same_start_in_other_arithmetic():
     size = np.abs(h["base"]).max()
     assert 0 < moved < 1e-4 * size
     assert 1e-3 * size < rounded < 0.2 * size  # bfloat16 has 8 bits
+
+
+def test_products_have_the_precision_of_their_setting_alone():
+    found = units(tensorfloat32=True, highest=True)
+    base, low, high = (
+        found[f"s1.{name}"].measure().arrays["h"] for name in ("base", "tensorfloat32", "highest")
+    )
+    np.testing.assert_array_equal(base, high)
+    assert np.abs(low - base).max() > 0.05 * np.abs(base).max()
+    assert jax.config.jax_default_matmul_precision is None
 
 
 def test_the_row_says_what_it_is():
