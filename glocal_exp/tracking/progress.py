@@ -4,93 +4,15 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, final
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
 from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking.seed_progress import Pace, SeedProgress, duration
 from glocal_exp.tracking.sink import Shield
-
-# choice: what a reader looks at first; a problem without any of these shows its first metric
-HEADLINE_METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
-SHOWN_HYPERPARAMETERS = 4  # choice: what fits beside the metric in a line of 80 characters
-
-
-@dataclass
-class Pace:
-    """Time left, from the work done since the first mark; what went before it does not count."""
-
-    first: tuple[float, float] | None = None
-    last: tuple[float, float] = (0.0, 0.0)
-
-    def mark(self, now: float, work: float, idle: float = 0.0) -> None:
-        """Note that `work` is done at time `now`, `idle` seconds of which come only once."""
-        self.last = (now, work)
-        if self.first is None:
-            self.first = self.last
-        else:
-            self.first = (self.first[0] + idle, self.first[1])
-
-    def left(self, now: float, total: float) -> float | None:
-        """Seconds until `total` work is done; None as long as nothing is known."""
-        if self.first is None:
-            return None
-        seconds, work = self.last[0] - self.first[0], self.last[1] - self.first[1]
-        if seconds <= 0 or work <= 0:
-            return None
-        return max(0.0, (total - self.last[1]) * seconds / work - (now - self.last[0]))
-
-
-@dataclass
-class _Run:
-    """What is shown of one seed."""
-
-    label: str
-    steps: int
-    started: float
-    step: int = 0
-    work: int = 0
-    total: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    hyperparameters: dict[str, float] = field(default_factory=dict)
-    skipped: int = 0
-    diverged: bool = False
-    note: str = ""
-    closed: bool = False
-    pace: Pace = field(default_factory=Pace)
-    printed: float = -math.inf
-    bar: TaskID | None = None
-
-    def steps_done(self) -> str:
-        return f"step {self.step}/{self.steps}"
-
-    def time_left(self, now: float) -> str:
-        if self.closed:
-            return ""
-        left = self.pace.left(now, self.total)
-        return "?:??:?? left" if left is None else f"{_duration(left)} left"
-
-    def facts(self, names: Callable[[Iterable[str]], Mapping[str, str]]) -> list[str]:
-        """The headline metric, the hyperparameters in natural units, and what is unusual."""
-        headline = next((name for name in HEADLINE_METRICS if name in self.metrics), None)
-        headline = headline or next(iter(self.metrics), None)
-        facts = []
-        if headline is not None:
-            facts.append(f"{headline.replace('_', ' ')} {self.metrics[headline]:.4g}")
-        shown = names(self.hyperparameters)
-        for name in list(shown)[:SHOWN_HYPERPARAMETERS]:
-            facts.append(f"{shown[name]} {self.hyperparameters[name]:.3g}")
-        if len(shown) > SHOWN_HYPERPARAMETERS:
-            facts.append(f"and {len(shown) - SHOWN_HYPERPARAMETERS} more")
-        if self.skipped:
-            facts.append(f"meta steps skipped {self.skipped}")
-        if self.diverged:
-            facts.append("diverged")
-        return [*facts, self.note] if self.note else facts
 
 
 @final
@@ -115,7 +37,7 @@ class ProgressSink:
         self._console = console
         self._plain_seconds = plain_seconds
         self._clock = clock
-        self._runs: dict[int, _Run] = {}
+        self._runs: dict[int, SeedProgress] = {}
         self._bars: _Bars | None = None
         self._shield = Shield("Progress display", on_failure=self._stop_bars)
 
@@ -143,7 +65,7 @@ class ProgressSink:
             self._console = Console(force_terminal=sys.stdout.isatty())
         seed, steps, done = (int(info.get(k) or 0) for k in ("seed", "steps", "resumed_step"))
         label = " ".join(filter(None, [str(info.get("method") or ""), f"seed {seed}"]))
-        run = _Run(label, steps, self._clock(), step=done, work=done, total=steps)
+        run = SeedProgress(label, steps, self._clock(), step=done, work=done, total=steps)
         self._runs[seed] = run
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             if self._bars is None:
@@ -183,13 +105,13 @@ class ProgressSink:
             run = self._runs.pop(key, None)
             if run is None:
                 continue
-            run.note = f"{status} after {_duration(self._clock() - run.started)}"
+            run.note = f"{status} after {duration(self._clock() - run.started)}"
             run.closed = True
             self._show(run, at_once=True)
         if not self._runs:
             self._stop_bars()
 
-    def _show(self, run: _Run, at_once: bool = False) -> None:
+    def _show(self, run: SeedProgress, at_once: bool = False) -> None:
         now = self._clock()
         if self._bars is not None and run.bar is not None:
             self._bars.update(run.bar, completed=run.work, total=run.total)
@@ -214,7 +136,7 @@ class ProgressSink:
 class _Column(ProgressColumn):
     """Text of the run that a bar stands for."""
 
-    def __init__(self, text: Callable[[_Run], str]):
+    def __init__(self, text: Callable[[SeedProgress], str]):
         super().__init__()
         self._text = text
 
@@ -229,7 +151,7 @@ class _Bars(Progress):
         super().__init__(
             _Column(lambda run: run.label),
             BarColumn(bar_width=24),
-            _Column(_Run.steps_done),
+            _Column(SeedProgress.steps_done),
             _Column(lambda run: run.time_left(clock())),
             console=console,
             refresh_per_second=2,  # choice: readable, and too rare to disturb what is timed
@@ -252,7 +174,3 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     }
     unique = len(set(short.values())) == len(names)
     return short if unique else {name: name for name in names}
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking.progress import Pace, ProgressSink, short_names
+from glocal_exp.tracking.progress import ProgressSink, short_names
+from glocal_exp.tracking.seed_progress import Pace
 
 SGD = {"learning_rate": 0.0123456, "momentum": 0.9, "weight_decay": 5e-4}
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
