@@ -30,6 +30,14 @@ NUMERIC = (
 
 
 @dataclass
+class Pieces:
+    """Examples at a time, by platform."""
+
+    cpu: int | None = None
+    gpu: int | None = None
+
+
+@dataclass
 class Validation:
     """Held-out images."""
 
@@ -66,6 +74,8 @@ class Schema:
     steps: int = MISSING
     interval: int = MISSING
     batch_size: int = MISSING
+    microbatch: Pieces = field(default_factory=Pieces)
+    validation_chunk: Pieces = field(default_factory=Pieces)
     eval_every: int | None = None
     seed: int = MISSING
     seeds: list[int] | None = None

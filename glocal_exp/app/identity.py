@@ -85,5 +85,6 @@ def run_info(
         "outer_steps": cfg.steps // cfg.interval,
         "path": str(identity.path(seed)),
         "config": stored_config(cfg, seed),
+        "data": experiment.data.notice or experiment.data.title,
         "resumed_step": resumed_step,
     }

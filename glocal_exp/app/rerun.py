@@ -37,13 +37,20 @@ def _repeated(run: Path, given: set[str]) -> Iterator[str]:
         if group not in given and file.exists():
             yield f"{group}={choice}"
             if group not in NOT_REPEATED and isinstance(config.get(group), Mapping):
-                yield from _removed(group, yaml.safe_load(file.read_text()), config[group], given)
+                yield from _removed(group, _defaults(file, group), config[group], given)
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
         nothing_chosen = value is None and (CONFIGS / key).is_dir()
         if key not in NOT_REPEATED and not nothing_chosen:
             yield from _leaves(key, value, given)
+
+
+def _defaults(file: Path, group: str) -> Any:
+    """What a group's file sets of the group itself; some set other keys of the root too."""
+    text = file.read_text()
+    content = yaml.safe_load(text)
+    return content.get(group) if text.startswith("# @package _global_") else content
 
 
 def _removed(path: str, default: Any, stored: Any, given: set[str]) -> Iterator[str]:

@@ -45,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
             for name in options.names:
                 stored = json.loads(_stored(options.output / f"{name}.json"))
                 entry = build(name, small=stored["small"])
-                write(concluded(stored, entry), name, options.output)
+                result = concluded(stored, entry)
+                write(result | {"doubtful": doubts(result)}, name, options.output)
             return 0
         load = machine.load()
         use_cores(options.cores)
@@ -74,10 +75,11 @@ def write(result: dict[str, Any], name: str, folder: Path) -> str:
 
 def doubts(result: dict[str, Any]) -> list[str]:
     """Why the times, or verdicts about targets for two cores, are doubtful; none is best."""
-    found = []
-    if result["load_before"] > machine.LOADED:
+    found, others = [], result["others"]
+    # What others did meanwhile decides; where it is unknown, the load of the minute before does.
+    if others is None and result["load_before"] > machine.LOADED:
         found.append("the machine was busy before the start")
-    if (result["others"] or 0) > machine.DISTURBED:
+    if others is not None and others > machine.DISTURBED:
         found.append("it was busy with other work meanwhile")
     if result["machine"]["cores"] != TARGETS_FOR:
         found.append(f"targets are for {TARGETS_FOR} cores, {result['machine']['cores']} used")

@@ -25,6 +25,8 @@ PANEL = 0.42  # inches of a panel of bars beside its bars
 LONG = 10.0  # seconds, from which on they are what is drawn
 COLUMNS = 2
 LINE_HEIGHT = 1.7  # inches
+LEGEND = 0.15
+"""Of a panel's height, what one entry of its legend takes."""
 
 
 def figure(result: Mapping[str, Any]) -> Figure:
@@ -74,21 +76,25 @@ def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     rows = math.ceil(len(axes_names) / COLUMNS)
     drawn = Figure(figsize=(style.PAGE_WIDTH, LINE_HEIGHT * rows))
     panels = drawn.subplots(rows, COLUMNS, squeeze=False).ravel()
+    ways = list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))
+    lines = {way: LINES[place % len(LINES)] for place, way in enumerate(ways)}
     for axes, name in zip(panels, axes_names, strict=False):
         chosen = [c for c in comparisons if c["point"][0] == name]
-        _panel(axes, chosen)
+        _panel(axes, chosen, lines)
         axes.set_xlabel(name)
         axes.set_ylabel(f"ms per {chosen[0]['unit']}")
-        axes.legend(fontsize=style.SMALLEST_FONT)
+        axes.legend(fontsize=style.SMALLEST_FONT, loc="upper left")
     for axes in panels[len(axes_names) :]:
         axes.remove()
     return drawn
 
 
-def _panel(axes: Axes, comparisons: Sequence[Mapping[str, Any]]) -> None:
+def _panel(
+    axes: Axes, comparisons: Sequence[Mapping[str, Any]], lines: Mapping[str, Sequence[Any]]
+) -> None:
     """One line a way, with the range of its rounds."""
     names = list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))
-    for place, name in enumerate(names):
+    for name in names:
         found = sorted(
             (c["point"][1], way["summary"])
             for c in comparisons
@@ -99,14 +105,15 @@ def _panel(axes: Axes, comparisons: Sequence[Mapping[str, Any]]) -> None:
         low, middle, high = (
             [1e3 * summary[n] for _, summary in found] for n in ("min", "median", "max")
         )
-        colour, line, marker = LINES[place % len(LINES)]
+        colour, line, marker = lines[name]
         axes.plot(
             x, middle, color=colour, linestyle=line, marker=marker, markersize=3.2, label=name
         )
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.margins(y=0.25)  # room for the legend
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** (LEGEND * len(names)))
     ticks = sorted({c["point"][1] for c in comparisons})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xticks([], minor=True)

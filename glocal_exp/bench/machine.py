@@ -10,7 +10,7 @@ from typing import Any
 from glocal_exp.store.manifest import environment
 
 LOADED = 0.5
-"""Processes a core, over the last minute, from which on timings are called doubtful."""
+"""Processes a core in the minute before, from which on timings are called doubtful."""
 DISTURBED = 0.1
 """Share of the cores' time that others took meanwhile, from which on they are doubtful too."""
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")

@@ -20,7 +20,7 @@ class Splits:
     """Three parts, each {"x": uint8 (n, h, w, c), "y": int32 (n,)}, and what they are.
 
     `info` holds plain values for the manifest: sizes, class counts, fingerprint, mean and standard
-    deviation of the training part (per channel, of x / 255), and the origin of the data.
+    deviation of all training images, held out or not (per channel, of x / 255), and the origin.
     """
 
     train: Part

@@ -41,7 +41,9 @@ def resolve(
         "low_rank": _low_rank_obstacle(method, carry_tangents, row_space),
     }
     if obstacle := obstacles.get(numerics.mode):
-        raise UserError(f"hypergradient={numerics.mode} {obstacle}; choose hypergradient=forward.")
+        free = [name for name, reason in obstacles.items() if reason is None]
+        other = " or ".join(f"hypergradient={name}" for name in (*free, "forward"))
+        raise UserError(f"hypergradient={numerics.mode} {obstacle}; choose {other}.")
     if numerics.mode != "auto":
         return numerics.mode
     if q >= REVERSE_FROM and not obstacles["reverse"]:

@@ -14,7 +14,8 @@ class OneStep(Greedy):
 
     With `interval=1` it is Meta-Weight-Net's: a virtual step along the next batch, whose effect on
     the validation loss moves the hyperparameters, and then the real step along the same batch with
-    these. The very first step alone has the initial hyperparameters.
+    these. The very first step alone has the initial hyperparameters. The virtual step is one of the
+    inner optimizer, momentum included, where theirs is plain gradient descent.
     """
 
     fresh = True

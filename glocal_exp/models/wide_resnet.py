@@ -34,7 +34,7 @@ class GroupNorm(eqx.Module):
         if channels % groups:
             raise UserError(
                 f"model.groups={groups} does not divide the {channels} channels of a layer; choose "
-                "a divisor of 16, or another model.width."
+                "a divisor of model.stem and of 16 model.width."
             )
         self.scale, self.shift = jnp.ones(channels), jnp.zeros(channels)
         self.groups = groups
@@ -102,7 +102,7 @@ class WideResNet(eqx.Module):
     linear: tuple[Array, Array]
     negative_slope: float = eqx.field(static=True)
     pool: Literal["max", "mean"] = eqx.field(static=True)
-    compute: Literal["float32", "bfloat16"] | None = eqx.field(static=True)
+    compute: Literal["bfloat16"] | None = eqx.field(static=True)
     rematerialize: bool = eqx.field(static=True)
     convolution: Convolution = eqx.field(static=True)
 

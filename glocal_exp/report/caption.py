@@ -2,21 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from glocal_exp.report.artifact import Context
+from glocal_exp.report.paper_size import compared
 from glocal_exp.report.selection import Run, Selection
-
-SIZE = {
-    "T": "steps",
-    "tau": "interval",
-    "batch": "batch_size",
-    "sigma": "method.window",
-    "m": "method.delays",
-    "stride": "method.stride",
-}
-"""Symbol -> the setting; its name without the group is the quantity of `results/paper.csv`."""
 
 
 def describe(selection: Selection, context: Context, ignore: Collection[str] = ()) -> str:
@@ -43,7 +33,7 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         f"on {_common(selection.runs, _device)}",
         f"commit {_common(selection.runs, _commit)}",
     ]
-    sentences = ["; ".join(parts) + ".", _size(selection, context, ignore), *selection.notes]
+    sentences = ["; ".join(parts) + ".", compared(selection, context, ignore), *selection.notes]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -65,6 +55,11 @@ def _title(run: Run) -> str:
     """What the data are called: their notice where they are not the original."""
     names = (run.stored.column(name) for name in ("notice", "title", "dataset"))
     return str(next((name for name in names if name), "unknown data set"))
+
+
+def copied(runs: Iterable[Run]) -> str | None:
+    """For the picture itself: what the data are called if they are not the original."""
+    return next((notice for run in runs if (notice := str(run.data.get("notice") or ""))), None)
 
 
 def marked(label: str, runs: Iterable[Run]) -> str:
@@ -124,65 +119,21 @@ def _commit(run: Run) -> str:
     return str(git["commit"])[:10] + (" with uncommitted changes" if git.get("dirty") else "")
 
 
-def _size(selection: Selection, context: Context, ignore: Collection[str]) -> str:
-    """Whether the runs have the paper's size, and if not, in what they differ."""
-    if context.paper.empty:
-        return ""
-    differences = []
-    for symbol, key in SIZE.items():
-        found = {_value(run, key, selection.steps) for run in selection.runs}
-        if "." in key:  # what only some methods have
-            found -= {None}
-        printed = context.printed("section4", key.rpartition(".")[2])
-        if printed is not None and found - {printed} and key not in ignore:
-            differences.append(_difference(symbol, found, printed))
-    differences += _network(selection, context)
-    share = context.printed("section4", "validation_share")
-    for run in selection.runs:
-        train, held, used = run.images("train"), run.images("validation"), run.gradient_images
-        if share and train and held and used and abs(used / (train + held) - share) > 0.005:
-            differences.append(
-                f"{used:,} validation images (paper: {share:.0%} of the training data)"
-            )
-            break
-    seeds = context.printed("section4", "seeds")
-    if seeds is not None and len(selection.seeds) < seeds and "seeds" not in ignore:
-        differences.append(f"{len(selection.seeds)} of {seeds:.0f} seeds")
-    if any(run.data.get("original") is False for run in selection.runs):
-        differences.append("not the original data")
-    if not differences:
-        return "These runs have the paper's full size."
-    return f"Not the paper's full size: {', '.join(differences)}."
-
-
-def _difference(name: str, found: Collection[Any], printed: float) -> str:
-    listed = " and ".join(sorted(f"{value:,}" for value in found if value is not None))
-    return f"{name} = {listed or 'unknown'} (paper: {printed:,.0f})"
-
-
-def _network(selection: Selection, context: Context) -> list[str]:
-    """In which settings of a model, as the paper prints them, its networks differ from these."""
-    differences = []
-    for row in context.paper.to_dict("records"):
-        name, key, printed = str(row["setting"]), str(row["quantity"]), float(row["value"])
-        runs = [run for run in selection.runs if run.stored.column("model") == name]
-        found = {run.stored.value(key) for run in runs}
-        if key.startswith("model.") and found - {printed}:
-            differences.append(_difference(key.removeprefix("model."), found, printed))
-    return differences
-
-
-def _value(run: Run, key: str, steps: int) -> Any:
-    return steps if key == "steps" else run.stored.column(key)
-
-
 def join(
     title: str,
     reading: str,
-    selections: Sequence[Selection],
+    selections: Sequence[Selection] | Mapping[str, Selection],
     context: Context,
     ignore: Collection[str] = (),
 ) -> str:
-    """The whole caption: what is shown, how to read it, then a paragraph an experiment."""
-    paragraphs = [describe(one, context, ignore) for one in selections]
+    """The whole caption: what is shown, how to read it, then a paragraph an experiment.
+
+    Paragraphs begin with the labels, if the selections have some.
+    """
+    if isinstance(selections, Mapping):
+        paragraphs = [
+            f"{label} = {describe(one, context, ignore)}" for label, one in selections.items()
+        ]
+    else:
+        paragraphs = [describe(one, context, ignore) for one in selections]
     return "\n\n".join([title, reading, *paragraphs]) + "\n"

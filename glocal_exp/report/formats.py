@@ -7,6 +7,8 @@ from glocal_exp.report.artifact import Sheet
 from glocal_exp.report.style import method_styles
 
 ABSENT = "\N{EN DASH}"
+DAGGER = "\N{DAGGER}"
+"""Marks a mean or a seed with a run that diverged."""
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

@@ -1,8 +1,10 @@
 """Runs of several experiments under labels of their own: the rows of a comparison across tasks."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,9 +30,9 @@ class Labelled:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def select(self, context: Context, **where: Any) -> Selection | None:
-        """Its stored runs; None if there are none."""
+        """Its finished runs; None if there are none."""
         conditions = {"method": self.method} | dict(self.where) | where
-        return select(context.runs, self.experiment, (), conditions)
+        return select(context.runs, self.experiment, (), conditions, ends=True)
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,42 @@ class Kinds:
         Raises:
             MissingRuns: nothing has.
         """
-        entries = labelled(self.kinds)
-        found = {entry.label: entry.select(context, **self.where) for entry in entries}
-        stored = {label: s for label, s in found.items() if s is not None and finals(s)}
+        entries = {entry.label: entry for entry in labelled(self.kinds)}
+        stored = alike(context, {label: (e, self.where) for label, e in entries.items()})
         if not stored:
             raise MissingRuns(self.experiments)
-        gone = {entry.experiment for entry in entries if entry.label not in stored}
+        gone = {entry.experiment for label, entry in entries.items() if label not in stored}
         return stored, tuple(name for name in self.experiments if name in gone)
+
+
+Cell = TypeVar("Cell", bound=Hashable)
+
+
+def alike(
+    context: Context, wanted: Mapping[Cell, tuple[Labelled, Mapping[str, Any]]]
+) -> dict[Cell, Selection]:
+    """What is to be compared: runs as long as the longest that has finished, all of one network.
+
+    Of several networks the one with most cells is taken. Cells whose runs are all others are left
+    out.
+
+    Args:
+        wanted: by cell its kind of run, and further conditions.
+    """
+    found = [entry.select(context, **where) for entry, where in wanted.values()]
+    steps = max((s.steps for s in found if s and finals(s)), default=0)
+    same = {cell: e.select(context, **where, steps=steps) for cell, (e, where) in wanted.items()}
+    networks = {
+        cell: json.dumps(selection.runs[0].stored.value("model"), sort_keys=True)
+        for cell, selection in same.items()
+        if selection and finals(selection)
+    }
+    taken = Counter(networks.values()).most_common(1)
+    return {
+        cell: selection
+        for cell, selection in same.items()
+        if selection and taken and networks.get(cell) == taken[0][0]
+    }
 
 
 def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:

@@ -95,6 +95,8 @@ def select(
     experiment: str,
     expected: Sequence[str] = (),
     where: Mapping[str, Any] | None = None,
+    *,
+    ends: bool = False,
 ) -> Selection | None:
     """The runs to compare: the largest number of steps that a finished run has.
 
@@ -104,8 +106,13 @@ def select(
     Args:
         expected: methods whose absence is to be noted.
         where: further conditions, as in `store.find_runs`.
+        ends: what counts is where runs end, so that unfinished ones are left out.
     """
     runs, notes = _read(find_runs(root, {"experiment": experiment} | dict(where or {})))
+    if ends:
+        notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in runs
+                  if not run.finished]  # fmt: skip
+        runs = [run for run in runs if run.finished]
     if not runs:
         return None
     lengths = {id(run): int(run.stored.column("steps") or 0) for run in runs}
@@ -122,7 +129,7 @@ def select(
     selection = Selection(experiment, steps, tuple(ordered))
     gaps = _gaps(selection, expected)
     return Selection(
-        experiment, steps, selection.runs, (*gaps, *_states(selection), *notes), bool(gaps)
+        experiment, steps, selection.runs, (*gaps, *_states(selection, ends), *notes), bool(gaps)
     )
 
 
@@ -178,13 +185,14 @@ def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
     return notes
 
 
-def _states(selection: Selection) -> list[str]:
-    """What the reader must know about the runs shown."""
+def _states(selection: Selection, ends: bool) -> list[str]:
+    """What the reader must know about the runs shown, over training or at its end."""
+    shown = "with what they ended with" if ends else "up to the last finite point"
     notes = []
     for text, holds in (
         ("unfinished, shown as far as they are", lambda run: not run.finished),
         ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
-        ("diverged, shown up to the last finite point", lambda run: run.diverged),
+        (f"diverged, shown {shown}", lambda run: run.diverged),
     ):
         named = [
             f"{method} {len(runs)} of {len(selection.of(method))}"

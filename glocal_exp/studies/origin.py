@@ -74,8 +74,9 @@ class Origins:
             )
         if self._training is None:
             self._training = self._train()
-        while outer_step not in self._found:
-            next(self._training)
+        with precision(self._lab.setting):
+            while outer_step not in self._found:
+                next(self._training)
         return self._found[outer_step]
 
     def _train(self) -> Iterator[None]:
@@ -125,7 +126,7 @@ class Origin:
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
         steps = self.setting.schedule.interval
-        with self._precision(variation):
+        with precision(self.setting, float64=variation.float64):
             state, phi = self._start(variation)
             tangents = zero_tangents(state, count(phi))
             record = np.ones(steps, bool)
@@ -135,7 +136,7 @@ class Origin:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
         interval = self.setting.schedule.interval
         record = np.arange(interval) == interval - 1
-        with self._precision(variation):
+        with precision(self.setting, float64=variation.float64):
             state, phi = self._start(variation)
             tangents, found = zero_tangents(state, count(phi)), []
             for number in range(self._intervals):
@@ -149,7 +150,7 @@ class Origin:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
         interval = self.setting.schedule.interval
         record = np.zeros(interval, bool)
-        with self._precision(variation):
+        with precision(self.setting, float64=variation.float64):
             state, phi = self._start(variation)
             flat, unravel = ravel_pytree(phi)
             phi = unravel(flat.at[index].add(move))
@@ -221,19 +222,20 @@ class Origin:
             self.data[validation] = jax.tree.map(jnp.asarray, Data(train, part, None, None))
         return self.data[validation]
 
-    @contextmanager
-    def _precision(self, variation: Variation) -> Iterator[None]:
-        """The setting's own for products, and float64 if the variation asks for it."""
-        before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-        products = self.setting.matmul_precision
-        jax.config.update("jax_enable_x64", before or variation.float64)
-        try:
-            with jax.default_matmul_precision(products) if products else nullcontext():
-                yield
-        finally:
-            jax.config.update("jax_enable_x64", before)
-
     def _loss(self, variation: Variation, state: InnerState, phi: Hyperparams) -> float:
         data = self._data(None)
         found = self.programs.evaluate(state, phi, data.validation, batched=False)
         return float(found["meta_loss"])
+
+
+@contextmanager
+def precision(setting: Setting, *, float64: bool = False) -> Iterator[None]:
+    """The setting's own for products, whatever another setting has chosen since; or float64."""
+    before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    products = setting.matmul_precision
+    jax.config.update("jax_enable_x64", before or float64)
+    try:
+        with jax.default_matmul_precision(products) if products else nullcontext():
+            yield
+    finally:
+        jax.config.update("jax_enable_x64", before)

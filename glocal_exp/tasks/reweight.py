@@ -20,7 +20,8 @@ class Reweight(Weighted):
     Attributes:
         weight: maps a key to mu, a module that maps losses (n,) to weights (n,).
         detach_weights: whether the weights count as constants when the inner loss is
-            differentiated by the network's parameters.
+            differentiated by the network's parameters. A hypergradient sees that they depend on
+            them all the same: what they are after t steps is part of the training that it follows.
         shown_losses: records show the weights of these losses.
     """
 
@@ -49,7 +50,9 @@ class Reweight(Weighted):
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> tuple[InnerState, Float[Array, ""]]:
         def weigh(losses: Float[Array, " n"], batch: Batch) -> Float[Array, " n"]:
-            return phi(jax.lax.stop_gradient(losses) if self.detach_weights else losses)
+            # The same numbers, but not of the parameters that `train` differentiates by.
+            detached = self.detach_weights
+            return phi(self.classifier.losses(state.params, batch) if detached else losses)
 
         return self.train(state, batch, key, weigh)
 

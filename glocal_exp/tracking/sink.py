@@ -16,7 +16,8 @@ class Sink(Protocol):
 
         Args:
             run_info: `seed`, `experiment`, `variant`, `method`, `steps` (T), `interval` (tau),
-                `outer_steps` (S), `path` (the run directory), `config` (nested dict) and
+                `outer_steps` (S), `path` (the run directory), `config` (nested dict),
+                `data` (what the data are called) and
                 `resumed_step` (training steps done by earlier programs; 0 if fresh).
                 Keys that a sink needs and does not find are left out of what it shows.
         """

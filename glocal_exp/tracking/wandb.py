@@ -170,6 +170,8 @@ class WandbSink:
         seed = int(info.get("seed") or 0)
         group = "/".join(filter(None, [experiment, variant]))
         facts = {"experiment": experiment, "variant": variant, "seed": seed}
+        if info.get("data"):
+            facts["data"] = str(info["data"])
         return wandb.init(
             project=self._project,
             entity=self._entity,

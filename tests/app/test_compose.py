@@ -121,6 +121,7 @@ def test_a_sweep_takes_every_combination_the_first_key_slowest():
         ],
         ["experiment=c3_fmnist", "meta_optimizer=sgd", "device=cpu", "device.segment=9"],
         ["task=rmsprop", "~task.init.decay", "precision=float64", "validation.size=500"],
+        ["dataset=cifar10_lt", "model=wide_resnet", "model.depth=10", "task=reweight"],
     ],
 )
 def test_from_repeats_a_stored_config(overrides, tmp_path):

@@ -54,7 +54,7 @@ def test_mistakes_end_in_a_sentence(shell: Shell, tmp_path, data_dir):
         (["augmentation=flip"], "There is no augmentation=flip; did you mean flip_crop"),
         (["augmentation=flip_crop", "augmentation.padding=-1"], "augmentation.padding=-1"),
         (
-            ["task=unweighted", "method=none", "validation.balanced=false", "seeds=[0,1,2,3]"],
+            ["task=class_balanced", "method=none", "validation.balanced=false", "seeds=[0,1,2,3]"],
             "set validation.balanced=true",
         ),
     ]:

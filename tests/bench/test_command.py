@@ -104,7 +104,7 @@ def test_nonsense_is_refused(bench, nonsense):
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"load_before": 0.6}, "before the start"),
+        ({"load_before": 0.6, "others": None}, "before the start"),
         ({"others": 0.3}, "meanwhile"),
         ({"machine": {"cores": 1}}, "1 used"),
         ({"time": "CPU time"}, "CPU time"),
@@ -113,6 +113,6 @@ def test_nonsense_is_refused(bench, nonsense):
 )
 def test_doubts_are_named(changes, word):
     calm = CIRCUMSTANCES | {"others": 0.0}
-    assert command.doubts(calm) == []
+    assert command.doubts(calm) == command.doubts(calm | {"load_before": 0.6}) == []
     (doubt,) = command.doubts(calm | changes)
     assert word in doubt

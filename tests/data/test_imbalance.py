@@ -95,5 +95,5 @@ def test_a_factor_that_is_none(factor):
 
 
 def test_a_class_without_images_is_refused():
-    with pytest.raises(UserError, match=r"factor=500 leaves no image .* choose 190 at most"):
+    with pytest.raises(UserError, match=r"factor=500 leaves no image .* smallest class has 190"):
         split(data(LongTail(500)), 100, 0, True)

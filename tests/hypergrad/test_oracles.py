@@ -34,6 +34,8 @@ KEY = jax.random.key(SEED)
 ROUNDING = 1e-8
 # What a basis leaves out is 1e-4 of the rows, and more of an h whose own sum of rows cancels.
 LEFT_OUT = 1e-3
+# Of central differences 1e-6 apart in float64, whose rounding is 1e-10 of losses near 1.
+DIFFERENCES = 1e-5
 
 
 class Case:
@@ -188,6 +190,17 @@ def error(found, expected):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_oracles_agree(name):
     assert error(oracle(name, "jacfwd"), oracle(name, "jacrev")) < ROUNDING
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_oracles_are_slopes(name):
+    """Central differences see what a derivative that was stopped on its way does not."""
+    losses, flat = jax.jit(case(name).losses), ravel_pytree(case(name).phi)[0]
+    for direction in np.random.default_rng(0).normal(size=(3, len(flat))):
+        move = 1e-6 * direction
+        slopes = (losses(flat + move) - losses(flat - move)) / 2e-6
+        expected = oracle(name, "jacrev") @ direction
+        assert np.linalg.norm(slopes - expected) < DIFFERENCES * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize(("estimator", "name", "tolerance"), PAIRS)

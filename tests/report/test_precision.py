@@ -13,11 +13,12 @@ TRUE = np.tile([3.0, 4.0], (12, 1))
 TABLE = PrecisionTable("Title.", {"start1": "moved", "base": "float32"})
 
 
-def store(root, seed, **found):
-    config = {"batch_size": 128, "model": {"depth": 10, "width": 1}}
+def store(root, seed, batch=128, **found):
+    config = {"batch_size": batch, "model": {"depth": 10, "width": 1}, "precision": "float32"}
+    config["study"] = {"start_size": 1e-6}
     facts = {"config_hash": "x", "source_hash": "y", "seed": seed, "model": "some_net"}
     facts["data"] = {"title": "Data", "notice": "Data (copy)"}
-    path = root / "precision" / "a" / f"seed={seed}"
+    path = root / "precision" / f"a{batch}" / f"seed={seed}"
     with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
         for name, h in found.items():
             directory.store(f"s1.{name}", [{"s": 1, "variation": name}], {"h": h})
@@ -32,8 +33,21 @@ def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):
         ["float32", *["2.0e-01 (1.00)"] * 3],
         ["other", *["1.4e+00 (0.00)"] * 3],  # (4, -3) instead of (3, 4)
     ]
-    assert "some_net 10-1 on Data (copy), batches of 128." in sheet.caption
+    assert "some_net 10-1 on Data (copy), trained in float32 with batches of 128;" in sheet.caption
+    assert "starts moved by 1e-06 of each weight array's deviation." in sheet.caption
     assert set(sheet.data["seed"]) == {0, 1}
+
+
+def test_other_trainings_have_rows_of_their_own(tmp_path):
+    store(tmp_path, 0, float64=TRUE, base=TRUE * 1.1)
+    store(tmp_path, 0, batch=64, float64=TRUE, base=TRUE * 1.5)
+    sheet = TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+    assert [row[:2] for row in sheet.rows] == [
+        ["[1] float32", "1.0e-01 (1.00)"], ["[2] float32", "5.0e-01 (1.00)"]
+    ]  # fmt: skip
+    assert (
+        "[2] some_net 10-1 on Data (copy), trained in float32 with batches of 64;" in sheet.caption
+    )
 
 
 def test_without_the_true_values_there_is_nothing_to_show(tmp_path):

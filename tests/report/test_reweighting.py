@@ -1,11 +1,13 @@
 """The reweighting task's table and figures, from runs with invented numbers."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer
 
+from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.class_accuracy import ClassAccuracy
@@ -34,11 +36,14 @@ KINDS = [
 OF_A = [kind | {"experiment": kind["experiment"].format(data="a")} for kind in KINDS]
 
 
-def store(root, experiment, method, seed, factor, final, task="plain", notice=""):
+def store(
+    root, experiment, method, seed, factor, final, task="plain", notice="", model=None, **more
+):
     """A run of three records whose last test accuracy is `final`, class c being 10 c points off."""
     config = {
         "names": {"task": task},
         "dataset": {"name": "a", "imbalance": {"factor": factor}},
+        "model": model or {"depth": 10},
     }
     data = {
         "title": "A, long-tailed",
@@ -46,9 +51,8 @@ def store(root, experiment, method, seed, factor, final, task="plain", notice=""
         "sizes": {"train": 555, "validation": 60, "test": 300},
         "class_counts": {"train": COUNTS},
     }
-    path = write_run(
-        root, experiment, method, seed, steps=200, config=config, manifest={"data": data}
-    )
+    settings = {"steps": 200, "config": config, "manifest": {"data": data}} | more
+    path = write_run(root, experiment, method, seed, **settings)
     with open(path / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):
@@ -92,16 +96,66 @@ def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
         ["Others 2000*", "68.91", dash, dash, dash],
     ]
     data = sheet.data.set_index(["weighing", "data", "factor"])
-    assert data.loc[("none", "a", 100), "mean"] == pytest.approx(72)
-    assert data.loc[("none", "b", 50), "seeds"] == 0
-    assert sheet.missing == ("base_b", "learned_b")
+    assert data.loc[("none", "A", 100), "mean"] == pytest.approx(72)
+    assert data.loc[("none", "B", 50), "seeds"] == 0
+    assert data.loc[("Others 2000*", "A", 100), "mean"] == 68.91
+    assert sheet.missing == ("base_a", "learned_a", "base_b", "learned_b")
     assert "another network" in sheet.caption
+    assert "\n\nbalanced, A = base_a: A, long-tailed; T = 200 steps" in sheet.caption
 
 
 def test_columns_carry_the_mark_of_a_copy(tmp_path):
     store(tmp_path, "base_a", "none", 0, 100, 0.7, notice="A (copy), long-tailed")
     sheet = table().make(Context(tmp_path))
-    assert sheet.header == ["weighing", "A (copy), 100", "A, 50", "B, 100", "B, 50"]
+    assert sheet.header == ["weighing", "A (copy), 100", "A (copy), 50", "B, 100", "B, 50"]
+
+
+def test_what_is_complete_has_nothing_missing(tmp_path):
+    for task in ("plain", "cb"):
+        store(tmp_path, "base_a", "none", 0, 100, 0.7, task=task)
+    store(tmp_path, "learned_a", "glocal", 0, 100, 0.7)
+    sheet = Reweighting("Title.", {"a": "A"}, (100,), KINDS).make(Context(tmp_path))
+    assert sheet.missing == ()
+
+
+def test_only_runs_of_the_same_length_and_network_are_compared(tmp_path):
+    deep, flat = {"model": {"depth": 28}}, {"model": {"depth": 10}}
+    store(tmp_path, "base_a", "none", 0, 100, 0.7, **deep)
+    store(tmp_path, "base_a", "none", 0, 50, 0.7, steps=400, **flat)
+    store(tmp_path, "base_a", "none", 0, 100, 0.6, task="cb", steps=400, **deep)
+    store(tmp_path, "learned_a", "glocal", 0, 100, 0.9, steps=400, **deep)
+    sheet = Reweighting("Title.", {"a": "A"}, (50, 100), KINDS).make(Context(tmp_path))
+    dash = "\N{EN DASH}"
+    assert [row[1:] for row in sheet.rows] == [
+        [dash, dash],
+        [dash, "60.00 [1]"],
+        [dash, "90.00 [1]"],
+    ]
+    assert "T = 400" in sheet.caption
+    assert "T = 200" not in sheet.caption
+
+
+def test_unfinished_runs_are_left_out_and_diverged_ones_marked(tmp_path):
+    store(tmp_path, "base_a", "none", 0, 100, 0.7, stop_at=1)
+    store(tmp_path, "base_a", "none", 1, 100, 0.6, diverge_at=2)
+    sheet = table().make(Context(tmp_path))
+    assert sheet.rows[0][1] == "60.00\N{DAGGER} [1]"
+    assert "1 seed (1)" in sheet.caption
+    assert "Left out: none seed 0, unfinished." in sheet.caption
+    assert "Runs diverged, shown with what they ended with: none 1 of 1." in sheet.caption
+
+
+def test_what_is_not_there_ends_in_a_sentence(tmp_path):
+    path = store(tmp_path, "base_a", "none", 0, 100, 0.7)
+    metrics = path / "metrics.csv"
+    metrics.write_text(metrics.read_text().replace("weight_at", "other"))
+    with pytest.raises(UserError, match="has recorded no weights"):
+        WeightCurve("Title.", OF_A[:1]).draw(Context(tmp_path))
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["data"]["class_counts"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="does not say how many images each class has"):
+        ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
 
 
 def test_nothing_stored_is_said(tmp_path):

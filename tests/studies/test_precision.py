@@ -9,10 +9,11 @@ import pytest
 from glocal_exp.errors import UserError
 from glocal_exp.studies.origin import Origins, Variation
 from glocal_exp.studies.precision import Precision
+from glocal_exp.studies.study import Lab
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import Network
 
-from .test_origin import PROBLEM, lab
+from .test_origin import PROBLEM, SEED, lab
 
 SETTINGS = {"outer_steps": [2, 1], "starts": 1, "start_size": 1e-6}
 
@@ -71,6 +72,18 @@ def test_products_have_the_precision_of_their_setting_alone():
     np.testing.assert_array_equal(base, high)
     assert np.abs(low - base).max() > 0.05 * np.abs(base).max()
     assert jax.config.jax_default_matmul_precision is None
+
+
+def test_training_goes_on_in_its_own_precision():
+    """Whatever a variant has left behind: app.device sets the precision of products for all."""
+    setting = replace(lab(Products("sgd")).setting, matmul_precision="highest")
+    origins = Origins(Lab(SEED, lambda: setting))
+    origins.at(1)
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32")
+    found = origins.at(2).state.params
+    jax.config.update("jax_default_matmul_precision", None)
+    expected = Origins(lab(Products("sgd"))).at(2).state.params
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def test_the_row_says_what_it_is():

@@ -16,6 +16,7 @@ from glocal_exp.methods.none import NoHPO
 from glocal_exp.tasks.class_balanced import ClassBalanced
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.rules import sgd
+from glocal_exp.tasks.unweighted import Unweighted
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images
 
@@ -33,6 +34,16 @@ def test_weights_are_inverse_effective_numbers_with_mean_one():
     np.testing.assert_allclose(problem.weights, expected, rtol=1e-9)
     assert np.mean(problem.weights) == pytest.approx(1)
     assert ClassBalanced(CLASSIFIER, RULE, 0.0, COUNTS).weights == (1.0, 1.0, 1.0)
+
+
+def test_equal_weights_are_plain_training():
+    plain, equal = Unweighted(CLASSIFIER, RULE), ClassBalanced(CLASSIFIER, RULE, 0.0, COUNTS)
+    state, phi = plain.init(jax.random.key(1))
+    assert phi == {}
+    ends = [problem.step(state, phi, BATCH, KEY) for problem in (plain, equal)]
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12), *ends)
+    loss = float(jnp.mean(CLASSIFIER.losses(state.params, BATCH)))
+    assert float(ends[0][1]) == pytest.approx(loss, rel=1e-12)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.99])

@@ -28,6 +28,7 @@ DETACH = pytest.mark.parametrize("detach", [False, True])
 
 def from_yaml(**changes):
     config = OmegaConf.merge(OmegaConf.load(CONFIG), changes)
+    del config["defaults"]  # what it chooses of another group
     return instantiate(config, _convert_="all", _partial_=True)(classifier=CLASSIFIER)
 
 

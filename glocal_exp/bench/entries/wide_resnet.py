@@ -1,4 +1,4 @@
-"""WideResNet's training step with and without tangents, at the paper's size."""
+"""WideResNet's training step with and without tangents: the paper's network, smaller images."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ STEPS = 2
 OURS = "compiled loop"
 PLAIN, TANGENT = "plain step", f"tangent step, q = {Q}"
 MICROBATCH = 4
-"""Examples at a time: the fastest of 4, 8, 16 and 32 (`results/benchmarks/LOG.md`)."""
+"""Examples at a time, as for this model on a CPU (`configs/model/wide_resnet.yaml`)."""
 ROUNDS = 3
 VALIDATION = 200
 """Images of the validation gradient, two chunks."""

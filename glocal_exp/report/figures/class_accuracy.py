@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from glocal_exp.errors import UserError
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Context, Drawing
-from glocal_exp.report.labelled import Kinds, finals
+from glocal_exp.report.caption import copied
+from glocal_exp.report.labelled import Kinds, finals, labelled
 from glocal_exp.report.selection import Selection
 
 HEIGHT = 2.2  # inches
@@ -20,11 +22,16 @@ FILLS: tuple[dict[str, Any], ...] = (
     {"facecolor": "white", "edgecolor": style.BLACK, "hatch": "....", "linewidth": 0.5},
     {"facecolor": style.ORANGE, "edgecolor": "white", "hatch": "\\\\\\\\", "linewidth": 0.0},
     {"facecolor": style.SKY},
+    {"facecolor": "white", "edgecolor": style.BLUE, "hatch": "----", "linewidth": 0.5},
     {"facecolor": style.VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0.0},
 )
 READING = (
-    "Test accuracy of each class after the last training step, classes in the order of their "
+    "Test accuracy of {what} after the last training step, classes in the order of their "
     "training images (numbers below). Bars are means over seeds, dots the seeds."
+)
+EACH, SHARED = (
+    "each class",
+    "the classes, of which those of similar size share a bar with their mean,",
 )
 
 
@@ -39,10 +46,11 @@ class ClassAccuracy(Kinds):
         figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
         axes = figure.subplots()
         width = 0.8 / len(stored)
+        labels = [entry.label for entry in labelled(self.kinds)]
         for place, (label, selection) in enumerate(stored.items()):
             x = np.arange(len(groups)) + (place - (len(stored) - 1) / 2) * width
             seeds = _by_group(selection, groups)
-            fill = FILLS[place % len(FILLS)]
+            fill = FILLS[labels.index(label) % len(FILLS)]
             axes.bar(x, np.nanmean(seeds, axis=0), width * 0.92, label=label, **fill)
             for values in seeds:
                 axes.plot(x, values, ".", color="#555555", markersize=1.8)
@@ -51,13 +59,21 @@ class ClassAccuracy(Kinds):
         axes.set_ylabel("test accuracy (%)")
         axes.set_ylim(0, 100)
         axes.grid(visible=False, axis="x")
-        figure.legend(loc="outside upper center", ncols=len(stored))
-        text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
+        shown = (run for selection in stored.values() for run in selection.runs)
+        figure.legend(loc="outside upper center", ncols=len(stored), title=copied(shown))
+        reading = READING.format(what=EACH if len(groups) == len(sizes) else SHARED)
+        text = caption.join(self.title, reading, stored, context)
         return Drawing(figure, text, missing)
 
 
 def _sizes(selection: Selection) -> np.ndarray:
-    return np.asarray(selection.runs[0].data["class_counts"]["train"])
+    counts = selection.runs[0].data.get("class_counts")
+    if not counts:
+        raise UserError(
+            f"{selection.runs[0].stored.path} does not say how many images each class has; run it "
+            "again."
+        )
+    return np.asarray(counts["train"])
 
 
 def _by_group(selection: Selection, groups: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Figs. 2, C.1, C.2 and C.3: test accuracy and every hyperparameter over training."""
+"""Figs. 2, 3 and C.1 to C.4: test accuracy and every hyperparameter over training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,8 +59,8 @@ class LearningCurves:
                 draw_hyperparameter(axes, selection, name, styles)
             for axes in row[1 + len(hyperparameters) :]:
                 axes.set_visible(False)
-            if len(self.rows) > 1:
-                label = caption.marked(self.rows[selection.experiment], selection.runs)
+            label = caption.marked(self.rows[selection.experiment], selection.runs)
+            if len(self.rows) > 1 or label != self.rows[selection.experiment]:
                 row[0].set_title(label, loc="left", fontweight="bold")
         diverged = any(run.diverged for one in selections for run in one.runs)
         style.method_legend(figure, methods, diverged)

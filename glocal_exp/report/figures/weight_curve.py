@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from glocal_exp.errors import UserError
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Context, Drawing
+from glocal_exp.report.caption import copied
 from glocal_exp.report.labelled import Kinds
 from glocal_exp.report.selection import Run, Selection
 
@@ -46,8 +48,11 @@ class WeightCurve(Kinds):
             Line2D([], [], color=colour, linestyle=line, linewidth=1.2, label=_share(share))
             for share, (colour, line) in zip(TIMES, SHADES, strict=True)
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        text = caption.join(self.title, READING, list(stored.values()), context, ("seeds",))
+        shown = (run for selection in stored.values() for run in selection.runs)
+        figure.legend(
+            handles=handles, loc="outside upper center", ncols=len(handles), title=copied(shown)
+        )
+        text = caption.join(self.title, READING, stored, context)
         return Drawing(figure, text, missing)
 
 
@@ -67,6 +72,11 @@ def _panel(axes: Axes, selection: Selection) -> None:
 
 def _losses(run: Run) -> list[float]:
     columns = [name for name in run.metrics if str(name).startswith(PREFIX)]
+    if not columns:
+        raise UserError(
+            f"{run.stored.path} has recorded no weights; run it again with losses in "
+            "task.shown_losses."
+        )
     return sorted(float(str(name).removeprefix(PREFIX)) for name in columns)
 
 

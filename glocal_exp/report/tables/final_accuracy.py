@@ -8,11 +8,10 @@ import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, Sheet
-from glocal_exp.report.formats import ABSENT, count, method_label, signed, spread
+from glocal_exp.report.formats import ABSENT, DAGGER, count, method_label, signed, spread
 from glocal_exp.report.selection import Run, Selection, select
 from glocal_exp.stats import PairedDifference, paired_difference, summarize
 
-DAGGER = "\N{DAGGER}"
 READING = (
     "Test accuracy in percent after the last training step: mean and standard deviation over "
     "seeds, then every seed in order; never the best over time. {dagger}: the seed diverged, and "

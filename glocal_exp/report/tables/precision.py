@@ -19,9 +19,8 @@ STUDY, TRUE = "precision", "float64"
 READING = (
     "Distance of h_t from its value in float64, over the length of the latter, and in brackets the "
     "cosine of the angle between them, t steps after the start of interval s; mean over seeds. "
-    "All begin with the same weights and hyperparameters and get the same batches. {moved}: in "
-    "the training's own precision from weights moved by about float32's rounding, and so what "
-    "rounding alone does."
+    "All begin with the same weights and hyperparameters and get the same batches; moved starts "
+    "show what rounding alone does."
 )
 
 
@@ -42,20 +41,27 @@ class PrecisionTable:
         records = list(_distances(frame))
         if not records:
             raise MissingStudy(STUDY)
+        trainings = list(dict.fromkeys(record["training"] for record in records))
+        columns = sorted({(record["s"], record["t"]) for record in records})
+        lines = []
+        for number, training in enumerate(trainings, start=1):
+            found = [record for record in records if record["training"] == training]
+            prefix = f"[{number}] " if len(trainings) > 1 else ""
+            for name, label in self._rows(found).items():
+                cells = (_cell(found, name, *column) for column in columns)
+                lines.append([prefix + label, *cells])
+        header = ["computed in", *(f"s = {s}, t = {t}" for s, t in columns)]
+        about = " ".join(
+            f"[{n}] {text}" if len(trainings) > 1 else text for n, text in enumerate(trainings, 1)
+        )
+        text = f"{self.title} {READING}\n\n{STUDY}: {about} {provenance(frame)}\n"
+        return Sheet(header, lines, pd.DataFrame(records), text, words=1)
+
+    def _rows(self, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Variation -> label, in the order of `labels`."""
         known = dict.fromkeys(record["variation"] for record in records)
         order = [name for name in self.labels if name in known]
-        order += [name for name in known if name not in order]
-        columns = sorted({(record["s"], record["t"]) for record in records})
-        lines = [
-            [self.labels.get(name, name), *(_cell(records, name, *column) for column in columns)]
-            for name in order
-        ]
-        header = ["computed in", *(f"s = {s}, t = {t}" for s, t in columns)]
-        reading = READING.format(moved=str(self.labels.get("start1", "start1")).capitalize())
-        folders = sorted(set(frame["folder"]))
-        about = " ".join([*dict.fromkeys(map(_about, folders)), provenance(frame)])
-        text = f"{self.title} {reading}\n\n{STUDY}: {about}\n"
-        return Sheet(header, lines, pd.DataFrame(records), text, words=1)
+        return {name: self.labels.get(name, name) for name in dict.fromkeys([*order, *known])}
 
 
 def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -66,12 +72,12 @@ def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if TRUE not in units:
             continue
         found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
-        true, seed = found.pop(TRUE), int(group["seed"].min())
+        true, seed, about = found.pop(TRUE), int(group["seed"].min()), _about(folder)
         for name, h in found.items():
             for t in sorted({1, min(10, len(true)), len(true)}):
                 error, cosine = distance(h[t - 1], true[t - 1])
                 yield {
-                    "variation": name, "s": int(s), "t": t, "seed": seed,
+                    "training": about, "variation": name, "s": int(s), "t": t, "seed": seed,
                     "error": error, "cosine": cosine,
                 }  # fmt: skip
 
@@ -99,7 +105,11 @@ def _about(folder: str) -> str:
     model = OmegaConf.select(config, "model") or {}
     size = "-".join(str(model[key]) for key in ("depth", "width") if key in model)
     name = f"{manifest.get('model', 'an unknown model')} {size}".rstrip()
+    moved = OmegaConf.select(config, "study.start_size")
+    precision = OmegaConf.select(config, "model.compute") or OmegaConf.select(config, "precision")
+    batch = OmegaConf.select(config, "batch_size")
     return (
-        f"{name} on {data.get('notice') or data.get('title') or 'unknown data'}, batches of "
-        f"{OmegaConf.select(config, 'batch_size')}."
+        f"{name} on {data.get('notice') or data.get('title') or 'unknown data'}, trained in "
+        f"{precision} with batches of {batch}; starts moved by {moved} of each weight array's "
+        "deviation."
     )

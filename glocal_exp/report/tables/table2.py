@@ -1,25 +1,28 @@
 """Table 2: test accuracy on long-tailed data, by way of weighing the examples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, Sheet
-from glocal_exp.report.formats import ABSENT, count, spread
-from glocal_exp.report.labelled import Labelled, finals, labelled
+from glocal_exp.report.formats import ABSENT, DAGGER, count, spread
+from glocal_exp.report.labelled import Labelled, alike, finals, labelled
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import summarize
 
 FACTOR = "dataset.imbalance.factor"
+Cell = tuple[str, str, int]
+"""Row, data set, imbalance factor."""
 READING = (
     "Test accuracy in percent after the last training step, on balanced test images: mean and "
     "standard deviation over the seeds, their number in brackets. Columns are imbalance factors, "
     "how many times more training images the first class has than the last. The numbers of the "
     "paper's own table did not survive in its text that is at hand; it states that glocal "
-    "surpasses local. Rows marked * are published numbers of another network."
+    "surpasses local. Rows marked * are published numbers of another network; a cell marked "
+    f"{DAGGER} has a seed that diverged, with the accuracy of the weights it ended with."
 )
 
 
@@ -49,36 +52,67 @@ class Reweighting:
 
     def make(self, context: Context) -> Sheet:
         columns = [(name, factor) for name in self.data for factor in self.factors]
-        found: dict[tuple[str, str, int], Selection | None] = {}
-        for name, factor in columns:
-            for entry in self._rows(name):
-                found[entry.label, name, factor] = entry.select(context, **{FACTOR: factor})
-        stored = [selection for selection in found.values() if selection is not None]
-        if not any(finals(selection) for selection in stored):
+        labels = list(dict.fromkeys(e.label for name in self.data for e in self._rows(name)))
+        found = self._found(context)
+        if not found:
             raise MissingRuns(self.experiments)
-        labels = list(dict.fromkeys(label for label, _, _ in found))
+        named = {name: self._named(name, found) for name in self.data}
         records = [
-            {"weighing": label, "data": name, "factor": factor}
-            | _numbers(found[label, name, factor])
+            {"weighing": label, "data": named[name], "factor": factor}
+            | _numbers(found.get((label, name, factor)))
             for label in labels
             for name, factor in columns
         ]
         rows = [
-            [label, *(_cell(found[label, name, factor]) for name, factor in columns)]
-            for label in labels
+            [label, *(_cell(found.get((label, *column))) for column in columns)] for label in labels
         ]
-        rows += [
-            [f"{label}*", *(_printed(numbers, *column) for column in columns)]
-            for label, numbers in self.published.items()
-        ]
-        header = ["weighing"]
-        for name, factor in columns:
-            runs = [run for label in labels if (s := found[label, name, factor]) for run in s.runs]
-            header.append(f"{caption.marked(self.data[name], runs)}, {factor}")
-        text = caption.join(self.title, READING, stored, context, ignore=("seeds",))
-        complete = {s.experiment for s in stored}
-        missing = tuple(name for name in self.experiments if name not in complete)
-        return Sheet(header, rows, pd.DataFrame(records), text, missing, words=1)
+        for label, numbers in self.published.items():
+            rows.append([f"{label}*", *(_printed(numbers, *column) for column in columns)])
+            records += [
+                {"weighing": f"{label}*", "data": self.data[name], "factor": factor, "mean": value}
+                for name, by_factor in numbers.items()
+                for factor, value in by_factor.items()
+            ]
+        header = ["weighing", *(f"{named[name]}, {factor}" for name, factor in columns)]
+        missing = {
+            entry.experiment
+            for name, factor in columns
+            for entry in self._rows(name)
+            if (entry.label, name, factor) not in found
+        }
+        text = caption.join(self.title, READING, self._together(found), context)
+        gone = tuple(name for name in self.experiments if name in missing)
+        return Sheet(header, rows, pd.DataFrame(records), text, gone, words=1)
+
+    def _found(self, context: Context) -> dict[Cell, Selection]:
+        """What has finished; on each data set runs of one length and network."""
+        found = {}
+        for name in self.data:
+            wanted = {
+                (entry.label, name, factor): (entry, {FACTOR: factor})
+                for entry in self._rows(name)
+                for factor in self.factors
+            }
+            found |= alike(context, wanted)
+        return found
+
+    def _named(self, data: str, found: Mapping[Cell, Selection]) -> str:
+        runs = (run for cell, one in found.items() if cell[1] == data for run in one.runs)
+        return caption.marked(self.data[data], runs)
+
+    def _together(self, found: Mapping[Cell, Selection]) -> dict[str, Selection]:
+        """By row and data set, the runs of all factors."""
+        groups: dict[tuple[str, str], list[Selection]] = {}
+        for (label, name, _), selection in found.items():
+            groups.setdefault((label, name), []).append(selection)
+        return {
+            f"{label}, {self.data[name]}": replace(
+                parts[0],
+                runs=tuple(run for part in parts for run in part.runs),
+                notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+            )
+            for (label, name), parts in groups.items()
+        }
 
     def _rows(self, data: str) -> list[Labelled]:
         entries = [
@@ -102,7 +136,8 @@ def _cell(selection: Selection | None) -> str:
     if not values:
         return ABSENT
     summary = summarize(list(values.values()))
-    return f"{spread(float(summary.mean), float(summary.deviation), 2)} [{len(values)}]"
+    mark = DAGGER if selection and any(run.diverged for run in selection.runs) else ""
+    return f"{spread(float(summary.mean), float(summary.deviation), 2)}{mark} [{len(values)}]"
 
 
 def _printed(numbers: Mapping[str, Mapping[int, float]], data: str, factor: int) -> str:
