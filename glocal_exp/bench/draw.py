@@ -78,6 +78,7 @@ def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     panels = drawn.subplots(rows, COLUMNS, squeeze=False).ravel()
     ways = list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))
     lines = {way: LINES[place % len(LINES)] for place, way in enumerate(ways)}
+    lines |= {w: (s.colour, s.line, s.marker) for w, s in style.STYLES.items() if w in lines}
     for axes, name in zip(panels, axes_names, strict=False):
         chosen = [c for c in comparisons if c["point"][0] == name]
         _panel(axes, chosen, lines)
