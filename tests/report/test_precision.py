@@ -16,7 +16,7 @@ TABLE = PrecisionTable("Title.", {"start1": "moved", "base": "float32"})
 def store(root, seed, batch=128, **found):
     config = {"batch_size": batch, "model": {"depth": 10, "width": 1}, "precision": "float32"}
     config["study"] = {"start_size": 1e-6}
-    facts = {"config_hash": "x", "source_hash": "y", "seed": seed, "model": "some_net"}
+    facts = {"config_hash": "x", "source_hash": "y", "seed": seed, "choices": {"model": "some_net"}}
     facts["data"] = {"title": "Data", "notice": "Data (copy)"}
     path = root / "precision" / f"a{batch}" / f"seed={seed}"
     with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
@@ -28,10 +28,11 @@ def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):
     store(tmp_path, 0, float64=TRUE, base=TRUE * 1.1, other=TRUE[:, ::-1] * [1, -1])
     store(tmp_path, 1, float64=TRUE, base=TRUE * 1.3)
     sheet = TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
-    assert sheet.header == ["computed in", "s = 1, t = 1", "s = 1, t = 10", "s = 1, t = 12"]
+    columns = ["s = 1, t = 1", "s = 1, t = 10", "s = 1, t = 12", "s = 1, signs"]
+    assert sheet.header == ["computed in", *columns]
     assert sheet.rows == [
-        ["float32", *["2.0e-01 (1.00)"] * 3],
-        ["other", *["1.4e+00 (0.00)"] * 3],  # (4, -3) instead of (3, 4)
+        ["float32", *["2.0e-01 (1.00)"] * 3, "100 %"],
+        ["other", *["1.4e+00 (0.00)"] * 3, "50 %"],  # (4, -3) instead of (3, 4)
     ]
     assert "some_net 10-1 on Data (copy), trained in float32 with batches of 128;" in sheet.caption
     assert "starts moved by 1e-06 of each weight array's deviation." in sheet.caption

@@ -18,7 +18,8 @@ from glocal_exp.store.studies import study_config, unit_arrays
 STUDY, TRUE = "precision", "float64"
 READING = (
     "Distance of h_t from its value in float64, over the length of the latter, and in brackets the "
-    "cosine of the angle between them, t steps after the start of interval s; mean over seeds. "
+    "cosine of the angle between them, t steps after the start of interval s; signs: the share of "
+    "all parts of all h_t of the interval with the sign of the float64 one. Means over seeds. "
     "All begin with the same weights and hyperparameters and get the same batches; moved starts "
     "show what rounding alone does."
 )
@@ -42,6 +43,7 @@ class PrecisionTable:
         if not records:
             raise MissingStudy(STUDY)
         trainings = list(dict.fromkeys(record["training"] for record in records))
+        intervals = sorted({record["s"] for record in records})
         columns = sorted({(record["s"], record["t"]) for record in records})
         lines = []
         for number, training in enumerate(trainings, start=1):
@@ -49,8 +51,10 @@ class PrecisionTable:
             prefix = f"[{number}] " if len(trainings) > 1 else ""
             for name, label in self._rows(found).items():
                 cells = (_cell(found, name, *column) for column in columns)
-                lines.append([prefix + label, *cells])
+                shares = (_signs(found, name, s) for s in intervals)
+                lines.append([prefix + label, *cells, *shares])
         header = ["computed in", *(f"s = {s}, t = {t}" for s, t in columns)]
+        header += [f"s = {s}, signs" for s in intervals]
         about = " ".join(
             f"[{n}] {text}" if len(trainings) > 1 else text for n, text in enumerate(trainings, 1)
         )
@@ -74,11 +78,12 @@ def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
         found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
         true, seed, about = found.pop(TRUE), int(group["seed"].min()), _about(folder)
         for name, h in found.items():
+            signs = float(np.mean(np.sign(h) == np.sign(true)))
             for t in sorted({1, min(10, len(true)), len(true)}):
                 error, cosine = distance(h[t - 1], true[t - 1])
                 yield {
                     "training": about, "variation": name, "s": int(s), "t": t, "seed": seed,
-                    "error": error, "cosine": cosine,
+                    "error": error, "cosine": cosine, "signs": signs,
                 }  # fmt: skip
 
 
@@ -98,13 +103,18 @@ def _cell(records: Sequence[Mapping[str, Any]], *place: Any) -> str:
     return f"{error:.1e} ({cosine:.2f})"
 
 
+def _signs(records: Sequence[Mapping[str, Any]], name: str, s: int) -> str:
+    found = [r["signs"] for r in records if (r["variation"], r["s"]) == (name, s)]
+    return f"{100 * float(np.mean(found)):.0f} %" if found else ABSENT
+
+
 def _about(folder: str) -> str:
     """Network, data and sizes of a stored study."""
     manifest, config = read_manifest(folder) or {}, study_config(folder)
-    data = manifest.get("data") or {}
+    data, choices = (manifest.get(key) or {} for key in ("data", "choices"))
     model = OmegaConf.select(config, "model") or {}
     size = "-".join(str(model[key]) for key in ("depth", "width") if key in model)
-    name = f"{manifest.get('model', 'an unknown model')} {size}".rstrip()
+    name = f"{choices.get('model', 'an unknown model')} {size}".rstrip()
     moved = OmegaConf.select(config, "study.start_size")
     precision = OmegaConf.select(config, "model.compute") or OmegaConf.select(config, "precision")
     batch = OmegaConf.select(config, "batch_size")
