@@ -19,12 +19,13 @@ HEIGHT = 2.0  # inches
 PREFIX = "hyperparameter/weight_at_"
 TIMES = (0.0, 1 / 3, 2 / 3, 1.0)
 """Shares of training at which the curve is drawn."""
-SHADES: tuple[tuple[str, Any], ...] = (
-    ("#BDBDBD", (0, (1, 1.2))),
-    ("#6BAED6", "-."),
-    (style.BLUE, "--"),
-    (style.BLACK, "-"),
+SHADES: tuple[tuple[str, Any, float], ...] = (
+    ("#BDBDBD", "-", 3.0),  # wide: the next one may lie on it
+    ("#6BAED6", "-.", 1.2),
+    (style.BLUE, "--", 1.2),
+    (style.BLACK, "-", 1.2),
 )
+"""Colour, line and its width in points."""
 READING = (
     "The weight mu(L) that an example of loss L has in training, as used in the interval that ends "
     "at the step named. Thin lines are single seeds, bold ones their mean; dots are the losses "
@@ -45,8 +46,8 @@ class WeightCurve(Kinds):
             _panel(axes, selection)
         panels[0].set_ylabel("weight")
         handles = [
-            Line2D([], [], color=colour, linestyle=line, linewidth=1.2, label=_share(share))
-            for share, (colour, line) in zip(TIMES, SHADES, strict=True)
+            Line2D([], [], color=colour, linestyle=line, linewidth=width, label=_share(share))
+            for share, (colour, line, width) in zip(TIMES, SHADES, strict=True)
         ]
         shown = (run for selection in stored.values() for run in selection.runs)
         figure.legend(
@@ -58,12 +59,12 @@ class WeightCurve(Kinds):
 
 def _panel(axes: Axes, selection: Selection) -> None:
     losses = np.array(_losses(selection.runs[0]))
-    for share, (colour, line) in zip(TIMES, SHADES, strict=True):
+    for share, (colour, line, width) in zip(TIMES, SHADES, strict=True):
         curves = np.array([_weights(run, losses, share) for run in selection.runs])
         for curve in curves:
             axes.plot(losses, curve, color=colour, linewidth=0.45, alpha=0.75)
         axes.plot(
-            losses, curves.mean(axis=0), color=colour, linestyle=line, linewidth=1.2, marker=".",
+            losses, curves.mean(axis=0), color=colour, linestyle=line, linewidth=width, marker=".",
             markersize=2.5,
         )  # fmt: skip
     axes.set_xlabel("loss L of the example")

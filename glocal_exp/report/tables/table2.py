@@ -80,7 +80,7 @@ class Reweighting:
             for entry in self._rows(name)
             if (entry.label, name, factor) not in found
         }
-        text = caption.join(self.title, READING, self._together(found), context)
+        text = caption.join(self.title, READING, self._together(found, named), context)
         gone = tuple(name for name in self.experiments if name in missing)
         return Sheet(header, rows, pd.DataFrame(records), text, gone, words=1)
 
@@ -100,13 +100,15 @@ class Reweighting:
         runs = (run for cell, one in found.items() if cell[1] == data for run in one.runs)
         return caption.marked(self.data[data], runs)
 
-    def _together(self, found: Mapping[Cell, Selection]) -> dict[str, Selection]:
+    def _together(
+        self, found: Mapping[Cell, Selection], named: Mapping[str, str]
+    ) -> dict[str, Selection]:
         """By row and data set, the runs of all factors."""
         groups: dict[tuple[str, str], list[Selection]] = {}
         for (label, name, _), selection in found.items():
             groups.setdefault((label, name), []).append(selection)
         return {
-            f"{label}, {self.data[name]}": replace(
+            f"{label}, {named[name]}": replace(
                 parts[0],
                 runs=tuple(run for part in parts for run in part.runs),
                 notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
