@@ -9,11 +9,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classifier
-from glocal_exp.tasks.weighted import Rule, Weighted, whole
+from glocal_exp.tasks.unweighted import Unweighted
+from glocal_exp.tasks.weighted import Rule, whole
 from glocal_exp.types import Batch, Hyperparams, InnerState
 
 
-class ClassBalanced(Weighted):
+class ClassBalanced(Unweighted):
     """The inner loss is the mean of w_c L_i over the batch, c the class of example i.
 
     w_c is proportional to (1 - beta) / (1 - beta^n_c), the inverse effective number of the n_c
@@ -48,9 +49,6 @@ class ClassBalanced(Weighted):
         self.weights = tuple(float(weight) for weight in weights / weights.mean())
         self.classifier, self.rule = classifier, whole(rule)
 
-    def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
-        return self.start(key), {}
-
     def step(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> tuple[InnerState, Float[Array, ""]]:
@@ -58,6 +56,3 @@ class ClassBalanced(Weighted):
             return jnp.asarray(self.weights, losses.dtype)[batch["y"]]
 
         return self.train(state, batch, key, weigh)
-
-    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
-        return {}

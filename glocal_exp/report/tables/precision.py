@@ -70,19 +70,20 @@ class PrecisionTable:
 
 def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A row for each unit but the true one, and each t that is shown."""
-    for folder, s in sorted(set(zip(frame["folder"], frame["s"], strict=True))):
-        group = frame[(frame["folder"] == folder) & (frame["s"] == s)]
-        units = dict(zip(group["variation"], group["unit"], strict=True))
+    records = frame.to_dict("records")
+    for folder, s in sorted({(str(r["folder"]), int(r["s"])) for r in records}):
+        group = [r for r in records if (r["folder"], r["s"]) == (folder, s)]
+        units = {str(r["variation"]): str(r["unit"]) for r in group}
         if TRUE not in units:
             continue
         found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
-        true, seed, about = found.pop(TRUE), int(group["seed"].min()), _about(folder)
+        true, seed, about = found.pop(TRUE), int(group[0]["seed"]), _about(folder)
         for name, h in found.items():
             signs = float(np.mean(np.sign(h) == np.sign(true)))
             for t in sorted({1, min(10, len(true)), len(true)}):
                 error, cosine = distance(h[t - 1], true[t - 1])
                 yield {
-                    "training": about, "variation": name, "s": int(s), "t": t, "seed": seed,
+                    "training": about, "variation": name, "s": s, "t": t, "seed": seed,
                     "error": error, "cosine": cosine, "signs": signs,
                 }  # fmt: skip
 
