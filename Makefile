@@ -8,7 +8,7 @@
 PYTHON ?=
 EXTRAS ?=
 ARGS ?=
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist loadfile
 LOCK_ARGS ?=
 
 BIN := .venv/bin
