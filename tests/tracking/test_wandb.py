@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ class FakeWandb(types.ModuleType):
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeWandb:
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]:
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -95,7 +95,12 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeWandb:
     )
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    return fake
+    before = set(threading.enumerate())
+    yield fake
+    # a sink's thread that goes on after the test would import the real package halfway
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive(), thread.name
 
 
 def info(seed: int = 0, **more: Any) -> dict[str, Any]:
