@@ -49,7 +49,7 @@ def _bars(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
             low, middle, high = (scale * way["summary"][n] for n in ("min", "median", "max"))
             axes.barh(place, middle, 0.75, **(OURS if way["ours"] else PEERS))
             axes.plot([low, high], [place, place], color=style.BLACK, linewidth=0.8)
-            known = ", ".join(f"{name} {value:.2g}" for name, value in way["facts"].items())
+            known = ", ".join(_fact(name, value) for name, value in way["facts"].items())
             axes.annotate(
                 known, (high, place), (3, 0), textcoords="offset points", va="center",
                 fontsize=style.SMALLEST_FONT,
@@ -63,6 +63,12 @@ def _bars(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
         handles = [Patch(label="ours", **OURS), Patch(label="peers", **PEERS)]
         drawn.legend(handles=handles, loc="outside lower center", ncols=2)
     return drawn
+
+
+def _fact(name: str, value: float) -> str:
+    """`memory, GiB` with its unit behind the number."""
+    what, _, unit = name.partition(", ")
+    return f"{what} {value:.2g} {unit}".rstrip()
 
 
 def _time_unit(ways: Sequence[Mapping[str, Any]]) -> tuple[float, str]:

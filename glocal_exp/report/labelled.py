@@ -6,11 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import numpy as np
-
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.selection import Run, Selection, select
+from glocal_exp.report.selection import Selection, select
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,12 @@ def alike(
         wanted: by cell its kind of run, and further conditions.
     """
     found = [entry.select(context, **where) for entry, where in wanted.values()]
-    steps = max((s.steps for s in found if s and finals(s)), default=0)
+    steps = max((s.steps for s in found if s and s.finals()), default=0)
     same = {cell: e.select(context, **where, steps=steps) for cell, (e, where) in wanted.items()}
     networks = {
         cell: json.dumps(selection.runs[0].stored.value("model"), sort_keys=True)
         for cell, selection in same.items()
-        if selection and finals(selection)
+        if selection and selection.finals()
     }
     taken = Counter(networks.values()).most_common(1)
     return {
@@ -108,18 +106,3 @@ def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:
         return [Labelled(**entry) for entry in entries]
     except TypeError as error:
         raise UserError(f"A row cannot be made: {error}; correct its entry.") from error
-
-
-def finals(selection: Selection | None, column: str = "test_accuracy") -> dict[int, float]:
-    """Percent by seed: the last measured value of each finished run."""
-    if selection is None:
-        return {}
-    found = {run.seed: last(run, column) for run in selection.runs if run.finished}
-    return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
-
-
-def last(run: Run, column: str) -> float:
-    """The last measured value of a column; NaN if there is none."""
-    values = run.metrics[column].to_numpy(float) if column in run.metrics else np.empty(0)
-    measured = values[np.isfinite(values)]
-    return float(measured[-1]) if measured.size else float("nan")

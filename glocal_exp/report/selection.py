@@ -42,6 +42,12 @@ class Run:
     def diverged(self) -> bool:
         return bool(diverged_mask(self.metrics).any())
 
+    def last(self, column: str) -> float:
+        """The last measured value of a column of the records; NaN if there is none."""
+        values = self.metrics[column].to_numpy(float) if column in self.metrics else np.empty(0)
+        measured = values[np.isfinite(values)]
+        return float(measured[-1]) if measured.size else float("nan")
+
     @property
     def data(self) -> Mapping[str, Any]:
         """The manifest's part about the data set."""
@@ -88,6 +94,12 @@ class Selection:
 
     def of(self, method: str) -> list[Run]:
         return [run for run in self.runs if run.method == method]
+
+    def finals(self, method: str | None = None, column: str = "test_accuracy") -> dict[int, float]:
+        """Percent by seed: the last measured value of each finished run, of one method or all."""
+        runs = self.runs if method is None else self.of(method)
+        found = {run.seed: run.last(column) for run in runs if run.finished}
+        return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
 
 
 def select(

@@ -28,6 +28,14 @@ def test_bars_are_medians_in_milliseconds_and_grey_tells_sides_apart():
     assert abs(grey[0] - grey[1]) > 0.2
 
 
+def test_what_is_known_of_a_way_stands_behind_its_bar_with_its_unit():
+    clock = Clock()
+    facts = {"memory, GiB": 0.157, "fidelity": 0.9}
+    way = Candidate("ours", clock.takes(1.0), facts=lambda: facts)
+    (axes,) = drawn(Entry("Facts", (Comparison("step", (way,)),)), clock).axes
+    assert [text.get_text() for text in axes.texts] == ["memory 0.16 GiB, fidelity 0.9"]
+
+
 def test_points_of_an_axis_are_a_line_a_candidate():
     clock = Clock()
     points = tuple(

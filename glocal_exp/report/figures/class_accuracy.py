@@ -11,7 +11,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Context, Drawing
 from glocal_exp.report.caption import copied
-from glocal_exp.report.labelled import Kinds, finals, labelled
+from glocal_exp.report.labelled import Kinds, labelled
 from glocal_exp.report.selection import Selection
 
 HEIGHT = 2.2  # inches
@@ -79,8 +79,8 @@ def _sizes(selection: Selection) -> np.ndarray:
 def _by_group(selection: Selection, groups: Sequence[np.ndarray]) -> np.ndarray:
     """Percent, (seeds, groups): the mean over the classes of a group."""
     classes = {c for group in groups for c in group.tolist()}
-    accuracy = {c: finals(selection, f"test_class_accuracy/{c}") for c in classes}
-    seeds = sorted(finals(selection))
+    accuracy = {c: selection.finals(column=f"test_class_accuracy/{c}") for c in classes}
+    seeds = sorted(selection.finals())
     nothing = float("nan")
     return np.array(
         [

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, Sheet
 from glocal_exp.report.formats import ABSENT, DAGGER, count, method_label, signed, spread
-from glocal_exp.report.selection import Run, Selection, select
+from glocal_exp.report.selection import Selection, select
 from glocal_exp.stats import PairedDifference, paired_difference, summarize
 
 READING = (
@@ -44,7 +43,7 @@ class FinalAccuracy:
         rows: list[list[str]] = []
         for selection in selections:
             for method in selection.methods:
-                if _finals(selection, method):
+                if selection.finals(method):
                     record, row = self._row(selection, method)
                     repeated = bool(records) and records[-1]["experiment"] == selection.experiment
                     rows.append(["", "", *row[2:]] if repeated else row)
@@ -59,10 +58,10 @@ class FinalAccuracy:
         return Sheet(header, rows, pd.DataFrame(records), text, tuple(missing), words=3)
 
     def _row(self, selection: Selection, method: str) -> tuple[dict[str, object], list[str]]:
-        finals, diverged = _finals(selection, method), _diverged(selection, method)
+        finals, diverged = selection.finals(method), _diverged(selection, method)
         summary = summarize(list(finals.values()))
         pair = (
-            paired_difference(_finals(selection, self.subject), finals)
+            paired_difference(selection.finals(self.subject), finals)
             if method != self.subject
             else None
         )
@@ -98,22 +97,6 @@ class FinalAccuracy:
             _difference(pair),
         ]
         return record, cells
-
-
-def _finals(selection: Selection, method: str) -> dict[int, float]:
-    """Percent by seed: the last measured accuracy of each finished run."""
-    return {
-        run.seed: final
-        for run in selection.of(method)
-        if run.finished and np.isfinite(final := _final(run))
-    }
-
-
-def _final(run: Run) -> float:
-    if "test_accuracy" not in run.metrics:
-        return float("nan")
-    measured = run.metrics["test_accuracy"].dropna()
-    return 100 * float(measured.iloc[-1]) if len(measured) else float("nan")
 
 
 def _diverged(selection: Selection, method: str) -> set[int]:

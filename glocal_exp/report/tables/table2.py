@@ -9,7 +9,7 @@ import pandas as pd
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, Sheet
 from glocal_exp.report.formats import ABSENT, DAGGER, count, spread
-from glocal_exp.report.labelled import Labelled, alike, finals, labelled
+from glocal_exp.report.labelled import Labelled, alike, labelled
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import summarize
 
@@ -124,7 +124,7 @@ class Reweighting:
 
 
 def _numbers(selection: Selection | None) -> dict[str, float]:
-    values = finals(selection)
+    values = selection.finals() if selection else {}
     if not values:
         return {"seeds": 0}
     summary = summarize(list(values.values()))
@@ -134,7 +134,7 @@ def _numbers(selection: Selection | None) -> dict[str, float]:
 
 
 def _cell(selection: Selection | None) -> str:
-    values = finals(selection)
+    values = selection.finals() if selection else {}
     if not values:
         return ABSENT
     summary = summarize(list(values.values()))
