@@ -8,7 +8,7 @@
 PYTHON ?=
 EXTRAS ?=
 ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 LOCK_ARGS ?=
 
 BIN := .venv/bin
