@@ -61,7 +61,7 @@ def _sweep(name: str, settings: Sequence[str]) -> list[str]:
     given = {setting.split("=")[0].lstrip("+") for setting in settings}
     # `seeds` trains in one program what `seed` would sweep over.
     given |= {"seed"} if "seeds" in given else set()
-    own = {"output_dir": text_of(str(RESULTS))} | (_read(name).get("sweep") or {})
+    own = {"output_dir": text_of(str(RESULTS))} | _read_sweep(name)
     kept = [f"{key}={value}" for key, value in own.items() if key not in given]
     return ["-m", f"experiment={name}", *kept, *settings]
 
@@ -79,5 +79,9 @@ def _help() -> str:
     return TEXT.format(results=RESULTS, experiments="\n".join(lines))
 
 
-def _read(name: str) -> dict:
-    return yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text())
+def _read_sweep(name: str) -> dict[str, str]:
+    """What its file says, and those that it begins with."""
+    content = yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text())
+    others = [entry for entry in content.get("defaults", ()) if isinstance(entry, str)]
+    sweeps = [_read_sweep(other) for other in others if other != "_self_"]
+    return {key: v for sweep in sweeps for key, v in sweep.items()} | content.get("sweep", {})

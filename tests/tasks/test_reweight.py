@@ -2,7 +2,6 @@
 
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ from hydra.utils import instantiate
 from jax.flatten_util import ravel_pytree
 from omegaconf import OmegaConf
 
+from glocal_exp.app.compose import jobs
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count
 from glocal_exp.hypergrad.lowrank import rows_of
@@ -20,15 +20,14 @@ from glocal_exp.tasks.reweight import Reweight
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images, reweighting
 
-CONFIG = Path(__file__).parents[2] / "configs" / "task" / "reweight.yaml"
 CLASSIFIER = Classifier(Smooth, mean=(0.5,), std=(0.25,))
 BATCH = jax.tree.map(lambda leaf: jnp.asarray(leaf[:9]), images(0).train)
 DETACH = pytest.mark.parametrize("detach", [False, True])
 
 
 def from_yaml(**changes):
-    config = OmegaConf.merge(OmegaConf.load(CONFIG), changes)
-    del config["defaults"]  # what it chooses of another group
+    (job,) = jobs(["task=reweight"], sweep=False)
+    config = OmegaConf.merge(job.config.task, changes)
     return instantiate(config, _convert_="all", _partial_=True)(classifier=CLASSIFIER)
 
 
