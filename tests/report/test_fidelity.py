@@ -39,9 +39,12 @@ def trajectory(size: float = 1.0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
     """Two settings with two seeds each; two intervals, the last without a second truth."""
-    root = tmp_path_factory.mktemp("studies")
-    for rate in (0.1, 0.01):
-        for seed in (0, 1):
+    return stored(tmp_path_factory.mktemp("studies"), rates=(0.1, 0.01), seeds=(0, 1))
+
+
+def stored(root, rates, seeds):
+    for rate in rates:
+        for seed in seeds:
             config = {"steps": 400, "interval": 100, "study": {}}
             config |= {"task": {"init": {"learning_rate": rate, "momentum": 0.5}}}
             config["task"]["init"]["weight_decay"] = 5e-4
@@ -165,6 +168,13 @@ def test_every_point_is_drawn(context):
     ]  # fmt: skip
     marks = [line for line in first.lines if line.get_marker() in ("o", "s")]
     assert len(marks) == 4 * 4  # rows x points; one of a NaN shows nothing
+
+
+def test_a_panel_with_nothing_below_has_its_axis_labelled(tmp_path):
+    three = stored(tmp_path, rates=(0.1, 0.01, 0.03), seeds=(0,))
+    with style.applied():
+        panels = FidelityFigure("Title.", ENTRIES).draw(three).figure.axes[:3]
+    assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, True]
 
 
 def test_sensitivity_is_drawn_for_every_point(context):

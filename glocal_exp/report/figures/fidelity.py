@@ -61,8 +61,9 @@ class FidelityFigure:
             _panel(axes, [p for p in found if p.setting == setting], chosen, intervals)
         for axes in panels.flat[len(settings) :]:
             axes.set_axis_off()
-        for axes in panels[-1]:
+        for axes in panels.flat[: len(settings)][-columns:]:  # nothing below them
             axes.set_xlabel("cosine to the true global hypergradient")
+            axes.tick_params(labelbottom=True)
         _legend(figure, intervals)
         text = f"{self.title} {READING}\n\n{STUDY}: {provenance(frame)}\n"
         return Drawing(figure, text)
