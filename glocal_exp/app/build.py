@@ -1,7 +1,7 @@
 """From config to objects: the one place where `_target_` becomes something."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -159,8 +159,19 @@ def _build_problem(cfg: DictConfig, data: ImageData, device: Device) -> Any:
     try:
         jax.eval_shape(_use_once(problem, data), jax.random.key(0))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"model and task do not fit the data: {_first_line(error)}.") from error
+        small = [*_below_one("model", plain(cfg.model)), *_below_one("task", plain(cfg.task))]
+        what = f"{small[0]} is below 1, which no size can be" if small else _first_line(error)
+        raise UserError(f"model and task do not fit the data: {what}.") from error
     return problem
+
+
+def _below_one(path: str, node: Any) -> Iterator[str]:
+    """The whole numbers below 1: what a model that cannot be built was most likely given."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _below_one(f"{path}.{name}", value)
+    elif isinstance(node, int) and not isinstance(node, bool) and node < 1:
+        yield f"{path}={node}"
 
 
 def _class_counts(cfg: DictConfig, data: ImageData) -> list[int]:
