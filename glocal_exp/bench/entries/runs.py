@@ -20,19 +20,21 @@ TOLERANCE = 0.05
 
 def build(scale: Scale = FULL) -> Entry:
     """Runs of `INTERVALS` intervals each."""
-    window = [f"method.window={scale.window}", f"method.delays={scale.delays}"]
-    stride = f"method.stride={min(STRIDE, max(1, scale.window // (scale.delays + 1)))}"
+    step = min(STRIDE, max(1, scale.window // (scale.delays + 1)))
+    delays = 1 + round((scale.delays - 1) / step)  # that span about as many steps
     subset = f"validation.subset={scale.subset}"
-    glocal = ["method=glocal", *window]
-    strided, fewer = f"{stride[7:]}", f"{scale.subset:,} images"
+    glocal = ["method=glocal", f"method.window={scale.window}"]
+    every = [*glocal, f"method.delays={scale.delays}"]
+    seldom = [*glocal, f"method.delays={delays}", f"method.stride={step}"]
+    strided, fewer = f"stride={step}", f"{scale.subset:,} images"
     settings = {
         "none": ["method=none"],
         "local, reverse": ["method=local", "hypergradient=reverse"],
         "local, forward": ["method=local", "hypergradient=forward"],
-        "glocal": glocal,
-        f"glocal, {strided}": [*glocal, stride],
-        f"glocal, {fewer}": [*glocal, subset],
-        f"glocal, {strided}, {fewer}": [*glocal, stride, subset],
+        "glocal": every,
+        f"glocal, {strided}": seldom,
+        f"glocal, {fewer}": [*every, subset],
+        f"glocal, {strided}, {fewer}": [*seldom, subset],
     }
     length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
     ways = tuple(
@@ -64,7 +66,8 @@ def build(scale: Scale = FULL) -> Entry:
         (
             f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
             f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
-            "evaluations are in it, compiling and writing are not.",
+            "evaluations are in it, compiling and writing are not. With a stride there are fewer "
+            "delays, which span about as many steps.",
             "Fidelity is the share of intervals of real training where the estimate has a positive "
             "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what "
             f"has that of the exact glocal, less {TOLERANCE:g} at most.",
