@@ -36,7 +36,15 @@ def unknown_key(key: str) -> str:
     """The sentence for a setting that does not exist."""
     path, _, name = key.rpartition(".")
     candidates = [*groups(), *root_keys()] if not path else []
+    if others := _choices_with(path, name):
+        return f"There is no setting {key} here; {path}={' and '.join(others)} would have it."
     return f"There is no setting {key}; {_hint(name, candidates)}{WHERE_TO_LOOK}"
+
+
+def _choices_with(group: str, name: str) -> list[str]:
+    """The files of a group that have a setting of this name."""
+    files = sorted((CONFIGS / group).glob("*.yaml")) if group in groups() else []
+    return [file.stem for file in files if name in (yaml.safe_load(file.read_text()) or {})]
 
 
 def _unknown_choice(group: str, name: str) -> str:

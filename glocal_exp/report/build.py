@@ -56,6 +56,10 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
+    if not options.runs.is_dir():
+        raise UserError(
+            f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
+        )
     paper = _paper(repository / "results" / "paper.csv")
     context = Context(options.runs, paper, options.studies)
     make_directory(options.out)
@@ -81,7 +85,20 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         if missing:
             lacking += 1
             print(f"{name}: some runs are missing; {commands(missing)}")
+    if not options.ids and (others := _unknown_experiments(options.runs, repository / "configs")):
+        print(
+            f"in no {kind}: {', '.join(others)}; figures and tables show the experiments that "
+            "their YAML files name: train with experiment=ID, and settings of your own after it"
+        )
     return 1 if built == 0 or (options.strict and lacking) else 0
+
+
+def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
+    """Stored ones that no figure and no table names, nor an experiment's file."""
+    known = {path.stem for path in configs.glob("experiment/*.yaml")}
+    texts = [p.read_text() for kind in ("figure", "table") for p in configs.glob(f"{kind}/*.yaml")]
+    stored = sorted(path.name for path in runs.iterdir() if path.is_dir())
+    return [n for n in stored if n not in known and not any(n in text for text in texts)]
 
 
 def _entries(config: Path) -> dict[str, Any]:
@@ -127,7 +144,11 @@ def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> arg
     parser = argparse.ArgumentParser(description=f"Build {kind}s from stored runs.")
     parser.add_argument("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
     parser.add_argument("--runs", type=Path, default=results / "runs", help="stored runs")
-    parser.add_argument("--studies", type=Path, default=results / "studies", help="stored studies")
+    parser.add_argument(
+        "--studies", type=Path, help="stored studies; those beside the runs if not given"
+    )
     parser.add_argument("--out", type=Path, default=results / f"{kind}s", help="where to write")
     parser.add_argument("--strict", action="store_true", help="exit 1 if any run is missing")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.studies = options.studies or options.runs.parent / "studies"
+    return options

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from glocal_exp.report.artifact import Context
+from glocal_exp.report.formats import network
 from glocal_exp.report.paper_size import compared
 from glocal_exp.report.selection import Run, Selection
 
@@ -20,6 +21,7 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
     learning = [run for run in selection.runs if run.method != "none"] or selection.runs
     parts = [
         f"{selection.experiment}: {_common(selection.runs, _title)}",
+        _common(selection.runs, _network),
         ", ".join(
             [
                 f"T = {selection.steps:,} steps",
@@ -49,6 +51,10 @@ def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
         if set(counts) != {commonest}
     ]
     return f"{commonest} ({'; '.join(others)})" if others else commonest
+
+
+def _network(run: Run) -> str:
+    return network(run.stored.column("model"), run.stored.value("model"))
 
 
 def _title(run: Run) -> str:

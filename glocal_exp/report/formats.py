@@ -1,7 +1,8 @@
 """Numbers and tables as text: Markdown, CSV and LaTeX of the same sheet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from glocal_exp.report.artifact import Sheet
 from glocal_exp.report.style import method_styles
@@ -20,6 +21,13 @@ TEX = {
 def method_label(method: str) -> str:
     """A method's name as in the legends."""
     return method_styles([method])[method].label
+
+
+def network(name: Any, settings: Any) -> str:
+    """A model's choice with its depth and width, if it has them: `wide_resnet 28-2`."""
+    found = settings if isinstance(settings, Mapping) else {}
+    size = "-".join(str(found[key]) for key in ("depth", "width") if key in found)
+    return f"{name or 'an unknown model'} {size}".rstrip()
 
 
 def count(value: float | None, digits: int = 1) -> str:

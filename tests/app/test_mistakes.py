@@ -58,6 +58,7 @@ CONFIG = [
     (["+nosuchkey=1"], "no setting nosuchkey; `--cfg job` prints the settings"),
     (["methd=local"], "no setting methd; did you mean method?"),
     (["method.nosuch=1"], "no setting method.nosuch"),
+    (["method=local"], "method.window here; method=glocal and window_mean would have it"),
     (["+method.nosuch=1"], "no setting method.nosuch; method has window, delays"),
     (["+method.windw=1"], "did you mean method.window?"),
     (["task.init.nosuch=1"], "no setting task.init.nosuch"),

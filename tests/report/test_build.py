@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,8 +81,7 @@ def test_tables_in_three_forms(runs, tmp_path):
 
 
 def test_missing_runs_say_the_command(runs, tmp_path, capsys):
-    studies = tmp_path / "none"  # those stored take most of a minute to draw
-    assert build("figure", "--runs", runs, "--studies", studies, "--out", tmp_path) == 0
+    assert build("figure", "--runs", runs, "--out", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "c2: no stored runs; to make them: python scripts/reproduce.py c2_kmnist" in lines
     assert (
@@ -107,6 +107,22 @@ def test_exit_codes(runs, tmp_path, arguments, code):
 
 def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
     assert build("figure", "c1", "--strict", "--runs", runs, "--out", tmp_path) == 0
+
+
+def test_runs_that_nothing_shows_are_named(runs, tmp_path, capsys):
+    everything = shutil.copytree(runs, tmp_path / "runs")
+    write_run(everything, "mine", "none", 0, steps=500)
+    assert build("figure", "--runs", everything, "--out", tmp_path / "figures") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("in no figure: mine; ")
+    drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
+    assert drawn == {"c1"}, "no study of the repository is drawn beside runs from elsewhere"
+
+
+def test_runs_that_are_not_there_are_one_sentence(tmp_path, capsys):
+    assert build("figure", "--runs", tmp_path / "none", "--out", tmp_path / "figures") == 2
+    assert "is no directory; give the folder `runs`" in capsys.readouterr().err
+    assert not (tmp_path / "figures").exists()
 
 
 def test_an_unknown_id_is_one_sentence(tmp_path, capsys):

@@ -34,7 +34,7 @@ def data(train=54000, validation=6000, notice="", title="Fashion-MNIST"):
 def test_a_run_of_full_size(text):
     found = text({"manifest": data()})
     for part in (
-        "a: Fashion-MNIST", "T = 10,000 steps", "tau = 100", "batches of 128",
+        "a: Fashion-MNIST; lenet;", "T = 10,000 steps", "tau = 100", "batches of 128",
         "54,000 training, 6,000 validation and 10,000 test images", "1 seed (0)",
         "on Synthetic CPU", "commit 0123456789", "These runs have the paper's full size.",
     ):  # fmt: skip

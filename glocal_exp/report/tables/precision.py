@@ -10,7 +10,7 @@ from jaxtyping import Float
 from omegaconf import OmegaConf
 
 from glocal_exp.report.artifact import Context, MissingStudy, Sheet
-from glocal_exp.report.formats import ABSENT
+from glocal_exp.report.formats import ABSENT, network
 from glocal_exp.report.study import provenance, rows
 from glocal_exp.store.status import read_manifest
 from glocal_exp.store.studies import study_config, unit_arrays
@@ -113,9 +113,7 @@ def _about(folder: str) -> str:
     """Network, data and sizes of a stored study."""
     manifest, config = read_manifest(folder) or {}, study_config(folder)
     data, choices = (manifest.get(key) or {} for key in ("data", "choices"))
-    model = OmegaConf.select(config, "model") or {}
-    size = "-".join(str(model[key]) for key in ("depth", "width") if key in model)
-    name = f"{choices.get('model', 'an unknown model')} {size}".rstrip()
+    name = network(choices.get("model"), OmegaConf.select(config, "model"))
     moved = OmegaConf.select(config, "study.start_size")
     precision = OmegaConf.select(config, "model.compute") or OmegaConf.select(config, "precision")
     batch = OmegaConf.select(config, "batch_size")
