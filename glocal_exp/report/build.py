@@ -17,6 +17,7 @@ from glocal_exp.store.files import make_directory, write_atomically
 
 # In YAML: built only when its id is given.
 ON_REQUEST = "on_request"
+RUNS = Path("results") / "runs"
 
 Kind = Literal["figure", "table"]
 
@@ -56,7 +57,7 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
-    if not options.runs.is_dir():
+    if options.runs != repository / RUNS and not options.runs.is_dir():
         raise UserError(
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
@@ -97,7 +98,7 @@ def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
     """Stored ones that no figure and no table names, nor an experiment's file."""
     known = {path.stem for path in configs.glob("experiment/*.yaml")}
     texts = [p.read_text() for kind in ("figure", "table") for p in configs.glob(f"{kind}/*.yaml")]
-    stored = sorted(path.name for path in runs.iterdir() if path.is_dir())
+    stored = sorted(path.name for path in runs.glob("*") if path.is_dir())
     return [n for n in stored if n not in known and not any(n in text for text in texts)]
 
 
@@ -143,7 +144,7 @@ def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> arg
     results = repository / "results"
     parser = argparse.ArgumentParser(description=f"Build {kind}s from stored runs.")
     parser.add_argument("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
-    parser.add_argument("--runs", type=Path, default=results / "runs", help="stored runs")
+    parser.add_argument("--runs", type=Path, default=repository / RUNS, help="stored runs")
     parser.add_argument(
         "--studies", type=Path, help="stored studies; those beside the runs if not given"
     )

@@ -100,7 +100,7 @@ def test_what_differs_between_methods_is_listed(text):
 def test_notices_and_uncommitted_changes_are_passed_on(text):
     git = {"commit": "a" * 40, "dirty": True}
     found = text({"manifest": data(notice="Fashion-MNIST (re-encoded)") | {"git": git}})
-    assert "a: Fashion-MNIST (re-encoded); T = " in found
+    assert "a: Fashion-MNIST (re-encoded); lenet; T = " in found
     assert "commit aaaaaaaaaa with uncommitted changes" in found
 
 
