@@ -82,6 +82,6 @@ def _help() -> str:
 def _read_sweep(name: str) -> dict[str, str]:
     """What its file says, and those that it begins with."""
     content = yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text())
-    others = [entry for entry in content.get("defaults", ()) if isinstance(entry, str)]
+    others = [entry for entry in content.get("defaults") or () if isinstance(entry, str)]
     sweeps = [_read_sweep(other) for other in others if other != "_self_"]
-    return {key: v for sweep in sweeps for key, v in sweep.items()} | content.get("sweep", {})
+    return {key: v for sweep in sweeps for key, v in sweep.items()} | (content.get("sweep") or {})

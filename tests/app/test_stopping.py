@@ -65,7 +65,7 @@ def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, t
     assert manifest(runs(tmp_path)["local/0"])["status"] == "interrupted"
     assert set(runs(tmp_path)) == {"none/0", "local/0"}, "Ctrl-C ends the whole sweep"
 
-    for method, after in (("glocal", 3), ("global", 2)):
+    for method, after in (("local", 5), ("glocal", 3), ("global", 2)):
         assert stop(shell, tmp_path, method, after, signal.SIGKILL).code == -signal.SIGKILL
         assert manifest(runs(tmp_path)[f"{method}/0"])["status"] == "running"
 
