@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from glocal_exp.app.arguments import parse
 from glocal_exp.app.say import say
-from glocal_exp.app.stop import Interrupted, Stop
+from glocal_exp.app.stop import INTERRUPTED, Interrupted, Stop
 from glocal_exp.errors import UserError
 
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
-JOB_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+JOB_FAILED, USER_ERROR = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,7 +1,11 @@
 """Ctrl-C and SIGTERM: while training, the first one asks to stop at a place to go on from."""
 
 import contextlib
+import os
 import signal
+import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +13,9 @@ from typing import Any
 from glocal_exp.app.say import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+GRACE_SECONDS = 3.0  # choice: for an orderly end after the second signal
+SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
 
 
 class Interrupted(Exception):
@@ -18,6 +25,9 @@ class Interrupted(Exception):
 class Stop:
     """Whether the program has been asked to stop; `Stop.listening` hears the signals.
 
+    Python's own handlers wait until the main thread is back from XLA, which may take minutes to
+    compile or to evaluate a large network; a second thread hears a signal when it comes.
+
     Attributes:
         asked: a signal came while training.
     """
@@ -25,20 +35,23 @@ class Stop:
     def __init__(self):
         self.asked = False
         self._training = False
+        self._over = threading.Event()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear Ctrl-C and SIGTERM, unless they are ignored or this is not the main thread."""
         before = {}
-        with contextlib.suppress(ValueError):
-            for name in SIGNALS:
-                if signal.getsignal(name) != signal.SIG_IGN:  # a shell's background job ignores
-                    before[name] = signal.signal(name, self._hear)
-        try:
-            yield
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(ValueError):
+                for name in SIGNALS:
+                    if signal.getsignal(name) != signal.SIG_IGN:  # a shell's background job ignores
+                        before[name] = signal.signal(name, self._hear)
+                stack.enter_context(self._watched())
+            try:
+                yield
+            finally:
+                for name, handler in before.items():
+                    signal.signal(name, handler)
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -54,10 +67,46 @@ class Stop:
         if self.asked:
             raise Interrupted
 
-    def _hear(self, number: int, _: Any) -> None:
+    def _hear(self, *_: Any) -> None:
         if self.asked or not self._training:
             raise KeyboardInterrupt
         self.asked = True
-        # The signal may have come in the middle of another print, which Python does not let in.
-        with contextlib.suppress(RuntimeError):
-            say("\nstopping after this stretch of training; once more stops at once")
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Have every signal's number written to a thread, whatever the main thread is in."""
+        reader, writer = socket.socketpair()
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self._over.clear()
+        watcher = threading.Thread(target=self._watch, args=(reader,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            signal.set_wakeup_fd(before)
+            writer.close()
+            watcher.join(GRACE_SECONDS)
+            reader.close()
+
+    def _watch(self, reader: socket.socket) -> None:
+        heard = 0
+        while number := reader.recv(1):
+            if number[0] not in SIGNALS:
+                continue
+            heard += 1
+            if heard == 1 and self._training:
+                with contextlib.suppress(RuntimeError):  # whatever ails the stream, hear the second
+                    say("\nstopping after this stretch of training; once more stops at once")
+            elif heard > 1 and not self._over.wait(GRACE_SECONDS):
+                _end()
+
+
+def _end() -> None:
+    """Leave without the main thread; run directories stand up to that as to a kill."""
+    cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
+    note = "stopped at once: what was saved is kept; the same command goes on.\n"
+    with contextlib.suppress(OSError):
+        os.write(2, (cursor + note).encode())
+    os._exit(INTERRUPTED)

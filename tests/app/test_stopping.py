@@ -3,6 +3,8 @@
 import random
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from glocal_exp.app.stop import Stop
 
 from .commands import (
+    ROOT,
     TINY,
     TOY,
     Command,
@@ -111,7 +114,7 @@ def test_a_program_compiled_afresh_goes_on_to_the_same_bits(shell, whole, tmp_pa
 
 
 def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):
-    """Python refuses to print from a handler while the same stream is being written to."""
+    """Whatever ails the stream that the thread beside it prints to."""
 
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("reentrant call inside")
@@ -121,6 +124,53 @@ def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):
     with asked.listening(), asked.training():
         signal.raise_signal(signal.SIGTERM)
         assert asked.asked
+
+
+LONG = """
+import hashlib, sys
+from glocal_exp.app.main import guarded
+
+def work(stop):
+    with stop.training():
+        print("working", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"", b"", {rounds})
+        stop.check()
+    return 0
+
+sys.exit(guarded(work))
+"""  # like XLA, one call into C that hears no signal
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_a_call_that_does_not_return(number):
+    with _python(LONG.format(rounds=2_000_000_000)) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "working\n"
+        program.send_signal(number)
+        assert program.stdout.readline() == "\n"
+        assert "once more stops at once" in program.stdout.readline(), "told during the call"
+        program.send_signal(number)
+        _, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (
+        130,
+        "stopped at once: what was saved is kept; the same command goes on.\n",
+    )
+
+
+def test_a_second_signal_gives_an_orderly_end_its_time():
+    with _python(LONG.format(rounds=1_000_000)) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "working\n"
+        program.send_signal(signal.SIGINT)
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (130, NOTE)
+
+
+def _python(source: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", source]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
 
 
 def test_a_second_process_leaves_a_run_alone(shell, tmp_path):
