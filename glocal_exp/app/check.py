@@ -1,9 +1,8 @@
 """Checks of what Hydra leaves unchecked: values against the signatures that they are passed to."""
 
-import difflib
 import inspect
 import types
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.device import Settings, chosen_settings
+from glocal_exp.app.mistakes import unknown
 from glocal_exp.errors import UserError
 
 TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
@@ -68,13 +68,6 @@ def mismatches(path: str, node: Any) -> Iterator[str]:
         yield from _misfits(path, given, hints)
     for name, value in node.items():
         yield from mismatches(f"{path}.{name}", value)
-
-
-def unknown(path: str, name: str, known: Collection[str]) -> str:
-    """The sentence for a setting that does not exist."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {path}.{close[0]}? " if close else ""
-    return f"There is no setting {path}.{name}; {hint}{path} has {', '.join(known) or 'none'}."
 
 
 def fits(value: Any, hint: Any) -> bool:

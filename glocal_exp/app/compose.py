@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.config import CONFIGS, Schema
-from glocal_exp.app.mistakes import groups, sentence, unknown_key
+from glocal_exp.app.mistakes import groups, missing_key, sentence, unknown_key
 from glocal_exp.app.rerun import expand
 from glocal_exp.errors import UserError
 
@@ -123,7 +123,7 @@ def _check_override(override: Override, sweep: bool) -> None:
 
 
 def _job(name: str, overrides: list[str]) -> Job:
-    cfg = compose("main", overrides, return_hydra_config=True)
+    cfg = _composed(overrides)
     HydraConfig.instance().set_config(cfg)
     choices = {
         group: choice
@@ -140,6 +140,28 @@ def _job(name: str, overrides: list[str]) -> Job:
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
     OmegaConf.resolve(config)
     return Job(name, config, choices)
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    """The config with Hydra's own part; says what there is beside a setting that there is not."""
+    try:
+        return compose("main", list(overrides), return_hydra_config=True)
+    except HydraException as error:
+        if key := missing_key(error):
+            raise UserError(unknown_key(key, _settings(overrides, key))) from error
+        raise
+
+
+def _settings(overrides: Sequence[str], missing: str) -> dict[Any, Any]:
+    """What the overrides lead to without those of a setting that there is not."""
+    others = [line for line in overrides if line.split("=")[0] != missing]
+    if len(others) == len(overrides):
+        return {}  # a file of the configs names it
+    try:
+        settings = OmegaConf.to_container(compose("main", others), resolve=False)
+    except HydraException as error:
+        return _settings(others, key) if (key := missing_key(error)) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 import yaml
@@ -17,8 +17,8 @@ def sentence(error: BaseException) -> str:
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(?P<group>.+)/(?P<name>[^'/]*)'", text):
         return _unknown_choice(match["group"], match["name"])
-    if match := re.match(r"Could not override '(?P<key>[^']+)'", text):
-        return unknown_key(match["key"])
+    if key := missing_key(error):
+        return unknown_key(key)
     twice = r"Multiple values for (?P<group>\S+?)\.|^(?P<again>\S+) appears more than once"
     if match := re.search(twice, text):
         group = match["group"] or match["again"]
@@ -32,13 +32,45 @@ def sentence(error: BaseException) -> str:
     return f"{first.rstrip('.')}; {WHERE_TO_LOOK}"
 
 
-def unknown_key(key: str) -> str:
-    """The sentence for a setting that does not exist."""
-    path, _, name = key.rpartition(".")
-    candidates = [*groups(), *root_keys()] if not path else []
-    if others := _choices_with(path, name):
-        return f"There is no setting {key} here; {path}={' and '.join(others)} would have it."
-    return f"There is no setting {key}; {_hint(name, candidates)}{WHERE_TO_LOOK}"
+def unknown_key(key: str, settings: Mapping | None = None) -> str:
+    """The sentence for a setting that does not exist.
+
+    Args:
+        settings: those that there are, nested as `key` is.
+    """
+    group, _, setting = key.partition(".")
+    if others := _choices_with(group, setting):
+        return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."
+    path, name, known = _missing(key, settings or {})
+    if known:
+        return unknown(path, name, known)
+    hint = _hint(group, [*groups(), *root_keys()]) if not path else ""
+    return f"There is no setting {key}; {hint}{WHERE_TO_LOOK}"
+
+
+def _missing(key: str, settings: Mapping) -> tuple[str, str, list[str]]:
+    """Where a key leaves the settings, its first name that is not there, and the names that are."""
+    path, names = [], key.split(".")
+    while len(names) > 1 and isinstance(settings.get(names[0]), Mapping):
+        settings = settings[names[0]]
+        path.append(names.pop(0))
+    known = [str(name) for name in settings if not str(name).startswith("_")]
+    if not path or names[0] in settings:  # below a value there is nothing
+        return ".".join(path), "", []
+    return ".".join(path), names[0], known
+
+
+def unknown(path: str, name: str, known: Collection[str]) -> str:
+    """The sentence for a setting that is not among those `known` below `path`."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {path}.{close[0]}? " if close else ""
+    return f"There is no setting {path}.{name}; {hint}{path} has {', '.join(known) or 'none'}."
+
+
+def missing_key(error: BaseException) -> str | None:
+    """The setting that `hydra.compose` was to override and did not find."""
+    match = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
+    return match["key"] if match else None
 
 
 def _choices_with(group: str, name: str) -> list[str]:
