@@ -36,6 +36,8 @@ def check(cfg: DictConfig) -> None:
     if cfg.study is not None:
         raise UserError("A study is no training run; give the same settings to scripts/study.py.")
     check_settings(cfg)
+    if cfg.hypergradient.get("mode") == "low_rank":
+        _check_low_rank(cfg)
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -134,6 +136,20 @@ def _check_lengths(cfg: DictConfig) -> None:
 
     build_schedule(cfg)
     build_method(cfg).record(cfg.interval)
+
+
+def _check_low_rank(cfg: DictConfig) -> None:
+    """What refuses low rank for every task; only the engine knows what else the task allows."""
+    from glocal_exp.app.build import build_method, build_schedule
+    from glocal_exp.engine import Numerics
+    from glocal_exp.engine.mode import resolve
+
+    resolve(
+        *(Numerics(**plain(cfg.hypergradient)), build_method(cfg), build_schedule(cfg)),
+        q=1,
+        carry_tangents=cfg.carry_tangents,
+        row_space=True,
+    )
 
 
 def _device_misfits(device: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from glocal_exp.app.build import Experiment
+from glocal_exp.app.build import Experiment, build_schedule
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.store import RunDirectory
@@ -57,10 +57,14 @@ class Group:
             directory.update_manifest(differentiation=loop.mode)
             directory.truncate(snapshot.position.outer_step - 1 if self.resumed else None)
         self._count_work()
+        for seed in loop.snapshots:
+            self._tell("compiling" if self.resumed else "compiling and evaluating", seed)
         try:
             for record in loop:
                 self._directories[record.seed].append(record)
                 self._sinks.record(record)
+                if record.outer_step == 0:
+                    self._tell("compiling", record.seed)
         except Interrupted:
             loop.checkpoint()
             raise
@@ -87,11 +91,18 @@ class Group:
         """Between two stretches of training: the place where a run may stop."""
         for seed in self._loop.finished.keys() & self._directories.keys():
             self._end(seed)
-        outer_step = self._loop.position.outer_step
         note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
+        trained = self._loop.position.outer_step * self._cfg.interval
+        if step == steps and build_schedule(self._cfg).evaluates(trained):
+            note = "evaluating"
         for seed in self._loop.snapshots:
-            self._sinks.progress(self._before[outer_step - 1] + step, self._before[-1], note, seed)
+            self._tell(note, seed, step)
         self._stop.check()
+
+    def _tell(self, note: str, seed: int, step: int = 0) -> None:
+        """Say what is going on after some steps of the current outer step's playout."""
+        done = self._before[self._loop.position.outer_step - 1] + step
+        self._sinks.progress(done, self._before[-1], note, seed)
 
     def _checkpoint(self, seed: int, content: bytes) -> None:
         self._directories[seed].save_checkpoint(content)

@@ -65,7 +65,9 @@ class ProgressSink:
             self._console = Console(force_terminal=sys.stdout.isatty())
         seed, steps, done = (int(info.get(k) or 0) for k in ("seed", "steps", "resumed_step"))
         label = " ".join(filter(None, [str(info.get("method") or ""), f"seed {seed}"]))
-        run = SeedProgress(label, steps, self._clock(), step=done, work=done, total=steps)
+        run = SeedProgress(
+            *(label, steps, self._clock()), step=done, work=done, begun=done, total=steps
+        )
         self._runs[seed] = run
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             if self._bars is None:
@@ -79,7 +81,9 @@ class ProgressSink:
         run = self._runs[record.seed]
         last = 0 < run.steps <= record.step
         run.step = record.step
-        run.metrics |= {k: v for k, v in record.metrics.items() if not math.isnan(v)}
+        evaluated = {k: v for k, v in record.metrics.items() if not math.isnan(v)}
+        run.metrics |= evaluated
+        run.measured |= dict.fromkeys(evaluated, record.step)
         run.hyperparameters = dict(record.hyperparameters)
         run.skipped += record.skipped
         newly_diverged, run.diverged = record.diverged and not run.diverged, record.diverged
@@ -92,13 +96,13 @@ class ProgressSink:
     def _progress(self, work: int, total: int, note: str, seed: int | None) -> None:
         runs = list(self._runs.values()) if seed is None else [self._runs[seed]]
         for run in runs:
-            if total != run.total:
+            if total != run.total or work == run.begun:
                 run.total, run.pace = total, Pace()
             if total == run.steps:  # no playouts: work done is steps done
                 run.step = work
             run.work, run.note = work, note
             run.pace.mark(self._clock(), work)
-            self._show(run)
+            self._show(run, at_once=bool(note) and work == run.begun)  # a wait, before anything
 
     def _finish(self, status: str, seed: int | None) -> None:
         for key in list(self._runs) if seed is None else [seed]:

@@ -39,15 +39,23 @@ class Pace:
 
 @dataclass
 class SeedProgress:
-    """What is shown of one seed."""
+    """What is shown of one seed.
+
+    Attributes:
+        step, work: training steps done, and work in the unit of `total`.
+        begun: the work that had been done before this program.
+        measured: the step at which each of `metrics` was evaluated.
+    """
 
     label: str
     steps: int
     started: float
     step: int = 0
     work: int = 0
+    begun: int = 0
     total: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, int] = field(default_factory=dict)
     hyperparameters: dict[str, float] = field(default_factory=dict)
     skipped: int = 0
     diverged: bool = False
@@ -72,14 +80,16 @@ class SeedProgress:
         headline = headline or next(iter(self.metrics), None)
         facts = []
         if headline is not None:
-            facts.append(f"{headline.replace('_', ' ')} {self.metrics[headline]:.4g}")
+            measured = self.measured.get(headline, self.step)
+            when = f" at step {measured}" if measured != self.step else ""
+            facts.append(f"{headline.replace('_', ' ')} {self.metrics[headline]:.4g}{when}")
         shown = names(self.hyperparameters)
         for name in list(shown)[:SHOWN_HYPERPARAMETERS]:
             facts.append(f"{shown[name]} {self.hyperparameters[name]:.3g}")
         if len(shown) > SHOWN_HYPERPARAMETERS:
             facts.append(f"and {len(shown) - SHOWN_HYPERPARAMETERS} more")
         if self.skipped:
-            facts.append(f"meta steps skipped {self.skipped}")
+            facts.append(f"hypergradient not finite, meta steps skipped {self.skipped}")
         if self.diverged:
             facts.append("diverged")
         return [*facts, self.note] if self.note else facts

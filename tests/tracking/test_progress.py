@@ -151,12 +151,29 @@ def test_divergence_is_told_at_once_and_skipped_meta_steps_are_counted() -> None
     assert lines[1].endswith("meta steps skipped 2, diverged")
 
 
+def test_what_keeps_a_run_waiting_before_its_first_step_is_told_at_once_and_costs_no_pace() -> None:
+    clock = Clock()
+    sink, stream = plain(clock, seconds=10.0)
+    sink.start(info(resumed_step=500))
+    for wait in ("compiling and evaluating", "compiling"):
+        sink.progress(500, 1000, wait)
+        clock.now += 5
+    sink.progress(510, 1000)
+    assert [line.split(", ")[-1] for line in stream.getvalue().splitlines()] == [
+        "compiling and evaluating",
+        "compiling",
+    ]
+    clock.now += 5
+    sink.progress(520, 1000)
+    assert stream.getvalue().endswith("step 520/1000 (52%), 0:04:00 left\n")
+
+
 def test_an_accuracy_not_evaluated_leaves_the_last_one_on_show() -> None:
     sink, stream = plain(Clock())
     sink.start(info())
     sink.record(record(0, accuracy=0.25))
     sink.record(record(100, accuracy=math.nan))
-    assert "test accuracy 0.25" in stream.getvalue().splitlines()[1]
+    assert "test accuracy 0.25 at step 0," in stream.getvalue().splitlines()[1]
 
 
 def test_a_problem_without_accuracy_shows_its_own_metric_and_few_hyperparameters() -> None:
