@@ -127,8 +127,10 @@ def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):
 
 
 LONG = """
-import hashlib, sys
+import hashlib, signal, sys
 from glocal_exp.app.main import guarded
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 
 def work(stop):
     with stop.training():
