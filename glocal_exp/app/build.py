@@ -221,6 +221,8 @@ def _build_numerics(cfg: DictConfig, device: Device) -> Any:
         chunks_at_once=device.settings.chunks_at_once,
         evaluation_chunk=device.settings.evaluation_chunk,
         **plain(cfg.hypergradient),
+        reverse_from=device.settings.reverse_from,
+        low_rank_from=device.settings.low_rank_from,
         segment=device.settings.segment,
         checkpoint_seconds=device.settings.checkpoint_seconds,
     )

@@ -27,12 +27,14 @@ class Settings:
     validation_chunk: int | None
     evaluation_chunk: int | None
     chunks_at_once: int
+    reverse_from: int
+    low_rank_from: int
     segment: int
     checkpoint_seconds: float
 
     def __post_init__(self):
         chunks = ("microbatch", "validation_chunk", "evaluation_chunk")
-        for name in (*chunks, "chunks_at_once", "segment"):
+        for name in (*chunks, "chunks_at_once", "segment", "reverse_from", "low_rank_from"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")

@@ -12,6 +12,7 @@ from glocal_exp.errors import UserError
 
 FROM = "from="
 NOT_REPEATED = ("names", "sweep", "experiment", "dataset")  # these follow from the groups
+ALL_KEPT = (*NOT_REPEATED, "device")  # a platform's setting that came later has today's value
 
 
 def expand(overrides: Sequence[str]) -> list[str]:
@@ -36,7 +37,7 @@ def _repeated(run: Path, given: set[str]) -> Iterator[str]:
         file = CONFIGS / group / f"{choice}.yaml"
         if group not in given and file.exists():
             yield f"{group}={choice}"
-            if group not in NOT_REPEATED and isinstance(config.get(group), Mapping):
+            if group not in ALL_KEPT and isinstance(config.get(group), Mapping):
                 yield from _removed(group, _defaults(file, group), config[group], given)
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references

@@ -47,8 +47,8 @@ class LongTail:
         ]
         if kept[-1] < 1:
             raise UserError(
-                f"dataset.imbalance.factor={self.factor:g} leaves no image of the last class: the "
-                f"smallest class has {largest:,} in training; lower it, or validation.size."
+                f"dataset.imbalance.factor={self.factor:,.10g} leaves no image of the last class: "
+                f"the smallest class has {largest:,} in training; lower it, or validation.size."
             )
         return kept
 

@@ -4,15 +4,6 @@ from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method, is_fresh
 
-REVERSE_FROM = 2
-"""`auto` takes reverse mode from so many hyperparameters on: a step with q tangents costs 1 + 2.1 q
-plain steps, a swept one 3.3 (LeNet on one core, `results/benchmarks/LOG.md`)."""
-
-
-LOW_RANK_FROM = 32
-"""`auto` takes low rank from so many hyperparameters on: even a small basis costs a dozen tangents
-with its probes, and a first pass."""
-
 
 def resolve(
     numerics: Numerics,
@@ -26,6 +17,7 @@ def resolve(
     """`forward`, `reverse` or `low_rank`; for `auto` the cheapest of what the method can have.
 
     Args:
+        numerics: besides the mode asked for, from where on the platform finds which cheaper.
         row_space: whether the problem has signals and tangent rows.
 
     Raises:
@@ -46,9 +38,10 @@ def resolve(
         raise UserError(f"hypergradient={numerics.mode} {obstacle}; choose {other}.")
     if numerics.mode != "auto":
         return numerics.mode
-    if q >= REVERSE_FROM and not obstacles["reverse"]:
+    if q >= numerics.reverse_from and not obstacles["reverse"]:
         return "reverse"
-    return "low_rank" if q >= LOW_RANK_FROM and not obstacles["low_rank"] else "forward"
+    few = q < numerics.low_rank_from
+    return "forward" if few or obstacles["low_rank"] else "low_rank"
 
 
 def _low_rank_obstacle(method: Method, carry_tangents: bool, row_space: bool) -> str | None:
@@ -64,11 +57,13 @@ def _low_rank_obstacle(method: Method, carry_tangents: bool, row_space: bool) ->
 
 def _reverse_obstacle(method: Method, schedule: Schedule, carry_tangents: bool) -> str | None:
     """Why a sweep back through one interval is not enough, as the end of a sentence."""
-    looked_at = len(method.record(schedule.interval))
+    interval, record = schedule.interval, method.record(schedule.interval)
     if carry_tangents:
         return "has no tangents for carry_tangents=true to carry"
-    if looked_at > 1:
-        return f"computes one hypergradient an interval and this method looks at {looked_at}"
+    if len(record) > 1:
+        return f"computes one hypergradient an interval and this method looks at {len(record)}"
+    if record and record[0] != interval - 1:
+        return f"computes an interval's last hypergradient and this method looks at {record[0] + 1}"
     if method.lookahead(1, schedule.outer_steps) > 0 and not is_fresh(method):
         return "goes back through one interval and this method plays out more"
     return None

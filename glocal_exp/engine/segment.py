@@ -17,7 +17,7 @@ from glocal_exp.engine.examples import Data
 from glocal_exp.engine.settings import Numerics
 from glocal_exp.hypergrad.forward import contract, mean_over_chunks, push_tangents
 from glocal_exp.hypergrad.lowrank import Basis, count_outside, signals
-from glocal_exp.hypergrad.reverse import train_and_pull_back
+from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
 
 
@@ -173,7 +173,7 @@ class Programs:
             phi,
             indices,
             data.for_hypergradients,
-            block=numerics.block,
+            block=numerics.block or block_for(state, indices.shape[0]),
             chunk=numerics.validation_chunk,
             chunks_at_once=numerics.chunks_at_once,
         )

@@ -7,6 +7,12 @@ from glocal_exp.errors import UserError
 
 Mode = Literal["forward", "reverse", "low_rank", "auto"]
 
+REVERSE_FROM = 2
+"""A step with q tangents costs 1 + 2.1 q plain steps, a swept one 3.3 (LeNet on one core,
+`results/benchmarks/LOG.md`)."""
+LOW_RANK_FROM = 32
+"""Even a small basis costs a dozen tangents with its probes, and a first pass."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -67,11 +73,14 @@ class Numerics:
             through an interval, which gives the one at its end, `low_rank` by tangents in the few
             directions that matter, `auto` by what is cheapest.
         tangent_chunk: forward: tangents pushed at a time; all q if None.
-        block: reverse: steps between two states that are kept; every step's is if None.
+        block: reverse: steps between two states that are kept; if None, every step's is, or as
+            few as possible where that were more than `hypergrad.reverse.KEPT_BYTES`.
         tolerance: low rank: the share of the tangent rows' norm that may be left out; 0 keeps all.
         probes: low rank: random directions that estimate what is left out.
         sizes: low rank: tangents to push, probes included; the smallest size that suffices is
             taken, all q beyond the largest.
+        reverse_from: `auto` takes reverse mode from so many hyperparameters on.
+        low_rank_from: `auto` takes low rank from so many on.
         segment: training steps in one compiled call, at most; a run can be interrupted and
             checkpointed between two of them.
         checkpoint_seconds: inside an interval, checkpoints are at least so far apart.
@@ -86,6 +95,8 @@ class Numerics:
     tolerance: float = 1e-4
     probes: int = 4
     sizes: tuple[int, ...] = (12, 16, 24, 32, 48, 64, 80, 96, 128, 192)
+    reverse_from: int = REVERSE_FROM
+    low_rank_from: int = LOW_RANK_FROM
     segment: int = 100
     checkpoint_seconds: float = 30.0
 
@@ -102,7 +113,8 @@ class Numerics:
                 f"sizes={list(self.sizes)} has one that leaves no room beside probes={self.probes}."
             )
         chunks = ("validation_chunk", "evaluation_chunk", "tangent_chunk")
-        for name in (*chunks, "chunks_at_once", "block", "segment"):
+        counts = ("chunks_at_once", "block", "segment", "reverse_from", "low_rank_from")
+        for name in (*chunks, *counts):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name}={value} is not at least 1.")

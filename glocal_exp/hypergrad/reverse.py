@@ -10,6 +10,7 @@ suits many hyperparameters and short intervals). Memory grows with the number of
 of their states and of one step's intermediate arrays, or of fewer states with `block`.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +23,9 @@ from jaxtyping import Array, Float, PyTree
 from glocal_exp.hypergrad.forward import mean_over_chunks
 from glocal_exp.hypergrad.gradient import GRADIENT, while_pulling
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+
+KEPT_BYTES = 2 * 2**30
+"""Choice: states of an interval that may be kept without being asked; 180 of WideResNet 28-2's."""
 
 Step = Callable[[InnerState, Hyperparams, PyTree], tuple[InnerState, Float[Array, ""]]]
 
@@ -72,6 +76,13 @@ def train_and_pull_back(
     (through_training,) = pull_back(by_state)
     h = jax.tree.map(jnp.add, direct, through_training)
     return eqx.combine(last, rest), losses, ravel_pytree(h)[0]
+
+
+def block_for(state: InnerState, steps: int) -> int | None:
+    """The block that keeps fewest states where those of all steps exceed `KEPT_BYTES`."""
+    leaves = jax.tree.leaves(eqx.filter(state, eqx.is_inexact_array))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    return None if steps * size <= KEPT_BYTES else math.isqrt(steps - 1) + 1
 
 
 def _scan(

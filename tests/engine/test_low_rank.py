@@ -7,7 +7,8 @@ import pytest
 
 from glocal_exp.engine import Hooks, Numerics, Schedule
 from glocal_exp.engine.checkpoint import from_bytes
-from glocal_exp.engine.mode import LOW_RANK_FROM, resolve
+from glocal_exp.engine.mode import resolve
+from glocal_exp.engine.settings import LOW_RANK_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate

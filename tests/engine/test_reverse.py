@@ -1,13 +1,15 @@
 """The loop in reverse mode: forward mode's run by one sweep an interval, or a refusal."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from glocal_exp.engine import Hooks, Numerics, Schedule
-from glocal_exp.engine.mode import REVERSE_FROM, resolve
+from glocal_exp.engine.mode import resolve
+from glocal_exp.engine.settings import REVERSE_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
+from glocal_exp.methods.method import Greedy
 from glocal_exp.records import Costs
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, METHODS, SPLITS, STEPS, begin, by_seed, close, same, vector
@@ -81,6 +83,21 @@ def test_what_one_sweep_cannot_give_is_refused(method, carry, word):
     assert resolve(auto, method, schedule, 100, carry_tangents=carry) == "forward"
 
 
+@dataclass(frozen=True)
+class Early(Greedy):
+    """Looks at a step within the interval."""
+
+    def record(self, interval):
+        return range(interval - 2, interval - 1)
+
+
+def test_a_sweep_gives_no_hypergradient_but_the_last():
+    with pytest.raises(UserError, match=f"this method looks at {INTERVAL - 1};"):
+        begin(method=Early(), numerics=REVERSE)
+    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
+    assert resolve(auto, Early(), schedule, 100, carry_tangents=False) == "forward"
+
+
 def test_auto_goes_by_the_number_of_hyperparameters():
     auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
     modes = [
@@ -88,3 +105,5 @@ def test_auto_goes_by_the_number_of_hyperparameters():
         for q in (REVERSE_FROM - 1, REVERSE_FROM)
     ]
     assert modes == ["forward", "reverse"]
+    later = replace(auto, reverse_from=REVERSE_FROM + 1)  # on another platform
+    assert resolve(later, Local(), schedule, REVERSE_FROM, carry_tangents=False) == "forward"

@@ -9,8 +9,9 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from glocal_exp.engine.batches import batch_indices
-from glocal_exp.hypergrad import contract, count, push_tangents, zero_tangents
+from glocal_exp.hypergrad import contract, count, push_tangents, reverse, zero_tangents
 from glocal_exp.hypergrad.reverse import train_and_pull_back
+from glocal_exp.types import InnerState
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 
@@ -103,6 +104,13 @@ def temporary_bytes(steps, block):
     compiled = jax.jit(run).lower(state, phi, batches).compile()
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     return compiled.memory_analysis().temp_size_in_bytes / size
+
+
+def test_unasked_states_are_kept_up_to_a_size_and_then_as_few_as_can_be(monkeypatch):
+    state = InnerState({"w": jnp.zeros(4)}, (), jnp.array(0))
+    monkeypatch.setattr(reverse, "KEPT_BYTES", 8 * state.params["w"].nbytes)
+    blocks = [reverse.block_for(state, steps) for steps in (1, 8, 9, 10, 100, 101)]
+    assert blocks == [None, None, 3, 4, 10, 11]
 
 
 def test_memory_is_a_state_a_step_and_far_less_in_blocks():
