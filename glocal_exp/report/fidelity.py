@@ -68,15 +68,19 @@ class Estimator:
         return 1 if self.kind == "last" else (self.window - 1) // self.stride + 1
 
 
+THRESHOLD = {"rank": "hard_threshold"}
 ESTIMATORS = (
     Estimator("local", kind="last"),
     Estimator("window mean", kind="mean"),
     Estimator("glocal"),  # the paper's: window 80, 10 delays, infinite horizon
     Estimator("glocal, finite horizon", steady={"horizon": "finite"}),
     Estimator("glocal, fit to all", dmd={"amplitudes": "all"}),
-    Estimator("glocal, rank by threshold", dmd={"rank": "hard_threshold"}),
+    Estimator("glocal, rank by threshold", dmd=THRESHOLD),
     Estimator("glocal, total least squares", dmd={"regression": "total_least_squares"}),
     Estimator("glocal, forward-backward", dmd={"regression": "forward_backward"}),
+    # The next two are `dmd=total_least_squares` and `dmd=forward_backward` as they are configured.
+    Estimator("glocal, threshold, total", dmd=THRESHOLD | {"regression": "total_least_squares"}),
+    Estimator("glocal, threshold, backward", dmd=THRESHOLD | {"regression": "forward_backward"}),
     Estimator("glocal, scaled", dmd={"scaling": "component"}),
     Estimator("glocal, window 60", window=60),
     Estimator("glocal, window 40", window=40),
@@ -90,7 +94,18 @@ ESTIMATORS = (
     Estimator("glocal, 250 images", validation=250),
     Estimator("glocal, stride 4, 1,000 images", stride=4, delays=3, validation=1000),
 )
-"""Those that the figure and the table of fidelity compare, unless their YAML lists others."""
+"""Those that the figure of fidelity compares, unless its YAML lists others."""
+VARIANTS = (
+    *ESTIMATORS,
+    Estimator("glocal, stride 4, 2 delays", stride=4, delays=2),
+    Estimator("glocal, stride 4, 4 delays", stride=4, delays=4),
+    Estimator("glocal, else local", steady={"fallback": "local"}),
+    Estimator(
+        "glocal, stride 4, 1,000 images, else local",
+        **{"stride": 4, "delays": 3, "validation": 1000, "steady": {"fallback": "local"}},
+    ),
+)
+"""Those of the table of all points: what else was tried besides."""
 
 
 @dataclass(frozen=True)
@@ -243,14 +258,16 @@ def ceiling(point: Point) -> Score:
     )
 
 
-def estimators(entries: Sequence[Mapping[str, Any]] | None) -> list[Estimator]:
-    """Estimators from their entries in a YAML file; `ESTIMATORS` for None.
+def estimators(
+    entries: Sequence[Mapping[str, Any]] | None, default: Sequence[Estimator] = ESTIMATORS
+) -> list[Estimator]:
+    """Estimators from their entries in a YAML file; the default for None.
 
     Raises:
         UserError: an entry has a setting that there is not.
     """
     if entries is None:
-        return list(ESTIMATORS)
+        return list(default)
     try:
         return [Estimator(**entry) for entry in entries]
     except TypeError as error:

@@ -22,8 +22,8 @@ READING = (
     "and printed as 0). Second term: the sum of "
     "|b_j| |lambda_j|^tau |u_j| over |lambda_j| < 1, without the modes within {tolerance:g} of 1, "
     "b_j at the last snapshot; in brackets, with those of them that are below 1, as the theorem is "
-    "written. First term: |U| |U^+| |e| of the snapshot, without (T - s tau) eps_tau: that and the "
-    "left side need the true operator, which nobody knows."
+    "written. First term: |U| |U^+| |e| of the snapshot, without (T - s tau) eps_tau, which needs "
+    "the true operator; the left side needs h_T (table theorem_real)."
 )
 
 
