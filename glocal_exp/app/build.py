@@ -91,9 +91,19 @@ class Experiment:
         )
 
     def meta_part(self, parts: ImageSplits) -> dict[str, np.ndarray] | None:
-        """The first validation images, if hypergradients use fewer than all of them."""
-        subset = self.cfg.validation.subset
-        return subset and {name: part[:subset] for name, part in parts.validation.items()}
+        """The first validation images, if hypergradients use fewer than all of them.
+
+        Of each class as many as of any other, where the validation part is so, and the subset can.
+        """
+        subset, labels = self.cfg.validation.subset, parts.validation["y"]
+        if not subset:
+            return None
+        chosen = np.arange(subset)
+        classes = np.unique(labels)
+        if self.cfg.validation.balanced and subset % len(classes) == 0:
+            each = subset // len(classes)
+            chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in classes]))
+        return {name: part[chosen] for name, part in parts.validation.items()}
 
 
 def build(cfg: DictConfig, choices: dict[str, str]) -> Experiment:

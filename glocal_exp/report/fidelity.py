@@ -102,7 +102,10 @@ VARIANTS = (
     Estimator("glocal, else local", steady={"fallback": "local"}),
     Estimator(
         "glocal, stride 4, 1,000 images, else local",
-        **{"stride": 4, "delays": 3, "validation": 1000, "steady": {"fallback": "local"}},
+        stride=4,
+        delays=3,
+        validation=1000,
+        steady={"fallback": "local"},
     ),
 )
 """Those of the table of all points: what else was tried besides."""

@@ -1,7 +1,11 @@
 """Long-tailed CIFAR from its own files: learned and fixed weights, from the command line."""
 
+import numpy as np
 import pytest
 
+from glocal_exp.app.build import Experiment
+from glocal_exp.app.compose import jobs
+from glocal_exp.data import Splits
 from tests.data.writers import cifar10_batches, small, write_cifar
 
 from .commands import TINY, Shell, manifest, rows, runs, shell
@@ -64,3 +68,27 @@ def test_mistakes_end_in_a_sentence(shell: Shell, tmp_path, data_dir):
         assert command.code == 2, settings
         assert sentence in command.err, command.err
         assert not (tmp_path / "runs").exists() or not any((tmp_path / "runs").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("subset", "balanced"), [(20, True), (25, True), (20, False), (None, True)]
+)
+def test_a_subset_of_balanced_images_is_balanced(subset, balanced):
+    """The first of each class in the split's order; the first of all where that cannot be."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 10))
+    chosen = ["dataset=cifar10_lt", f"validation.subset={subset}".replace("None", "null")]
+    job = jobs([*chosen, f"validation.balanced={str(balanced).lower()}"], sweep=False)[0]
+    nothing = dict.fromkeys(("device", "data", "problem", "method", "meta_optimizer", "numerics"))
+    experiment = Experiment(cfg=job.config, choices=job.choices, **nothing)  # pyright: ignore
+    part = {"x": np.arange(100), "y": labels}
+    found = experiment.meta_part(Splits(train=part, validation=part, test=part, info={}))
+    if subset is None:
+        assert found is None
+        return
+    assert found is not None
+    np.testing.assert_array_equal(found["y"], labels[found["x"]])
+    if subset == 20 and balanced:
+        firsts = [np.flatnonzero(labels == c)[:2] for c in range(10)]
+        assert found["x"].tolist() == sorted(np.concatenate(firsts).tolist())
+    else:
+        assert found["x"].tolist() == list(range(subset))

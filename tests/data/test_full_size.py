@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
+from glocal_exp.app.compose import jobs
 from glocal_exp.data import split
 from glocal_exp.data.files import Files
 from glocal_exp.data.tfds import Tfds
@@ -29,6 +31,12 @@ from tests.data.writers import (
 
 ROOT = Path(__file__).resolve().parents[2]
 UNPACK = DATA_DIR / "unpack_cifar10.py"
+LONG_TAILED = {  # by imbalance factor, the JPEG copy's training images of each class, for seed 0
+    10: [4900, 3793, 2937, 2274, 1760, 1363, 1055, 817, 632, 490],
+    50: [4900, 3172, 2054, 1330, 861, 557, 361, 233, 151, 98],
+    100: [4900, 2937, 1760, 1055, 632, 379, 227, 136, 81, 49],
+    200: [4900, 2719, 1509, 837, 465, 258, 143, 79, 44, 24],
+}
 needs_copy = pytest.mark.skipif(
     not UNPACK.is_file(), reason="GLOCAL_DATA_DIR has no JPEG copy of CIFAR-10"
 )
@@ -158,3 +166,22 @@ def test_the_jpeg_copy_of_cifar10_is_called_so(jpeg_copy):
     assert (data.original, data.notice) == (False, "CIFAR-10 (JPEG copy)")
     assert np.bincount(data.train_labels).tolist() == [5_000] * 10
     assert np.bincount(data.test_labels).tolist() == [1_000] * 10
+
+
+@needs_copy
+@pytest.mark.slow
+def test_the_splits_of_the_jpeg_copy_are_those_of_the_stored_runs(jpeg_copy):
+    data = Files(str(jpeg_copy)).load(spec("cifar10"))
+    assert split(data, 1000, 0).info["fingerprint"] == "4ab4f125644f9c86"
+    found = {}
+    for factor, counts in LONG_TAILED.items():
+        job = jobs(["dataset=cifar10_lt", f"dataset.imbalance.factor={factor}"], sweep=False)[0]
+        chosen, validation = instantiate(job.config.dataset), job.config.validation
+        long_tailed = Files(str(jpeg_copy)).load(chosen)
+        info = split(long_tailed, validation.size, 0, validation.balanced).info
+        assert info["class_counts"]["train"] == counts
+        assert info["class_counts"]["validation"] == [100] * 10
+        assert info["class_counts"]["test"] == [1_000] * 10
+        found[factor] = info["fingerprint"]
+    assert found[100] == "76bc22e2a07e7497"
+    assert len(set(found.values())) == 4

@@ -39,7 +39,7 @@ def five(monkeypatch):
         point({"base": GOAL}),
     ]
     frame = object()
-    monkeypatch.setattr(fidelity_overall, "points", lambda context: (found, frame))
+    monkeypatch.setattr(fidelity_overall, "points", lambda _: (found, frame))
     monkeypatch.setattr(fidelity_overall, "provenance", lambda frame: "invented")
     return found
 

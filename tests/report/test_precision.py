@@ -7,6 +7,7 @@ import yaml
 
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.tables.precision import PrecisionTable, distance
+from glocal_exp.report.tables.precision_spread import PrecisionSpread
 from glocal_exp.store.studies import StudyDirectory
 
 TRUE = np.tile([3.0, 4.0], (12, 1))
@@ -60,3 +61,24 @@ def test_without_the_true_values_there_is_nothing_to_show(tmp_path):
 def test_what_is_not_finite_has_no_distance():
     assert np.isnan(distance(np.array([np.nan, 1.0]), np.ones(2))).all()
     assert np.isnan(distance(np.zeros(2), np.ones(2))[1])
+
+
+def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
+    """Twelve steps: one of them reversed, and the second part wrong in three others."""
+    h = TRUE * 1.1
+    h[4] *= -1
+    h[6:9, 1] *= -1
+    store(tmp_path, 0, float64=TRUE, base=h)
+    sheet = PrecisionSpread("Title.", {"base": "float32"}).make(
+        Context(tmp_path, pd.DataFrame(), tmp_path)
+    )
+    assert sheet.header[-2:] == ["sign of part 1", "sign of part 2"]
+    assert sheet.rows == [
+        ["float32", "1", "0", "1.0e-01", "2.1e+00", "-1.00", "11 of 12", "8 of 12"]
+    ]
+
+
+def test_a_spread_needs_the_true_values(tmp_path):
+    store(tmp_path, 0, base=TRUE)
+    with pytest.raises(MissingStudy):
+        PrecisionSpread("Title.", {}).make(Context(tmp_path, pd.DataFrame(), tmp_path))

@@ -28,8 +28,9 @@ SHADES: tuple[tuple[str, Any, float], ...] = (
 """Colour, line and its width in points."""
 READING = (
     "The weight mu(L) that an example of loss L has in training, as used in the interval that ends "
-    "at the step named. Thin lines are single seeds, bold ones their mean; dots are the losses "
-    "at which it was recorded."
+    "at the time named: in the first one the initial weights, and nowhere those of the last meta "
+    "step. Thin lines are single seeds, bold ones their mean, which is a curve that no seed has "
+    "where they end apart; dots are the losses at which it was recorded."
 )
 
 

@@ -16,12 +16,13 @@ from glocal_exp.stats import summarize
 FACTOR = "dataset.imbalance.factor"
 Cell = tuple[str, str, int]
 """Row, data set, imbalance factor."""
+PUBLISHED = "{published}"
 READING = (
     "Test accuracy in percent after the last training step, on balanced test images: mean and "
     "standard deviation over the seeds, their number in brackets. Columns are imbalance factors, "
     "how many times more training images the first class has than the last. The numbers of the "
     "paper's own table did not survive in its text that is at hand; it states that glocal "
-    "surpasses local. Rows marked * are published numbers of another network; a cell marked "
+    "surpasses local. Rows marked * are published numbers of {published}; a cell marked "
     f"{DAGGER} has a seed that diverged, with the accuracy of the weights it ended with."
 )
 
@@ -36,6 +37,8 @@ class Reweighting:
         factors: imbalance factors.
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
+        published_of: what network and data those are of.
+        note: what else a reader of the rows should know.
     """
 
     title: str
@@ -43,6 +46,8 @@ class Reweighting:
     factors: Sequence[int]
     kinds: Sequence[Mapping[str, Any]]
     published: Mapping[str, Mapping[str, Mapping[int, float]]] = field(default_factory=dict)
+    published_of: str = "another network"
+    note: str = ""
 
     @property
     def experiments(self) -> list[str]:
@@ -80,7 +85,8 @@ class Reweighting:
             for entry in self._rows(name)
             if (entry.label, name, factor) not in found
         }
-        text = caption.join(self.title, READING, self._together(found, named), context)
+        reading = f"{READING.replace(PUBLISHED, self.published_of)} {self.note}".strip()
+        text = caption.join(self.title, reading, self._together(found, named), context)
         gone = tuple(name for name in self.experiments if name in missing)
         return Sheet(header, rows, pd.DataFrame(records), text, gone, words=1)
 
