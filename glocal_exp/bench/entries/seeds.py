@@ -8,12 +8,12 @@ ONE, TOGETHER, IN_TURN = "one seed", "three, one program", "three, in turn"
 
 
 def build(scale: Scale = FULL) -> Entry:
-    """A run of plain training and one of glocal, each by one seed and by three."""
+    """A run of plain training, one of local and one of glocal, each by one seed and by three."""
     window = [f"method.window={scale.stretch // 2}", f"method.delays={max(1, scale.stretch // 10)}"]
     chosen = [f"validation.subset={scale.subset}", f"interval={scale.stretch}"]
     chosen.append(f"steps={scale.stretch}")
     comparisons, targets = [], []
-    for method, more in (("none", ()), ("glocal", window)):
+    for method, more in (("none", ()), ("local", ()), ("glocal", window)):
         settings = [f"method={method}", *chosen, *more]
         ways = (
             Candidate(ONE, whole_run(scale, *settings)),
@@ -21,8 +21,9 @@ def build(scale: Scale = FULL) -> Entry:
             Candidate(IN_TURN, whole_run(scale, *settings, seeds=(0, 1, 2), together=False)),
         )
         comparisons.append(Comparison(method, ways, unit="run"))
-        sides = [({(method, way): 1.0},) for way in (TOGETHER, IN_TURN)]
-        targets.append(Target(f"{method}: {TOGETHER} / in turn", None, *sides))
+        one, together, in_turn = [({(method, way): 1.0},) for way in (ONE, TOGETHER, IN_TURN)]
+        targets.append(Target(f"{method}: {TOGETHER} / in turn", None, together, in_turn))
+        targets.append(Target(f"{method}: {TOGETHER} / {ONE}", None, together, one))
     return Entry(
         "One seed and three",
         tuple(comparisons),

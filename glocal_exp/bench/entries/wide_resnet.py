@@ -18,7 +18,7 @@ MICROBATCH = 4
 """Examples at a time, as for this model on a CPU (`configs/model/wide_resnet.yaml`)."""
 ROUNDS = 3
 VALIDATION = 200
-"""Images of the validation gradient, two chunks."""
+"""Images of the validation gradient, in the model's own chunks."""
 GIB = 2**30
 
 
@@ -56,7 +56,7 @@ def build(scale: Scale = FULL) -> Entry:
         ),
         (
             f"{STEPS} steps of {scale.batch} grey images of 28x28 pixels, "
-            f"{min(MICROBATCH, scale.batch)} at a time in ours.",
+            f"{min(MICROBATCH, scale.batch)} at a time in ours, as in its validation gradient.",
             "Memory is what XLA plans for arguments, results and what lies between them.",
         ),
         peers.missing,
