@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -68,8 +68,18 @@ class PrecisionTable:
         return {name: self.labels.get(name, name) for name in dict.fromkeys([*order, *known])}
 
 
-def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """A row for each unit but the true one, and each t that is shown."""
+class Interval(NamedTuple):
+    """One interval of one training: h_t (tau, q) in float64, and by variation."""
+
+    folder: str
+    seed: int
+    s: int
+    true: Float[np.ndarray, "tau q"]
+    found: dict[str, Float[np.ndarray, "tau q"]]
+
+
+def beside_float64(frame: pd.DataFrame) -> Iterator[Interval]:
+    """Those that were computed in float64 too."""
     records = frame.to_dict("records")
     for folder, s in sorted({(str(r["folder"]), int(r["s"])) for r in records}):
         group = [r for r in records if (r["folder"], r["s"]) == (folder, s)]
@@ -77,7 +87,13 @@ def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
         if TRUE not in units:
             continue
         found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
-        true, seed, about = found.pop(TRUE), int(group[0]["seed"]), _about(folder)
+        yield Interval(folder, int(group[0]["seed"]), s, found.pop(TRUE), found)
+
+
+def _distances(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A row for each interval and variation, and each t that is shown."""
+    for folder, seed, s, true, found in beside_float64(frame):
+        about = _about(folder)
         for name, h in found.items():
             signs = float(np.mean(np.sign(h) == np.sign(true)))
             for t in sorted({1, min(10, len(true)), len(true)}):

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from glocal_exp.report.artifact import Context, MissingStudy, Sheet
 from glocal_exp.report.formats import ABSENT
 from glocal_exp.report.study import provenance, rows
-from glocal_exp.report.tables.precision import STUDY, TRUE, distance
-from glocal_exp.store.studies import study_config, unit_arrays
+from glocal_exp.report.tables.precision import STUDY, beside_float64, distance
+from glocal_exp.store.studies import study_config
 
 READING = (
     "Of the h_t at every step t of interval s, beside those in float64 from the same weights, "
@@ -63,21 +63,14 @@ class PrecisionSpread:
 
 
 def spreads(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """A row for each unit but the true one, from the stored trajectories."""
-    records = frame.to_dict("records")
-    for folder, s in sorted({(str(r["folder"]), int(r["s"])) for r in records}):
-        group = [r for r in records if (r["folder"], r["s"]) == (folder, s)]
-        units = {str(r["variation"]): str(r["unit"]) for r in group}
-        if TRUE not in units:
-            continue
-        found = {name: unit_arrays(folder, unit)["h"] for name, unit in units.items()}
-        true = found.pop(TRUE)
+    """A row for each interval and variation."""
+    for folder, seed, s, true, found in beside_float64(frame):
         names = _names(folder, true.shape[1])
         for name, h in found.items():
             errors, cosines = np.array([distance(*pair) for pair in zip(h, true, strict=True)]).T
             same = np.sum(np.sign(h) == np.sign(true), axis=0)
             yield {
-                "variation": name, "s": s, "seed": int(group[0]["seed"]), "steps": len(true),
+                "variation": name, "s": s, "seed": seed, "steps": len(true),
                 "median": float(np.median(errors)), "largest": float(errors.max()),
                 "least_cosine": float(cosines.min()),
             } | {f"sign_{key}": int(n) for key, n in zip(names, same, strict=True)}  # fmt: skip
