@@ -28,7 +28,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import count, names
 from glocal_exp.methods.method import Estimate, Measured, Moment
 from glocal_exp.records import IntervalRecord
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.types import Hyperparams, InnerProblem, InnerState, RowSpaceProblem
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Loop(Iterator[IntervalRecord]):
         self._plan, self._hooks = plan, hooks
         self._meta_step = MetaStep(meta_optimizer, self.work.programs)
         starts = {seed: problem.init(jax.random.key(seed)) for seed in splits}
-        state, phi = next(iter(starts.values()))
-        known = _known(problem, state, phi, next(iter(splits.values())).train)
+        _, phi = next(iter(starts.values()))
+        known = Problem(count(phi), isinstance(problem, RowSpaceProblem))
         if known.q == 0 and plan.wanted:
             raise UserError("The task has no hyperparameters to learn; train it with method=none.")
         self.mode: Mode = plan.mode.resolve(plan, known)
@@ -229,12 +229,6 @@ class Loop(Iterator[IntervalRecord]):
 
     def _overdue(self) -> bool:
         return time.monotonic() - self._saved > self._plan.numerics.checkpoint_seconds
-
-
-def _known(problem: InnerProblem, state: InnerState, phi: Hyperparams, train: Batch) -> Problem:
-    """What a mode has to know; nothing is computed."""
-    signals = jax.eval_shape(problem.signals, state, phi, train, jax.random.key(0))
-    return Problem(count(phi), signals is not None)
 
 
 def _finite(carry: object) -> bool:

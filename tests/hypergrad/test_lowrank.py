@@ -9,7 +9,7 @@ import pytest
 from glocal_exp.engine import Forward, Hooks, LowRank, Reverse, run
 from glocal_exp.hypergrad import lowrank
 from glocal_exp.methods.local import Local
-from glocal_exp.types import InnerProblem
+from glocal_exp.types import RowSpaceProblem
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
@@ -154,10 +154,10 @@ META = optax.adam(0.03)
 _compiled: dict[bool, dict] = {}
 
 
-class Started(InnerProblem):
+class Started(RowSpaceProblem):
     """A problem that starts where training has led another."""
 
-    problem: InnerProblem
+    problem: RowSpaceProblem
     start: tuple
 
     def init(self, key):

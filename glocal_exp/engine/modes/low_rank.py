@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -27,7 +27,6 @@ from glocal_exp.hypergrad.lowrank import (
     lift,
     rows_of,
     sample,
-    signals,
 )
 from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
@@ -166,12 +165,13 @@ class LowRank(Mode):
         pause: Callable[[], None],
     ) -> tuple[dict[int, Float[np.ndarray, " n"]], float]:
         """By seed, the signals that training meets, from the same batches and keys."""
+        problem: Any = work.problem  # a RowSpaceProblem, or there were an obstacle
 
         def survey(state, phi, carry, key, indices, data) -> tuple[InnerState, Array]:
             def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
                 batch, step_key = work.given(data, key, state.step, chosen)
-                met = signals(work.problem, state, phi, batch, step_key)
-                return work.problem.step(state, phi, batch, step_key)[0], met
+                met = problem.signals(state, phi, batch, step_key)
+                return problem.step(state, phi, batch, step_key)[0], met
 
             return jax.lax.scan(body, state, indices)
 
@@ -191,9 +191,10 @@ class LowRank(Mode):
         self, work: "Work", snapshots: Snapshots, numbers: Mapping[int, Float[np.ndarray, " n"]]
     ) -> tuple[dict[int, np.ndarray], float]:
         """By seed, the tangent rows of the numbers."""
+        problem: Any = work.problem
 
         def rows(phi: Hyperparams, numbers: Array) -> Array:
-            return rows_of(work.problem, phi, numbers)
+            return rows_of(problem, phi, numbers)
 
         dtype = jnp.result_type(float)
         by_seed = {
@@ -211,11 +212,13 @@ class LowRank(Mode):
         return Along(start_tangents(snapshot.state, columns, plan.wanted.mean > 0), laid)
 
     def _train(self, work: "Work") -> Callable:
+        problem: Any = work.problem
+
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
             laid: Basis = carry.basis
 
             def observe(state: InnerState, batch: Batch, step_key: Array) -> Array:
-                return count_outside(laid, signals(work.problem, state, phi, batch, step_key))
+                return count_outside(laid, problem.signals(state, phi, batch, step_key))
 
             segment, outside = train_along(
                 *(work, state, phi, carry.pushed, key, indices, data, marks),

@@ -84,7 +84,7 @@ class Problem(NamedTuple):
 
     Attributes:
         q: hyperparameters.
-        has_rows: whether it knows its tangent rows.
+        has_rows: whether it is a `RowSpaceProblem`.
     """
 
     q: int
