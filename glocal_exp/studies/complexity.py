@@ -163,7 +163,7 @@ def measure_run(size: Size, method: Any, programs: Programs | None = None) -> tu
         "cpu_seconds": seconds,
         "tangent_steps": costs.tangent_steps - before.tangent_steps,
         "validation_gradients": costs.validation_gradients - before.validation_gradients,
-        "program_bytes": loop.work.programs.memory()["train"],
+        "program_bytes": loop.work.programs.memory()["forward"],
         "held_bytes": max(held),
     }
     return row, loop.work.programs
