@@ -12,6 +12,7 @@ from glocal_exp.records import IntervalRecord
 # choice: what a reader looks at first; a problem without any of these shows its first metric
 HEADLINE_METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
 SHOWN_HYPERPARAMETERS = 4  # choice: what fits beside the metric in a line of 80 characters
+UNKNOWN = "?:??:?? left"
 
 
 @dataclass
@@ -104,7 +105,7 @@ class SeedProgress:
         if self.closed:
             return ""
         left = self.pace.left(self.clock(), self.total)
-        return "?:??:?? left" if left is None else f"{_duration(left)} left"
+        return UNKNOWN if left is None else f"{_duration(left)} left"
 
     def line(self) -> str:
         """All of it as plain text."""
@@ -113,7 +114,8 @@ class SeedProgress:
             parts[0] += f" ({self.work / self.total:.0%})"
         elif self.total:
             parts.append(f"{self.work / self.total:.0%} of the work")
-        parts += [self.time_left] if self.time_left[:1].isdigit() else []
+        if self.time_left not in ("", UNKNOWN):
+            parts.append(self.time_left)
         return f"{self.label}: {', '.join([*parts, *self.facts(self.hyperparameters)])}"
 
     def facts(self, names: Iterable[str]) -> list[str]:
