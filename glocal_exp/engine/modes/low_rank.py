@@ -184,7 +184,7 @@ class LowRank(Mode):
 
         def survey(state, phi, carry, key, indices, data) -> tuple[InnerState, Array]:
             def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-                batch, step_key = work.given(data, key, state.step, chosen)
+                batch, step_key = work.batch(data, key, state.step, chosen)
                 met = problem.signals(state, phi, batch, step_key)
                 return problem.step(state, phi, batch, step_key)[0], met
 
