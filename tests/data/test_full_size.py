@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 
-from glocal_exp.app.compose import jobs
 from glocal_exp.data import split
 from glocal_exp.data.files import Files
 from glocal_exp.data.tfds import Tfds
@@ -30,16 +28,6 @@ from tests.data.writers import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-UNPACK = DATA_DIR / "unpack_cifar10.py"
-LONG_TAILED = {  # by imbalance factor, the JPEG copy's training images of each class, for seed 0
-    10: [4900, 3793, 2937, 2274, 1760, 1363, 1055, 817, 632, 490],
-    50: [4900, 3172, 2054, 1330, 861, 557, 361, 233, 151, 98],
-    100: [4900, 2937, 1760, 1055, 632, 379, 227, 136, 81, 49],
-    200: [4900, 2719, 1509, 837, 465, 258, 143, 79, 44, 24],
-}
-needs_copy = pytest.mark.skipif(
-    not UNPACK.is_file(), reason="GLOCAL_DATA_DIR has no JPEG copy of CIFAR-10"
-)
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra tfds) is missing"
 )
@@ -64,13 +52,6 @@ def write_binary(folder: Path, name: str, labels: np.ndarray, images: np.ndarray
     (folder / name).write_bytes(np.hstack([labels, rows(images)]).tobytes())
 
 
-@pytest.fixture(scope="module")
-def jpeg_copy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cifar10")
-    subprocess.run([sys.executable, UNPACK, folder], check=True, capture_output=True)
-    return folder
-
-
 def original_mnist(files: Path, downloads: Path) -> Path:
     unpack(DATA_DIR / "mnist", downloads)
     return DATA_DIR
@@ -85,19 +66,6 @@ def altered_kmnist(files: Path, downloads: Path) -> Path:
     arrays = mnist()
     altered = {key: array[:, ::-1] if array.ndim > 1 else array for key, array in arrays.items()}
     unpack(write_idx(files, altered), downloads)
-    return files
-
-
-def copied_cifar10(files: Path, downloads: Path) -> Path:
-    data = Files(str(files)).load(spec("cifar10"))
-    folder = downloads / "cifar-10-batches-bin"
-    images = np.array_split(data.train_images, 5)
-    labels = np.array_split(data.train_labels[:, np.newaxis].astype(np.uint8), 5)
-    for i in range(5):
-        write_binary(folder, f"data_batch_{i + 1}.bin", labels[i], images[i])
-    test = data.test_labels[:, np.newaxis].astype(np.uint8)
-    write_binary(folder, "test_batch.bin", test, data.test_images)
-    (folder / "batches.meta.txt").write_text("\n".join(f"class {i}" for i in range(10)))
     return files
 
 
@@ -122,7 +90,6 @@ DATA_SETS = {
     "mnist": (original_mnist, ""),
     "fmnist": (original_fmnist, ""),
     "kmnist": (altered_kmnist, "KMNIST (not verified as the original)"),
-    "cifar10": (copied_cifar10, "CIFAR-10 (JPEG copy)"),
     "cifar100": (altered_cifar100, "CIFAR-100 (not the original images)"),
 }
 
@@ -130,15 +97,11 @@ DATA_SETS = {
 @needs_data
 @needs_tensorflow
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=needs_copy if name == "cifar10" else ()) for name in DATA_SETS],
-)
-def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, request, name):
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, name):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "home"))
     make, notice = DATA_SETS[name]
-    source = request.getfixturevalue("jpeg_copy") if name == "cifar10" else tmp_path / "files"
-    data_dir = make(source, tmp_path / "downloads")
+    data_dir = make(tmp_path / "files", tmp_path / "downloads")
     wanted = spec(name)
     command = [sys.executable, "-m", "tests.data.prepare_with_tfds", wanted.tfds]
     result = subprocess.run(
@@ -157,31 +120,3 @@ def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, re
     one, two = (split(data, 0.1, 0).info for data in (prepared, files))
     assert one["fingerprint"] == two["fingerprint"]
     assert one["sizes"]["train"] == (54_000 if "mnist" in name else 45_000)
-
-
-@needs_copy
-@pytest.mark.slow
-def test_the_jpeg_copy_of_cifar10_is_called_so(jpeg_copy):
-    data = Files(str(jpeg_copy)).load(spec("cifar10"))
-    assert (data.original, data.notice) == (False, "CIFAR-10 (JPEG copy)")
-    assert np.bincount(data.train_labels).tolist() == [5_000] * 10
-    assert np.bincount(data.test_labels).tolist() == [1_000] * 10
-
-
-@needs_copy
-@pytest.mark.slow
-def test_the_splits_of_the_jpeg_copy_are_those_of_the_stored_runs(jpeg_copy):
-    data = Files(str(jpeg_copy)).load(spec("cifar10"))
-    assert split(data, 1000, 0).info["fingerprint"] == "4ab4f125644f9c86"
-    found = {}
-    for factor, counts in LONG_TAILED.items():
-        job = jobs(["dataset=cifar10_lt", f"dataset.imbalance.factor={factor}"], sweep=False)[0]
-        chosen, validation = instantiate(job.config.dataset), job.config.validation
-        long_tailed = Files(str(jpeg_copy)).load(chosen)
-        info = split(long_tailed, validation.size, 0, validation.balanced).info
-        assert info["class_counts"]["train"] == counts
-        assert info["class_counts"]["validation"] == [100] * 10
-        assert info["class_counts"]["test"] == [1_000] * 10
-        found[factor] = info["fingerprint"]
-    assert found[100] == "76bc22e2a07e7497"
-    assert len(set(found.values())) == 4

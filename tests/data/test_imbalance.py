@@ -83,9 +83,9 @@ def test_a_larger_factor_keeps_some_of_the_same_images():
 def test_captions_say_so():
     info = split(data(LongTail(50)), 100, 0, True).info
     assert info["title"] == "MNIST, long-tailed (imbalance factor 50)"
-    copy = dataclasses.replace(data(LongTail(50)), notice="MNIST (JPEG copy)")
+    copy = dataclasses.replace(data(LongTail(50)), notice="MNIST (half of it)")
     notice = split(copy, 100, 0, True).info["notice"]
-    assert notice == "MNIST (JPEG copy), long-tailed (imbalance factor 50)"
+    assert notice == "MNIST (half of it), long-tailed (imbalance factor 50)"
 
 
 @pytest.mark.parametrize("factor", [0.5, 0, -3, float("inf"), float("nan")])
