@@ -4,21 +4,13 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import split
-from glocal_exp.data.checksums import assemble
 from glocal_exp.data.imbalance import LongTail
-from glocal_exp.data.source import RawImages
 from glocal_exp.errors import UserError
-from tests.data.writers import small, spec
-
-SPEC = dataclasses.replace(spec("mnist"), format=None, contents={})
+from tests.data.writers import assembled
 
 
-def data(imbalance, n=2000, order=None):
-    arrays = small((28, 28, 1), 10, n=n)
-    if order is not None:
-        arrays |= {key: arrays[key][order] for key in ("train_images", "train_labels")}
-    long_tailed = dataclasses.replace(SPEC, imbalance=imbalance)
-    return assemble(long_tailed, RawImages(**arrays), "files", "place")
+def data(imbalance, order=None):
+    return assembled(2000, order, imbalance)
 
 
 def counts(labels):

@@ -14,21 +14,7 @@ from glocal_exp.data.files import Files
 from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.errors import UserError
-from tests.data.writers import (
-    CONFIGS,
-    DATA_DIR,
-    IDX_NAMES,
-    needs_data,
-    small,
-    spec,
-    write_idx,
-    write_tfds,
-)
-
-
-@pytest.fixture(autouse=True)
-def no_tfds_home(monkeypatch, tmp_path):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds_home"))
+from tests.data.writers import CONFIGS, IDX_NAMES, small, spec, write_idx, write_tfds
 
 
 def source(name, data_dir):
@@ -58,16 +44,6 @@ class TestBundled:
         licence = " ".join((folder / "LICENSE.fmnist").read_text().split())
         assert "The MIT License (MIT) Copyright © 2017 Zalando SE" in licence
         assert "The above copyright notice and this permission notice shall be included" in licence
-
-    @needs_data
-    def test_it_is_the_choice_of_the_script_among_the_original_images(self):
-        from scripts.make_bundled_fmnist import PER_CLASS, choose
-
-        whole, part = Files(str(DATA_DIR)).load(spec("fmnist")), Bundled().load(spec("fmnist"))
-        for name, count in PER_CLASS.items():
-            chosen = choose(getattr(whole, f"{name}_labels"), count)
-            for key in (f"{name}_images", f"{name}_labels"):
-                np.testing.assert_array_equal(getattr(whole, key)[chosen], getattr(part, key))
 
     def test_no_other_data_set_is_embedded(self):
         assert Bundled().absence(spec("mnist")) == "MNIST is not embedded"

@@ -3,19 +3,22 @@
 import gzip
 import io
 import json
-import os
 import pickle
 import struct
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 
-from glocal_exp.data import DatasetSpec
+from glocal_exp.data import DatasetSpec, ImageData
+from glocal_exp.data.checksums import assemble
+from glocal_exp.data.imbalance import LongTail
+from glocal_exp.data.source import RawImages
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 IDX_NAMES = (
@@ -24,17 +27,30 @@ IDX_NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-# Where the original files lie, if they are at hand.
-DATA_DIR = Path(os.environ.get("GLOCAL_DATA_DIR", ""))
-needs_data = pytest.mark.skipif(
-    not os.environ.get("GLOCAL_DATA_DIR"), reason="GLOCAL_DATA_DIR names no folder of data sets"
-)
+KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 CIFAR10_TRAIN = [f"data_batch_{i}" for i in range(1, 6)]
 
 
 def spec(name: str) -> DatasetSpec:
     """The data set that `dataset=name` chooses."""
     return instantiate(OmegaConf.load(CONFIGS / f"dataset/{name}.yaml"))
+
+
+def pairs(pictures: np.ndarray, numbers: np.ndarray) -> list[tuple[bytes, int]]:
+    """Images with their labels, whatever their order."""
+    return sorted((x.tobytes(), int(y)) for x, y in zip(pictures, numbers, strict=True))
+
+
+def assert_holds(data: ImageData, arrays: dict) -> None:
+    """Each part of `data` has the images and labels of `arrays`."""
+    for images, labels in (KEYS[:2], KEYS[2:]):
+        found = pairs(getattr(data, images), getattr(data, labels))
+        assert found == pairs(arrays[images], arrays[labels])
+
+
+def truncate(path: Path, keep: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
 
 
 def images(n: int, shape: tuple[int, int, int], seed: int) -> np.ndarray:
@@ -54,6 +70,17 @@ def small(shape: tuple[int, int, int], classes: int = 10, n: int = 40, m: int = 
         "test_images": images(m, shape, 3),
         "test_labels": labels(m, classes, 4),
     }
+
+
+def assembled(
+    n: int = 40, order: np.ndarray | None = None, imbalance: LongTail | None = None
+) -> ImageData:
+    """A small data set with nothing published of it, its training images read in some `order`."""
+    arrays = small((28, 28, 1), n=n)
+    if order is not None:
+        arrays |= {key: arrays[key][order] for key in KEYS[:2]}
+    own = replace(spec("mnist"), format=None, contents={}, imbalance=imbalance)
+    return assemble(own, RawImages(**arrays), "files", "/secret/place")
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -143,6 +170,14 @@ def write_cifar(folder: Path, batches: dict[str, dict]) -> Path:
     for name, batch in batches.items():
         (folder / name).write_bytes(python2_pickle(batch))
     return folder
+
+
+def write_archive(path: Path, folder: Path, name: str) -> Path:
+    """A gzipped tar that holds `folder` under `name`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder, name)
+    return path
 
 
 def examples(pictures: np.ndarray, numbers: np.ndarray) -> list[bytes]:
