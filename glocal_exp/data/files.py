@@ -73,8 +73,8 @@ def simplified(name: str) -> str:
 
 
 def unlike(path: Path, trouble: str) -> UserError:
-    """What to raise for a file that is not the original."""
-    return UserError(f"{path} {trouble}: put the original file there.")
+    """What to raise for a file that is not the original; `trouble` may quote lines of a library."""
+    return UserError(f"{path} {' '.join(trouble.split())}: put the original file there.")
 
 
 def read_bytes(path: Path) -> bytes:

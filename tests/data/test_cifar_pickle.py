@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import cifar_pickle
-from glocal_exp.data.files import Files
-from glocal_exp.errors import UserError
-from tests.data.writers import cifar10_batches, python2_pickle, small, spec, write_cifar
+from tests.data.writers import (
+    assert_refused,
+    cifar10_batches,
+    python2_pickle,
+    small,
+    spec,
+    write_cifar,
+)
 
+CIFAR10 = spec("cifar10")
 BATCH = cifar10_batches(small((32, 32, 3)))["data_batch_1"]
 
 
@@ -140,8 +146,7 @@ def test_a_hostile_file_is_refused_and_nothing_runs(tmp_path, name):
     mark = tmp_path / "executed"
     write_cifar(tmp_path, cifar10_batches(small((32, 32, 3))))
     (tmp_path / "data_batch_2").write_bytes(HOSTILE[name](mark))
-    with pytest.raises(UserError, match=r"data_batch_2 (was refused|is truncated or damaged)"):
-        Files(str(tmp_path)).load(spec("cifar10"))
+    assert_refused(tmp_path, CIFAR10, "data_batch_2 (was refused|is truncated or damaged)")
     assert not mark.exists()
 
 

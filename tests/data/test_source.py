@@ -14,7 +14,8 @@ from glocal_exp.data.files import Files
 from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.errors import UserError
-from tests.data.writers import CONFIGS, IDX_NAMES, small, spec, write_idx, write_tfds
+from tests.data.tfds_writers import write_tfds
+from tests.data.writers import CONFIGS, IDX_NAMES, small, spec, write_idx
 
 
 def source(name, data_dir):

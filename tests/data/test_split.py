@@ -6,7 +6,7 @@ import pytest
 
 from glocal_exp.data import split
 from glocal_exp.errors import UserError
-from tests.data.writers import KEYS, assembled, labels
+from tests.data.writers import KEYS, assembled
 
 
 def data(order=None):
@@ -120,7 +120,3 @@ def test_the_info_is_for_a_manifest():
     assert info["sizes"] == {"train": 150, "validation": 50, "test": 20}
     assert info["title"] == "MNIST"
     assert "/secret" not in json.dumps(info)
-
-
-def test_labels_of_the_writer_are_balanced():
-    assert np.bincount(labels(200, 10, 0)).tolist() == [20] * 10

@@ -16,6 +16,7 @@ from glocal_exp.data.files import Files
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.data.tfrecord import convert
 from glocal_exp.errors import UserError
+from tests.data.tfds_writers import write_tfds
 from tests.data.writers import (
     KEYS,
     cifar10_batches,
@@ -23,7 +24,6 @@ from tests.data.writers import (
     spec,
     write_cifar,
     write_idx,
-    write_tfds,
 )
 
 MNIST = spec("mnist")
