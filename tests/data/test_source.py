@@ -33,11 +33,8 @@ class TestBundled:
         assert np.bincount(data.test_labels).tolist() == [100] * 10
         assert not data.original
         assert data.notice == "Fashion-MNIST (embedded subset of 6,000 + 1,000 images)"
-        assert (data.title, data.source, list(data.files)) == (
-            "Fashion-MNIST",
-            "bundled",
-            ["fmnist.npz"],
-        )
+        found = data.title, data.source, list(data.files)
+        assert found == ("Fashion-MNIST", "bundled", ["fmnist.npz"])
 
     def test_its_licence_lies_beside_it(self):
         folder = CONFIGS.parent / "glocal_exp/data/bundled"
@@ -126,30 +123,24 @@ def test_the_configs_name_the_sources():
 
 def test_a_new_idx_data_set_is_one_description(tmp_path):
     """What a YAML of one's own says is enough; here the letters of EMNIST with their file names."""
-    letters = instantiate(
-        OmegaConf.create(
-            {
-                "_target_": "glocal_exp.data.DatasetSpec",
-                "_convert_": "all",
-                "name": "letters",
-                "title": "EMNIST letters",
-                "num_classes": 26,
-                "image_shape": [28, 28, 1],
-                "format": {
-                    "_target_": "glocal_exp.data.idx.IdxFiles",
-                    "folders": ["emnist"],
-                    "train_images": "emnist-letters-train-images-idx3-ubyte",
-                    "train_labels": "emnist-letters-train-labels-idx1-ubyte",
-                    "test_images": "emnist-letters-test-images-idx3-ubyte",
-                    "test_labels": "emnist-letters-test-labels-idx1-ubyte",
-                },
-            }
-        )
-    )
+    names = {
+        f"{part}_{kind}": f"emnist-letters-{part}-{kind}-idx{dimensions}-ubyte"
+        for part in ("train", "test")
+        for kind, dimensions in (("images", 3), ("labels", 1))
+    }
+    described = {
+        "_target_": "glocal_exp.data.DatasetSpec",
+        "_convert_": "all",
+        "name": "letters",
+        "title": "EMNIST letters",
+        "num_classes": 26,
+        "image_shape": [28, 28, 1],
+        "format": {"_target_": "glocal_exp.data.idx.IdxFiles", "folders": ["emnist"], **names},
+    }
+    letters = instantiate(OmegaConf.create(described))
     folder = write_idx(tmp_path / "EMNIST", small((28, 28, 1), classes=26, n=52, m=26))
-    for name, kind in zip(IDX_NAMES, ("train", "train", "test", "test"), strict=True):
-        rest = name.split("-", 1)[1]
-        (folder / f"{name}.gz").rename(folder / f"emnist-letters-{kind}-{rest}.gz")
+    for name, own in zip(IDX_NAMES, names.values(), strict=True):
+        (folder / f"{name}.gz").rename(folder / f"{own}.gz")
     data = Files(str(tmp_path)).load(letters)
     assert np.bincount(data.train_labels).tolist() == [2] * 26
     assert (data.title, data.notice, data.original) == ("EMNIST letters", "", True)
@@ -161,10 +152,7 @@ def test_reading_needs_neither_jax_nor_tensorflow_nor_tfds():
         " glocal_exp.data.bundled, glocal_exp.data.tfds;"
         "print(*{'jax', 'tensorflow', 'tensorflow_datasets', 'array_record'} & set(sys.modules))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == []
+    assert subprocess.check_output([sys.executable, "-c", program]).split() == []
 
 
 def test_specs_are_frozen():
