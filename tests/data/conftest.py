@@ -55,8 +55,10 @@ def folder_of(tmp_path_factory) -> Callable[[str], Path]:
     scope="module",
     params=[
         "mnist",
-        "fmnist",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("kmnist", "cifar10", "cifar100")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("fmnist", "kmnist", "cifar10", "cifar100")
+        ),
     ],
 )
 def original(request, folder_of) -> ImageData:

@@ -145,6 +145,7 @@ def test_cifar_with_other_file_names_is_still_the_original(tmp_path, folder_of, 
     assert (data.original, data.notice, data.recognised_by) == (True, "", "content")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("original", ["fmnist"], indirect=True)
 def test_the_embedded_images_are_the_choice_of_the_script(original):
     part = Bundled().load(spec("fmnist"))
