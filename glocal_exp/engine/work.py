@@ -1,6 +1,6 @@
 """What a run works with, and a stretch of training as one compiled call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from glocal_exp.engine.checkpoint import Snapshots
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Data, Examples
-from glocal_exp.engine.modes.mode import Marks, Mode, Segment
+from glocal_exp.engine.modes.mode import Marks, Segment
 from glocal_exp.engine.plan import Plan
 from glocal_exp.types import Batch, InnerProblem, InnerState
 
@@ -52,14 +52,14 @@ class Work:
         start: int,
         length: int,
         marks: Marks | None = None,
-        mode: Mode | None = None,
+        static: Hashable = None,
     ) -> tuple[dict[int, Any], float]:
         """Call `function(state, phi, carry, key, indices, data, marks)` for a stretch of steps.
 
         Args:
             start: training steps done before.
             marks: what to measure; left out of the call if None.
-            mode: whose settings the function depends on.
+            static: whatever else the function depends on.
 
         Returns:
             By seed, what it gives; and the seconds that it took.
@@ -75,7 +75,7 @@ class Work:
         data = self.examples.data(list(snapshots))
         shared = () if marks is None else (marks,)
         return self.programs.call(
-            name, function, by_seed, stacked=(data,), shared=shared, static=mode
+            name, function, by_seed, stacked=(data,), shared=shared, static=static
         )
 
     def train(

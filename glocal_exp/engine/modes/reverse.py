@@ -1,14 +1,13 @@
 """Reverse mode: one sweep back through an interval, whatever the number of hyperparameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from glocal_exp.engine.checkpoint import Snapshots
-from glocal_exp.engine.modes.mode import Marks, Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode, Problem, Segment
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
 from glocal_exp.types import Hyperparams, InnerState
@@ -64,12 +63,7 @@ class Reverse(Mode):
     ) -> None:
         return None
 
-    def segment(
-        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
-    ) -> tuple[Mapping[int, Segment], float]:
-        return work.stretch("pull", self._pull(work), snapshots, start, length, marks, self)
-
-    def _pull(self, work: "Work") -> Callable:
+    def train(self, work: "Work") -> Callable[..., Segment]:
         def pull(state, phi, carry, key, indices, data, marks) -> Segment:
             def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
                 return work.problem.step(state, phi, *work.given(data, key, state.step, chosen))
