@@ -2,7 +2,7 @@
 
 import sys
 
-from glocal_exp.bench.command import main
+from benchmarks.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """A benchmark's result as a figure: bars of ours beside the peers', lines where it scales."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,13 +21,10 @@ LINES = (
     (style.GREEN, (0, (3, 1, 1, 1)), "^"),
     (style.PURPLE, (0, (8, 1, 1, 1)), "D"),
 )
-BAR = 0.16  # inches
-PANEL = 0.42  # inches of a panel of bars beside its bars
+BAR, PANEL = 0.16, 0.42  # inches of a bar, and of a panel of bars beside them
 LONG = 10.0  # seconds, from which on they are what is drawn
-COLUMNS = 2
-LINE_HEIGHT = 1.7  # inches
-LEGEND = 0.15
-"""Of a panel's height, what one entry of its legend takes."""
+COLUMNS, LINE_HEIGHT = 2, 1.7  # of panels of lines, inches
+LEGEND = 0.15  # of a panel's height, what one entry of its legend takes
 
 
 def figure(result: Mapping[str, Any]) -> Figure:
@@ -44,14 +42,15 @@ def _bars(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     panels = drawn.subplots(len(comparisons), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, comparison in zip(panels, comparisons, strict=True):
         ways = comparison["candidates"]
-        scale, unit = _time_unit(ways)
+        seconds = max(way["summary"]["max"] for way in ways) >= LONG
+        scale, unit = (1.0, "s") if seconds else (1e3, "ms")
         for place, way in enumerate(ways):
-            low, middle, high = (scale * way["summary"][n] for n in ("min", "median", "max"))
+            low, middle, high = _range(way, scale)
             axes.barh(place, middle, 0.75, **(OURS if way["ours"] else PEERS))
             axes.plot([low, high], [place, place], color=style.BLACK, linewidth=0.8)
-            known = ", ".join(_fact(name, value) for name, value in way["facts"].items())
             axes.annotate(
-                known, (high, place), (3, 0), textcoords="offset points", va="center",
+                ", ".join(_fact(name, value) for name, value in way["facts"].items()),
+                (high, place), (3, 0), textcoords="offset points", va="center",
                 fontsize=style.SMALLEST_FONT,
             )  # fmt: skip
         axes.set_yticks(range(len(ways)), [way["name"] for way in ways])
@@ -71,10 +70,8 @@ def _fact(name: str, value: float) -> str:
     return f"{what} {value:.2g} {unit}".rstrip()
 
 
-def _time_unit(ways: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
-    """How many of the unit a second has, and its name."""
-    longest = max(way["summary"]["max"] for way in ways)
-    return (1.0, "s") if longest >= LONG else (1e3, "ms")
+def _range(way: Mapping[str, Any], scale: float) -> list[float]:
+    return [scale * way["summary"][name] for name in ("min", "median", "max")]
 
 
 def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
@@ -82,15 +79,11 @@ def _lines(comparisons: Sequence[Mapping[str, Any]]) -> Figure:
     rows = math.ceil(len(axes_names) / COLUMNS)
     drawn = Figure(figsize=(style.PAGE_WIDTH, LINE_HEIGHT * rows))
     panels = drawn.subplots(rows, COLUMNS, squeeze=False).ravel()
-    ways = list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))
-    lines = {way: LINES[place % len(LINES)] for place, way in enumerate(ways)}
+    lines = dict(zip(_ways(comparisons), itertools.cycle(LINES)))
     lines |= {w: (s.colour, s.line, s.marker) for w, s in style.STYLES.items() if w in lines}
     for axes, name in zip(panels, axes_names, strict=False):
-        chosen = [c for c in comparisons if c["point"][0] == name]
-        _panel(axes, chosen, lines)
+        _panel(axes, [c for c in comparisons if c["point"][0] == name], lines)
         axes.set_xlabel(name)
-        axes.set_ylabel(f"ms per {chosen[0]['unit']}")
-        axes.legend(fontsize=style.SMALLEST_FONT, loc="upper left")
     for axes in panels[len(axes_names) :]:
         axes.remove()
     return drawn
@@ -100,18 +93,15 @@ def _panel(
     axes: Axes, comparisons: Sequence[Mapping[str, Any]], lines: Mapping[str, Sequence[Any]]
 ) -> None:
     """One line a way, with the range of its rounds."""
-    names = list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))
-    for name in names:
+    ways = _ways(comparisons)
+    for name in ways:
         found = sorted(
-            (c["point"][1], way["summary"])
+            (c["point"][1], *_range(way, 1e3))
             for c in comparisons
             for way in c["candidates"]
             if way["name"] == name
         )
-        x = [value for value, _ in found]
-        low, middle, high = (
-            [1e3 * summary[n] for _, summary in found] for n in ("min", "median", "max")
-        )
+        x, low, middle, high = zip(*found, strict=True)
         colour, line, marker = lines[name]
         axes.plot(
             x, middle, color=colour, linestyle=line, marker=marker, markersize=3.2, label=name
@@ -120,7 +110,13 @@ def _panel(
     axes.set_xscale("log")
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high * (high / low) ** (LEGEND * len(names)))
+    axes.set_ylim(low, high * (high / low) ** (LEGEND * len(ways)))
     ticks = sorted({c["point"][1] for c in comparisons})
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     axes.set_xticks([], minor=True)
+    axes.set_ylabel(f"ms per {comparisons[0]['unit']}")
+    axes.legend(fontsize=style.SMALLEST_FONT, loc="upper left")
+
+
+def _ways(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(way["name"] for c in comparisons for way in c["candidates"]))

@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import json
-import os
 import pkgutil
 import sys
 import time
@@ -11,26 +10,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glocal_exp.bench import draw, entries, machine
-from glocal_exp.bench.comparison import Disagreement, Entry
-from glocal_exp.bench.measure import concluded, measure
-from glocal_exp.bench.report import document
+from benchmarks import draw, entries, machine
+from benchmarks.comparison import Disagreement, Entry
+from benchmarks.measure import concluded, measure
+from benchmarks.report import document
 from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.store.files import make_directory, write_atomically
 
-OUTPUT = Path(__file__).parents[2] / "results" / "benchmarks"
+OUTPUT = Path(__file__).parents[1] / "results" / "benchmarks"
 TARGETS_FOR = 2  # cores
+LOADED = 0.5
+"""Processes a core in the minute before, from which on timings are called doubtful."""
+DISTURBED = 0.1
+"""Share of the cores' time that others took meanwhile, from which on they are doubtful too."""
 
 
 def names() -> list[str]:
-    """The entries: the files of `bench/entries`."""
+    """The entries: the files of `benchmarks/entries`."""
     return sorted(module.name for module in pkgutil.iter_modules(entries.__path__))
 
 
 def build(name: str, *, small: bool) -> Entry:
     """The entry of that name, built; only now JAX is imported."""
-    from glocal_exp.bench.work import FULL, SMALL
+    from benchmarks.work import FULL, SMALL
 
     module = importlib.import_module(f"{entries.__name__}.{name}")
     return module.build(SMALL if small else FULL)
@@ -41,18 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     try:
         make_directory(options.output)
-        if options.draw:
-            for name in options.names:
-                stored = json.loads(_stored(options.output / f"{name}.json"))
-                entry = build(name, small=stored["small"])
-                result = concluded(stored, entry)
-                write(result | {"doubtful": doubts(result)}, name, options.output)
-            return 0
         load = machine.load()
-        use_cores(options.cores)
+        machine.use_cores(options.cores)
         for name in options.names:
-            result = _result(name, options, load)
-            print(write(result, name, options.output), flush=True)
+            result = _again(name, options) if options.draw else _measured(name, options, load)
+            print(write(result | {"doubtful": doubts(result)}, name, options.output), flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -75,63 +71,47 @@ def write(result: dict[str, Any], name: str, folder: Path) -> str:
 
 def doubts(result: dict[str, Any]) -> list[str]:
     """Why the times, or verdicts about targets for two cores, are doubtful; none is best."""
-    found, others = [], result["others"]
+    others, cores = result["others"], result["machine"]["cores"]
     # What others did meanwhile decides; where it is unknown, the load of the minute before does.
-    if others is None and result["load_before"] > machine.LOADED:
-        found.append("the machine was busy before the start")
-    if others is not None and others > machine.DISTURBED:
-        found.append("it was busy with other work meanwhile")
-    if result["machine"]["cores"] != TARGETS_FOR:
-        found.append(f"targets are for {TARGETS_FOR} cores, {result['machine']['cores']} used")
-    if result["time"] != "time passed":
-        found.append(f"{result['time']} was taken")
-    if result["small"]:
-        found.append("the sizes are small ones, to try the benchmark")
-    return found
+    reasons = {
+        "the machine was busy before the start": others is None and result["load_before"] > LOADED,
+        "it was busy with other work meanwhile": others is not None and others > DISTURBED,
+        f"targets are for {TARGETS_FOR} cores, {cores} used": cores != TARGETS_FOR,
+        f"{result['time']} was taken": result["time"] != "time passed",
+        "the sizes are small ones, to try the benchmark": result["small"],
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
-def use_cores(number: int) -> None:
-    """Keep this process, with JAX and PyTorch, to so many cores; before either is imported."""
-    if hasattr(os, "sched_setaffinity"):  # elsewhere both take all
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return
-    torch.set_num_threads(machine.cores())
-
-
-def _result(name: str, options: argparse.Namespace, load: float) -> dict[str, Any]:
+def _measured(name: str, options: argparse.Namespace, load: float) -> dict[str, Any]:
     clock = time.process_time if options.cpu_time else time.perf_counter
     result = measure(build(name, small=options.small), options.rounds, clock)
-    result |= {
+    return result | {
         "machine": machine.describe(),
         "time": "CPU time" if options.cpu_time else "time passed",
         "small": options.small,
         "load_before": load,
     }
-    return result | {"doubtful": doubts(result)}
 
 
-def _stored(path: Path) -> str:
+def _again(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    path = options.output / f"{name}.json"
     if not path.exists():
         raise UserError(f"{path} does not exist; measure it first, without --draw.")
-    return path.read_text()
+    stored = json.loads(path.read_text())
+    return concluded(stored, build(name, small=stored["small"]))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmark.py", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(names())}; all by default")
-    parser.add_argument("--rounds", type=int, default=11, help="of each candidate (%(default)s)")
-    parser.add_argument("--cores", type=int, default=2, help="used at most (%(default)s)")
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="of this process instead of time passed: with --cores 1, for a busy machine",
-    )
-    parser.add_argument("--small", action="store_true", help="sizes of seconds, to try it")
-    parser.add_argument("--draw", action="store_true", help="stored times anew: targets, figures")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="folder (%(default)s)")
+    add = parser.add_argument
+    add("names", nargs="*", help=f"of {', '.join(names())}; all by default")
+    add("--rounds", type=int, default=11, help="of each candidate (%(default)s)")
+    add("--cores", type=int, default=2, help="used at most (%(default)s)")
+    add("--cpu-time", action="store_true", help="of this process: with --cores 1, if it is busy")
+    add("--small", action="store_true", help="sizes of seconds, to try it")
+    add("--draw", action="store_true", help="stored times anew: targets, figures")
+    add("--output", type=Path, default=OUTPUT, help="folder (%(default)s)")
     options = parser.parse_args(arguments)
     if min(options.rounds, options.cores) < 1:
         parser.error("--rounds and --cores are at least 1")

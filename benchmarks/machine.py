@@ -1,5 +1,6 @@
 """What timings were taken on, how fast it is at best, and how busy it was."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from typing import Any
 
 from glocal_exp.store.manifest import environment
 
-LOADED = 0.5
-"""Processes a core in the minute before, from which on timings are called doubtful."""
-DISTURBED = 0.1
-"""Share of the cores' time that others took meanwhile, from which on they are doubtful too."""
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")
+
+
+def use_cores(number: int) -> None:
+    """Keep this process, with JAX and PyTorch, to so many cores; before either is imported."""
+    if hasattr(os, "sched_setaffinity"):  # elsewhere both take all
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
 
 
 def cores() -> int:
@@ -31,7 +34,10 @@ def load() -> float:
 def describe() -> dict[str, Any]:
     """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
     facts = environment()
-    facts["packages"] = {name: found for name in PACKAGES if (found := _version(name))}
+    facts["packages"] = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            facts["packages"][package] = version(package)
     names = ("processor", "platform", "python", "packages", "git", "started")
     return {"cores": cores(), **{name: facts[name] for name in names}}
 
@@ -78,13 +84,5 @@ def _busy_seconds() -> tuple[float, float, float] | None:
     except OSError:  # not Linux
         return None
     user, nice, system, _, _, irq, soft, steal = (float(value) for value in first[1:9])
-    ticks = os.sysconf("SC_CLK_TCK")
-    everyone = (user + nice + system + irq + soft + steal) / ticks
+    everyone = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
     return everyone, time.process_time(), time.perf_counter()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

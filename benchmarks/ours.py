@@ -1,0 +1,165 @@
+"""What the engine's compiled loops do in an interval: one function a part, and ways to run them."""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from benchmarks.comparison import Candidate, Outcome
+from benchmarks.work import Work
+from glocal_exp import hypergrad
+from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
+
+RATE = 0.01
+"""Step down the validation gradient from one to the next, so that no two are the same."""
+GIB = 2**30
+
+
+class Given(NamedTuple):
+    """What a part starts from; `train` has a leading axis of steps."""
+
+    state: InnerState
+    tangents: Tangents
+    phi: Hyperparams
+    train: Batch
+    validation: Batch
+
+
+class Ours:
+    """The parts of one work, traced by JAX; what they compute they return: XLA drops what is not.
+
+    h is that of the last step where not said otherwise.
+    """
+
+    def __init__(self, work: Work):
+        self._work, self._problem = work, work.experiment.problem
+        settings = work.experiment.device.settings
+        chunk, at_once = settings.validation_chunk, settings.chunks_at_once
+        self._chunks = {"chunk": chunk, "chunks_at_once": at_once} if work.pieced else {}
+
+    @cached_property
+    def given(self) -> Given:
+        """The start, on the device."""
+        state, phi = self._work.start
+        tangents = hypergrad.zero_tangents(state, hypergrad.count(phi))
+        images = jax.tree.map(jnp.asarray, (self._work.train, self._work.validation))
+        return Given(state, tangents, phi, *images)
+
+    def way(self, name: str, part: str, *, compared: bool = True) -> Candidate:
+        """A part as a candidate: compiled by the first call, and run to its end by each."""
+        programs = []
+
+        def run() -> Outcome:
+            if not programs:
+                programs.append(jax.jit(getattr(self, part)).lower(self.given).compile())
+            return jax.block_until_ready(programs[0](self.given))
+
+        def facts() -> dict[str, float]:
+            """What XLA plans for arguments, results and what lies between them."""
+            if not programs:
+                return {}
+            plan, kinds = programs[0].memory_analysis(), ("argument", "output", "temp")
+            return {"memory, GiB": sum(getattr(plan, f"{k}_size_in_bytes") for k in kinds) / GIB}
+
+        return Candidate(name, run, compared=compared, facts=facts)
+
+    def plain(self, given: Given) -> Outcome:
+        """All training steps: losses, weights and momentum."""
+
+        def body(state: InnerState, batch: Batch) -> tuple[InnerState, Array]:
+            return self.step(state, given.phi, batch)
+
+        state, losses = jax.lax.scan(body, given.state, given.train)
+        return {"losses": losses} | _leaves(state)
+
+    def tangent(self, given: Given) -> Outcome:
+        """The same, and tangents of weights and momentum, leading axis q."""
+        state, tangents, losses, _ = self._train(given)
+        return {"losses": losses} | _leaves(state) | _leaves(tangents, " tangents")
+
+    def validation_gradient(self, given: Given) -> Outcome:
+        """Gradients of the validation loss at one point after the other, their first axis."""
+        (chunk, at_once), start = self._chunks.values(), given.state
+
+        def loss(params: PyTree, batch: Batch) -> Array:
+            state = InnerState(params, start.opt_state, start.step)
+            return self._problem.meta_loss(state, given.phi, batch)
+
+        def body(params: PyTree, _: None) -> tuple[PyTree, PyTree]:
+            gradient = partial(jax.grad(loss), params)
+            mean = mean_over_chunks(gradient, given.validation, chunk, at_once=at_once)
+            return jax.tree.map(lambda p, g: p - RATE * g, params, mean), mean
+
+        gradients = jax.lax.scan(body, start.params, length=self._work.gradients)[1]
+        return {"gradients": jax.tree.leaves(gradients)}
+
+    def forward(self, given: Given) -> Outcome:
+        """h by tangents."""
+        state, tangents, *_ = self._train(given)
+        return {"h": self.contract(given, state, tangents)}
+
+    def every(self, given: Given) -> Outcome:
+        """h after each step by tangents, (steps, q)."""
+        return {"h": self._train(given, each=partial(self.contract, given))[3]}
+
+    def reverse(self, given: Given) -> Outcome:
+        """h by a sweep back."""
+        state, _, phi, *images = given
+        *_, h = hypergrad.train_and_pull_back(
+            self._problem, self.step, state, phi, *images, **self._chunks
+        )
+        return {"h": h}
+
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch) -> tuple[InnerState, Array]:
+        """One training step, and its loss."""
+        return self._problem.step(state, phi, batch, jax.random.key(0))
+
+    def push(self, state: InnerState, tangents: Tangents, phi: Hyperparams, batch: Batch) -> tuple:
+        """One training step with tangents: state, tangents and loss."""
+        return hypergrad.push_tangents(partial(self.step, batch=batch), state, phi, tangents)
+
+    def contract(self, given: Given, state: InnerState, tangents: Tangents) -> Array:
+        """h of a state."""
+        phi, images = given.phi, given.validation
+        return hypergrad.contract(self._problem, state, phi, tangents, images, **self._chunks)
+
+    def _train(self, given: Given, each: Callable[..., Any] = lambda *_: None) -> tuple:
+        """State and tangents after all steps, losses, and what `each` makes of every step's."""
+
+        def body(carry: tuple, batch: Batch) -> tuple:
+            *carry, loss = self.push(*carry, given.phi, batch)
+            return tuple(carry), (loss, each(*carry))
+
+        start = given.state, given.tangents
+        (state, tangents), (losses, made) = jax.lax.scan(body, start, given.train)
+        return state, tangents, losses, made
+
+
+def paper_loop(work: Work) -> Callable[[], Outcome]:
+    """Algorithm 1 as it is written: a Python loop of jitted steps, h_t after each, (steps, q).
+
+    One batch and all validation images at a time; `work` is one that is not pieced.
+    """
+    ours = Ours(work)
+    push, contract = jax.jit(ours.push), jax.jit(ours.contract)
+
+    def run() -> Outcome:
+        state, tangents, phi, train, _ = ours.given
+        found = []
+        for t in range(work.steps):
+            batch = {name: part[t] for name, part in train.items()}
+            state, tangents, _ = push(state, tangents, phi, batch)
+            found.append(contract(ours.given, state, tangents))
+        return {"h": jax.block_until_ready(found)}
+
+    return run
+
+
+def _leaves(state: InnerState, of: str = "") -> dict[str, list[Array]]:
+    """The inexact part of SGD's state is the momentum, a tree like the parameters."""
+    trees = {"weights": state.params, "momentum": state.opt_state}
+    return {f"{kind}{of}": jax.tree.leaves(tree) for kind, tree in trees.items()}

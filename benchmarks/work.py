@@ -1,0 +1,160 @@
+"""The work that all candidates get: a problem, its batches and its validation images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, PyTree
+
+from benchmarks import flops
+from glocal_exp.app.build import Experiment, build
+from glocal_exp.app.compose import jobs
+from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
+from glocal_exp.tasks.rules import Number, sgd
+from glocal_exp.types import Batch, InnerState
+
+START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
+TENSORS = 8
+"""Parameter tensors of LeNet: the weight and the bias of each layer."""
+CHOICES = (1, 2, 3, TENSORS)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the work of all entries is."""
+
+    batch: int = 128  # training images to a step
+    steps: int = 10  # training steps to a run of a candidate
+    validation: int = 6000  # images of a full validation gradient
+    gradients: int = 2  # validation gradients to a run of a candidate
+    subset: int = 1000  # images of the validation gradients that end a hypergradient
+    stretch: int = 20  # tau of one h: so short, since later ones cannot be compared in float32
+    interval: int = 100  # tau of a whole run, and so many steps to its interval
+    window: int = 80  # sigma
+    delays: int = 10  # m
+    filters: tuple[int, ...] = (4, 8, 16, 32)  # of LeNet, where it is varied
+    wide: tuple[int, int] = (28, 2)  # depth and width of WideResNet
+
+
+FULL = Scale()
+SMALL = Scale(16, 2, 40, 1, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Images and settings that every candidate gets; those of a run on a CPU.
+
+    Attributes:
+        experiment: problem and sizes, built from the configs.
+        train: images and labels of all steps, leading axes (steps, batch).
+        validation: those of a validation gradient.
+        gradients: validation gradients to a run of a candidate.
+        pieced: whether ours works on as few images at a time as the device's settings say.
+    """
+
+    experiment: Experiment
+    train: Batch
+    validation: Batch
+    gradients: int
+    pieced: bool = True
+
+    @cached_property
+    def start(self) -> tuple[InnerState, dict[str, Array]]:
+        """The state before training, and the unconstrained hyperparameters by name."""
+        state, phi = self.experiment.problem.init(jax.random.key(1))
+        # A dtype that yields to no other, as after the first step.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), (state, phi))
+
+    @property
+    def steps(self) -> int:
+        """Training steps to a run of a candidate."""
+        return len(self.train["y"])
+
+    def step_flops(self, q: int = 0) -> int:
+        """Operations of a training step with q tangents."""
+        return self.train["y"].shape[1] * flops.gradient(self._layers, q)
+
+    @property
+    def validation_flops(self) -> int:
+        """Operations of a validation gradient."""
+        return len(self.validation["y"]) * flops.gradient(self._layers)
+
+    @property
+    def _layers(self) -> list[int]:
+        make = partial(self.experiment.problem.classifier.network, convolution="lax")
+        network = jax.eval_shape(make, jax.random.key(0))
+        image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
+        return list(flops.layers(jax.make_jaxpr(lambda n, x: n(x))(network, image).jaxpr))
+
+    def tuning(self, q: int, *, pieced: bool = True) -> "Work":
+        """The same with q hyperparameters of SGD to learn.
+
+        What is not pieced has the platform's own convolutions, fast outside of compiled loops.
+        """
+        classifier = self.experiment.problem.classifier
+        if not pieced:
+            network = partial(classifier.network, convolution="lax")
+            classifier = replace(classifier, network=network, microbatch=None, at_once=1)
+        problem = OptimizerHPO(classifier, *tuned_sgd(q))
+        return replace(self, experiment=replace(self.experiment, problem=problem), pieced=pieced)
+
+    def validated_on(self, images: int) -> "Work":
+        """The same with the first so many validation images alone."""
+        return replace(self, validation={n: part[:images] for n, part in self.validation.items()})
+
+    def cut(self, steps: int) -> "Work":
+        """The same with the first so many steps alone."""
+        return replace(self, train={n: part[:steps] for n, part in self.train.items()})
+
+
+def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
+    """LeNet with learnable SGD at a scale, or with so many steps.
+
+    The batches and the validation images are drawn from the same training images, and drawn again
+    where there are too few.
+    """
+    made, steps = experiment(scale, *overrides), steps or scale.steps
+    images, labels = made.data.train_images, made.data.train_labels
+    order = np.random.default_rng(0).permutation(len(labels))
+    chosen = np.resize(order, steps * scale.batch).reshape(steps, scale.batch)
+    held_out = np.resize(order, scale.validation)
+    train, validation = ({"x": images[i], "y": labels[i]} for i in (chosen, held_out))
+    return Work(made, train, validation, scale.gradients)
+
+
+def experiment(scale: Scale, *overrides: str) -> Experiment:
+    """What a run on the embedded Fashion-MNIST is made of, `overrides` as a run takes them."""
+    common = ["source=bundled", "device=cpu", "tracker=none", f"batch_size={scale.batch}"]
+    job = jobs([*common, *overrides], sweep=False)[0]
+    return build(job.config, job.choices)
+
+
+def tuned_sgd(q: int) -> tuple[Callable[..., optax.GradientTransformation], dict[str, float]]:
+    """A rule with q hyperparameters of `CHOICES`, and where they start, in natural units.
+
+    One is the learning rate, two and three add momentum and weight decay; with eight, each
+    parameter tensor has a learning rate of its own.
+    """
+    names, rate = list(START), START["learning_rate"]
+    rule, learned, fixed = sgd, {name: START[name] for name in names[:q]}, names[q:]
+    if q == TENSORS:
+        learned = {f"rate{index}": rate for index in range(TENSORS)}
+        rule, fixed = per_tensor_sgd, names[1:]
+    return partial(rule, **{name: START[name] for name in fixed}), learned
+
+
+def per_tensor_sgd(
+    momentum: Number, weight_decay: Number, **rates: Number
+) -> optax.GradientTransformation:
+    """`sgd` with a learning rate for each parameter tensor: `rate0` for the tree's first leaf."""
+
+    def scale(updates: PyTree, params: PyTree = None) -> PyTree:
+        leaves, structure = jax.tree.flatten(updates)
+        scaled = [rates[f"rate{index}"] * leaf for index, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(structure, scaled)
+
+    return optax.chain(sgd(1.0, momentum, weight_decay), optax.stateless(scale))
