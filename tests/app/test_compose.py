@@ -46,7 +46,7 @@ def test_where_and_how_a_run_is_made_does_not_count(override):
     [
         *["steps=200", "interval=200", "batch_size=64", "eval_every=200", "validation.size=0.2"],
         *["model.hidden=16", "task.init.learning_rate=0.02", "method.window=60", "method=local"],
-        *["hypergradient.tangent_chunk=1", "meta_optimizer.learning_rate=0.2", "dataset=mnist"],
+        *["hypergradient.chunk=1", "meta_optimizer.learning_rate=0.2", "dataset=mnist"],
         *["carry_tangents=true", "stop_when_diverged=true", "precision=float64", "dmd.rank=3"],
     ],
 )
