@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import draw, entries, machine
-from benchmarks.comparison import Disagreement, Entry
+from benchmarks.comparison import Entry
 from benchmarks.measure import concluded, measure
 from benchmarks.report import document
 from glocal_exp.errors import UserError
@@ -19,54 +19,40 @@ from glocal_exp.report import style
 from glocal_exp.store.files import make_directory, write_atomically
 
 OUTPUT = Path(__file__).parents[1] / "results" / "benchmarks"
+NAMES = sorted(module.name for module in pkgutil.iter_modules(entries.__path__))
 TARGETS_FOR = 2  # cores
-LOADED = 0.5
-"""Processes a core in the minute before, from which on timings are called doubtful."""
-DISTURBED = 0.1
-"""Share of the cores' time that others took meanwhile, from which on they are doubtful too."""
-
-
-def names() -> list[str]:
-    """The entries: the files of `benchmarks/entries`."""
-    return sorted(module.name for module in pkgutil.iter_modules(entries.__path__))
-
-
-def build(name: str, *, small: bool) -> Entry:
-    """The entry of that name, built; only now JAX is imported."""
-    from benchmarks.work import FULL, SMALL
-
-    module = importlib.import_module(f"{entries.__name__}.{name}")
-    return module.build(SMALL if small else FULL)
+LOADED = 0.5  # processes a core in the minute before, from which on timings are doubtful
+DISTURBED = 0.1  # share of the cores' time that others took meanwhile, likewise
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print and write the results; 1 if some disagree, 2 if it cannot run."""
+    """Print the tables and write all results; 2 if it cannot, or candidates disagree."""
     options = _parse(arguments)
     try:
         make_directory(options.output)
         load = machine.load()
         machine.use_cores(options.cores)
         for name in options.names:
-            result = _again(name, options) if options.draw else _measured(name, options, load)
-            print(write(result | {"doubtful": doubts(result)}, name, options.output), flush=True)
+            result = _result(name, options, load)
+            result["doubtful"] = doubts(result)
+            text = document(result)
+            with style.applied():
+                files = style.render(draw.figure(result))
+            files |= {"json": (json.dumps(result, indent=2) + "\n").encode(), "md": text.encode()}
+            for suffix, content in files.items():
+                write_atomically(options.output / f"{name}.{suffix}", content)
+            print(text, flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except Disagreement as error:
-        print(f"error: not the same work: {error}", file=sys.stderr)
-        return 1
     return 0
 
 
-def write(result: dict[str, Any], name: str, folder: Path) -> str:
-    """Put table, JSON and figures into `folder`; the table."""
-    text = document(result)
-    with style.applied():
-        files = style.render(draw.figure(result))
-    files |= {"json": (json.dumps(result, indent=2) + "\n").encode(), "md": text.encode()}
-    for suffix, content in files.items():
-        write_atomically(folder / f"{name}.{suffix}", content)
-    return text
+def build(name: str, small: bool) -> Entry:
+    """The entry of that name; only now JAX is imported."""
+    from benchmarks.work import FULL, SMALL
+
+    return importlib.import_module(f"{entries.__name__}.{name}").build(SMALL if small else FULL)
 
 
 def doubts(result: dict[str, Any]) -> list[str]:
@@ -83,29 +69,25 @@ def doubts(result: dict[str, Any]) -> list[str]:
     return [reason for reason, holds in reasons.items() if holds]
 
 
-def _measured(name: str, options: argparse.Namespace, load: float) -> dict[str, Any]:
+def _result(name: str, options: argparse.Namespace, load: float) -> dict[str, Any]:
+    """Measured, or as it is stored with the entry's targets and facts of now."""
+    if options.draw:
+        path = options.output / f"{name}.json"
+        if not path.exists():
+            raise UserError(f"{path} does not exist; measure it first, without --draw.")
+        stored = json.loads(path.read_text())
+        return concluded(stored, build(name, stored["small"]))
     clock = time.process_time if options.cpu_time else time.perf_counter
-    result = measure(build(name, small=options.small), options.rounds, clock)
-    return result | {
-        "machine": machine.describe(),
-        "time": "CPU time" if options.cpu_time else "time passed",
-        "small": options.small,
-        "load_before": load,
-    }
-
-
-def _again(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    path = options.output / f"{name}.json"
-    if not path.exists():
-        raise UserError(f"{path} does not exist; measure it first, without --draw.")
-    stored = json.loads(path.read_text())
-    return concluded(stored, build(name, small=stored["small"]))
+    result = measure(build(name, options.small), options.rounds, clock)
+    kind = "CPU time" if options.cpu_time else "time passed"
+    result |= {"machine": machine.describe(), "time": kind}
+    return result | {"small": options.small, "load_before": load}
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benchmark.py", description=__doc__)
+    parser, known = argparse.ArgumentParser("benchmark.py", description=__doc__), ", ".join(NAMES)
     add = parser.add_argument
-    add("names", nargs="*", help=f"of {', '.join(names())}; all by default")
+    add("names", nargs="*", help=f"of {known}; all by default")
     add("--rounds", type=int, default=11, help="of each candidate (%(default)s)")
     add("--cores", type=int, default=2, help="used at most (%(default)s)")
     add("--cpu-time", action="store_true", help="of this process: with --cores 1, if it is busy")
@@ -115,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if min(options.rounds, options.cores) < 1:
         parser.error("--rounds and --cores are at least 1")
-    if unknown := [name for name in options.names if name not in names()]:
-        parser.error(f"there is no {', '.join(unknown)}; choose from {', '.join(names())}")
-    options.names = options.names or names()
+    if unknown := set(options.names) - set(NAMES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {known}")
+    options.names = options.names or NAMES
     return options

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-Outcome = Mapping[str, Any]
-"""Results by kind (`losses`, `momentum`): an array, or a list of them in the order of the tree."""
-Cost = Mapping[tuple[str, str], float]
-"""So many units of (comparison, candidate), added up."""
+from glocal_exp.errors import UserError
+
+Outcome = Mapping[str, Any]  # by kind (`losses`, `momentum`): an array, or a tree's leaves
+Cost = Mapping[tuple[str, str], float]  # so many units of (comparison, candidate), added up
 
 AGREEMENT = 1e-3  # rounding flips a maximum of the pooling now and then; see `disagreements`
 
@@ -59,26 +59,19 @@ class Entry:
     rounds: int | None = None  # at most so many, for what takes long
 
 
-class Disagreement(Exception):
-    """Two candidates' results are not those of the same work."""
-
-
 def costs(comparison: str, *ways: str) -> tuple[Cost, ...]:
     """One unit of a comparison by each of these ways: a side of a target."""
     return tuple({(comparison, way): 1.0} for way in ways)
 
 
 def check(comparison: Comparison) -> None:
-    """Compare the results of all candidates with those of the first.
-
-    Raises:
-        Disagreement: when they differ by more than rounding.
-    """
+    """Raise `UserError` where a candidate's results differ from the first's beyond rounding."""
     compared = [way for way in comparison.candidates if way.compared]
     expected = compared[0].run() if len(compared) > 1 else {}
     for way in compared[1:]:
         if found := disagreements(expected, way.run()):
-            raise Disagreement(f"{comparison.name}, {way.name}: {'; '.join(found)}")
+            where = f"{comparison.name}, {way.name}"
+            raise UserError(f"not the same work: {where}: {'; '.join(found)}; correct it first.")
 
 
 def disagreements(ours: Outcome, other: Outcome) -> list[str]:

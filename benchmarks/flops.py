@@ -13,14 +13,15 @@ so a step with q tangents is gradient + q tangents, and so is one pulled back wi
 transpose of a linear map takes as many products as the map.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 
-def gradient(layers: Sequence[int], tangents: int = 0) -> int:
-    """The loss and its gradient for one image, with so many tangents of it."""
-    forward, first = sum(layers), layers[0]
-    return 3 * forward - first + tangents * (6 * forward - 4 * first)
+def gradient(forward: Any, tangents: int = 0) -> int:
+    """The loss and its gradient, with so many tangents of it, of a forward pass (a jaxpr)."""
+    counted = list(layers(forward.jaxpr))
+    whole, first = sum(counted), counted[0]
+    return 3 * whole - first + tangents * (6 * whole - 4 * first)
 
 
 def layers(jaxpr: Any) -> Iterator[int]:
@@ -31,6 +32,6 @@ def layers(jaxpr: Any) -> Iterator[int]:
         if place is not None:
             weight = equation.invars[place].aval
             yield 2 * equation.outvars[0].aval.size * weight.size // weight.shape[0]
-        else:
-            for inner in filter(lambda p: hasattr(p, "jaxpr"), equation.params.values()):
+        for inner in equation.params.values() if place is None else ():
+            if hasattr(inner, "jaxpr"):
                 yield from layers(inner.jaxpr)

@@ -10,7 +10,9 @@ from typing import Any
 
 from glocal_exp.store.manifest import environment
 
+FACTS = ("processor", "platform", "python", "packages", "git", "started")
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")
+Busy = tuple[float, float, float]  # seconds that all processes and this one ran, and the time
 
 
 def use_cores(number: int) -> None:
@@ -21,9 +23,8 @@ def use_cores(number: int) -> None:
 
 def cores() -> int:
     """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    known = hasattr(os, "sched_getaffinity")  # not on macOS
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def load() -> float:
@@ -33,22 +34,16 @@ def load() -> float:
 
 def describe() -> dict[str, Any]:
     """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
-    facts = environment()
-    facts["packages"] = {}
+    found, versions = environment(), {}
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
-            facts["packages"][package] = version(package)
-    names = ("processor", "platform", "python", "packages", "git", "started")
-    return {"cores": cores(), **{name: facts[name] for name in names}}
+            versions[package] = version(package)
+    found["packages"] = versions
+    return {"cores": cores(), **{name: found[name] for name in FACTS}}
 
 
-def matmul_peak(
-    clock: Callable[[], float] = time.perf_counter, size: int = 1024, seconds: float = 1.0
-) -> float:
-    """FLOP/s of float32 products of square matrices, the best of so many seconds of them.
-
-    An addition and a multiplication are two: 2 size^3 to a product.
-    """
+def matmul_peak(clock: Callable[[], float], size: int = 1024, seconds: float = 1.0) -> float:
+    """FLOP/s of float32 products of square matrices, 2 size^3 each: the best of so many seconds."""
     import jax
     import jax.numpy as jnp
 
@@ -62,23 +57,8 @@ def matmul_peak(
     return 2 * size**3 / best
 
 
-class Others:
-    """How much of the cores' time other processes take, from its making on."""
-
-    def __init__(self):
-        self._start = _busy_seconds()
-
-    def share(self) -> float | None:
-        """Of the time of all cores so far; None where the system does not say."""
-        now = _busy_seconds()
-        if self._start is None or now is None:
-            return None
-        everyone, mine, passed = (b - a for a, b in zip(self._start, now, strict=True))
-        return max(0.0, everyone - mine) / max(passed * (os.cpu_count() or 1), 1e-9)
-
-
-def _busy_seconds() -> tuple[float, float, float] | None:
-    """Seconds that all processes and this one ran, and the time."""
+def busy() -> Busy | None:
+    """None where the system does not say."""
     try:
         first = Path("/proc/stat").read_text().splitlines()[0].split()
     except OSError:  # not Linux
@@ -86,3 +66,12 @@ def _busy_seconds() -> tuple[float, float, float] | None:
     user, nice, system, _, _, irq, soft, steal = (float(value) for value in first[1:9])
     everyone = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
     return everyone, time.process_time(), time.perf_counter()
+
+
+def others(before: Busy | None) -> float | None:
+    """Share of the time of all cores that other processes have taken since `busy` said this."""
+    now = busy()
+    if before is None or now is None:
+        return None
+    everyone, mine, passed = (b - a for a, b in zip(before, now, strict=True))
+    return max(0.0, everyone - mine) / max(passed * (os.cpu_count() or 1), 1e-9)

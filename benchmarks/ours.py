@@ -1,4 +1,4 @@
-"""What the engine's compiled loops do in an interval: one function a part, and ways to run them."""
+"""What the engine's compiled loops do in an interval, part by part."""
 
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -14,8 +14,6 @@ from glocal_exp import hypergrad
 from glocal_exp.hypergrad.forward import mean_over_chunks
 from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
-RATE = 0.01
-"""Step down the validation gradient from one to the next, so that no two are the same."""
 GIB = 2**30
 
 
@@ -82,20 +80,16 @@ class Ours:
         return {"losses": losses} | _leaves(state) | _leaves(tangents, " tangents")
 
     def validation_gradient(self, given: Given) -> Outcome:
-        """Gradients of the validation loss at one point after the other, their first axis."""
-        (chunk, at_once), start = self._chunks.values(), given.state
+        """Of the validation loss at the start."""
+        (chunk, at_once), state = self._chunks.values(), given.state
 
         def loss(params: PyTree, batch: Batch) -> Array:
-            state = InnerState(params, start.opt_state, start.step)
-            return self._problem.meta_loss(state, given.phi, batch)
+            moved = InnerState(params, state.opt_state, state.step)
+            return self._problem.meta_loss(moved, given.phi, batch)
 
-        def body(params: PyTree, _: None) -> tuple[PyTree, PyTree]:
-            gradient = partial(jax.grad(loss), params)
-            mean = mean_over_chunks(gradient, given.validation, chunk, at_once=at_once)
-            return jax.tree.map(lambda p, g: p - RATE * g, params, mean), mean
-
-        gradients = jax.lax.scan(body, start.params, length=self._work.gradients)[1]
-        return {"gradients": jax.tree.leaves(gradients)}
+        gradient = partial(jax.grad(loss), state.params)
+        mean = mean_over_chunks(gradient, given.validation, chunk, at_once=at_once)
+        return {"gradient": jax.tree.leaves(mean)}
 
     def forward(self, given: Given) -> Outcome:
         """h by tangents."""
@@ -109,10 +103,8 @@ class Ours:
     def reverse(self, given: Given) -> Outcome:
         """h by a sweep back."""
         state, _, phi, *images = given
-        *_, h = hypergrad.train_and_pull_back(
-            self._problem, self.step, state, phi, *images, **self._chunks
-        )
-        return {"h": h}
+        pull = partial(hypergrad.train_and_pull_back, self._problem, self.step, **self._chunks)
+        return {"h": pull(state, phi, *images).h}
 
     def step(self, state: InnerState, phi: Hyperparams, batch: Batch) -> tuple[InnerState, Array]:
         """One training step, and its loss."""
@@ -134,9 +126,8 @@ class Ours:
             *carry, loss = self.push(*carry, given.phi, batch)
             return tuple(carry), (loss, each(*carry))
 
-        start = given.state, given.tangents
-        (state, tangents), (losses, made) = jax.lax.scan(body, start, given.train)
-        return state, tangents, losses, made
+        carry, made = jax.lax.scan(body, (given.state, given.tangents), given.train)
+        return *carry, *made
 
 
 def paper_loop(work: Work) -> Callable[[], Outcome]:

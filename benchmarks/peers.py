@@ -1,6 +1,5 @@
 """Ways of peers as candidates, where their packages are installed."""
 
-import warnings
 from functools import cached_property, partial
 from importlib import import_module
 from typing import Any
@@ -19,9 +18,7 @@ class Peers:
     def way(self, name: str, part: str, package: str = "torch", **settings: Any) -> list[Candidate]:
         """A function of `torch_ways` with its settings; none where its package is missing."""
         try:
-            with warnings.catch_warnings():  # newer Pythons warn of old syntax as they compile it
-                warnings.simplefilter("ignore")
-                import_module(package)
+            import_module(package)
             call = getattr(import_module("benchmarks.torch_ways"), part)
         except ImportError as error:
             self.missing[package] = f"{error}; `make bench` installs what it times beside"

@@ -15,15 +15,12 @@ def document(result: Mapping[str, Any]) -> str:
     counted = ["GFLOP/s", "of peak"] if any("of_peak" in way for way in ways) else []
     header = ["work", "way", "ms, median (range)", *counted, *facts]
     lines += _table(header, _times(result["comparisons"], bool(counted), facts))
-    for text in _circumstances(result):
-        lines += ["", text]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + "\n\n".join(_circumstances(result)) + "\n"
 
 
 def _targets(result: Mapping[str, Any]) -> Iterator[list[str]]:
     for target in result["targets"]:
-        ratio, most = target["ratio"], target["most"]
-        verdict = "-"
+        ratio, most, verdict = target["ratio"], target["most"], "-"
         if ratio and most is not None:
             verdict = "doubtful" if result["doubtful"] else "met" if target["met"] else "missed"
         measured = _range(ratio) if ratio else "not measured"
@@ -37,16 +34,14 @@ def _times(
     for comparison in comparisons:
         work, flops = f"{comparison['name']} (per {comparison['unit']})", comparison["flops"]
         for way in comparison["candidates"]:
-            summary, cells = way["summary"], [work, way["name"]]
-            if way["ours"]:
-                cells[1] = f"**{way['name']}**"
-            cells.append(_range({name: 1e3 * value for name, value in summary.items()}))
-            if counted and flops is not None:
-                speed = flops / summary["median"] / 1e9
-                cells += [f"{speed:.0f}", f"{100 * way['of_peak']:.0f} %"]
-            elif counted:
-                cells += ["-", "-"]
-            yield cells + [f"{way['facts'][n]:.3g}" if n in way["facts"] else "-" for n in facts]
+            name, speed = f"**{way['name']}**" if way["ours"] else way["name"], []
+            if counted:
+                speed = ["-", "-"]
+                if flops is not None:
+                    rate = flops / way["summary"]["median"] / 1e9
+                    speed = [f"{rate:.0f}", f"{100 * way['of_peak']:.0f} %"]
+            known = [f"{way['facts'][n]:.3g}" if n in way["facts"] else "-" for n in facts]
+            yield [work, name, _range(way["summary"], 1e3), *speed, *known]
             work = ""
 
 
@@ -70,10 +65,10 @@ def _circumstances(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"Warning: these times are doubtful: {'; '.join(result['doubtful'])}."
 
 
-def _range(summary: Mapping[str, float]) -> str:
-    digits = 2 if summary["median"] >= 0.1 else 4
-    low, middle, high = (f"{summary[name]:.{digits}f}" for name in ("min", "median", "max"))
-    return f"{middle} ({low} to {high})"
+def _range(summary: Mapping[str, float], scale: float = 1.0) -> str:
+    low, middle, high = (scale * summary[name] for name in ("min", "median", "max"))
+    digits = 2 if middle >= 0.1 else 4
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison import Outcome
+from benchmarks.comparison import Candidate, Outcome
 from benchmarks.work import Scale, experiment
 from glocal_exp.app.build import Experiment
 from glocal_exp.engine import Hooks, Loop, Splits, run
@@ -17,9 +17,8 @@ from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.records import IntervalRecord
 from glocal_exp.studies.complexity import Blocks
 
-TEST_IMAGES, TRAINING_IMAGES, VALIDATION_IMAGES = 10_000, 54_000, 6_000
-FAR = 10**6
-"""Intervals of a run that is never finished."""
+TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 54_000, 6_000, 10_000
+FAR = 10**6  # intervals of a run that is never finished
 
 
 def whole_run(
@@ -27,8 +26,7 @@ def whole_run(
 ) -> Callable[[], list[IntervalRecord]]:
     """A call that makes the run which `overrides` describe, evaluations included.
 
-    Splits are as large as Fashion-MNIST's, filled with the embedded images over and over. Nothing
-    is written, and what compiles does so in the first call.
+    Nothing is written, and what compiles does so in the first call.
 
     Args:
         together: several seeds in one program; else one after another.
@@ -49,17 +47,17 @@ def whole_run(
 
 
 def image_splits(made: Experiment, scale: Scale) -> Any:
-    """As many images as the scale has for validation, and nine and 5/3 times as many besides."""
+    """The embedded images over and over: as many as Fashion-MNIST's, if validation is 6,000."""
 
     def part(images: np.ndarray, labels: np.ndarray, size: int) -> dict[str, np.ndarray]:
         size = max(size * scale.validation // VALIDATION_IMAGES, 2 * scale.batch)
         chosen = np.resize(np.arange(len(labels)), size)
         return {"x": images[chosen], "y": labels[chosen].astype(np.int32)}
 
-    data = made.data
-    train = part(data.train_images, data.train_labels, TRAINING_IMAGES)
+    train = part(made.data.train_images, made.data.train_labels, TRAINING_IMAGES)
     held_out = {name: values[: scale.validation] for name, values in train.items()}
-    return Splits(train, held_out, part(data.test_images, data.test_labels, TEST_IMAGES))
+    test = part(made.data.test_images, made.data.test_labels, TEST_IMAGES)
+    return Splits(train, held_out, test)
 
 
 class Reweighting:
@@ -71,14 +69,11 @@ class Reweighting:
     def __init__(self, scale: Scale, intervals: int, meta_rate: float):
         self._scale, self._intervals, self._meta_rate = scale, intervals, meta_rate
 
-    def way(self, mode: str) -> tuple[Callable[[], Outcome], Callable[[], dict[str, float]]]:
-        """A call that makes the interval's hypergradient, and one that tells facts of the last.
-
-        The facts are how many tangents were pushed and the error that was estimated, if any was.
-        """
+    def way(self, name: str, mode: str) -> Candidate:
+        """The interval's hypergradient; facts are those that the mode records of its tangents."""
         loops, diagnostics = [], {}
 
-        def call() -> Outcome:
+        def run() -> Outcome:
             if not loops:
                 loops.append(self._loop(mode, self._scale.steps))
             loop, start = loops[0], self._start
@@ -92,25 +87,21 @@ class Reweighting:
             names = {"tangents": "low_rank_tangents", "estimated error": "low_rank_error"}
             return {name: diagnostics[key] for name, key in names.items() if key in diagnostics}
 
-        return call, facts
+        return Candidate(name, run, facts=facts)
 
     @cached_property
     def _start(self) -> dict[str, Any]:
         loop = self._loop("reverse", self._scale.interval, self._intervals)
-        for _ in islice(loop, self._intervals + 1):  # the first is that before training
-            pass
+        *_, _ = islice(loop, self._intervals + 1)  # the first record is that before training
         return {"state": loop.states[0], "phi": loop.hyperparams[0]}
 
     def _loop(self, mode: str, interval: int, intervals: int = 1) -> Loop:
-        made = experiment(
-            self._scale, "task=reweight", "method=local",
-            f"hypergradient={mode}", f"meta_optimizer.learning_rate={self._meta_rate}",
-            f"interval={interval}", f"steps={max(1, intervals) * interval}",
-        )  # fmt: skip
+        task = ["task=reweight", f"meta_optimizer.learning_rate={self._meta_rate}"]
+        how = ["method=local", f"hypergradient={mode}", f"interval={interval}"]
+        made = experiment(self._scale, *task, *how, f"steps={max(1, intervals) * interval}")
         splits = image_splits(made, self._scale)
         subset = {name: part[: self._scale.subset] for name, part in splits.validation.items()}
-        hooks = Hooks(keep=lambda outer_step: True)
-        return made.loop({0: Splits(splits.train, subset)}, hooks)
+        return made.loop({0: Splits(splits.train, subset)}, Hooks(keep=lambda outer_step: True))
 
 
 def dmd(scale: Scale, q: int) -> Callable[[], Any]:
@@ -128,13 +119,10 @@ def host(scale: Scale) -> Callable[[], IntervalRecord]:
     Everything that the engine does on the host is in it (batches, calls, meta step, records), with
     an h_t a step of the window, and next to nothing else.
     """
-    size = 8 * scale.batch
+    size, tau = 8 * scale.batch, scale.interval
     examples = {"x": np.ones((size, 16), np.float32), "y": np.ones((size, 1), np.float32)}
-    window = WindowMean(window=scale.window, stride=1)
-    steps = FAR * scale.interval
-    loop = run(
-        Blocks(16, 3), Splits(examples, examples), window,
-        steps=steps, interval=scale.interval, batch_size=scale.batch,
-    )  # fmt: skip
+    splits, method = Splits(examples, examples), WindowMean(window=scale.window, stride=1)
+    length = {"steps": FAR * tau, "interval": tau, "batch_size": scale.batch}
+    loop = run(Blocks(16, 3), splits, method, **length)
     next(loop)  # before training
     return lambda: next(loop)

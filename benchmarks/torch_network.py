@@ -19,27 +19,19 @@ from glocal_exp.models.wide_resnet import EPSILON, Block, GroupNorm, WideResNet
 from glocal_exp.types import Batch
 
 Tensor = torch.Tensor
-Tensors = list[Tensor]
-"""One for each leaf of the network's tree, in its order."""
+Tensors = list[Tensor]  # one for each leaf of the network's tree, in its order
 
 torch.set_num_threads(machine.cores())
 
 
 class TorchWork:
-    """What a `Work` is in PyTorch.
-
-    Attributes:
-        weights: at the start; `zeros` is momentum then.
-        phi: unconstrained hyperparameters, (q,).
-        batches: images and labels of each step.
-        validation: images and labels.
-    """
+    """What a `Work` is in PyTorch: weights at the start, hyperparameters (q,), images, labels."""
 
     def __init__(self, work: Work):
         (state, phi), self.work = work.start, work
-        self._structure = jax.tree.structure(state.params)
-        self.weights = [torch.tensor(np.asarray(leaf)) for leaf in jax.tree.leaves(state.params)]
-        self.zeros = [torch.zeros_like(weight) for weight in self.weights]
+        leaves, self._structure = jax.tree.flatten(state.params)
+        self.weights = [torch.tensor(np.asarray(leaf)) for leaf in leaves]
+        self.zeros = [torch.zeros_like(weight) for weight in self.weights]  # the momentum
         self._names, self._dtype = sorted(phi), self.weights[0].dtype
         self.phi = torch.tensor([float(phi[name]) for name in self._names], dtype=self._dtype)
         self._logits = lenet if isinstance(state.params, LeNet) else wide_resnet
@@ -61,9 +53,7 @@ class TorchWork:
         rates = [values.get(f"rate{place}", values["learning_rate"]) for place in places]
         return rates, values["momentum"], values["weight_decay"]
 
-    def apply(
-        self, params: Tensors, gradient: Sequence[Tensor], buffers: Tensors, phi: Tensor
-    ) -> tuple[Tensors, Tensors]:
+    def apply(self, params: Tensors, gradient: Sequence, buffers: Tensors, phi: Tensor) -> tuple:
         """SGD's rule: parameters and momentum after it."""
         rates, momentum, decay = self.natural(phi)
         given = zip(params, gradient, buffers, strict=True)
@@ -93,11 +83,10 @@ def wide_resnet(network: WideResNet, x: Tensor) -> Tensor:
         return F.leaky_relu(y, network.negative_slope)
 
     def through(block: Block, x: Tensor) -> Tensor:
-        y = activate(block.norms[0], x)
-        y = F.conv2d(y, block.convs[0], stride=block.stride, padding=1)
+        y, stride = activate(block.norms[0], x), block.stride
+        y = F.conv2d(y, block.convs[0], stride=stride, padding=1)
         y = F.conv2d(activate(block.norms[1], y), block.convs[1], padding=1)
-        same = block.shortcut is None
-        return y + (x if same else F.conv2d(x, block.shortcut, stride=block.stride))
+        return y + (x if block.shortcut is None else F.conv2d(x, block.shortcut, stride=stride))
 
     x = F.conv2d(x, network.stem, padding=1)
     for block in network.blocks:

@@ -5,22 +5,19 @@ Each call does the whole loop from the start, and returns what it computed.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import torch
 from torch.func import grad_and_value, jvp, vmap
 from torch.utils._pytree import tree_map
 
 from benchmarks.comparison import Outcome
-from benchmarks.ours import RATE
 from benchmarks.torch_network import Tensor, Tensors, TorchWork
 
 
 def plain(peer: TorchWork) -> Outcome:
     """Steps of `torch.optim.SGD`, with one learning rate."""
-    params, (rates, *others) = peer.leaves(), peer.natural(peer.phi)
-    rate, momentum, decay = map(float, (rates[0], *others))
-    optimizer = torch.optim.SGD(params, rate, momentum, weight_decay=decay)
+    params, ((rate, *_), momentum, decay) = peer.leaves(), peer.natural(peer.phi)
+    optimizer = torch.optim.SGD(params, float(rate), float(momentum), weight_decay=float(decay))
     losses = []
     for x, y in peer.batches:
         optimizer.zero_grad()
@@ -35,31 +32,31 @@ def plain(peer: TorchWork) -> Outcome:
 
 def tangent(peer: TorchWork, *, together: bool) -> Outcome:
     """Steps with the forward derivative of the step: by `vmap`, or one `jvp` a tangent."""
-    push, q = _push_together if together else _push_one_by_one, len(peer.phi)
-    state, directions = (peer.weights, peer.zeros), torch.eye(q, dtype=peer.phi.dtype)
-    tangents = tuple([w.new_zeros((q, *w.shape)) for w in peer.weights] for _ in state)
-    losses = []
+    q, (params, buffers) = len(peer.phi), (peer.weights, peer.zeros)
+    zeros = [w.new_zeros((q, *w.shape)) for w in params]
+    tangents, losses = (zeros, zeros, torch.eye(q, dtype=peer.phi.dtype)), []
 
     def step(x: Tensor, y: Tensor, params: Tensors, buffers: Tensors, phi: Tensor) -> tuple:
         gradient, loss = grad_and_value(peer.loss)(params, x, y)
         return *peer.apply(params, gradient, buffers, phi), loss
 
     for images in peer.batches:
-        (*state, loss), (*tangents, _) = push(
-            partial(step, *images), (*state, peer.phi), (*tangents, directions)
-        )
+        push = partial(jvp, partial(step, *images), (params, buffers, peer.phi))
+        if together:
+            (params, buffers, loss), pushed = vmap(push, out_dims=(None, 0))(tangents)
+        else:
+            each = [push(tree_map(lambda leaf: leaf[i], tangents)) for i in range(q)]  # noqa: B023
+            params, buffers, loss = each[0][0]
+            pushed = tree_map(lambda *leaves: torch.stack(leaves), *(one[1] for one in each))
+        tangents = (*pushed[:2], tangents[2])
         losses.append(loss)
-    kinds = ("weights", "momentum", "weights tangents", "momentum tangents")
-    return {"losses": torch.stack(losses), **dict(zip(kinds, (*state, *tangents), strict=True))}
+    found = {"losses": torch.stack(losses), "weights": params, "momentum": buffers}
+    return found | {"weights tangents": tangents[0], "momentum tangents": tangents[1]}
 
 
 def validation_gradient(peer: TorchWork, chunk: int) -> Outcome:
-    """Gradients at one point after the other."""
-    params, gradients = peer.weights, []
-    for _ in range(peer.work.gradients):
-        gradients.append(_gradient(peer, params, chunk))
-        params = [p - RATE * g for p, g in zip(params, gradients[-1], strict=True)]
-    return {"gradients": [torch.stack(leaves) for leaves in zip(*gradients, strict=True)]}
+    """Of the validation loss at the start."""
+    return {"gradient": _gradient(peer, peer.weights, chunk)}
 
 
 def forward(peer: TorchWork, chunk: int) -> Outcome:
@@ -117,11 +114,11 @@ def torchopt(peer: TorchWork, phi: Tensor) -> Tensors:
     """
     import torchopt
 
-    params, (rates, momentum, decay) = peer.leaves(), peer.natural(phi)
+    params, (rates, momentum, decay) = tuple(peer.leaves()), peer.natural(phi)
     optimizer = torchopt.FuncOptimizer(torchopt.sgd(rates[0], momentum, moment_requires_grad=True))
     for x, y in peer.batches:
         penalty = decay / 2 * sum((p**2).sum() for p in params)
-        params = optimizer.step(peer.loss(params, x, y) + penalty, tuple(params))
+        params = optimizer.step(peer.loss(params, x, y) + penalty, params)
     return list(params)
 
 
@@ -131,19 +128,3 @@ def _gradient(peer: TorchWork, params: Tensors, chunk: int) -> Tensors:
     for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
         (peer.loss(leaves, images, labels) * (len(labels) / len(y))).backward()
     return [leaf.grad for leaf in leaves]
-
-
-def _push_together(step: Callable, primals: tuple, tangents: tuple) -> tuple:
-    def push(*tangents: Any) -> tuple:
-        return jvp(step, primals, tangents)
-
-    return vmap(push, out_dims=(None, 0))(*tangents)
-
-
-def _push_one_by_one(step: Callable, primals: tuple, tangents: tuple) -> tuple:
-    results = [
-        jvp(step, primals, tree_map(lambda leaf: leaf[index], tangents))  # noqa: B023
-        for index in range(len(primals[-1]))
-    ]
-    stacked = tree_map(lambda *leaves: torch.stack(leaves), *(pushed for _, pushed in results))
-    return results[0][0], stacked

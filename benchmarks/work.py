@@ -18,8 +18,7 @@ from glocal_exp.tasks.rules import Number, sgd
 from glocal_exp.types import Batch, InnerState
 
 START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
-TENSORS = 8
-"""Parameter tensors of LeNet: the weight and the bias of each layer."""
+TENSORS = 8  # of LeNet: the weight and the bias of each layer
 CHOICES = (1, 2, 3, TENSORS)
 
 
@@ -30,7 +29,6 @@ class Scale:
     batch: int = 128  # training images to a step
     steps: int = 10  # training steps to a run of a candidate
     validation: int = 6000  # images of a full validation gradient
-    gradients: int = 2  # validation gradients to a run of a candidate
     subset: int = 1000  # images of the validation gradients that end a hypergradient
     stretch: int = 20  # tau of one h: so short, since later ones cannot be compared in float32
     interval: int = 100  # tau of a whole run, and so many steps to its interval
@@ -41,26 +39,19 @@ class Scale:
 
 
 FULL = Scale()
-SMALL = Scale(16, 2, 40, 1, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
+SMALL = Scale(16, 2, 40, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Images and settings that every candidate gets; those of a run on a CPU.
+    """Images and settings that every candidate gets; those of a run on a CPU."""
 
-    Attributes:
-        experiment: problem and sizes, built from the configs.
-        train: images and labels of all steps, leading axes (steps, batch).
-        validation: those of a validation gradient.
-        gradients: validation gradients to a run of a candidate.
-        pieced: whether ours works on as few images at a time as the device's settings say.
-    """
-
-    experiment: Experiment
-    train: Batch
-    validation: Batch
-    gradients: int
-    pieced: bool = True
+    experiment: Experiment  # problem and sizes, built from the configs
+    train: Batch  # images and labels of all steps, leading axes (steps, batch)
+    validation: Batch  # those of a validation gradient
+    pieced: bool = (
+        True  # whether ours works on as few images at a time as the device's settings say
+    )
 
     @cached_property
     def start(self) -> tuple[InnerState, dict[str, Array]]:
@@ -74,21 +65,12 @@ class Work:
         """Training steps to a run of a candidate."""
         return len(self.train["y"])
 
-    def step_flops(self, q: int = 0) -> int:
-        """Operations of a training step with q tangents."""
-        return self.train["y"].shape[1] * flops.gradient(self._layers, q)
-
-    @property
-    def validation_flops(self) -> int:
-        """Operations of a validation gradient."""
-        return len(self.validation["y"]) * flops.gradient(self._layers)
-
-    @property
-    def _layers(self) -> list[int]:
-        make = partial(self.experiment.problem.classifier.network, convolution="lax")
-        network = jax.eval_shape(make, jax.random.key(0))
+    def flops(self, images: int, q: int = 0) -> int:
+        """Operations of the gradient for so many images, with q tangents."""
+        network = partial(self.experiment.problem.classifier.network, convolution="lax")
         image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
-        return list(flops.layers(jax.make_jaxpr(lambda n, x: n(x))(network, image).jaxpr))
+        params = jax.eval_shape(network, jax.random.key(0))
+        return images * flops.gradient(jax.make_jaxpr(lambda n, x: n(x))(params, image), q)
 
     def tuning(self, q: int, *, pieced: bool = True) -> "Work":
         """The same with q hyperparameters of SGD to learn.
@@ -102,13 +84,13 @@ class Work:
         problem = OptimizerHPO(classifier, *tuned_sgd(q))
         return replace(self, experiment=replace(self.experiment, problem=problem), pieced=pieced)
 
-    def validated_on(self, images: int) -> "Work":
-        """The same with the first so many validation images alone."""
-        return replace(self, validation={n: part[:images] for n, part in self.validation.items()})
-
-    def cut(self, steps: int) -> "Work":
-        """The same with the first so many steps alone."""
-        return replace(self, train={n: part[:steps] for n, part in self.train.items()})
+    def cut(self, *, steps: int | None = None, validation: int | None = None) -> "Work":
+        """The same with the first so many steps, or validation images, alone."""
+        train, images = (
+            {name: part[:size] for name, part in whole.items()}
+            for whole, size in ((self.train, steps), (self.validation, validation))
+        )
+        return replace(self, train=train, validation=images)
 
 
 def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
@@ -120,10 +102,10 @@ def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
     made, steps = experiment(scale, *overrides), steps or scale.steps
     images, labels = made.data.train_images, made.data.train_labels
     order = np.random.default_rng(0).permutation(len(labels))
-    chosen = np.resize(order, steps * scale.batch).reshape(steps, scale.batch)
+    chosen = np.resize(order, (steps, scale.batch))
     held_out = np.resize(order, scale.validation)
     train, validation = ({"x": images[i], "y": labels[i]} for i in (chosen, held_out))
-    return Work(made, train, validation, scale.gradients)
+    return Work(made, train, validation)
 
 
 def experiment(scale: Scale, *overrides: str) -> Experiment:
@@ -139,10 +121,10 @@ def tuned_sgd(q: int) -> tuple[Callable[..., optax.GradientTransformation], dict
     One is the learning rate, two and three add momentum and weight decay; with eight, each
     parameter tensor has a learning rate of its own.
     """
-    names, rate = list(START), START["learning_rate"]
+    names = list(START)
     rule, learned, fixed = sgd, {name: START[name] for name in names[:q]}, names[q:]
     if q == TENSORS:
-        learned = {f"rate{index}": rate for index in range(TENSORS)}
+        learned = {f"rate{index}": START["learning_rate"] for index in range(TENSORS)}
         rule, fixed = per_tensor_sgd, names[1:]
     return partial(rule, **{name: START[name] for name in fixed}), learned
 

@@ -15,42 +15,39 @@ DMD, HOST = f"DMD and its steady state, q = {Q}", "host, one interval"
 
 def build(scale: Scale = FULL) -> Entry:
     """All parts, compiled when they are first called."""
-    work = make_work(scale)
+    work, images = make_work(scale), scale.validation
     ours, peers = Ours(work), Peers(work)
     plain = (ours.way(OURS, "plain"), *peers.way(EAGER, "plain"))
-    images, gradient = scale.validation, [ours.way(OURS, "validation_gradient")]
+    gradient = [ours.way(OURS, "validation_gradient")]
     chunks = {f"chunks of {size:,}": size for size in (100, 1000) if size < images}
-    chunks["at once"] = images
-    for name, chunk in chunks.items():
+    for name, chunk in (chunks | {"at once": images}).items():
         gradient += peers.way(name, "validation_gradient", chunk=chunk)
-    full, flops = f"validation gradient, {images:,} images", work.validation_flops
-    return Entry(
-        "The parts of one interval",
-        (
-            Comparison(PLAIN, plain, work.steps, flops=work.step_flops()),
-            *(_tangent(work.tuning(q), q) for q in CHOICES),
-            Comparison(full, tuple(gradient), work.gradients, "gradient", flops),
-            Comparison(DMD, (Candidate(OURS, dmd(scale, Q)),), unit="fit"),
-            Comparison(HOST, (Candidate(OURS, host(scale)),), unit="interval"),
-        ),
-        _targets(full, chunks, scale),
-        (
-            f"Batches of {scale.batch} images. FLOP are those of the network's own matrix products "
-            "(`benchmarks/flops.py`), the peak is a product of 1024 x 1024 float32 matrices in the "
-            "same process.",
-            "q = 1 learns the rate, 2 and 3 add momentum and weight decay, 8 is a rate for each "
-            "parameter tensor, on both sides.",
-            "Host time is a whole interval of the engine on a problem that costs nothing.",
-        ),
-        peers.missing,
+    full, flops = f"validation gradient, {images:,} images", work.flops(images)
+    comparisons = (
+        Comparison(PLAIN, plain, work.steps, flops=work.flops(scale.batch)),
+        *(_tangent(work.tuning(q), q, scale) for q in CHOICES),
+        Comparison(full, tuple(gradient), unit="gradient", flops=flops),
+        Comparison(DMD, (Candidate(OURS, dmd(scale, Q)),), unit="fit"),
+        Comparison(HOST, (Candidate(OURS, host(scale)),), unit="interval"),
     )
+    notes = (
+        f"Batches of {scale.batch} images. FLOP are those of the network's own matrix products "
+        "(`benchmarks/flops.py`), the peak is a product of 1024 x 1024 float32 matrices in the "
+        "same process.",
+        "q = 1 learns the rate, 2 and 3 add momentum and weight decay, 8 is a rate for each "
+        "parameter tensor, on both sides.",
+        "Host time is a whole interval of the engine on a problem that costs nothing.",
+    )
+    targets = _targets(full, [*chunks, "at once"], scale)
+    return Entry("The parts of one interval", comparisons, targets, notes, peers.missing)
 
 
-def _tangent(work: Work, q: int) -> Comparison:
+def _tangent(work: Work, q: int, scale: Scale) -> Comparison:
     ways, peers = [Ours(work).way(OURS, "tangent")], Peers(work)
     for name, together in {TOGETHER: True, IN_TURN: False}.items():
         ways += peers.way(name, "tangent", together=together)
-    return Comparison(TANGENT.format(q), tuple(ways), work.steps, flops=work.step_flops(q))
+    flops = work.flops(scale.batch, q)
+    return Comparison(TANGENT.format(q), tuple(ways), work.steps, flops=flops)
 
 
 def _targets(gradient: str, chunks: Iterable[str], scale: Scale) -> tuple[Target, ...]:

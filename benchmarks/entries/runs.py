@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
@@ -10,48 +11,41 @@ from benchmarks.runs import whole_run
 from benchmarks.work import FULL, Scale
 
 NAME = "whole run"
-INTERVALS = 2
-STRIDE = 4
+INTERVALS, STRIDE = 2, 4
 FIDELITY = Path(__file__).parents[2] / "results" / "tables" / "fidelity.csv"
-TOLERANCE = 0.05
-"""A setting is as good as the exact one if its fidelity is lower by no more."""
+TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is lower by no more
 
 
 def build(scale: Scale = FULL) -> Entry:
     """Runs of `INTERVALS` intervals each."""
     settings = _settings(scale)
-    none, reverse, forward, full, *cheaper = settings
-    exact = fidelity(full)
-    faithful = [n for n in cheaper if exact and (fidelity(n) or 0.0) >= exact - TOLERANCE]
-    length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
-    ways = []
+    none, reverse, forward, exact, *cheaper = settings
+    least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
+    faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
+    length, ways = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"], []
     for name, chosen in settings.items():
-        run, facts = whole_run(scale, *chosen, *length), partial(_facts, name)
-        ways.append(Candidate(name, run, compared=False, facts=facts))
+        run = whole_run(scale, *chosen, *length)
+        ways.append(Candidate(name, run, compared=False, facts=partial(fidelity, name)))
     local = costs(NAME, reverse, forward)
     targets = [
         Target("whole local / whole none", 4.5, local, costs(NAME, none)),
-        Target("whole glocal / whole local", None, costs(NAME, full), local),
+        Target("whole glocal / whole local", None, costs(NAME, exact), local),
     ]
     for kind, most, chosen in (("faithful ", 2.5, faithful), ("", None, cheaper)):
         if chosen:
             cheapest = costs(NAME, *chosen)
             targets.append(Target(f"cheapest {kind}glocal / whole local", most, cheapest, local))
-    return Entry(
-        "Whole runs",
-        (Comparison(NAME, tuple(ways), unit="run"),),
-        tuple(targets),
-        (
-            f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
-            f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
-            "evaluations are in it, compiling and writing are not. With a stride there are fewer "
-            "delays, which span about as many steps.",
-            "Fidelity is the share of intervals of real training where the estimate has a positive "
-            "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what "
-            f"has that of the exact glocal, less {TOLERANCE:g} at most.",
-        ),
-        rounds=5,
+    notes = (
+        f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
+        f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
+        "evaluations are in it, compiling and writing are not. With a stride there are fewer "
+        "delays, which span about as many steps.",
+        "Fidelity is the share of intervals of real training where the estimate has a positive "
+        "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what has "
+        f"that of the exact glocal, less {TOLERANCE:g} at most.",
     )
+    comparison = Comparison(NAME, tuple(ways), unit="run")
+    return Entry("Whole runs", (comparison,), tuple(targets), notes, rounds=5)
 
 
 def _settings(scale: Scale) -> dict[str, list[str]]:
@@ -74,18 +68,13 @@ def _settings(scale: Scale) -> dict[str, list[str]]:
     }
 
 
-def _facts(name: str) -> dict[str, float]:
-    found = fidelity(name)
-    return {} if found is None else {"fidelity": found}
-
-
-def fidelity(name: str) -> float | None:
-    """The share of intervals whose estimate points the right way; None where not measured."""
+def fidelity(name: str) -> dict[str, float]:
+    """The share of intervals whose estimate points the right way; nothing where not measured."""
     if not FIDELITY.exists():
-        return None
+        return {}
     label = name.split(", ")[0] if name.startswith("local") else name.replace("stride=", "stride ")
     table = pd.read_csv(FIDELITY)
     rows = table[table["estimator"] == label]
-    if rows.empty or "agreeing" not in rows:
-        return None
-    return float((rows["agreeing"] * rows["points"]).sum() / rows["points"].sum())
+    if rows.empty:
+        return {}
+    return {"fidelity": float(np.average(rows["agreeing"], weights=rows["points"]))}

@@ -9,16 +9,14 @@ from benchmarks.ours import Ours
 from benchmarks.runs import whole_run
 from benchmarks.work import CHOICES, FULL, Scale, Work, make_work
 
-REPRODUCIBLE = 40
-"""Up to so many steps two formulations of h can be compared in float32."""
+REPRODUCIBLE = 40  # steps, up to which two formulations of h can be compared in float32
 
 
 def build(scale: Scale = FULL) -> Entry:
     """A comparison for each point of each axis."""
-    axes = (_tau, _q, _p, _validation, _length)
     return Entry(
         "Scaling",
-        tuple(comparison for axis in axes for comparison in axis(scale)),
+        (*_tau(scale), *_q(scale), *_p(scale), *_validation(scale), *_length(scale)),
         notes=(
             f"Batches of {scale.batch} images, q = 3, p = 15,386 and {scale.subset:,} validation "
             "images where they are not varied; p is varied by the filters of both convolutions.",
@@ -29,35 +27,34 @@ def build(scale: Scale = FULL) -> Entry:
 
 
 def _tau(scale: Scale) -> Iterator[Comparison]:
-    work = make_work(scale, steps=scale.interval).tuning(3).validated_on(scale.subset)
+    work = make_work(scale, steps=scale.interval).tuning(3).cut(validation=scale.subset)
     for tau in sorted({max(1, scale.interval * part // 20) for part in (1, 4, 10, 20)}):
-        ways = _modes(work.cut(tau), compared=tau <= REPRODUCIBLE)
+        ways = _modes(work.cut(steps=tau), compared=tau <= REPRODUCIBLE)
         yield Comparison(f"one h, tau = {tau}", ways, unit="h", point=("tau (steps)", tau))
 
 
 def _q(scale: Scale) -> Iterator[Comparison]:
-    work = make_work(scale).validated_on(scale.subset)
+    work = make_work(scale).cut(validation=scale.subset)
     for q in CHOICES:
-        name = f"one h over {work.steps} steps, q = {q}"
-        ways = _modes(work.tuning(q))
-        yield Comparison(name, ways, unit="h", point=("q (hyperparameters)", q))
+        name, point = f"one h over {work.steps} steps, q = {q}", ("q (hyperparameters)", q)
+        yield Comparison(name, _modes(work.tuning(q)), unit="h", point=point)
 
 
 def _p(scale: Scale) -> Iterator[Comparison]:
     for filters in scale.filters:
-        work = make_work(scale, f"model.filters={filters}").tuning(3).validated_on(scale.subset)
+        work = make_work(scale, f"model.filters={filters}").tuning(3).cut(validation=scale.subset)
         parameters = sum(leaf.size for leaf in jax.tree.leaves(work.start[0].params))
-        plain = Ours(work).way("plain training", "plain", compared=False)
+        ways = (Ours(work).way("plain training", "plain", compared=False), *_modes(work))
         name, point = f"{work.steps} steps, p = {parameters}", ("p (parameters)", parameters)
-        yield Comparison(name, (plain, *_modes(work)), unit="run", point=point)
+        yield Comparison(name, ways, unit="run", point=point)
 
 
 def _validation(scale: Scale) -> Iterator[Comparison]:
-    work = make_work(scale)
+    work, part = make_work(scale), "validation gradient"
     for images in sorted({max(2, scale.validation // part) for part in (60, 6, 2, 1)}):
-        way = Ours(work.validated_on(images)).way("validation gradient", "validation_gradient")
-        name, point = f"validation gradient, {images} images", ("validation images", images)
-        yield Comparison(name, (way,), work.gradients, "gradient", point=point)
+        way = Ours(work.cut(validation=images)).way(part, "validation_gradient")
+        name, point = f"{part}, {images} images", ("validation images", images)
+        yield Comparison(name, (way,), unit="gradient", point=point)
 
 
 def _length(scale: Scale) -> Iterator[Comparison]:
@@ -65,9 +62,9 @@ def _length(scale: Scale) -> Iterator[Comparison]:
     window = [f"method.window={tau * 4 // 5}", f"method.delays={max(1, tau // 10)}"]
     methods = {"none": [], "local": ["hypergradient=auto"], "glocal": window, "global": []}
     for steps in (tau, 2 * tau, 4 * tau):
-        chosen = [f"interval={tau}", f"validation.subset={scale.subset}", f"steps={steps}"]
+        common = [f"interval={tau}", f"validation.subset={scale.subset}", f"steps={steps}"]
         ways = tuple(
-            Candidate(name, whole_run(scale, f"method={name}", *chosen, *more), compared=False)
+            Candidate(name, whole_run(scale, f"method={name}", *common, *more), compared=False)
             for name, more in methods.items()
         )
         yield Comparison(f"whole run, T = {steps}", ways, unit="run", point=("T (steps)", steps))
