@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import os
 import pkgutil
 import sys
 import time
@@ -21,8 +22,8 @@ from glocal_exp.store.files import make_directory, write_atomically
 OUTPUT = Path(__file__).parents[1] / "results" / "benchmarks"
 NAMES = sorted(module.name for module in pkgutil.iter_modules(entries.__path__))
 TARGETS_FOR = 2  # cores
-LOADED = 0.5  # processes a core in the minute before, from which on timings are doubtful
-DISTURBED = 0.1  # share of the cores' time that others took meanwhile, likewise
+LOADED = 0.5  # processes that ran or waited, a core, in the minute before: timings are doubtful
+DISTURBED = 0.1  # of the cores' time went to others meanwhile: likewise
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     try:
         make_directory(options.output)
-        load = machine.load()
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
         machine.use_cores(options.cores)
         for name in options.names:
             result = _result(name, options, load)

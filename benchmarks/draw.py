@@ -11,8 +11,13 @@ from matplotlib.patches import Patch
 from glocal_exp.report import style
 
 # Apart in grey too: dark and plain against light and hatched.
-OURS = {"facecolor": style.BLUE}
-PEERS = {"facecolor": style.ORANGE, "hatch": "////", "edgecolor": "white", "linewidth": 0.0}
+OURS: dict[str, Any] = {"facecolor": style.BLUE}
+PEERS: dict[str, Any] = {
+    "facecolor": style.ORANGE,
+    "hatch": "////",
+    "edgecolor": "white",
+    "linewidth": 0.0,
+}
 BAR, PANEL = 0.16, 0.42  # inches of a bar, and of a panel of bars beside them
 LONG = 10.0  # seconds, from which on they are what is drawn
 COLUMNS, LINE_HEIGHT = 2, 1.7  # of panels of lines, inches

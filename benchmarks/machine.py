@@ -27,11 +27,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
-def load() -> float:
-    """Processes that ran or waited to run, a core, over the last minute."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1)
-
-
 def describe() -> dict[str, Any]:
     """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
     found, versions = environment(), {}

@@ -43,15 +43,11 @@ def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
 
 
 def interleave(
-    runs: Mapping[Key, Callable[[], object]],
-    rounds: int,
-    clock: Clock,
-    rest: Callable[[], None] = lambda: time.sleep(PAUSE),
+    runs: Mapping[Key, Callable[[], object]], rounds: int, clock: Clock
 ) -> dict[Key, list[float]]:
     """Seconds of each run in each round: all warm up, then take turns.
 
     Each is warmed up by at least one call, and by as many as take `WARM_UP` seconds of the clock.
-    `rest` is called before each timed call, untimed.
     """
     for run in runs.values():
         start = clock()
@@ -61,7 +57,7 @@ def interleave(
     seconds: dict[Key, list[float]] = {key: [] for key in runs}
     for _ in range(rounds):
         for key, run in runs.items():
-            rest()
+            time.sleep(PAUSE)
             start = clock()
             run()
             seconds[key].append(clock() - start)
@@ -86,25 +82,24 @@ def concluded(result: dict[str, Any], entry: Entry) -> dict[str, Any]:
 def conclude(target: Target, seconds: Seconds) -> dict[str, Any]:
     """The ratio of the cheapest ways of both sides, round by round; none if a side is missing."""
     result: dict[str, Any] = {"name": target.name, "most": target.most, "ratio": None}
-    sides = [_cheapest(side, seconds) for side in (target.ours, target.other)]
-    if not all(sides):
+    ours, other = (_cheapest(side, seconds) for side in (target.ours, target.other))
+    if ours is None or other is None:
         return result
-    (ours, numerator), (other, denominator) = sides
-    ratios = (numerator / denominator).tolist()
-    result |= {"ours": ours, "other": other, "ratios": ratios, "ratio": summary(ratios)}
+    ratios = (ours[1] / other[1]).tolist()
+    result |= {"ours": ours[0], "other": other[0], "ratios": ratios, "ratio": summary(ratios)}
     met = None if target.most is None else result["ratio"]["median"] <= target.most
     return result | {"met": met}
 
 
-def _cheapest(side: Sequence[Cost], seconds: Seconds) -> tuple[str, np.ndarray] | tuple[()]:
-    """In words and in seconds of each round; nothing if no way of the side was timed."""
+def _cheapest(side: Sequence[Cost], seconds: Seconds) -> tuple[str, np.ndarray] | None:
+    """In words and in seconds of each round; None if no way of the side was timed."""
     totals = {}
     for cost in side:
         if cost and all(key in seconds for key in cost):
             words = [f"{'' if n == 1 else f'{n:g} x '}{c}, {way}" for (c, way), n in cost.items()]
             spent = [n * np.array(seconds[key]) for key, n in cost.items()]
             totals[" + ".join(words)] = np.sum(spent, axis=0)
-    return min(totals.items(), key=lambda found: np.median(found[1]), default=())
+    return min(totals.items(), key=lambda found: np.median(found[1]), default=None)
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

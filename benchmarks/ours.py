@@ -14,8 +14,6 @@ from glocal_exp import hypergrad
 from glocal_exp.hypergrad.forward import mean_over_chunks
 from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
-GIB = 2**30
-
 
 class Given(NamedTuple):
     """What a part starts from; `train` has a leading axis of steps."""
@@ -28,16 +26,10 @@ class Given(NamedTuple):
 
 
 class Ours:
-    """The parts of one work, traced by JAX; what they compute they return: XLA drops what is not.
-
-    h is that of the last step where not said otherwise.
-    """
+    """The parts of one work; what they compute they return, since XLA drops what is not."""
 
     def __init__(self, work: Work):
-        self._work, self._problem = work, work.experiment.problem
-        settings = work.experiment.device.settings
-        chunk, at_once = settings.validation_chunk, settings.chunks_at_once
-        self._chunks = {"chunk": chunk, "chunks_at_once": at_once} if work.pieced else {}
+        self._work, self._problem, self._chunks = work, work.problem, work.chunks
 
     @cached_property
     def given(self) -> Given:
@@ -58,10 +50,9 @@ class Ours:
 
         def facts() -> dict[str, float]:
             """What XLA plans for arguments, results and what lies between them."""
-            if not programs:
-                return {}
-            plan, kinds = programs[0].memory_analysis(), ("argument", "output", "temp")
-            return {"memory, GiB": sum(getattr(plan, f"{k}_size_in_bytes") for k in kinds) / GIB}
+            plans, kinds = [p.memory_analysis() for p in programs], ("argument", "output", "temp")
+            sizes = [getattr(plan, f"{kind}_size_in_bytes") for plan in plans for kind in kinds]
+            return {"memory, GiB": sum(sizes) / 2**30} if sizes else {}
 
         return Candidate(name, run, compared=compared, facts=facts)
 
@@ -92,7 +83,7 @@ class Ours:
         return {"gradient": jax.tree.leaves(mean)}
 
     def forward(self, given: Given) -> Outcome:
-        """h by tangents."""
+        """The last h by tangents."""
         state, tangents, *_ = self._train(given)
         return {"h": self.contract(given, state, tangents)}
 
@@ -101,7 +92,7 @@ class Ours:
         return {"h": self._train(given, each=partial(self.contract, given))[3]}
 
     def reverse(self, given: Given) -> Outcome:
-        """h by a sweep back."""
+        """The last h by a sweep back."""
         state, _, phi, *images = given
         pull = partial(hypergrad.train_and_pull_back, self._problem, self.step, **self._chunks)
         return {"h": pull(state, phi, *images).h}
@@ -122,19 +113,16 @@ class Ours:
     def _train(self, given: Given, each: Callable[..., Any] = lambda *_: None) -> tuple:
         """State and tangents after all steps, losses, and what `each` makes of every step's."""
 
-        def body(carry: tuple, batch: Batch) -> tuple:
-            *carry, loss = self.push(*carry, given.phi, batch)
-            return tuple(carry), (loss, each(*carry))
+        def body(carry: tuple[InnerState, Tangents], batch: Batch) -> tuple:
+            state, tangents, loss = self.push(*carry, given.phi, batch)
+            return (state, tangents), (loss, each(state, tangents))
 
         carry, made = jax.lax.scan(body, (given.state, given.tangents), given.train)
         return *carry, *made
 
 
 def paper_loop(work: Work) -> Callable[[], Outcome]:
-    """Algorithm 1 as it is written: a Python loop of jitted steps, h_t after each, (steps, q).
-
-    One batch and all validation images at a time; `work` is one that is not pieced.
-    """
+    """Algorithm 1 as it is written: a Python loop of jitted steps, h_t after each, (steps, q)."""
     ours = Ours(work)
     push, contract = jax.jit(ours.push), jax.jit(ours.contract)
 

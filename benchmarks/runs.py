@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.comparison import Candidate, Outcome
 from benchmarks.work import Scale, experiment
 from glocal_exp.app.build import Experiment
-from glocal_exp.engine import Hooks, Loop, Splits, run
+from glocal_exp.data import Splits as ImageSplits
+from glocal_exp.engine import Forward, Hooks, Loop, Plan, Schedule, Splits
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.records import IntervalRecord
@@ -22,18 +23,15 @@ FAR = 10**6  # intervals of a run that is never finished
 
 
 def whole_run(
-    scale: Scale, *overrides: str, seeds: Sequence[int] = (0,), together: bool = True
-) -> Callable[[], list[IntervalRecord]]:
-    """A call that makes the run which `overrides` describe, evaluations included.
+    name: str, scale: Scale, *overrides: str, seeds: Sequence[int] = (0,), together: bool = True
+) -> Candidate:
+    """Makes the run which `overrides` describe, with its evaluations.
 
-    Nothing is written, and what compiles does so in the first call.
-
-    Args:
-        together: several seeds in one program; else one after another.
+    Several seeds run in one program if `together`, else one after another.
     """
     loops: list[Loop] = []
 
-    def call() -> list[IntervalRecord]:
+    def run() -> list[IntervalRecord]:
         if not loops:
             made = experiment(scale, *overrides)
             splits = image_splits(made, scale)
@@ -43,10 +41,10 @@ def whole_run(
             loop.restart()
         return [record for loop in loops for record in loop]
 
-    return call
+    return Candidate(name, run, compared=False)
 
 
-def image_splits(made: Experiment, scale: Scale) -> Any:
+def image_splits(made: Experiment, scale: Scale) -> ImageSplits:
     """The embedded images over and over: as many as Fashion-MNIST's, if validation is 6,000."""
 
     def part(images: np.ndarray, labels: np.ndarray, size: int) -> dict[str, np.ndarray]:
@@ -57,14 +55,11 @@ def image_splits(made: Experiment, scale: Scale) -> Any:
     train = part(made.data.train_images, made.data.train_labels, TRAINING_IMAGES)
     held_out = {name: values[: scale.validation] for name, values in train.items()}
     test = part(made.data.test_images, made.data.test_labels, TEST_IMAGES)
-    return Splits(train, held_out, test)
+    return ImageSplits(train, held_out, test, {})
 
 
 class Reweighting:
-    """One interval of the reweighting task, from a state so many intervals after the start.
-
-    Training up to there, along local hypergradients, happens when it is first needed.
-    """
+    """One interval of the reweighting task, so many intervals along local hypergradients on."""
 
     def __init__(self, scale: Scale, intervals: int, meta_rate: float):
         self._scale, self._intervals, self._meta_rate = scale, intervals, meta_rate
@@ -101,7 +96,9 @@ class Reweighting:
         made = experiment(self._scale, *task, *how, f"steps={max(1, intervals) * interval}")
         splits = image_splits(made, self._scale)
         subset = {name: part[: self._scale.subset] for name, part in splits.validation.items()}
-        return made.loop({0: Splits(splits.train, subset)}, Hooks(keep=lambda outer_step: True))
+        parts, hooks = {0: Splits(splits.train, subset)}, Hooks(keep=lambda outer_step: True)
+        optimizer = made.meta_optimizer
+        return Loop(made.problem, parts, made.plan, meta_optimizer=optimizer, hooks=hooks)
 
 
 def dmd(scale: Scale, q: int) -> Callable[[], Any]:
@@ -116,13 +113,12 @@ def dmd(scale: Scale, q: int) -> Callable[[], Any]:
 def host(scale: Scale) -> Callable[[], IntervalRecord]:
     """A call that runs the next interval of a problem of 16 weights and three rates.
 
-    Everything that the engine does on the host is in it (batches, calls, meta step, records), with
-    an h_t a step of the window, and next to nothing else.
+    Batches, calls, meta step and records are in it, an h_t a step of the window, and little else.
     """
     size, tau = 8 * scale.batch, scale.interval
     examples = {"x": np.ones((size, 16), np.float32), "y": np.ones((size, 1), np.float32)}
     splits, method = Splits(examples, examples), WindowMean(window=scale.window, stride=1)
-    length = {"steps": FAR * tau, "interval": tau, "batch_size": scale.batch}
-    loop = run(Blocks(16, 3), splits, method, **length)
+    plan = Plan(Schedule(FAR * tau, tau, scale.batch), method, Forward())
+    loop = Loop(Blocks(16, 3), {0: splits}, plan)
     next(loop)  # before training
     return lambda: next(loop)

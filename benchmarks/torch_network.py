@@ -61,7 +61,7 @@ class TorchWork:
         return [p - r * b for p, r, b in zip(params, rates, buffers, strict=True)], buffers
 
     def _prepared(self, images: Batch) -> tuple[Tensor, Tensor]:
-        task = self.work.experiment.problem.classifier
+        task = self.work.problem.classifier
         mean, std = (torch.tensor(v, dtype=self._dtype) for v in (task.mean, task.std))
         x = (torch.tensor(images["x"]).to(self._dtype) / 255 - mean) / std
         return x.movedim(-1, -3).contiguous(), torch.tensor(images["y"]).long()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,17 +47,15 @@ SMALL = Scale(16, 2, 40, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an 
 class Work:
     """Images and settings that every candidate gets; those of a run on a CPU."""
 
-    experiment: Experiment  # problem and sizes, built from the configs
+    problem: Any  # with a `classifier`
     train: Batch  # images and labels of all steps, leading axes (steps, batch)
     validation: Batch  # those of a validation gradient
-    pieced: bool = (
-        True  # whether ours works on as few images at a time as the device's settings say
-    )
+    chunks: dict[str, Any]  # how many validation images ours takes at a time
 
     @cached_property
     def start(self) -> tuple[InnerState, dict[str, Array]]:
         """The state before training, and the unconstrained hyperparameters by name."""
-        state, phi = self.experiment.problem.init(jax.random.key(1))
+        state, phi = self.problem.init(jax.random.key(1))
         # A dtype that yields to no other, as after the first step.
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), (state, phi))
 
@@ -67,45 +66,42 @@ class Work:
 
     def flops(self, images: int, q: int = 0) -> int:
         """Operations of the gradient for so many images, with q tangents."""
-        network = partial(self.experiment.problem.classifier.network, convolution="lax")
+        network = partial(self.problem.classifier.network, convolution="lax")
         image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
         params = jax.eval_shape(network, jax.random.key(0))
         return images * flops.gradient(jax.make_jaxpr(lambda n, x: n(x))(params, image), q)
 
-    def tuning(self, q: int, *, pieced: bool = True) -> "Work":
+    def tuning(self, q: int, *, whole: bool = False) -> "Work":
         """The same with q hyperparameters of SGD to learn.
 
-        What is not pieced has the platform's own convolutions, fast outside of compiled loops.
+        With `whole`, all images at a time, and convolutions that are fast outside compiled loops.
         """
-        classifier = self.experiment.problem.classifier
-        if not pieced:
-            network = partial(classifier.network, convolution="lax")
-            classifier = replace(classifier, network=network, microbatch=None, at_once=1)
-        problem = OptimizerHPO(classifier, *tuned_sgd(q))
-        return replace(self, experiment=replace(self.experiment, problem=problem), pieced=pieced)
+        task, chunks = self.problem.classifier, self.chunks
+        if whole:
+            network = partial(task.network, convolution="lax")
+            task, chunks = replace(task, network=network, microbatch=None, at_once=1), {}
+        return replace(self, problem=OptimizerHPO(task, *tuned_sgd(q)), chunks=chunks)
 
     def cut(self, *, steps: int | None = None, validation: int | None = None) -> "Work":
         """The same with the first so many steps, or validation images, alone."""
-        train, images = (
-            {name: part[:size] for name, part in whole.items()}
-            for whole, size in ((self.train, steps), (self.validation, validation))
-        )
+        train = {name: part[:steps] for name, part in self.train.items()}
+        images = {name: part[:validation] for name, part in self.validation.items()}
         return replace(self, train=train, validation=images)
 
 
 def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
     """LeNet with learnable SGD at a scale, or with so many steps.
 
-    The batches and the validation images are drawn from the same training images, and drawn again
-    where there are too few.
+    Batches and validation images are drawn from the same training images, and again if too few.
     """
-    made, steps = experiment(scale, *overrides), steps or scale.steps
-    images, labels = made.data.train_images, made.data.train_labels
+    made = experiment(scale, *overrides)
+    images, labels, settings = made.data.train_images, made.data.train_labels, made.device.settings
     order = np.random.default_rng(0).permutation(len(labels))
-    chosen = np.resize(order, (steps, scale.batch))
+    chosen = np.resize(order, (steps or scale.steps, scale.batch))
     held_out = np.resize(order, scale.validation)
     train, validation = ({"x": images[i], "y": labels[i]} for i in (chosen, held_out))
-    return Work(made, train, validation)
+    chunks = {"chunk": settings.validation_chunk, "chunks_at_once": settings.chunks_at_once}
+    return Work(made.problem, train, validation, chunks)
 
 
 def experiment(scale: Scale, *overrides: str) -> Experiment:

@@ -24,7 +24,7 @@ def build(scale: Scale = FULL) -> Entry:
         *peers.way(BACK[2], "torchopt", "torchopt", chunk=CHUNK),
         *peers.way("torch.func, forward", "forward", chunk=CHUNK),
     )
-    paper = Candidate(PAPER, paper_loop(few.tuning(Q, pieced=False)), ours=False)
+    paper = Candidate(PAPER, paper_loop(few.tuning(Q, whole=True)), ours=False)
     every = Ours(few.tuning(Q)).way(OURS, "every"), paper
     # Reverse mode needs what one tangent needs: a map's transpose takes as many products.
     flops = work.steps * work.flops(batch, 1) + work.flops(scale.subset)

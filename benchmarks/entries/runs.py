@@ -1,12 +1,13 @@
 """What a user pays: whole runs of none, local and glocal, the exact one and its cheaper kin."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
+from benchmarks.comparison import Comparison, Entry, Target, costs
 from benchmarks.runs import whole_run
 from benchmarks.work import FULL, Scale
 
@@ -22,10 +23,11 @@ def build(scale: Scale = FULL) -> Entry:
     none, reverse, forward, exact, *cheaper = settings
     least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
     faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
-    length, ways = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"], []
-    for name, chosen in settings.items():
-        run = whole_run(scale, *chosen, *length)
-        ways.append(Candidate(name, run, compared=False, facts=partial(fidelity, name)))
+    length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
+    ways = tuple(
+        replace(whole_run(name, scale, *chosen, *length), facts=partial(fidelity, name))
+        for name, chosen in settings.items()
+    )
     local = costs(NAME, reverse, forward)
     targets = [
         Target("whole local / whole none", 4.5, local, costs(NAME, none)),
@@ -44,7 +46,7 @@ def build(scale: Scale = FULL) -> Entry:
         "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what has "
         f"that of the exact glocal, less {TOLERANCE:g} at most.",
     )
-    comparison = Comparison(NAME, tuple(ways), unit="run")
+    comparison = Comparison(NAME, ways, unit="run")
     return Entry("Whole runs", (comparison,), tuple(targets), notes, rounds=5)
 
 

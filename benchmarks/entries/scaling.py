@@ -64,7 +64,7 @@ def _length(scale: Scale) -> Iterator[Comparison]:
     for steps in (tau, 2 * tau, 4 * tau):
         common = [f"interval={tau}", f"validation.subset={scale.subset}", f"steps={steps}"]
         ways = tuple(
-            Candidate(name, whole_run(scale, f"method={name}", *common, *more), compared=False)
+            whole_run(name, scale, f"method={name}", *common, *more)
             for name, more in methods.items()
         )
         yield Comparison(f"whole run, T = {steps}", ways, unit="run", point=("T (steps)", steps))
