@@ -14,7 +14,7 @@ def document(result: Mapping[str, Any]) -> str:
     facts = sorted({name for way in ways for name in way["facts"]})
     counted = ["GFLOP/s", "of peak"] if any("of_peak" in way for way in ways) else []
     header = ["work", "way", "ms, median (range)", *counted, *facts]
-    lines += _table(header, _times(result["comparisons"], bool(counted), facts))
+    lines += _table(header, _times(result["comparisons"], len(counted), facts))
     return "\n".join(lines) + "\n\n" + "\n\n".join(_circumstances(result)) + "\n"
 
 
@@ -29,19 +29,17 @@ def _targets(result: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def _times(
-    comparisons: Iterable[Mapping[str, Any]], counted: bool, facts: Iterable[str]
+    comparisons: Iterable[Mapping[str, Any]], counted: int, facts: Iterable[str]
 ) -> Iterator[list[str]]:
     for comparison in comparisons:
         work, flops = f"{comparison['name']} (per {comparison['unit']})", comparison["flops"]
         for way in comparison["candidates"]:
-            name, speed = f"**{way['name']}**" if way["ours"] else way["name"], []
-            if counted:
-                speed = ["-", "-"]
-                if flops is not None:
-                    rate = flops / way["summary"]["median"] / 1e9
-                    speed = [f"{rate:.0f}", f"{100 * way['of_peak']:.0f} %"]
+            name, speed = f"**{way['name']}**" if way["ours"] else way["name"], ["-", "-"]
+            if flops is not None:
+                rate = flops / way["summary"]["median"] / 1e9
+                speed = [f"{rate:.0f}", f"{100 * way['of_peak']:.0f} %"]
             known = [f"{way['facts'][n]:.3g}" if n in way["facts"] else "-" for n in facts]
-            yield [work, name, _range(way["summary"], 1e3), *speed, *known]
+            yield [work, name, _range(way["summary"], 1e3), *speed[:counted], *known]
             work = ""
 
 

@@ -118,11 +118,11 @@ def tuned_sgd(q: int) -> tuple[Callable[..., optax.GradientTransformation], dict
     parameter tensor has a learning rate of its own.
     """
     names = list(START)
-    rule, learned, fixed = sgd, {name: START[name] for name in names[:q]}, names[q:]
     if q == TENSORS:
         learned = {f"rate{index}": START["learning_rate"] for index in range(TENSORS)}
-        rule, fixed = per_tensor_sgd, names[1:]
-    return partial(rule, **{name: START[name] for name in fixed}), learned
+        return partial(per_tensor_sgd, **{name: START[name] for name in names[1:]}), learned
+    rule = partial(sgd, **{name: START[name] for name in names[q:]})
+    return rule, {name: START[name] for name in names[:q]}
 
 
 def per_tensor_sgd(

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import machine, measure
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
+from benchmarks.comparison import Candidate, Comparison, Entry
 
 CIRCUMSTANCES = {
     "machine": {"processor": "a processor", "cores": 2, "packages": {"jax": "1.2"}},
@@ -35,10 +35,6 @@ def entry(clock, *targets, **changes):
     step = Comparison("step", ways, calls=2, flops=6 * 10**9)
     gradient = Comparison("gradient", (clock.way("ours", 3.0),), unit="gradient")
     return Entry("A title", (step, gradient), targets, **changes)
-
-
-def one_to_one(name, most, ours, other):
-    return Target(name, most, costs(*ours), costs(*other))
 
 
 def measured(given, clock, rounds=2):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from benchmarks import draw
-from benchmarks.comparison import Comparison, Entry
+from benchmarks.comparison import Comparison, Entry, Target, costs
 from benchmarks.report import document
 from glocal_exp.report import style
-from tests.bench.results import CIRCUMSTANCES, Clock, entry, measured, one_to_one
+from tests.bench.results import CIRCUMSTANCES, Clock, entry, measured
 
 
 def result(most=0.9, **changes):
     clock = Clock()
-    target = one_to_one("step / peer's", most, ("step", "ours"), ("step", "peer"))
+    target = Target("step / peer's", most, costs("step", "ours"), costs("step", "peer"))
     return measured(entry(clock, target), clock) | CIRCUMSTANCES | changes
 
 

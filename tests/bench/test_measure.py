@@ -9,7 +9,7 @@ from benchmarks import machine, measure
 from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs, disagreements
 from benchmarks.measure import conclude, interleave
 from glocal_exp.errors import UserError
-from tests.bench.results import Clock, entry, measured, one_to_one
+from tests.bench.results import Clock, entry, measured
 
 OUTCOME = {"losses": np.array([2.0, 1.0]), "gradients": [np.array([[3.0, 0.0]]), np.array([4.0])]}
 SLOWNESS = (1.0, 8.0, 2.0, 1.0, 16.0)  # of the machine, by round
@@ -38,40 +38,43 @@ def test_candidates_warm_up_then_take_turns_and_rests_are_not_timed(monkeypatch)
     seconds = interleave(runs, len(SLOWNESS), clock)
     assert calls == ["a", "b", "b", "b", *["rest", "a", "rest", "b"] * len(SLOWNESS)]
     assert seconds == {"a": [2.0 * s for s in SLOWNESS], "b": [0.5 * s for s in SLOWNESS]}
-    assert ratios({"a": seconds["a"], "b": seconds["b"]}, ["a"], ["b"])["ratios"] == [4.0] * 5
 
 
-def ratios(seconds, ours, other, most=None):
-    """Of ways of one comparison, `work`."""
+@pytest.mark.parametrize(
+    ("ours", "other", "ratios", "met"),
+    [
+        (["a"], ["b"], [0.5, 2.0, 3.0], False),  # the median is 2, that of the times' 1
+        (["lucky", "quick"], ["c"], [0.25, 4.0, 0.25], True),  # the cheapest by its median
+        (["quick"], ["absent"], None, None),
+    ],
+)
+def test_ratios_are_of_the_cheapest_ways_round_by_round(ours, other, ratios, met):
+    seconds = {"a": (1.0, 2.0, 9.0), "b": (2.0, 1.0, 3.0), "c": (8.0, 1.0, 8.0)}
+    seconds |= {"lucky": (0.1, 9.0, 9.0), "quick": (2.0, 4.0, 2.0)}
     times = {("work", name): values for name, values in seconds.items()}
-    return conclude(Target("a", most, costs("work", *ours), costs("work", *other)), times)
-
-
-def test_the_median_is_that_of_the_ratios_not_of_the_times():
-    found = ratios({"a": (1.0, 2.0, 9.0), "b": (2.0, 1.0, 3.0)}, ["a"], ["b"])
-    assert found["ratio"] == {"min": 0.5, "median": 2.0, "max": 3.0}
-    assert found["met"] is None
-
-
-def test_of_each_side_the_cheapest_way_by_its_median_counts():
-    seconds = {"lucky": (0.1, 9.0, 9.0), "quick": (2.0, 4.0, 2.0), "other": (8.0, 1.0, 8.0)}
-    found = ratios(seconds, ["lucky", "quick"], ["other"], most=0.3)
-    assert found["ratios"] == [0.25, 4.0, 0.25]
-    assert (found["ours"], found["met"]) == ("work, quick", True)
-    assert ratios(seconds, ["quick"], ["absent"])["ratio"] is None
+    found = conclude(Target("", 0.3, costs("work", *ours), costs("work", *other)), times)
+    assert found.get("ratios") == ratios
+    assert found.get("met") == met
+    if ratios:
+        assert found["ours"] == f"work, {ours[-1]}"
+        assert found["ratio"] == {
+            "min": min(ratios),
+            "median": np.median(ratios),
+            "max": max(ratios),
+        }
 
 
 def test_costs_add_up():
     times = {("work", "step"): (1.0, 2.0), ("work", "gradient"): (3.0, 3.0)}
     interval = {("work", "step"): 4.0, ("work", "gradient"): 2.0}
     found = conclude(Target("a", None, costs("work", "step"), (interval,)), times)
-    assert found["ratios"] == [1 / 10, 2 / 14]
+    assert (found["ratios"], found["met"]) == ([1 / 10, 2 / 14], None)
     assert found["other"] == "4 x work, step + 2 x work, gradient"
 
 
 def test_times_are_those_of_one_unit_and_ratios_reach_across_comparisons():
     clock = Clock()
-    target = one_to_one("gradient / step", 2.9, ("gradient", "ours"), ("step", "ours"))
+    target = Target("gradient / step", 2.9, costs("gradient", "ours"), costs("step", "ours"))
     result = measured(entry(clock, target), clock)
     ours, peer = result["comparisons"][0]["candidates"]
     assert (ours["seconds"], peer["seconds"]) == ([1.0, 1.0], [2.0, 2.0])
