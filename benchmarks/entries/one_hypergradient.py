@@ -15,7 +15,8 @@ OURS, PAPER = "compiled interval", "Python loop"
 def build(scale: Scale = FULL) -> Entry:
     """The last h by both modes and the peers, and every h_t as the paper words it."""
     whole, batch = make_work(scale, steps=scale.stretch), scale.batch
-    work, few = whole.tuning(Q).cut(validation=scale.subset), whole.cut(steps=scale.stretch // 4)
+    work = whole.tuning(Q).cut(validation=scale.subset)
+    few = whole.cut(steps=max(2, scale.stretch // 4))
     ours, peers = Ours(work), Peers(work)
     last = (
         *(ours.way(mode, mode) for mode in MODES),
