@@ -6,7 +6,7 @@ its own around errors, and go on with the next job after Ctrl-C.
 
 import itertools
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -21,8 +21,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from glocal_exp.app.config import CONFIGS, Schema
-from glocal_exp.app.mistakes import groups, missing_key, sentence, unknown_key
+from glocal_exp.app.choices import CONFIGS, groups
+from glocal_exp.app.config import Schema
+from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
 from glocal_exp.app.rerun import expand
 from glocal_exp.errors import UserError
 
@@ -61,37 +62,47 @@ def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
 
 
 def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
-    """Name and overrides of each job."""
+    """Name and overrides of each job.
+
+    `method=none,glocal method.window=1,2 steps=9` are four combinations. Since glocal has a window
+    and none has not, the two with none come to the same, and three jobs are left:
+
+        method=none                    method=none steps=9
+        method=glocal method.window=1  method=glocal method.window=1 steps=9
+        method=glocal method.window=2  method=glocal method.window=2 steps=9
+    """
     loader = GlobalHydra.instance().config_loader()
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    lists = []
-    for override in parsed:
-        _check_override(override, sweep)
-        key = override.get_key_element()
-        values = override.sweep_string_iterator() if override.is_sweep_override() else None
-        lists.append([f"{key}={value}" for value in values] if values else [override.input_line])
-    swept = {line for values in lists if len(values) > 1 for line in values}
-    path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
-    seen = set()
-    for chosen in itertools.product(*lists):
-        kept = tuple(line for line in chosen if not _is_for_others(line, chosen, swept, path))
-        if kept not in seen:
-            seen.add(kept)
-            yield " ".join([line for line in kept if line in swept] or kept), list(kept)
+    lines = [_alternatives(override, sweep) for override in parsed]
+    swept = {line for alternatives in lines if len(alternatives) > 1 for line in alternatives}
+    path = tuple(str(o.input_line) for o in parsed if o.is_hydra_override())
+    combinations = dict.fromkeys(
+        tuple(line for line in chosen if not _is_for_others(line, chosen, swept, path))
+        for chosen in itertools.product(*lines)
+    )
+    for chosen in combinations:
+        yield " ".join([line for line in chosen if line in swept] or chosen), list(chosen)
+
+
+def _alternatives(override: Override, sweep: bool) -> list[str]:
+    """An override as it was typed, or one for each of its values."""
+    _check_override(override, sweep)
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
 
 
 def _is_for_others(
-    line: str, chosen: Sequence[str], swept: Collection[str], path: Sequence[str]
+    line: str, chosen: Sequence[str], swept: Collection[str], path: tuple[str, ...]
 ) -> bool:
-    """Whether this is a setting of a swept group that other choices have, but not this job's."""
+    """Whether this sets what other choices of a swept group have, but not the one chosen here."""
     key = line.split("=")[0]
-    group = key.split(".")[0]
-    choices = [other for other in swept if other.startswith(f"{group}=")]
-    if group == key or group not in groups() or not choices:
+    group, _, setting = key.partition(".")
+    if not setting or group not in groups():
         return False
-    mine = [other for other in chosen if other in choices][-1]
-    having = [choice for choice in choices if _has(key, choice, tuple(path))]
-    return bool(having) and mine not in having
+    choices = [other for other in swept if other.startswith(f"{group}=")]
+    having = {choice for choice in choices if _has(key, choice, path)}
+    return bool(having) and having.isdisjoint(chosen)
 
 
 @lru_cache
@@ -152,16 +163,15 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
         raise
 
 
-def _settings(overrides: Sequence[str], missing: str) -> dict[Any, Any]:
+def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
     """What the overrides lead to without those of a setting that there is not."""
     others = [line for line in overrides if line.split("=")[0] != missing]
     if len(others) == len(overrides):
         return {}  # a file of the configs names it
     try:
-        settings = OmegaConf.to_container(compose("main", others), resolve=False)
+        return compose("main", others)
     except HydraException as error:
         return _settings(others, key) if (key := missing_key(error)) else {}
-    return settings if isinstance(settings, dict) else {}
 
 
 @contextmanager

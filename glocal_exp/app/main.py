@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from glocal_exp.app import help as help_page
 from glocal_exp.app.arguments import parse
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import INTERRUPTED, Interrupted, Stop
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
 JOB_FAILED, USER_ERROR = 1, 2
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Train as the command line says; exits with 0, 1 (a job of a sweep failed), 2 or 130."""
-    given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(guarded(lambda stop: run(given, stop)))
+def entry_point(run: Callable[[Sequence[str], Stop], int]) -> Callable[..., NoReturn]:
+    """The `main` of a script: `run` on the command line, or on arguments given instead.
+
+    It exits with 0, 1 (a job of a sweep failed), 2 or 130.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> NoReturn:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        sys.exit(guarded(lambda stop: run(given, stop)))
+
+    return main
 
 
 def guarded(function: Callable[[Stop], int]) -> int:
@@ -37,7 +45,18 @@ def guarded(function: Callable[[Stop], int]) -> int:
 
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
+    """Train as a command line says; see `run_jobs`."""
+    return run_jobs(arguments, help_page.text, lambda job: _train(job, stop))
+
+
+def run_jobs(
+    arguments: Sequence[str], page: Callable[[], str], work: "Callable[[Job], None]"
+) -> int:
     """Do what a command line says, and return the exit code.
+
+    Args:
+        page: what --help prints.
+        work: what is to be done with each job; one that fails does not stop the others.
 
     Raises:
         UserError: when the command line or its only job is at fault.
@@ -45,17 +64,18 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     """
     command = parse(arguments)
     if command.help:
-        from glocal_exp.app.help import text
-
-        print(text())
+        print(page())
         return 0
     from glocal_exp.app.compose import as_yaml, jobs
 
-    found = jobs(command.overrides, command.sweep)
+    todo = jobs(command.overrides, command.sweep)
     if command.show:
-        print("---\n".join(as_yaml(job.config) for job in found), end="")
+        print("---\n".join(as_yaml(job.config) for job in todo), end="")
         return 0
-    return _train_all(found, stop)
+    if len(todo) == 1:
+        work(todo[0])
+        return 0
+    return _run_all(todo, work)
 
 
 def tell(error: Exception) -> int:
@@ -69,23 +89,19 @@ def tell(error: Exception) -> int:
     return USER_ERROR
 
 
-def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
-    """Train job after job; one that fails does not stop the others."""
-    if len(jobs) == 1:
-        _train(jobs[0], stop)
-        return 0
+def _run_all(jobs: "Sequence[Job]", work: "Callable[[Job], None]") -> int:
     failed = []
     for number, job in enumerate(jobs, start=1):
         say(f"[{number}/{len(jobs)}] {job.name}")
         try:
-            _train(job, stop)
+            work(job)
         except Interrupted:
             raise
-        except (UserError, OSError) as error:
-            tell(error)
-            failed.append(job.name)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if isinstance(error, UserError | OSError):
+                tell(error)
+            else:
+                traceback.print_exc()
             failed.append(job.name)
     if failed:
         print(
@@ -104,3 +120,6 @@ def _train(job: "Job", stop: Stop) -> None:
     from glocal_exp.app.train import train
 
     train(job, plan, stop)
+
+
+main = entry_point(run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from glocal_exp.app.config import CONFIGS
+from glocal_exp.app.choices import CONFIGS
 from glocal_exp.errors import UserError
 
 FROM = "from="
