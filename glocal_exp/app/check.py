@@ -109,12 +109,11 @@ def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
     if _is(hint, Mapping):
         return "several settings", lambda value: isinstance(value, dict)
     if _is(hint, Sequence) and len(options) > 1 and options[-1] is not ...:
+        size = len(options)
         return (
-            f"a list of {len(options)}",
+            f"a list of {size}",
             lambda value: (
-                isinstance(value, list)
-                and len(value) == len(options)
-                and all(map(fits, value, options))
+                isinstance(value, list) and len(value) == size and all(map(fits, value, options))
             ),
         )
     if _is(hint, Sequence):

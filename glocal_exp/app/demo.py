@@ -46,15 +46,15 @@ def _draw(output: Path) -> int:
 def _summary(output: Path) -> str:
     from glocal_exp.store import find_runs
 
-    runs = find_runs(output / "runs", {"experiment": "demo", "status": "complete"})
-    steps = max(run.column("steps") for run in runs)
-    runs = [run for run in runs if run.column("steps") == steps]
+    complete = find_runs(output / "runs", {"experiment": "demo", "status": "complete"})
+    steps = max(stored.column("steps") for stored in complete)
+    complete = [stored for stored in complete if stored.column("steps") == steps]
     methods = swept("demo")["method"].split(",")
     order = {method: place for place, method in enumerate(methods)}
-    lines = ["", f"Test accuracy after {steps} steps on {runs[0].column('notice')}:"]
-    for run in sorted(runs, key=lambda run: order.get(run.method, len(order))):
-        accuracy = run.metrics().to_dict("records")[-1]["test_accuracy"]
-        lines.append(f"  {run.method:<8} seed {run.seed}  {accuracy:.3f}")
+    lines = ["", f"Test accuracy after {steps} steps on {complete[0].column('notice')}:"]
+    for stored in sorted(complete, key=lambda stored: order.get(stored.method, len(order))):
+        accuracy = stored.metrics().to_dict("records")[-1]["test_accuracy"]
+        lines.append(f"  {stored.method:<8} seed {stored.seed}  {accuracy:.3f}")
     figures = ", ".join(str(output / f"{name}.png") for name in FIGURES)
     tables = ", ".join(str(output / f"{name}.md") for name in TABLES)
     return "\n".join(

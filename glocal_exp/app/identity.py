@@ -1,4 +1,4 @@
-"""What a run or a study is called, and what its config.yaml, its manifest and sinks say about it."""
+"""What a run is called, and what its config.yaml, its manifest and its sinks say about it."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

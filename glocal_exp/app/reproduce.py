@@ -55,7 +55,7 @@ def sweep(name: str, settings: Sequence[str], own: Mapping[str, str]) -> list[st
 
 
 def swept(name: str) -> dict[str, str]:
-    """The values of a sweep by key: what the experiment's file and those that it begins with say."""
+    """What its file sweeps over by key, and those that it begins with."""
     content = read(f"experiment/{name}")
     others = [entry for entry in content.get("defaults") or () if isinstance(entry, str)]
     sweeps = [swept(other) for other in others if other != "_self_"]

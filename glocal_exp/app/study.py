@@ -51,10 +51,11 @@ def measure(job: Job) -> None:
     Raises:
         UserError: when no study is named, a setting does not fit, or data are not here.
     """
-    cfg, numbers = job.config, seeds(job.config)
+    cfg = job.config
     if cfg.study is None:
         known = ", ".join(choices("study"))
         raise UserError(f"No study is named; give study=ID, one of {known}.")
+    numbers = seeds(cfg)
     check_group("study", plain(cfg.study))
     study: Study = instantiate_group("study", cfg.study)
     plan = check_settings(cfg) if study.trains else None
