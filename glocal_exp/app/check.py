@@ -25,8 +25,6 @@ from glocal_exp.errors import UserError
 if TYPE_CHECKING:
     from glocal_exp.engine import Plan
 
-TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
-TARGETS += ("hypergradient", "meta_optimizer", "tracker", "augmentation")
 # Types of what YAML holds, in words, with the types that a value may be of.
 WORDS: dict[Any, tuple[str, tuple[type, ...]]] = {
     int: ("a whole number", (int,)),
@@ -55,8 +53,8 @@ def check_settings(cfg: DictConfig) -> "Plan":
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _check_value("validation.size", cfg.validation.size, int | float)
     _check_device(plain(cfg.device))
-    for group in TARGETS:
-        check_group(group, plain(cfg[group]))
+    for key in map(str, cfg):
+        check_group(key, plain(cfg[key]))
     from glocal_exp.app.assemble import make_plan  # imports JAX: the rest does not wait for it
 
     return make_plan(cfg)

@@ -7,7 +7,6 @@ its own around errors, and go on with the next job after Ctrl-C.
 import itertools
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -56,9 +55,15 @@ def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
         UserError: for whatever Hydra does not accept, in any of them, and for `from=` a directory
             that is no run's.
     """
-    with _sentences(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        expanded = expand(overrides)
-        return [_job(name, chosen) for name, chosen in _combinations(expanded, sweep)]
+    made, last = [], []
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            for name, last in _combinations(expand(overrides), sweep):
+                made.append(_job(name, last))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            key = missing_key(error)
+            raise UserError(sentence(error, _settings(last, key) if key else {})) from error
+    return made
 
 
 def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
@@ -134,7 +139,7 @@ def _check_override(override: Override, sweep: bool) -> None:
 
 
 def _job(name: str, overrides: list[str]) -> Job:
-    cfg = _composed(overrides)
+    cfg = compose("main", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
     choices = {
         group: choice
@@ -153,16 +158,6 @@ def _job(name: str, overrides: list[str]) -> Job:
     return Job(name, config, choices)
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    """The config with Hydra's own part; says what there is beside a setting that there is not."""
-    try:
-        return compose("main", list(overrides), return_hydra_config=True)
-    except HydraException as error:
-        if key := missing_key(error):
-            raise UserError(unknown_key(key, _settings(overrides, key))) from error
-        raise
-
-
 def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
     """What the overrides lead to without those of a setting that there is not."""
     others = [line for line in overrides if line.split("=")[0] != missing]
@@ -172,15 +167,6 @@ def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
         return compose("main", others)
     except HydraException as error:
         return _settings(others, key) if (key := missing_key(error)) else {}
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What Hydra raises, as a `UserError`."""
-    try:
-        yield
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(sentence(error)) from error
 
 
 def as_yaml(config: Any) -> str:

@@ -11,6 +11,7 @@ from glocal_exp.app.config import plain
 from glocal_exp.errors import UserError
 
 JAX_NAMES = {"cpu": "cpu", "gpu": "cuda"}
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 FLAGS_READ: list[bool] = []
 """XLA reads its flags once, when JAX first looks for devices: `deterministic` as it was then."""
 
@@ -33,10 +34,8 @@ class Settings:
     checkpoint_seconds: float
 
     def __post_init__(self):
-        chunks = ("microbatch", "validation_chunk", "evaluation_chunk")
-        for name in (*chunks, "chunks_at_once", "segment", "reverse_from", "low_rank_from"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
+        for name, value in asdict(self).items():
+            if type(value) is int and value < 1 and name != "checkpoint_seconds":
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")
 
 
@@ -57,8 +56,8 @@ class Device:
 
     def facts(self) -> dict[str, Any]:
         """All of it, flat, for a manifest."""
-        found = {"platform": self.platform, "name": self.name, "count": self.count}
-        return found | asdict(self.settings)
+        own = {"platform": self.platform, "name": self.name, "count": self.count}
+        return own | asdict(self.settings)
 
 
 def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
@@ -76,8 +75,9 @@ def use_device(cfg: DictConfig) -> Device:
     group = plain(cfg.device)
     asked = group["platform"]
     deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
-    if deterministic and not FLAGS_READ:
-        _ask_for_deterministic_gpu()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if deterministic and not FLAGS_READ and DETERMINISTIC not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
     devices = _devices(asked)
     if not FLAGS_READ:
         FLAGS_READ.append(deterministic)
@@ -115,10 +115,3 @@ def _refuse_a_change(asked: str, platform: str, deterministic: bool) -> None:
             f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
             "with the opposite in this program; give it in a command of its own."
         )
-
-
-def _ask_for_deterministic_gpu() -> None:
-    flag = "--xla_gpu_deterministic_ops=true"
-    flags = os.environ.get("XLA_FLAGS", "")
-    if flag not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()

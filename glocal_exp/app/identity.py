@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from glocal_exp.app.build import Experiment
 from glocal_exp.app.config import numeric_config, plain
 from glocal_exp.store import (
     config_hash,
@@ -15,6 +14,9 @@ from glocal_exp.store import (
     source_fingerprint,
     target_modules,
 )
+
+if TYPE_CHECKING:  # which imports JAX
+    from glocal_exp.app.build import Experiment
 
 # What decides a run's numbers beside the modules that its config names.
 ENGINE = ("glocal_exp.app.assemble",)
@@ -31,7 +33,7 @@ class Identity:
         facts: what the manifest says about all of them: names, hashes, the code that counts.
     """
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: "Experiment"):
         self.experiment, cfg = experiment, experiment.cfg
         hashed = hashes(numeric_config(cfg, experiment.data.source), ENGINE)
         self.facts: dict[str, Any] = {
@@ -93,7 +95,7 @@ def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
     return config | {"seed": seed, "seeds": None}
 
 
-def run_facts(experiment: Experiment, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
+def run_facts(experiment: "Experiment", seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest's part that differs by seed or by machine."""
     return {
         "seed": seed,

@@ -26,13 +26,17 @@ OF_VALUES = {
 }
 
 
-def sentence(error: BaseException) -> str:
-    """One sentence for what `hydra.compose` raised."""
+def sentence(error: BaseException, settings: Mapping) -> str:
+    """One sentence for what `hydra.compose` raised.
+
+    Args:
+        settings: those that there are, nested as a key is, should it be one that there is not.
+    """
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
         return _unknown_choice(*match.groups())
     if key := missing_key(error):
-        return unknown_key(key)
+        return unknown_key(key, settings)
     if found := _first(OF_OVERRIDES, text):
         return found
     if "override_grammar" in text:
@@ -49,11 +53,7 @@ def sentence(error: BaseException) -> str:
 
 
 def unknown_key(key: str, settings: Mapping | None = None) -> str:
-    """The sentence for a setting that does not exist.
-
-    Args:
-        settings: those that there are, nested as `key` is.
-    """
+    """The sentence for a setting that does not exist among those that there are."""
     group, _, setting = key.partition(".")
     if others := _choices_with(group, setting):
         return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.check import check_group, check_settings
 from glocal_exp.app.choices import ROOT, choices, described
 from glocal_exp.app.compose import Job, as_yaml
@@ -24,6 +23,9 @@ from glocal_exp.errors import UserError
 from glocal_exp.store import environment, run_path, utc_now
 from glocal_exp.store.studies import StudyDirectory
 from glocal_exp.studies.study import Lab, Setting, Study
+
+if TYPE_CHECKING:
+    from glocal_exp.app.build import Experiment
 
 OUTPUT = ROOT / "results"  # where figures and tables look
 TEXT = """\
@@ -58,8 +60,9 @@ def measure(job: Job) -> None:
     numbers = seeds(cfg)
     check_group("study", plain(cfg.study))
     study: Study = instantiate_group("study", cfg.study)
-    plan = check_settings(cfg) if study.trains else None
-    experiment = cache(partial(build, cfg, job.choices, plan))  # when it is first needed
+    if study.trains:
+        check_settings(cfg)
+    experiment = cache(partial(_build, job, cfg))  # when it is first needed
     for seed in numbers:
         facts, config = _identity(job, study, seed, experiment)
         root = Path(cfg.output_dir) / "studies"
@@ -69,7 +72,13 @@ def measure(job: Job) -> None:
             _measure(study, lab, directory)
 
 
-def _setting(experiment: Callable[[], Experiment], seed: int) -> Setting:
+def _build(job: Job, config: DictConfig) -> "Experiment":
+    from glocal_exp.app.build import build  # and JAX, which not every study needs
+
+    return build(config, job.choices)
+
+
+def _setting(experiment: "Callable[[], Experiment]", seed: int) -> Setting:
     from glocal_exp.app.assemble import examples
 
     built = experiment()
@@ -87,8 +96,8 @@ def _varied(job: Job, seed: int, changes: Mapping[str, Any]) -> Setting:
     config = deepcopy(job.config)
     for key, value in changes.items():
         OmegaConf.update(config, key, value, force_add=True)
-    plan = check_settings(config)
-    return _setting(lambda: build(config, job.choices, plan), seed)
+    check_settings(config)
+    return _setting(partial(_build, job, config), seed)
 
 
 def _measure(study: Study, lab: Lab, directory: StudyDirectory) -> None:
@@ -104,7 +113,7 @@ def _measure(study: Study, lab: Lab, directory: StudyDirectory) -> None:
 
 
 def _identity(
-    job: Job, study: Study, seed: int, experiment: Callable[[], Experiment]
+    job: Job, study: Study, seed: int, experiment: "Callable[[], Experiment]"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest's facts and the config that is stored; a pure function of config and seed."""
     config = {"study": plain(job.config.study)}

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from glocal_exp.app.build import build, build_tracker
+from glocal_exp.app.build import build
 from glocal_exp.app.compose import Job, as_yaml
 from glocal_exp.app.config import seeds
 from glocal_exp.app.group import Group, Run
 from glocal_exp.app.identity import Identity, stored_config
+from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.engine import Plan
@@ -52,7 +53,8 @@ def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
         }
         if not runs:
             return
-        sinks = Fanout([ProgressSink(), build_tracker(experiment.cfg)])
+        tracker = instantiate_group("tracker", experiment.cfg.tracker)
+        sinks = Fanout([ProgressSink(), tracker])
         try:
             with stop.training():
                 for seed, run in runs.items():
