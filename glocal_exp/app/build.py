@@ -16,6 +16,7 @@ from glocal_exp.app.say import say
 from glocal_exp.data import ImageData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Hooks, Loop, Plan
+from glocal_exp.studies.study import Setting
 from glocal_exp.types import InnerProblem
 
 
@@ -40,6 +41,17 @@ class Experiment:
         """Training, validation and test images of one seed; `UserError` if sizes do not fit."""
         return assemble.make_splits(self.cfg, self.data, seed)
 
+    def setting(self, seed: int) -> Setting:
+        """What a study of training works with."""
+        images = self.splits(seed)
+        return Setting(
+            self.problem,
+            assemble.examples(self.cfg, images),
+            self.plan,
+            lambda: self.loop({seed: images}),
+            self.device.settings.matmul_precision,
+        )
+
     def loop(
         self,
         parts: Mapping[int, ImageSplits],
@@ -60,11 +72,10 @@ class Experiment:
 def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:
     """Platform, images, problem and plan of one job; nothing is written.
 
+    Settings that do not fit, and data or a platform that is not there, are a `UserError`.
+
     Args:
         plan: the config's, if it was made already; its sizes of pieces become the platform's.
-
-    Raises:
-        UserError: for settings that do not fit, and for data or a platform that is not there.
     """
     device = use_device(cfg)
     assemble.use_precision(cfg, device.settings)

@@ -3,16 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
 from omegaconf import DictConfig
@@ -38,8 +29,7 @@ WORDS: dict[Any, tuple[str, tuple[type, ...]]] = {
 def check(cfg: DictConfig) -> "Plan":
     """Check every setting, without data and before anything is written; returns what they plan.
 
-    Raises:
-        UserError: names the key, its value and what it should be.
+    The `UserError` names the key, its value and what it should be.
     """
     seeds(cfg)
     if cfg.study is not None:
@@ -61,11 +51,7 @@ def check_settings(cfg: DictConfig) -> "Plan":
 
 
 def check_group(path: str, node: Any) -> None:
-    """Check all settings below `node` against the signature of the `_target_` that they are for.
-
-    Raises:
-        UserError: for the first that does not fit.
-    """
+    """Check all settings below `node` against the signature of the `_target_` that they are for."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             check_group(f"{path}[{index}]", item)

@@ -6,9 +6,8 @@ its own around errors, and go on with the next job after Ctrl-C.
 
 import itertools
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -17,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import CONFIGS, groups
@@ -51,9 +50,7 @@ def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
     A setting of a swept choice is for those choices that have it: `method=none,glocal
     method.window=60` sets glocal's window.
 
-    Raises:
-        UserError: for whatever Hydra does not accept, in any of them, and for `from=` a directory
-            that is no run's.
+    What Hydra does not accept in any of them is a `UserError`, and `from=` a directory of no run.
     """
     made, last = [], []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -79,10 +76,12 @@ def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, 
     loader = GlobalHydra.instance().config_loader()
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     lines = [_alternatives(override, sweep) for override in parsed]
-    swept = {line for alternatives in lines if len(alternatives) > 1 for line in alternatives}
-    path = tuple(str(o.input_line) for o in parsed if o.is_hydra_override())
+    swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
+    path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
+    # For each override the swept choices that it is for, of which a job has to have one.
+    needed = [_choices_with(first.split("=")[0], swept, path) for first, *_ in lines]
     combinations = dict.fromkeys(
-        tuple(line for line in chosen if not _is_for_others(line, chosen, swept, path))
+        tuple(line for line, of in zip(chosen, needed, strict=True) if not of or of & set(chosen))
         for chosen in itertools.product(*lines)
     )
     for chosen in combinations:
@@ -97,23 +96,15 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
     return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
 
 
-def _is_for_others(
-    line: str, chosen: Sequence[str], swept: Collection[str], path: tuple[str, ...]
-) -> bool:
-    """Whether this sets what other choices of a swept group have, but not the one chosen here."""
-    key = line.split("=")[0]
+def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:
+    """Of a swept group those choices that have this setting of it."""
     group, _, setting = key.partition(".")
     if not setting or group not in groups():
-        return False
-    choices = [other for other in swept if other.startswith(f"{group}=")]
-    having = {choice for choice in choices if _has(key, choice, path)}
-    return bool(having) and having.isdisjoint(chosen)
-
-
-@lru_cache
-def _has(key: str, choice: str, path: tuple[str, ...]) -> bool:
-    nothing = object()
-    return OmegaConf.select(compose("main", [*path, choice]), key, default=nothing) is not nothing
+        return set()
+    choices = [choice for choice in swept if choice.startswith(f"{group}=")]
+    configs = [compose("main", [*path, choice]) for choice in choices]
+    values = [OmegaConf.select(config, key, default=...) for config in configs]
+    return {choice for choice, v in zip(choices, values, strict=True) if v is not ...}
 
 
 def _check_override(override: Override, sweep: bool) -> None:
@@ -141,13 +132,9 @@ def _check_override(override: Override, sweep: bool) -> None:
 def _job(name: str, overrides: list[str]) -> Job:
     cfg = compose("main", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
-    choices = {
-        group: choice
-        for group, choice in cfg.hydra.runtime.choices.items()
-        if not group.startswith("hydra/") and choice is not None
-    }
-    with read_write(cfg), open_dict(cfg):
-        config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    chosen = cfg.hydra.runtime.choices.items()
+    choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
+    config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     known = {entry.name for entry in fields(Schema)}
     for key in map(str, config):
         if key not in known:

@@ -93,15 +93,9 @@ def numeric_config(cfg: DictConfig, source: str) -> dict[str, Any]:
 
 
 def seeds(cfg: DictConfig) -> list[int]:
-    """The seeds that this program trains.
-
-    Raises:
-        UserError: for an empty list, a repeated seed, or one that is out of range.
-    """
-    if cfg.seeds is None:
-        name, chosen = f"seed={cfg.seed}", [cfg.seed]
-    else:
-        name, chosen = f"seeds={list(cfg.seeds)}", list(cfg.seeds)
+    """The seeds that this program trains; `UserError` if none, one twice, or out of range."""
+    chosen = [cfg.seed] if cfg.seeds is None else list(cfg.seeds)
+    name = f"seed={cfg.seed}" if cfg.seeds is None else f"seeds={chosen}"
     if not chosen:
         raise UserError("seeds=[] names no seed; give some, as seeds=[0,1].")
     if min(chosen) < 0 or max(chosen) > LARGEST_SEED:

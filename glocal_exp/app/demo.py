@@ -15,11 +15,7 @@ FIGURES, TABLES = ("demo",), ("demo_accuracy", "demo_run_time")
 
 
 def demo(settings: Sequence[str], stop: Stop) -> int:
-    """Train, draw and sum up what is missing of it; settings as in `scripts/train.py`.
-
-    Raises:
-        UserError: for a setting that does not fit.
-    """
+    """Train, draw and sum up what is missing of it; settings as in `scripts/train.py`."""
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
@@ -37,10 +33,7 @@ def _draw(output: Path) -> int:
     from glocal_exp.report.build import main as build
 
     where = ["--runs", str(output / "runs"), "--out", str(output)]
-    return max(
-        build("figure", ROOT, [*FIGURES, *where]),
-        build("table", ROOT, [*TABLES, *where]),
-    )
+    return max(build("figure", ROOT, [*FIGURES, *where]), build("table", ROOT, [*TABLES, *where]))
 
 
 def _summary(output: Path) -> str:

@@ -67,11 +67,7 @@ def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
 
 
 def use_device(cfg: DictConfig) -> Device:
-    """Make JAX use the platform that the config asks for.
-
-    Raises:
-        UserError: when there is no such platform here, or a setting is out of range.
-    """
+    """Make JAX use the platform that the config asks for; `UserError` if it is not here."""
     group = plain(cfg.device)
     asked = group["platform"]
     deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
@@ -82,7 +78,16 @@ def use_device(cfg: DictConfig) -> Device:
     if not FLAGS_READ:
         FLAGS_READ.append(deterministic)
     platform = "cpu" if devices[0].platform == "cpu" else "gpu"
-    _refuse_a_change(asked, platform, deterministic)
+    if asked not in ("auto", platform):
+        raise UserError(
+            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
+            f"device={asked} in a command of its own."
+        )
+    if platform == "gpu" and deterministic != FLAGS_READ[0]:
+        raise UserError(
+            f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
+            "with the opposite in this program; give it in a command of its own."
+        )
     settings = Settings(**chosen_settings(group, platform))
     return Device(platform, devices[0].device_kind, len(devices), settings)
 
@@ -102,16 +107,3 @@ def _devices(asked: str) -> list[Any]:
             f"device={asked} cannot be had here; install the extra cuda12 or cuda13 on a machine "
             "with a GPU, or choose device=cpu."
         ) from error
-
-
-def _refuse_a_change(asked: str, platform: str, deterministic: bool) -> None:
-    if asked not in ("auto", platform):
-        raise UserError(
-            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
-            f"device={asked} in a command of its own."
-        )
-    if platform == "gpu" and deterministic != FLAGS_READ[0]:
-        raise UserError(
-            f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
-            "with the opposite in this program; give it in a command of its own."
-        )

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from glocal_exp.app.config import numeric_config, plain
-from glocal_exp.store import (
-    config_hash,
-    environment,
-    run_path,
-    source_fingerprint,
-    target_modules,
-)
+from glocal_exp.store import config_hash, environment, run_path, source_fingerprint, target_modules
 
 if TYPE_CHECKING:  # which imports JAX
     from glocal_exp.app.build import Experiment

@@ -17,8 +17,7 @@ def instantiate_group(group: str, node: Any, **extra: Any) -> Any:
 
     `extra` are objects: they are bound in Python, since Hydra would turn dataclasses into configs.
 
-    Raises:
-        UserError: for settings that it does not take.
+    Settings that it does not take are a `UserError`.
     """
     config = plain(node)
     finished = not config.pop("_partial_", False)

@@ -1,5 +1,6 @@
 """Entry point: whatever goes wrong ends in one sentence and an exit code."""
 
+import argparse
 import os
 import sys
 import traceback
@@ -7,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from glocal_exp.app import help as help_page
-from glocal_exp.app.arguments import parse
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import INTERRUPTED, Interrupted, Stop
 from glocal_exp.errors import UserError
@@ -15,6 +15,7 @@ from glocal_exp.errors import UserError
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
+Work = Callable[["Job"], None]
 JOB_FAILED, USER_ERROR = 1, 2
 
 
@@ -49,33 +50,39 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     return run_jobs(arguments, help_page.text, lambda job: _train(job, stop))
 
 
-def run_jobs(
-    arguments: Sequence[str], page: Callable[[], str], work: "Callable[[Job], None]"
-) -> int:
+def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> int:
     """Do what a command line says, and return the exit code.
 
     Args:
         page: what --help prints.
-        work: what is to be done with each job; one that fails does not stop the others.
-
-    Raises:
-        UserError: when the command line or its only job is at fault.
-        Interrupted, KeyboardInterrupt: after Ctrl-C or SIGTERM.
+        work: what is to be done with each job; one that fails does not stop the others, an only one
+            raises what is wrong with it.
     """
-    command = parse(arguments)
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")  # Hydra's; ours always is
+    parser.add_argument("overrides", nargs="*")
+    command = parser.parse_intermixed_args(list(arguments))
     if command.help:
         print(page())
         return 0
     from glocal_exp.app.compose import as_yaml, jobs
 
-    todo = jobs(command.overrides, command.sweep)
-    if command.show:
+    todo = jobs(command.overrides, command.multirun)
+    if command.cfg:
         print("---\n".join(as_yaml(job.config) for job in todo), end="")
         return 0
     if len(todo) == 1:
         work(todo[0])
         return 0
     return _run_all(todo, work)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help shows what there is.")
 
 
 def tell(error: Exception) -> int:
@@ -89,7 +96,7 @@ def tell(error: Exception) -> int:
     return USER_ERROR
 
 
-def _run_all(jobs: "Sequence[Job]", work: "Callable[[Job], None]") -> int:
+def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
     failed = []
     for number, job in enumerate(jobs, start=1):
         say(f"[{number}/{len(jobs)}] {job.name}")

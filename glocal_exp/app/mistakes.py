@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 from glocal_exp.app.choices import choices, groups, read
 
@@ -34,7 +35,9 @@ def sentence(error: BaseException, settings: Mapping) -> str:
     """
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
-        return _unknown_choice(*match.groups())
+        group, name = match.groups()
+        options, hint = ", ".join(choices(group)), _hint(name, choices(group))
+        return f"There is no {group}={name}; {hint}choose one of {options}."
     if key := missing_key(error):
         return unknown_key(key, settings)
     if found := _first(OF_OVERRIDES, text):
@@ -47,17 +50,22 @@ def sentence(error: BaseException, settings: Mapping) -> str:
         )
     described = cause if "full_key" in cause else text
     if match := re.search(r"full_key: (\S+)", described):
-        return _wrong_value(match[1], described.splitlines()[0])
+        key, said = match[1], described.splitlines()[0]
+        if re.search(r"[Kk]ey '.*' (is )?not in", said):
+            return unknown_key(key)
+        said_otherwise = f"{key}: {said.rstrip('.')}; give it another value."
+        return _first(OF_VALUES, said, key) or said_otherwise
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     return f"{first.rstrip('.')}; {WHERE_TO_LOOK}"
 
 
-def unknown_key(key: str, settings: Mapping | None = None) -> str:
+def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
     """The sentence for a setting that does not exist among those that there are."""
     group, _, setting = key.partition(".")
-    if others := _choices_with(group, setting):
+    files = choices(group) if group in groups() else []
+    if others := [file for file in files if setting in read(f"{group}/{file}")]:
         return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."
-    path, name, known = _missing(key, settings or {})
+    path, name, known = _missing(key, settings)
     if known:
         return unknown(path, name, known)
     # The last two are set by the presets.
@@ -88,24 +96,6 @@ def missing_key(error: BaseException) -> str | None:
     """The setting that `hydra.compose` was to override and did not find."""
     match = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
     return match["key"] if match else None
-
-
-def _choices_with(group: str, name: str) -> list[str]:
-    """The files of a group that have a setting of this name."""
-    files = choices(group) if group in groups() else []
-    return [file for file in files if name in read(f"{group}/{file}")]
-
-
-def _unknown_choice(group: str, name: str) -> str:
-    options = choices(group)
-    return f"There is no {group}={name}; {_hint(name, options)}choose one of {', '.join(options)}."
-
-
-def _wrong_value(key: str, said: str) -> str:
-    if re.search(r"[Kk]ey '.*' (is )?not in", said):
-        return unknown_key(key)
-    said_otherwise = f"{key}: {said.rstrip('.')}; give it another value."
-    return _first(OF_VALUES, said, key) or said_otherwise
 
 
 def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None:

@@ -28,11 +28,7 @@ Sources = tuple[str, str]
 
 
 def replay(arguments: Sequence[str], stop: Stop) -> int:
-    """Replay one run for each pair of an older source and the present one; 1 if any differs.
-
-    Raises:
-        UserError: when the data of a run are not here.
-    """
+    """Replay one run for each pair of an older source and the present one; 1 if any differs."""
     parser = argparse.ArgumentParser(
         prog="replay.py",
         description="Train the first intervals of stored runs again that are stale only because "
@@ -90,8 +86,7 @@ def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]
 def differences(run: StoredRun, intervals: int) -> Differences:
     """The largest difference of each kind between a stored run and its first intervals now.
 
-    Raises:
-        UserError: when its data are not here, or it has no record to compare with.
+    That its data are not here is a `UserError`.
     """
     overrides = [f"from={run.path}", f"seed={run.seed}", "seeds=null", "tracker=none"]
     (job,) = jobs(overrides, sweep=False)

@@ -23,11 +23,7 @@ experiments
 
 
 def reproduce(arguments: Sequence[str], stop: Stop) -> int:
-    """Run the sweep of each experiment named; returns the highest of their exit codes.
-
-    Raises:
-        UserError: for an experiment that does not exist, or none.
-    """
+    """Run the sweep of each experiment named; returns the highest of their exit codes."""
     if {"-h", "--help"} & set(arguments):
         print(TEXT.format(results=RESULTS, experiments=described("experiment", 28)))
         return 0

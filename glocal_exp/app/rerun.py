@@ -16,11 +16,7 @@ ALL_KEPT = (*NOT_REPEATED, "device")  # a platform's setting that came later has
 
 
 def expand(overrides: Sequence[str]) -> list[str]:
-    """Replace `from=RUN_DIR` by what it stands for; the other overrides win over it.
-
-    Raises:
-        UserError: the directory holds no run, or there are several of them.
-    """
+    """Replace `from=RUN_DIR`, the directory of one run, by its settings; the other ones win."""
     stored = [line.removeprefix(FROM) for line in overrides if line.startswith(FROM)]
     others = [line for line in overrides if not line.startswith(FROM)]
     if not stored:

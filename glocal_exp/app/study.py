@@ -22,7 +22,7 @@ from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store import environment, run_path, utc_now
 from glocal_exp.store.studies import StudyDirectory
-from glocal_exp.studies.study import Lab, Setting, Study
+from glocal_exp.studies.study import Lab, Study
 
 if TYPE_CHECKING:
     from glocal_exp.app.build import Experiment
@@ -47,12 +47,12 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     return run_jobs([own, *arguments], _help, measure)
 
 
-def measure(job: Job) -> None:
-    """Measure what is missing of every seed of a job.
+def _help() -> str:
+    return TEXT.format(output=OUTPUT, studies=described("study", 16))
 
-    Raises:
-        UserError: when no study is named, a setting does not fit, or data are not here.
-    """
+
+def measure(job: Job) -> None:
+    """Measure what is missing of every seed of a job."""
     cfg = job.config
     if cfg.study is None:
         known = ", ".join(choices("study"))
@@ -64,12 +64,7 @@ def measure(job: Job) -> None:
         check_settings(cfg)
     experiment = cache(partial(_build, job, cfg))  # when it is first needed
     for seed in numbers:
-        facts, config = _identity(job, study, seed, experiment)
-        root = Path(cfg.output_dir) / "studies"
-        path = run_path(root, facts["study"], facts["variant"], seed)
-        with StudyDirectory(path, facts, as_yaml(config)) as directory:
-            lab = Lab(seed, partial(_setting, experiment, seed), partial(_varied, job, seed))
-            _measure(study, lab, directory)
+        _measure(job, study, seed, experiment)
 
 
 def _build(job: Job, config: DictConfig) -> "Experiment":
@@ -78,38 +73,33 @@ def _build(job: Job, config: DictConfig) -> "Experiment":
     return build(config, job.choices)
 
 
-def _setting(experiment: "Callable[[], Experiment]", seed: int) -> Setting:
-    from glocal_exp.app.assemble import examples
-
-    built = experiment()
-    images = built.splits(seed)
-    return Setting(
-        built.problem,
-        examples(built.cfg, images),
-        built.plan,
-        lambda: built.loop({seed: images}),
-        built.device.settings.matmul_precision,
-    )
-
-
-def _varied(job: Job, seed: int, changes: Mapping[str, Any]) -> Setting:
+def _varied(job: Job, changes: Mapping[str, Any]) -> "Experiment":
     config = deepcopy(job.config)
     for key, value in changes.items():
         OmegaConf.update(config, key, value, force_add=True)
     check_settings(config)
-    return _setting(partial(_build, job, config), seed)
+    return _build(job, config)
 
 
-def _measure(study: Study, lab: Lab, directory: StudyDirectory) -> None:
-    units = list(study.units(lab))
-    left = [unit for unit in units if not directory.has(unit.name)]
-    say(f"{directory.path}: {len(units) - len(left)} of {len(units)} units are stored")
-    for number, unit in enumerate(left, start=1):
-        start = time.perf_counter()
-        measured = unit.measure()
-        directory.store(unit.name, measured.rows, measured.arrays)
-        say(f"{unit.name} ({number} of {len(left)}): {time.perf_counter() - start:.1f} s")
-    directory.update_manifest(status="complete", ended=utc_now())
+def _measure(job: Job, study: Study, seed: int, experiment: "Callable[[], Experiment]") -> None:
+    facts, config = _identity(job, study, seed, experiment)
+    lab = Lab(
+        seed,
+        lambda: experiment().setting(seed),
+        lambda changes: _varied(job, changes).setting(seed),
+    )
+    root = Path(job.config.output_dir) / "studies"
+    path = run_path(root, facts["study"], facts["variant"], seed)
+    with StudyDirectory(path, facts, as_yaml(config)) as directory:
+        units = list(study.units(lab))
+        left = [unit for unit in units if not directory.has(unit.name)]
+        say(f"{path}: {len(units) - len(left)} of {len(units)} units are stored")
+        for number, unit in enumerate(left, start=1):
+            start = time.perf_counter()
+            measured = unit.measure()
+            directory.store(unit.name, measured.rows, measured.arrays)
+            say(f"{unit.name} ({number} of {len(left)}): {time.perf_counter() - start:.1f} s")
+        directory.update_manifest(status="complete", ended=utc_now())
 
 
 def _identity(
@@ -126,10 +116,6 @@ def _identity(
     hashed = hashes(config, ENGINE if study.trains else ())
     named = {"study": job.choices["study"], "variant": hashed["config_hash"]}
     return environment() | about | named | {"choices": job.choices} | hashed, stored
-
-
-def _help() -> str:
-    return TEXT.format(output=OUTPUT, studies=described("study", 16))
 
 
 main = entry_point(run)

@@ -53,14 +53,16 @@ def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
         }
         if not runs:
             return
-        tracker = instantiate_group("tracker", experiment.cfg.tracker)
-        sinks = Fanout([ProgressSink(), tracker])
+        sinks = Fanout([ProgressSink(), instantiate_group("tracker", experiment.cfg.tracker)])
         try:
             with stop.training():
                 for seed, run in runs.items():
                     _begin(identity, seed, run)
-                for together in _groups(runs):
-                    _train_group(identity, together, sinks, stop)
+                # Seeds that have been trained before wait for no others to catch up.
+                trained = [s for s, run in runs.items() if any(run.directory.load_checkpoints())]
+                for together in (trained, [seed for seed in runs if seed not in trained]):
+                    if together:
+                        _train_group(identity, {s: runs[s] for s in together}, sinks, stop)
         except BaseException as error:
             _give_up(runs, sinks, error)
             raise
@@ -103,48 +105,32 @@ def _begin(identity: Identity, seed: int, run: Run) -> None:
         if state != "missing":
             say(f"{state}, so run afresh: {directory.path}")
         directory.clear()
-    with _undone({seed: run}):
-        directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
-        directory.update_manifest(**identity.manifest(seed, data, directory.manifest))
-
-
-def _groups(runs: Mapping[int, Run]) -> Iterator[dict[int, Run]]:
-    """Seeds that have been trained before wait for no others to catch up."""
-    begun = {seed: any(run.directory.load_checkpoints()) for seed, run in runs.items()}
-    for kind in (True, False):
-        if group := {seed: run for seed, run in runs.items() if begun[seed] is kind}:
-            yield group
+    directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
+    directory.update_manifest(**identity.manifest(seed, data, directory.manifest))
 
 
 def _train_group(identity: Identity, runs: Mapping[int, Run], sinks: Fanout, stop: Stop) -> None:
     """Train seeds side by side if their checkpoints allow it, else one after another."""
-    with _undone(runs):
-        group = Group(identity, runs, sinks, stop)
-    if group.fell_apart:
-        for seed, run in runs.items():
-            _train_group(identity, {seed: run}, sinks, stop)
-    else:
+    group = Group(identity, runs, sinks, stop)
+    if not group.fell_apart:
         group.train()
-
-
-@contextmanager
-def _undone(runs: Mapping[int, Run]) -> Iterator[None]:
-    """After settings that do not fit each other it is as if the command had not been given."""
-    try:
-        yield
-    except UserError:
-        for run in runs.values():
-            if run.is_new:
-                run.directory.clear()
-        raise
+        return
+    for seed, run in runs.items():
+        _train_group(identity, {seed: run}, sinks, stop)
 
 
 def _give_up(runs: Mapping[int, Run], sinks: Fanout, error: BaseException) -> None:
-    """Say in every manifest of what was under way how it ended, as far as the disk allows."""
+    """Say in the manifests how what was under way has ended, as far as the disk allows.
+
+    What could not even begin leaves nothing, as if the command had not been given: settings that do
+    not fit each other, a disk that refuses the first file.
+    """
     state = "interrupted" if isinstance(error, GOES_ON) else "failed"
     text = None if isinstance(error, Interrupted) else f"{type(error).__name__}: {error}"
-    for run in runs.values():
-        if run.directory.manifest.get("status") == "running":
-            with contextlib.suppress(UserError):
-                run.directory.update_manifest(status=state, error=text, ended=utc_now())
+    for directory, is_new in ((run.directory, run.is_new) for run in runs.values()):
+        with contextlib.suppress(UserError):
+            if is_new and isinstance(error, UserError) and directory.last_outer_step is None:
+                directory.clear()
+            elif directory.manifest.get("status") == "running":
+                directory.update_manifest(status=state, error=text, ended=utc_now())
     sinks.finish(state)
