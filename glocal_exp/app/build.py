@@ -1,6 +1,6 @@
 """From a config to all that a run needs: the platform, the images, and what `assemble` makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -15,7 +15,7 @@ from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.data import ImageData
 from glocal_exp.data import Splits as ImageSplits
-from glocal_exp.engine import Hooks, Loop, Plan
+from glocal_exp.engine import Loop, Plan
 from glocal_exp.studies.study import Setting
 from glocal_exp.types import InnerProblem
 
@@ -52,21 +52,11 @@ class Experiment:
             self.device.settings.matmul_precision,
         )
 
-    def loop(
-        self,
-        parts: Mapping[int, ImageSplits],
-        hooks: Hooks | None = None,
-        checkpoints: Mapping[int, Sequence[bytes]] | None = None,
-    ) -> Loop:
-        """The engine's loop over some seeds, each with its images."""
-        return Loop(
-            self.problem,
-            {seed: assemble.examples(self.cfg, of_seed) for seed, of_seed in parts.items()},
-            self.plan,
-            meta_optimizer=self.meta_optimizer,
-            hooks=hooks,
-            checkpoints=checkpoints,
-        )
+    def loop(self, images: Mapping[int, ImageSplits], **options: Any) -> Loop:
+        """The engine's loop over some seeds, each with its images; `options` as of `Loop`."""
+        splits = {seed: assemble.examples(self.cfg, parts) for seed, parts in images.items()}
+        options["meta_optimizer"] = self.meta_optimizer
+        return Loop(self.problem, splits, self.plan, **options)
 
 
 def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:

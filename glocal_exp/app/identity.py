@@ -70,11 +70,7 @@ class Identity:
 
 
 def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:
-    """The digests that say whether stored numbers are those of a config and of today's code.
-
-    Args:
-        engine: modules that count beside those that the config names.
-    """
+    """What says whether stored numbers are those of a config and of today's code, `engine` too."""
     modules = sorted({*engine, *target_modules(config)})
     return {
         "config_hash": config_hash(config),

@@ -47,7 +47,17 @@ def guarded(function: Callable[[Stop], int]) -> int:
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
     """Train as a command line says; see `run_jobs`."""
-    return run_jobs(arguments, help_page.text, lambda job: _train(job, stop))
+
+    def work(job: "Job") -> None:
+        from glocal_exp.app.check import check
+
+        plan = check(job.config)
+        # Only now: what training imports takes as long again as Hydra and the check.
+        from glocal_exp.app.train import train
+
+        train(job, plan, stop)
+
+    return run_jobs(arguments, help_page.text, work)
 
 
 def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> int:
@@ -117,16 +127,6 @@ def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
             file=sys.stderr,
         )
     return JOB_FAILED if failed else 0
-
-
-def _train(job: "Job", stop: Stop) -> None:
-    from glocal_exp.app.check import check
-
-    plan = check(job.config)
-    # Only now: what training imports takes as long again as Hydra and the check.
-    from glocal_exp.app.train import train
-
-    train(job, plan, stop)
 
 
 main = entry_point(run)

@@ -65,25 +65,16 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
     files = choices(group) if group in groups() else []
     if others := [file for file in files if setting in read(f"{group}/{file}")]:
         return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."
-    path, name, known = _missing(key, settings)
-    if known:
-        return unknown(path, name, known)
-    # The last two are set by the presets.
-    names = [*groups(), *read("main").keys() - {"defaults"}, "steps", "interval"]
-    hint = _hint(group, names) if not path else ""
-    return f"There is no setting {key}; {hint}{WHERE_TO_LOOK}"
-
-
-def _missing(key: str, settings: Mapping) -> tuple[str, str, list[str]]:
-    """Where a key leaves the settings, its first name that is not there, and the names that are."""
     path, names = [], key.split(".")
     while len(names) > 1 and isinstance(settings.get(names[0]), Mapping):
         settings = settings[names[0]]
         path.append(names.pop(0))
     known = [str(name) for name in settings if not str(name).startswith("_")]
-    if not path or names[0] in settings:  # below a value there is nothing
-        return ".".join(path), "", []
-    return ".".join(path), names[0], known
+    if path and known and names[0] not in settings:  # below a value there is nothing
+        return unknown(".".join(path), names[0], known)
+    # The last two are set by the presets.
+    of_root = [*groups(), *read("main").keys() - {"defaults"}, "steps", "interval"]
+    return f"There is no setting {key}; {'' if path else _hint(group, of_root)}{WHERE_TO_LOOK}"
 
 
 def unknown(path: str, name: str, known: Collection[str]) -> str:

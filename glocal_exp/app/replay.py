@@ -1,8 +1,7 @@
 """`python scripts/replay.py`: does the present source still give the numbers of stored runs?"""
 
-import argparse
 import math
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,7 @@ Sources = tuple[str, str]
 
 def replay(arguments: Sequence[str], stop: Stop) -> int:
     """Replay one run for each pair of an older source and the present one; 1 if any differs."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="replay.py",
         description="Train the first intervals of stored runs again that are stale only because "
         "the numeric source has changed, until one for each change agrees. Then "

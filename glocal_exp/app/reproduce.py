@@ -33,10 +33,9 @@ def reproduce(arguments: Sequence[str], stop: Stop) -> int:
     settings = [word for word in arguments if "=" in word or word.startswith("~")]
     names = [word for word in arguments if word not in settings]
     known = choices("experiment")
-    unknown = [f"There is no experiment {name}" for name in names if name not in known]
-    if unknown or not names:
-        wrong = next(iter(unknown), "No experiment is named")
-        raise UserError(f"{wrong}; choose from {', '.join(known)}.")
+    wrong = [f"There is no experiment {name}" for name in names if name not in known]
+    if wrong or not names:
+        raise UserError(f"{[*wrong, 'No experiment is named'][0]}; choose from {', '.join(known)}.")
     own = {"output_dir": text_of(str(RESULTS))}
     return max(run(sweep(name, settings, own), stop) for name in names)
 

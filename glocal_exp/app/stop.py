@@ -42,10 +42,10 @@ class Stop:
         """Hear Ctrl-C and SIGTERM, unless they are ignored or this is not the main thread."""
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(ValueError):
-                stack.enter_context(self._watched())
                 for name in SIGNALS:
                     if signal.getsignal(name) != signal.SIG_IGN:  # a shell's background job ignores
                         stack.callback(signal.signal, name, signal.signal(name, self._hear))
+                stack.enter_context(self._watched())
             yield
 
     @contextmanager

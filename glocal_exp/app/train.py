@@ -27,8 +27,7 @@ def train(job: Job, plan: Plan, stop: Stop) -> None:
     """Train every seed of a job that is not complete yet, as its config has been found to plan.
 
     Raises:
-        UserError: when the config or the machine does not allow it, or something outside of the
-            run is in its way, such as a full disk.
+        UserError: when the config does not allow it, or the machine, as by a full disk.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     experiment = build(job.config, job.choices, plan)
