@@ -1,13 +1,11 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
-Entry points, one a script:
 main.py         train: whatever goes wrong ends in one sentence and an exit code
 reproduce.py    the sweeps of the paper's experiments
 study.py        what is measured without a training run
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         four methods, then figures, tables and a summary
 
-From the command line to configs:
 compose.py      overrides -> the jobs of a sweep, each with its config
 rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again
 config.py       the root config's schema, and its part that a run's identity follows from
@@ -15,8 +13,6 @@ choices.py      the files in configs/ as plain YAML
 check.py        values against the signatures that they are passed to
 mistakes.py     what Hydra and OmegaConf say, as one sentence that names the fix
 help.py         what --help prints
-
-From a config to a run:
 build.py        platform, data and all else that a run needs
 assemble.py     what the settings mean: problem, plan, split; the numeric source among these
 instantiate.py  from `_target_` to an object

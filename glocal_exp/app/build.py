@@ -62,10 +62,8 @@ class Experiment:
 def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:
     """Platform, images, problem and plan of one job; nothing is written.
 
-    Settings that do not fit, and data or a platform that is not there, are a `UserError`.
-
-    Args:
-        plan: the config's, if it was made already; its sizes of pieces become the platform's.
+    Settings that do not fit, and data or a platform that is not there, are a `UserError`. Sizes of
+    pieces in `plan`, which is the config's if it was made already, become the platform's.
     """
     device = use_device(cfg)
     assemble.use_precision(cfg, device.settings)

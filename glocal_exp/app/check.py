@@ -27,10 +27,7 @@ WORDS: dict[Any, tuple[str, tuple[type, ...]]] = {
 
 
 def check(cfg: DictConfig) -> "Plan":
-    """Check every setting, without data and before anything is written; returns what they plan.
-
-    The `UserError` names the key, its value and what it should be.
-    """
+    """Check every setting, without data; the `UserError` names one and what it should be."""
     seeds(cfg)
     if cfg.study is not None:
         raise UserError("A study is no training run; give the same settings to scripts/study.py.")
@@ -38,7 +35,7 @@ def check(cfg: DictConfig) -> "Plan":
 
 
 def check_settings(cfg: DictConfig) -> "Plan":
-    """`check` but for what only a training run asks for."""
+    """`check` but for what only a training run asks for; returns what the settings plan."""
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _check_value("validation.size", cfg.validation.size, int | float)
@@ -93,18 +90,16 @@ def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
     if _is(hint, Mapping):
         return "several settings", lambda value: isinstance(value, dict)
     if _is(hint, Sequence) and len(options) > 1 and options[-1] is not ...:
-        size = len(options)
-        return (
-            f"a list of {size}",
-            lambda value: (
-                isinstance(value, list) and len(value) == size and all(map(fits, value, options))
-            ),
-        )
+        return f"a list of {len(options)}", lambda value: _fit(value, options)
     if _is(hint, Sequence):
-        item = options[0] if options else Any
-        return "a list", lambda value: isinstance(value, list) and all(fits(v, item) for v in value)
+        item = options[:1] or (Any,)
+        return "a list", lambda value: isinstance(value, list) and _fit(value, item * len(value))
     words, kinds = WORDS.get(hint, ("", ()))
     return words, lambda value: type(value) in kinds if kinds else not isinstance(value, str)
+
+
+def _fit(values: Any, hints: Sequence[Any]) -> bool:
+    return isinstance(values, list) and len(values) == len(hints) and all(map(fits, values, hints))
 
 
 def _is(hint: Any, kind: type) -> bool:

@@ -89,11 +89,30 @@ def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, 
 
 
 def _alternatives(override: Override, sweep: bool) -> list[str]:
-    """An override as it was typed, or one for each of its values."""
-    _check_override(override, sweep)
-    if not override.is_sweep_override():
-        return [str(override.input_line)]
-    return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+    """An override as it was typed, or one for each of its values.
+
+    Refuses what Hydra accepts or words badly, but makes no sense here.
+    """
+    key, line = override.key_or_group, str(override.input_line)
+    if not key:
+        raise UserError(f"{line!r} cannot be read; write KEY=VALUE.")
+    if override.is_hydra_override() and key != "hydra.searchpath":
+        raise UserError(
+            f"{key} has no effect here; jobs run one after another, and run directories follow "
+            "from output_dir, config and seed."
+        )
+    if override.is_delete() and "." not in key:
+        raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")
+    if override.is_sweep_override():
+        if sweep:
+            return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+        raise UserError(
+            f"{line} gives several values; add -m to run them one after another, or write "
+            f"{key}=[...] for a list."
+        )
+    if key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
+        raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
+    return [line]
 
 
 def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:
@@ -107,28 +126,6 @@ def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[st
     return {choice for choice, v in zip(choices, values, strict=True) if v is not ...}
 
 
-def _check_override(override: Override, sweep: bool) -> None:
-    """Refuse what Hydra accepts or words badly, but makes no sense here."""
-    key, line = override.key_or_group, override.input_line
-    if not key:
-        raise UserError(f"{line!r} cannot be read; write KEY=VALUE.")
-    if override.is_hydra_override() and key != "hydra.searchpath":
-        raise UserError(
-            f"{key} has no effect here; jobs run one after another, and run directories follow "
-            "from output_dir, config and seed."
-        )
-    if override.is_delete() and "." not in key:
-        raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")
-    if override.is_sweep_override():
-        if not sweep:
-            raise UserError(
-                f"{line} gives several values; add -m to run them one after another, or write "
-                f"{key}=[...] for a list."
-            )
-    elif key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
-        raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
-
-
 def _job(name: str, overrides: list[str]) -> Job:
     cfg = compose("main", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
@@ -136,9 +133,8 @@ def _job(name: str, overrides: list[str]) -> Job:
     choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
     config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     known = {entry.name for entry in fields(Schema)}
-    for key in map(str, config):
-        if key not in known:
-            raise UserError(unknown_key(key))
+    for key in sorted(set(map(str, config)) - known):
+        raise UserError(unknown_key(key))
     for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
     OmegaConf.resolve(config)

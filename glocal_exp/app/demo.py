@@ -22,18 +22,15 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     chosen = [s.removeprefix("output_dir=") for s in settings if s.startswith("output_dir=")]
     output = Path(chosen[-1]) if chosen else OUTPUT
     own = {"tracker": "none", "output_dir": text_of(str(output))}
-    code = run(sweep("demo", settings, own), stop) or _draw(output)
-    if code == 0:
-        print(_summary(output))
-    return code
-
-
-def _draw(output: Path) -> int:
-    """Figures and tables from the stored runs alone."""
+    if code := run(sweep("demo", settings, own), stop):
+        return code
     from glocal_exp.report.build import main as build
 
     where = ["--runs", str(output / "runs"), "--out", str(output)]
-    return max(build("figure", ROOT, [*FIGURES, *where]), build("table", ROOT, [*TABLES, *where]))
+    code = max(build("figure", ROOT, [*FIGURES, *where]), build("table", ROOT, [*TABLES, *where]))
+    if code == 0:
+        print(_summary(output))
+    return code
 
 
 def _summary(output: Path) -> str:

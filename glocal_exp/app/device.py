@@ -68,8 +68,7 @@ def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
 
 def use_device(cfg: DictConfig) -> Device:
     """Make JAX use the platform that the config asks for; `UserError` if it is not here."""
-    group = plain(cfg.device)
-    asked = group["platform"]
+    group, asked = plain(cfg.device), cfg.device.platform
     deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
     flags = os.environ.get("XLA_FLAGS", "")
     if deterministic and not FLAGS_READ and DETERMINISTIC not in flags:

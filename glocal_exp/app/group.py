@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -54,11 +55,7 @@ class Group:
         self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
 
     def train(self) -> None:
-        """Train until all seeds are complete.
-
-        Raises:
-            Interrupted: when asked to stop; every seed has a checkpoint of where it stands.
-        """
+        """Train until all seeds are complete, or `Interrupted` with checkpoints of all."""
         loop = self._loop
         # The steps that each outer step computes, playouts included.
         outer_steps = range(1, self._plan.schedule.outer_steps + 1)
@@ -121,7 +118,5 @@ class Group:
 def _by_path(params: Any) -> dict[str, np.ndarray]:
     """Parameters by their path in the tree (`conv1/0`)."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
-        for path, leaf in leaves
-    }
+    name = partial(jax.tree_util.keystr, simple=True, separator="/")
+    return {name(path): np.asarray(leaf) for path, leaf in leaves}

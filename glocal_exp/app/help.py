@@ -59,15 +59,12 @@ scripts/reproduce.py runs the experiments of the paper."""
 
 def text() -> str:
     """The whole page."""
-    lines = [_group(group, default) for group, default in groups().items()]
+    lines = []
+    for group, default in groups().items():
+        words = " ".join(f"*{name}" if name == default else name for name in choices(group))
+        lines.append(textwrap.fill(f"  {group:<16} {words}", 100, subsequent_indent=" " * 19))
     quick = read("preset/quick")["steps"]
     return TEXT.format(quick=quick, groups="\n".join(lines), keys="\n".join(_keys()))
-
-
-def _group(group: str, default: str | None) -> str:
-    marked = [f"*{name}" if name == default else name for name in choices(group)]
-    start = f"  {group:<16} "
-    return textwrap.fill(" ".join(marked), 100, initial_indent=start, subsequent_indent=" " * 19)
 
 
 def _keys() -> Iterator[str]:

@@ -30,13 +30,10 @@ class Identity:
     def __init__(self, experiment: "Experiment"):
         self.experiment, cfg = experiment, experiment.cfg
         hashed = hashes(numeric_config(cfg, experiment.data.source), ENGINE)
-        self.facts: dict[str, Any] = {
-            "experiment": cfg.experiment,
-            "variant": f"{cfg.names.method}-{hashed['config_hash']}",
-            **{name: cfg.names[name] for name in NAMES},
-            "choices": dict(experiment.choices),
-            **hashed,
-        }
+        variant = f"{cfg.names.method}-{hashed['config_hash']}"
+        self.facts: dict[str, Any] = {"experiment": cfg.experiment, "variant": variant}
+        self.facts |= {name: cfg.names[name] for name in NAMES}
+        self.facts |= {"choices": dict(experiment.choices)} | hashed
 
     def path(self, seed: int) -> Path:
         """The run directory."""
@@ -56,27 +53,18 @@ class Identity:
     def told(self, seed: int, resumed_step: int) -> dict[str, Any]:
         """What sinks are told when a run starts; see `tracking.Sink.start`."""
         cfg, data = self.experiment.cfg, self.experiment.data
-        return {
-            **{key: self.facts[key] for key in ("experiment", "variant", *NAMES)},
-            "seed": seed,
-            "steps": cfg.steps,
-            "interval": cfg.interval,
-            "outer_steps": cfg.steps // cfg.interval,
-            "path": str(self.path(seed)),
-            "config": stored_config(cfg, seed),
-            "data": data.notice or data.title,
-            "resumed_step": resumed_step,
-        }
+        info = {key: self.facts[key] for key in ("experiment", "variant", *NAMES)}
+        info |= {"seed": seed, "steps": cfg.steps, "interval": cfg.interval}
+        info |= {"outer_steps": cfg.steps // cfg.interval, "resumed_step": resumed_step}
+        info |= {"path": str(self.path(seed)), "data": data.notice or data.title}
+        return info | {"config": stored_config(cfg, seed)}
 
 
 def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:
     """What says whether stored numbers are those of a config and of today's code, `engine` too."""
     modules = sorted({*engine, *target_modules(config)})
-    return {
-        "config_hash": config_hash(config),
-        "source_hash": source_fingerprint(modules),
-        "source_modules": modules,
-    }
+    digests = {"config_hash": config_hash(config), "source_hash": source_fingerprint(modules)}
+    return digests | {"source_modules": modules}
 
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
@@ -87,9 +75,5 @@ def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
 
 def run_facts(experiment: "Experiment", seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest's part that differs by seed or by machine."""
-    return {
-        "seed": seed,
-        "precision": experiment.cfg.precision,
-        "device": experiment.device.facts(),
-        "data": dict(data),
-    }
+    about = {"seed": seed, "precision": experiment.cfg.precision, "data": dict(data)}
+    return about | {"device": experiment.device.facts()}

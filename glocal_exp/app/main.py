@@ -26,8 +26,8 @@ def entry_point(run: Callable[[Sequence[str], Stop], int]) -> Callable[..., NoRe
     """
 
     def main(arguments: Sequence[str] | None = None) -> NoReturn:
-        given = sys.argv[1:] if arguments is None else list(arguments)
-        sys.exit(guarded(lambda stop: run(given, stop)))
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        sys.exit(guarded(lambda stop: run(words, stop)))
 
     return main
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from glocal_exp.app.choices import choices, groups, read
+from glocal_exp.app.instantiate import first_line
 
 WHERE_TO_LOOK = "`--cfg job` prints the settings that there are."
 TWICE = "{0} is given twice; say {0}=CHOICE once, without +."
@@ -28,11 +29,7 @@ OF_VALUES = {
 
 
 def sentence(error: BaseException, settings: Mapping) -> str:
-    """One sentence for what `hydra.compose` raised.
-
-    Args:
-        settings: those that there are, nested as a key is, should it be one that there is not.
-    """
+    """One sentence for what `hydra.compose` raised; `settings` are those that there are."""
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
         group, name = match.groups()
@@ -40,8 +37,8 @@ def sentence(error: BaseException, settings: Mapping) -> str:
         return f"There is no {group}={name}; {hint}choose one of {options}."
     if key := missing_key(error):
         return unknown_key(key, settings)
-    if found := _first(OF_OVERRIDES, text):
-        return found
+    if words := _first(OF_OVERRIDES, text):
+        return words
     if "override_grammar" in text:
         part = re.search(r"input '(.*)'", text)
         return (
@@ -53,10 +50,8 @@ def sentence(error: BaseException, settings: Mapping) -> str:
         key, said = match[1], described.splitlines()[0]
         if re.search(r"[Kk]ey '.*' (is )?not in", said):
             return unknown_key(key)
-        said_otherwise = f"{key}: {said.rstrip('.')}; give it another value."
-        return _first(OF_VALUES, said, key) or said_otherwise
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-    return f"{first.rstrip('.')}; {WHERE_TO_LOOK}"
+        return _first(OF_VALUES, said, key) or f"{key}: {said.rstrip('.')}; give it another value."
+    return f"{first_line(error)}; {WHERE_TO_LOOK}"
 
 
 def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:

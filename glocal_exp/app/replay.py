@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from glocal_exp.app.build import build
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.main import entry_point
@@ -97,12 +99,9 @@ def differences(run: StoredRun, intervals: int) -> Differences:
             "give its data by data_dir (GLOCAL_DATA_DIR)."
         )
     stored = run.metrics().set_index("outer_step")
-    largest: Differences = {}
-    for record in islice(experiment.loop({run.seed: parts}), 1 + intervals):
-        row = stored.loc[record.outer_step].to_dict()
-        for kind, value in compare(record.row(), row).items():
-            largest[kind] = max(largest.get(kind, 0.0), value)
-    return largest
+    new = [record.row() for record in islice(experiment.loop({run.seed: parts}), 1 + intervals)]
+    each = [compare(row, stored.loc[row["outer_step"]].to_dict()) for row in new]
+    return pd.DataFrame(each).max().to_dict()
 
 
 def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Differences:

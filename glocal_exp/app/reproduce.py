@@ -9,23 +9,23 @@ from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 
 RESULTS = ROOT / "results"  # where figures and tables look
-TEXT = """\
+TEXT = f"""\
 Run experiments of the paper: all methods and seeds, one after another.
 
 usage: python scripts/reproduce.py ID [ID ...] [KEY=VALUE ...]
 
 Settings win over the experiment's own (steps=2000, method=local,glocal, seed=0). Runs go to
-{results} unless output_dir says otherwise; `make figures tables` draws them. The same command
+{RESULTS} unless output_dir says otherwise; `make figures tables` draws them. The same command
 again does only what is missing, failed or stale. `scripts/train.py --help` explains settings.
 
 experiments
-{experiments}"""
+"""
 
 
 def reproduce(arguments: Sequence[str], stop: Stop) -> int:
     """Run the sweep of each experiment named; returns the highest of their exit codes."""
     if {"-h", "--help"} & set(arguments):
-        print(TEXT.format(results=RESULTS, experiments=described("experiment", 28)))
+        print(TEXT + described("experiment", 28))
         return 0
     for word in arguments:
         if word.startswith("-"):

@@ -28,27 +28,23 @@ if TYPE_CHECKING:
     from glocal_exp.app.build import Experiment
 
 OUTPUT = ROOT / "results"  # where figures and tables look
-TEXT = """\
+TEXT = f"""\
 Run a study: what is measured without being a training run.
 
 usage: python scripts/study.py [-m] study=ID [KEY=VALUE ...]
 
 Settings are those of scripts/train.py, and the study's own (study.NAME=VALUE). What is measured
-goes to {output} unless output_dir says otherwise; `make figures tables` draws it.
+goes to {OUTPUT} unless output_dir says otherwise; `make figures tables` draws it.
 The same command again does only what is missing.
 
 studies
-{studies}"""
+"""
 
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
     """Run the jobs of a command line; `run_jobs` says how it ends."""
     own = f"output_dir={text_of(str(OUTPUT))}"
-    return run_jobs([own, *arguments], _help, measure)
-
-
-def _help() -> str:
-    return TEXT.format(output=OUTPUT, studies=described("study", 16))
+    return run_jobs([own, *arguments], lambda: TEXT + described("study", 16), measure)
 
 
 def measure(job: Job) -> None:

@@ -43,13 +43,12 @@ def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
     # The last thing that a config can get wrong, before anything is written.
     images = {seed: experiment.splits(seed) for seed in left}
     with ExitStack() as stack:
-        opened = {seed: stack.enter_context(_opened(identity.path(seed))) for seed in left}
-        runs = {
-            seed: Run(images[seed], directory)
-            for seed, directory in opened.items()
+        runs = {}
+        for seed in left:
+            directory = stack.enter_context(_opened(identity.path(seed)))
             # Under the lock once more: another process may have completed it since.
-            if not _is_complete(identity, seed)
-        }
+            if not _is_complete(identity, seed):
+                runs[seed] = Run(images[seed], directory)
         if not runs:
             return
         sinks = Fanout([ProgressSink(), instantiate_group("tracker", experiment.cfg.tracker)])
