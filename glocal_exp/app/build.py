@@ -16,7 +16,7 @@ from glocal_exp.app.say import say
 from glocal_exp.data import ImageData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan
-from glocal_exp.studies.study import Setting
+from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
 
 
