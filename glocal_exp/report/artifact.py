@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -43,13 +42,9 @@ class Context:
         """A number that the paper prints, or None."""
         if self.paper.empty:
             return None
-        found = (
-            (self.paper["artifact"] == artifact)
-            & (self.paper["quantity"] == quantity)
-            & (self.paper["setting"].fillna("") == setting)
-        )
-        values = self.paper.loc[found, "value"].to_numpy(float)
-        return float(values[0]) if values.size else None
+        rows = self.paper.fillna({"setting": ""}).set_index(["artifact", "quantity", "setting"])
+        values = rows["value"].get((artifact, quantity, setting))
+        return None if values is None else float(values)
 
 
 @dataclass(frozen=True)
@@ -62,27 +57,24 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A table: `data` in full precision for CSV, `rows` as text under `header` for print.
+class Artifact:
+    """An entry of configs/figure, with `draw(context)`, or of configs/table, with `make(context)`.
 
-    Text between dollar signs is TeX; the first `words` columns are words, the others numbers.
+    Attributes:
+        title: the caption's first sentence.
+        reading: how to read it; what is in braces is filled in.
     """
 
-    header: list[str]
-    rows: list[list[str]]
-    data: pd.DataFrame
-    caption: str
-    missing: tuple[str, ...] = ()
-    words: int = 1
+    title: str
+    reading: str = field(default="", kw_only=True)
 
+    def caption(self, *sources: str, apart: bool = True, **values: object) -> str:
+        """Title and reading, then a paragraph each for what was run on what.
 
-class FigureMaker(Protocol):
-    """An entry of configs/figure."""
-
-    def draw(self, context: Context) -> Drawing: ...
-
-
-class TableMaker(Protocol):
-    """An entry of configs/table."""
-
-    def make(self, context: Context) -> Sheet: ...
+        Args:
+            sources: the further paragraphs.
+            apart: the reading is a paragraph of its own.
+            values: by name, what is filled in.
+        """
+        words = (self.title, self.reading.format(**values))
+        return "\n\n".join([*(words if apart else (" ".join(words),)), *sources]) + "\n"

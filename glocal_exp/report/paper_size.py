@@ -21,13 +21,15 @@ def compared(selection: Selection, context: Context, ignore: Collection[str] = (
     """Whether the runs have the paper's size, and if not, in what they differ; as a sentence.
 
     Args:
+        selection: the runs.
+        context: holds the paper's size; without it nothing is said.
         ignore: what does not matter: settings, or `seeds`.
     """
     if context.paper.empty:
         return ""
     differences = []
     for symbol, key in SIZE.items():
-        found = {_value(run, key, selection.steps) for run in selection.runs}
+        found = {run.stored.column(key) for run in selection.runs}
         if "." in key:  # what only some methods have
             found -= {None}
         printed = context.printed("section4", key.rpartition(".")[2])
@@ -61,10 +63,6 @@ def _network(selection: Selection, context: Context) -> list[str]:
         if key.startswith("model.") and found - {printed}:
             differences.append(_difference(key.removeprefix("model."), found, printed))
     return differences
-
-
-def _value(run: Run, key: str, steps: int) -> Any:
-    return steps if key == "steps" else run.stored.column(key)
 
 
 def _validation(run: Run, context: Context) -> str | None:

@@ -1,8 +1,8 @@
 """Which stored runs of an experiment are compared, and what must be said about the others."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from glocal_exp.errors import UserError
+from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.curves import diverged_mask
 from glocal_exp.report.style import method_order
 from glocal_exp.store import StoredRun, find_runs
@@ -34,6 +35,10 @@ class Run:
         return self.stored.seed
 
     @property
+    def steps(self) -> int:
+        return int(self.stored.column("steps") or 0)
+
+    @property
     def finished(self) -> bool:
         """Came to its end, even if by older source."""
         return self.stored.manifest.get("status") == "complete"
@@ -44,9 +49,15 @@ class Run:
 
     def last(self, column: str) -> float:
         """The last measured value of a column of the records; NaN if there is none."""
-        values = self.metrics[column].to_numpy(float) if column in self.metrics else np.empty(0)
-        measured = values[np.isfinite(values)]
+        measured = self._column(column)[np.isfinite(self._column(column))]
         return float(measured[-1]) if measured.size else float("nan")
+
+    def total(self, column: str) -> float:
+        """The sum of a column of the records; NaN if there is none."""
+        return float(np.sum(self._column(column))) if column in self.metrics else float("nan")
+
+    def _column(self, name: str) -> np.ndarray:
+        return self.metrics[name].to_numpy(float) if name in self.metrics else np.empty(0)
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -122,27 +133,41 @@ def select(
     """
     runs, notes = _read(find_runs(root, {"experiment": experiment} | dict(where or {})))
     if ends:
-        notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in runs
-                  if not run.finished]  # fmt: skip
+        left_out = [run for run in runs if not run.finished]
+        notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in left_out]
         runs = [run for run in runs if run.finished]
     if not runs:
         return None
-    lengths = {id(run): int(run.stored.column("steps") or 0) for run in runs}
-    finished = [run for run in runs if run.finished] or runs
-    steps = max(lengths[id(run)] for run in finished)
-    others = sorted({length for length in lengths.values() if length != steps})
-    if others:
+    steps = max(run.steps for run in [run for run in runs if run.finished] or runs)
+    if others := sorted({run.steps for run in runs} - {steps}):
         listed = ", ".join(f"{length:,}" for length in others)
         notes.append(f"Runs of other lengths are stored and not shown (T = {listed}).")
-    kept, dropped = _one_variant_a_method([run for run in runs if lengths[id(run)] == steps])
+    kept, dropped = _one_variant_a_method([run for run in runs if run.steps == steps])
     notes += [f"A further variant of {run_name} is stored and not shown." for run_name in dropped]
-    ordered = [run for method in method_order(r.method for r in kept) for run in kept
-               if run.method == method]  # fmt: skip
-    selection = Selection(experiment, steps, tuple(ordered))
+    order = method_order(run.method for run in kept)
+    kept.sort(key=lambda run: (order.index(run.method), run.seed))
+    selection = Selection(experiment, steps, tuple(kept))
     gaps = _gaps(selection, expected)
-    return Selection(
-        experiment, steps, selection.runs, (*gaps, *_states(selection, ends), *notes), bool(gaps)
-    )
+    notes = (*gaps, *_states(selection, ends), *notes)
+    return replace(selection, notes=notes, incomplete=bool(gaps))
+
+
+def select_all(
+    context: Context,
+    experiments: Iterable[str],
+    expected: Sequence[str] = (),
+    where: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Selection], tuple[str, ...]]:
+    """`select` by experiment, and the experiments of which something is missing.
+
+    Raises:
+        MissingRuns: all is.
+    """
+    found = {name: select(context.runs, name, expected, where) for name in experiments}
+    stored = {name: one for name, one in found.items() if one}
+    if not stored:
+        raise MissingRuns(list(found))
+    return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
 
 
 def method_label(run: StoredRun, metrics: pd.DataFrame) -> str:
@@ -158,8 +183,7 @@ def _read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
     runs, notes = [], []
     for one in stored:
         try:
-            metrics = one.metrics()
-            _ = one.config
+            metrics, _ = one.metrics(), one.config
         except UserError as error:
             notes.append(f"Left out: {error}.")
             continue
@@ -175,7 +199,7 @@ def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     kept, dropped = [], []
     for method, by_variant in variants.items():
         best = max(by_variant, key=lambda name: _preference(name, by_variant[name]))
-        kept += sorted(by_variant[best], key=lambda run: run.seed)
+        kept += by_variant[best]
         dropped += [f"{method} ({name})" for name in sorted(by_variant) if name != best]
     return kept, dropped
 
@@ -190,10 +214,9 @@ def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
     absent = [name for name in expected if name not in selection.methods]
     notes = [f"No run of {', '.join(absent)} is stored."] if absent else []
     for method in selection.methods:
-        seeds = {run.seed for run in selection.of(method)}
-        lacking = [str(seed) for seed in selection.seeds if seed not in seeds]
+        lacking = sorted(set(selection.seeds) - {run.seed for run in selection.of(method)})
         if lacking:
-            notes.append(f"{method} lacks seed {', '.join(lacking)}.")
+            notes.append(f"{method} lacks seed {', '.join(map(str, lacking))}.")
     return notes
 
 
@@ -206,22 +229,13 @@ def _states(selection: Selection, ends: bool) -> list[str]:
         ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
         (f"diverged, shown {shown}", lambda run: run.diverged),
     ):
-        named = [
-            f"{method} {len(runs)} of {len(selection.of(method))}"
-            for method in selection.methods
-            if (runs := [run for run in selection.of(method) if holds(run)])
-        ]
-        if named:
+        by_method = {name: [holds(run) for run in selection.of(name)] for name in selection.methods}
+        if any(map(any, by_method.values())):
+            named = (f"{m} {sum(one)} of {len(one)}" for m, one in by_method.items() if any(one))
             notes.append(f"Runs {text}: {'; '.join(named)}.")
-    skipped = {
-        method: sum(_total(run.metrics, "skipped") for run in selection.of(method))
-        for method in selection.methods
-    }
+    totals = ((m, [run.total("skipped") for run in selection.of(m)]) for m in selection.methods)
+    skipped = {method: int(np.nansum(counts)) for method, counts in totals}
     if any(skipped.values()):
         listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
         notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")
     return notes
-
-
-def _total(metrics: pd.DataFrame, column: str) -> int:
-    return int(np.nansum(metrics[column].to_numpy(np.float64))) if column in metrics else 0

@@ -2,11 +2,16 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import matplotlib
+import numpy as np
+import pandas as pd
+from jaxtyping import Shaped
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -101,8 +106,21 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     return {name: STYLES.get(name) or spare[name] for name in ordered}
 
 
+def panels(
+    rows: int, columns: int, height: float, **options: Any
+) -> tuple[Figure, Shaped[np.ndarray, "rows columns"]]:
+    """A figure as wide as the page, `height` in inches, with its axes by row and column."""
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], **options: Any) -> None:
+    """A legend above all panels, in one row."""
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), **options)
+
+
 def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> None:
-    """A legend above all panels: one entry a method, one for the mark of divergence."""
+    """A legend of methods, and of the mark of divergence."""
     handles = [
         Line2D(
             [], [], color=style.colour, linestyle=style.line, marker=style.marker,
@@ -111,14 +129,20 @@ def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> Non
         for style in method_styles(methods).values()
     ]  # fmt: skip
     if diverged:
-        handles.append(
-            Line2D(
-                [], [], color="#555555", linestyle="", marker="X", markersize=5, label="diverged"
-            )
-        )
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4
-    )
+        cross = {"color": "#555555", "linestyle": "", "marker": "X", "markersize": 5}
+        handles.append(Line2D([], [], **cross, label="diverged"))
+    legend_above(figure, handles, columnspacing=1.4)
+
+
+def draw_quartiles(
+    axes: Axes, frame: pd.DataFrame, along: str, column: str, shade: float, **look: Any
+) -> None:
+    """A column's line, as `look` says, and a shade between `<column>_low` and `<column>_high`."""
+    frame = frame.sort_values(along)
+    axes.plot(frame[along], frame[column], **look)
+    if f"{column}_low" in frame:
+        low, high = frame[f"{column}_low"], frame[f"{column}_high"]
+        axes.fill_between(frame[along], low, high, color=look["color"], alpha=shade, linewidth=0)
 
 
 @contextlib.contextmanager

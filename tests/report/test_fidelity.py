@@ -7,22 +7,18 @@ import yaml
 from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.fidelity import (
-    Estimator,
-    ceiling,
-    cosine,
-    estimators,
-    points,
-    relative_error,
-    same_signs,
-    score,
-)
-from glocal_exp.report.figures.fidelity import FidelityFigure
-from glocal_exp.report.figures.sensitivity import SensitivityFigure, difference
+from glocal_exp.report.estimators import Estimator, estimators
+from glocal_exp.report.fidelity_points import differences, points
+from glocal_exp.report.fidelity_scores import ceiling, score
+from glocal_exp.report.figures.fidelity_cosines import FidelityFigure
+from glocal_exp.report.figures.sensitivity import SensitivityFigure
 from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.tables.fidelity import FidelityTable
+from glocal_exp.report.tables.fidelity_by_setting import FidelityTable
 from glocal_exp.report.tables.fidelity_settings import FidelitySettings
+from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory
+
+from .synthetic import reading
 
 GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
 NAMES = ("learning_rate", "momentum", "weight_decay")
@@ -90,32 +86,35 @@ def test_points_are_read_as_they_were_measured(context):
 def test_estimators_are_what_they_say(context):
     point = points(context)[0][0]
     h = trajectory()
-    np.testing.assert_array_equal(point.estimate(Estimator("a", "last")), h[-1])
+    np.testing.assert_array_equal(Estimator("a", "last").estimate(point), h[-1])
     expected = h[[-13, -9, -5, -1]].mean(axis=0)
     mean = Estimator("b", "mean", window=15, stride=4)
-    np.testing.assert_allclose(point.estimate(mean), expected)
+    np.testing.assert_allclose(mean.estimate(point), expected)
     assert mean.gradients == 4
     # An affine map: its steady state is exact, whatever the window.
     for one in (Estimator("c"), Estimator("d", window=40, delays=3)):
-        np.testing.assert_allclose(point.estimate(one), GOAL, rtol=1e-6)
-    np.testing.assert_allclose(point.estimate(Estimator("e", "last", validation=1000)), h[-1] + 0.1)
-    assert np.isnan(point.estimate(Estimator("f", validation=7))).all()
+        np.testing.assert_allclose(one.estimate(point), GOAL, rtol=1e-6)
+    np.testing.assert_allclose(Estimator("e", "last", validation=1000).estimate(point), h[-1] + 0.1)
+    assert np.isnan(Estimator("f", validation=7).estimate(point)).all()
     finite = Estimator("g", steady={"horizon": "finite"})
     expected = GOAL + DECAY**300 * (h[-1] - GOAL)
-    np.testing.assert_allclose(point.estimate(finite), expected, rtol=1e-6)
+    np.testing.assert_allclose(finite.estimate(point), expected, rtol=1e-6)
 
 
 def test_scores_against_known_truths(context):
     point = points(context)[0][0]
     found = score(point, -GOAL)
-    assert found.cosine == pytest.approx(-1, abs=1e-3)
-    assert found.error == pytest.approx(2, abs=0.05)
-    np.testing.assert_array_equal(found.signs, [0, 0, 0])
-    np.testing.assert_array_equal(score(point, GOAL).slope_signs, [1, 1, 1])
+    assert found["cosine"] == pytest.approx(-1, abs=1e-3)
+    assert found["error"] == pytest.approx(2, abs=0.05)
+    assert [found[f"sign_{name}"] for name in NAMES] == [0, 0, 0]
+    assert (found["above"], found["signs"], found["slope_signs"]) == (0, 0, 0)
+    right = score(point, GOAL)
+    assert (right["above"], right["signs"], right["slope_signs"]) == (1, 1, 1)
+    assert right["slope_cosine"] == pytest.approx(cosine(GOAL, np.array([-0.1, 0.1, 0.1])))
     best = ceiling(point)
-    assert 0.999 < best.cosine <= 1
-    assert 0 < best.error < 0.05
-    assert np.isnan(ceiling(points(context)[0][1]).cosine)
+    assert 0.999 < best["cosine"] <= 1
+    assert 0 < best["error"] < 0.05
+    assert np.isnan(ceiling(points(context)[0][1])["cosine"])
 
 
 def test_the_vectors_that_are_compared():
@@ -125,10 +124,13 @@ def test_the_vectors_that_are_compared():
         same_signs(np.array([1.0, -1.0, np.nan]), np.ones(3)), [1, 0, np.nan]
     )
     assert relative_error(np.array([3.0, 0.0]), np.array([0.0, 4.0])) == pytest.approx(5 / 4)
+    for other in (np.array([np.nan, 1.0]), np.zeros(2)):
+        assert np.isnan(cosine(other, np.ones(2)))
+    assert np.isnan(relative_error(np.array([np.nan, 1.0]), np.ones(2)))
 
 
 def test_the_table_has_a_row_an_estimator(context):
-    sheet = FidelityTable("Title.", ENTRIES).make(context)
+    sheet = FidelityTable("Title.", ENTRIES, reading=reading("table/fidelity")).make(context)
     assert [row[0] for row in sheet.rows] == ["another truth", "last", "mean", "dmd"]
     assert [row[1] for row in sheet.rows] == [ABSENT, "1", "80", "80"]
     data = sheet.data.set_index(["estimator", "setting"])
@@ -147,7 +149,7 @@ def test_settings_are_tried_in_all_combinations(context):
     sheet = maker.make(context)
     assert [row[0] for row in sheet.rows] == ["another truth", "local", "dmd", "far"]
     assert sheet.header == ["estimate", "[1] s = 1", "[1] s = 3", "[2] s = 1", "[2] s = 3"]
-    data = sheet.data.set_index(["estimate", "setting", "s"])
+    data = sheet.data.set_index(["estimator", "setting", "s"])
     dmd = data.loc[("dmd", "lr 0.1, momentum 0.5", 1)]
     assert (dmd["finite"], dmd["agreeing"]) == (2 * 2, 1)  # settings and seeds
     assert dmd["mean"] > 0.999
@@ -189,7 +191,9 @@ def test_sensitivity_is_drawn_for_every_point(context):
 
 def test_the_difference_is_relative():
     h = np.array([[3.0, 4.0], [0.0, 1.0]])
-    np.testing.assert_allclose(difference(h, h + np.array([[0.3, 0.4], [0.0, -2.0]])), [0.1, 2.0])
+    found = {"a": h, "b": h + np.array([[0.3, 0.4], [0.0, -2.0]])}
+    np.testing.assert_allclose(differences(found, "a", "b"), [0.1, 2.0])
+    assert len(differences(found, "a", "c")) == 0
 
 
 def test_nothing_stored_is_said(tmp_path):
@@ -201,4 +205,4 @@ def test_an_unknown_setting_is_said(context):
     with pytest.raises(UserError, match="An estimator cannot be made"):
         estimators([{"label": "a", "windows": 3}])
     with pytest.raises(UserError, match="kind=lst is none of"):
-        points(context)[0][0].estimate(Estimator("a", "lst"))
+        Estimator("a", "lst").estimate(points(context)[0][0])

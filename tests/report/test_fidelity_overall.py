@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
-from glocal_exp.report.fidelity import Point
+from glocal_exp.report.fidelity_points import Point
 from glocal_exp.report.tables import fidelity_overall
 from glocal_exp.report.tables.fidelity_overall import FidelityOverall, truths_agree
-from glocal_exp.report.tables.sensitivity import SensitivityTable
+from glocal_exp.report.tables.sensitivity_steps import SensitivityTable
 from glocal_exp.report.tables.theorem_real import TheoremReal, both_sides
 
+from .synthetic import reading
 from .test_fidelity import DECAY, ENTRIES, GOAL, context, trajectory  # noqa: F401
+
+TABLE = FidelityOverall("Title.", 1000, ENTRIES, reading=reading("table/fidelity_overall"))
 
 
 def point(truths, slopes=None, **intervals) -> Point:
@@ -18,7 +21,7 @@ def point(truths, slopes=None, **intervals) -> Point:
         setting="a",
         seed=0,
         s=1,
-        steps_left=300,
+        outer_steps=4,
         interval=100,
         names=("learning_rate", "momentum", "weight_decay"),
         intervals={"all": trajectory(), "1000": trajectory()} | intervals,
@@ -40,7 +43,7 @@ def five(monkeypatch):
     ]
     frame = object()
     monkeypatch.setattr(fidelity_overall, "points", lambda _: (found, frame))
-    monkeypatch.setattr(fidelity_overall, "provenance", lambda frame: "invented")
+    monkeypatch.setattr(fidelity_overall.study_rows, "provenance", lambda *_: "invented")
     return found
 
 
@@ -49,7 +52,7 @@ def test_truths_agree_with_each_other_and_with_the_slopes(five):
 
 
 def test_points_are_counted_by_each_truth(five):
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
+    sheet = TABLE.make(None)  # pyright: ignore
     data = sheet.data.set_index("estimator")
     dmd = data.loc["dmd"]  # finds GOAL at every point
     assert (dmd["right"], dmd["right_of"]) == (3, 5)
@@ -66,7 +69,7 @@ def test_points_are_counted_by_each_truth(five):
 
 
 def test_an_interval_computed_again_is_compared_with_itself(five):
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
+    sheet = TABLE.make(None)  # pyright: ignore
     last = sheet.data.set_index("estimator").loc["last"]
     np.testing.assert_allclose(trajectory()[-1], GOAL, atol=2e-3)
     # 2 GOAL - h ends near GOAL as well; no interval was begun from moved weights.
@@ -77,7 +80,7 @@ def test_an_interval_computed_again_is_compared_with_itself(five):
 
 def test_an_estimate_that_turns_round_does_not_repeat(five, monkeypatch):
     five[0].intervals["float64"] = -trajectory()
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
+    sheet = TABLE.make(None)  # pyright: ignore
     dmd = sheet.data.set_index("estimator").loc["dmd"]
     assert (dmd["repeats_float64"], dmd["repeats_float64_of"]) == (1, 2)
 

@@ -100,7 +100,6 @@ def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
     assert data.loc[("none", "B", 50), "seeds"] == 0
     assert data.loc[("Others 2000*", "A", 100), "mean"] == 68.91
     assert sheet.missing == ("base_a", "learned_a", "base_b", "learned_b")
-    assert "another network" in sheet.caption
     assert "\n\nbalanced, A = base_a: A, long-tailed; lenet 10; T = 200 steps" in sheet.caption
 
 

@@ -8,72 +8,64 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.report.artifact import Context, MissingStudy, Sheet
-from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.study import provenance, rows
-from glocal_exp.report.tables.precision import STUDY, beside_float64, distance
+from glocal_exp.report import study_rows
+from glocal_exp.report.artifact import Artifact, Context, MissingStudy
+from glocal_exp.report.sheet import Column, Sheet
+from glocal_exp.report.tables.precision_steps import STUDY, beside_float64
+from glocal_exp.report.vectors import cosine, relative_error
 from glocal_exp.store.studies import study_config
 
-READING = (
-    "Of the h_t at every step t of interval s, beside those in float64 from the same weights, "
-    "hyperparameters and batches: the distance over the length of the float64 one, median and "
-    "largest; the smallest cosine; and how many have the sign of the float64 one, by "
-    "hyperparameter. One row a seed. Moved starts show what rounding alone does."
-)
+SIGN = "sign_"
 
 
 @dataclass(frozen=True)
-class PrecisionSpread:
+class PrecisionSpread(Artifact):
     """One row an interval, way to compute, and seed.
 
     Attributes:
-        title: the caption's first sentence.
         labels: variation -> as printed; others keep their names.
     """
 
-    title: str
     labels: Mapping[str, str]
 
     def make(self, context: Context) -> Sheet:
-        frame = rows(context, STUDY)
-        records = list(spreads(frame))
+        frame = study_rows.load(context, STUDY)
+        records = list(_spreads(frame))
         if not records:
             raise MissingStudy(STUDY)
-        order = {name: place for place, name in enumerate(self.labels)}
-        records.sort(key=lambda r: (r["s"], order.get(r["variation"], len(order)), r["seed"]))
-        signs = list(dict.fromkeys(key for r in records for key in r if key.startswith("sign_")))
-        lines = [
-            [
-                self.labels.get(record["variation"], record["variation"]),
-                str(record["s"]),
-                str(record["seed"]),
-                *(f"{record[name]:.1e}" for name in ("median", "largest")),
-                f"{record['least_cosine']:.2f}",
-                *(
-                    f"{record[name]} of {record['steps']}" if name in record else ABSENT
-                    for name in signs
-                ),
-            ]
-            for record in records
-        ]
-        header = ["computed in", "s", "seed", "median", "largest", "least cosine"]
-        header += [f"sign of {name.removeprefix('sign_').replace('_', ' ')}" for name in signs]
-        text = f"{self.title} {READING}\n\n{STUDY}: {provenance(frame)}\n"
-        return Sheet(header, lines, pd.DataFrame(records), text, words=1)
+        order = [*self.labels, *(record["variation"] for record in records)]
+        records.sort(key=lambda r: (r["s"], order.index(r["variation"]), r["seed"]))
+        data = pd.DataFrame(records)
+        columns = [
+            Column("computed in", "variation", lambda n: self.labels.get(n, n), words=True),
+            Column("s", "s"),
+            Column("seed", "seed"),
+            Column("median", "median", "{:.1e}"),
+            Column("largest", "largest", "{:.1e}"),
+            Column("least cosine", "least_cosine", "{:.2f}"),
+            *(
+                Column(f"sign of {name.removeprefix(SIGN).replace('_', ' ')}", (name, "steps"),
+                       "{:.0f} of {}")
+                for name in data if name.startswith(SIGN)
+            ),
+        ]  # fmt: skip
+        text = self.caption(study_rows.provenance(frame, STUDY), apart=False)
+        return Sheet(data, columns, text)
 
 
-def spreads(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """A row for each interval and variation."""
+def _spreads(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A record for each interval and variation."""
     for folder, seed, s, true, found in beside_float64(frame):
         names = _names(folder, true.shape[1])
         for name, h in found.items():
-            errors, cosines = np.array([distance(*pair) for pair in zip(h, true, strict=True)]).T
+            pairs = list(zip(h, true, strict=True))
+            errors = [relative_error(*pair) for pair in pairs]
             same = np.sum(np.sign(h) == np.sign(true), axis=0)
             yield {
                 "variation": name, "s": s, "seed": seed, "steps": len(true),
-                "median": float(np.median(errors)), "largest": float(errors.max()),
-                "least_cosine": float(cosines.min()),
-            } | {f"sign_{key}": int(n) for key, n in zip(names, same, strict=True)}  # fmt: skip
+                "median": np.median(errors), "largest": np.max(errors),
+                "least_cosine": np.min([cosine(*pair) for pair in pairs]),
+            } | {SIGN + key: n for key, n in zip(names, same, strict=True)}  # fmt: skip
 
 
 def _names(folder: str, size: int) -> list[str]:
