@@ -10,8 +10,6 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from glocal_exp.errors import UserError
-
 Batch = PyTree[Any]
 """Examples: any tree of arrays that share their leading axis."""
 
@@ -78,26 +76,24 @@ class InnerProblem(eqx.Module):
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
         """phi by name in natural units."""
 
+
+class RowSpaceProblem(InnerProblem):
+    """A problem whose training sees phi through one number for each example.
+
+    For few tangents with many hyperparameters: all that phi does to a step, and to the meta loss
+    directly, is a sum over the examples of anything times the rows that `tangent_rows` has for
+    these numbers.
+    """
+
+    @abstractmethod
     def signals(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> Float[Array, " n"] | None:
-        """What a step's dependence on phi goes through, one number for each of n examples.
+    ) -> Float[Array, " n"]:
+        """What a step's dependence on phi goes through, one number for each of n examples."""
 
-        For few tangents with many hyperparameters: all that phi does to the step from `state`, and
-        to the meta loss directly, is a sum over the examples of anything times the rows that
-        `tangent_rows` has for these numbers. None, the default: nothing of the kind is known.
-        """
-        return None
-
+    @abstractmethod
     def tangent_rows(self, phi: Hyperparams, signals: Float[Array, " n"]) -> PyTree:
         """By signal, a direction in phi: phi's tree, leaves with a leading axis n.
 
         Their scale tells how much each can matter; their span is what counts.
-
-        Raises:
-            UserError: by default; a problem that has signals has to say its rows.
         """
-        raise UserError(
-            f"{type(self).__name__} has signals but no tangent_rows; write them, or set "
-            "hypergradient=forward or reverse."
-        )

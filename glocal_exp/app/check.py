@@ -3,7 +3,16 @@
 import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from hydra.utils import get_object
 from omegaconf import DictConfig
@@ -13,21 +22,16 @@ from glocal_exp.app.device import Settings, chosen_settings
 from glocal_exp.app.mistakes import unknown
 from glocal_exp.errors import UserError
 
+if TYPE_CHECKING:
+    from glocal_exp.engine import Plan
+
 TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
-TARGETS += ("meta_optimizer", "tracker", "augmentation")
-HYPERGRADIENT = {
-    "mode": Literal["forward", "reverse", "low_rank", "auto"],
-    "tangent_chunk": int | None,
-    "block": int | None,
-    "tolerance": float,
-    "probes": int,
-    "sizes": Sequence[int],
-}
+TARGETS += ("hypergradient", "meta_optimizer", "tracker", "augmentation")
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 
-def check(cfg: DictConfig) -> None:
-    """Check names and types of every setting, without data and before anything is written.
+def check(cfg: DictConfig) -> "Plan":
+    """Check every setting, without data and before anything is written; returns what they plan.
 
     Raises:
         UserError: names the key, its value and what it should be.
@@ -35,21 +39,22 @@ def check(cfg: DictConfig) -> None:
     seeds(cfg)
     if cfg.study is not None:
         raise UserError("A study is no training run; give the same settings to scripts/study.py.")
-    check_settings(cfg)
-    if cfg.hypergradient.get("mode") == "low_rank":
-        _check_low_rank(cfg)
+    return check_settings(cfg)
 
 
-def check_settings(cfg: DictConfig) -> None:
+def check_settings(cfg: DictConfig) -> "Plan":
     """`check` but for what only a training run asks for."""
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _raise_first(_unfit("validation.size", cfg.validation.size, int | float))
-    _raise_first(_misfits("hypergradient", plain(cfg.hypergradient), HYPERGRADIENT))
     _raise_first(_device_misfits(plain(cfg.device)))
     for group in TARGETS:
         check_group(group, plain(cfg[group]))
-    _check_lengths(cfg)
+    from glocal_exp.app.assemble import (
+        make_plan,  # which imports JAX: the rest does not wait for it
+    )
+
+    return make_plan(cfg)
 
 
 def check_group(group: str, node: Any) -> None:
@@ -128,28 +133,6 @@ def _items_fit(values: Sequence[Any], options: Sequence[Any]) -> bool:
     if _is_fixed(options):
         return len(values) == len(options) and all(map(fits, values, options))
     return all(fits(value, options[0] if options else Any) for value in values)
-
-
-def _check_lengths(cfg: DictConfig) -> None:
-    """Steps, interval and window against each other."""
-    from glocal_exp.app.build import build_method, build_schedule
-
-    build_schedule(cfg)
-    build_method(cfg).record(cfg.interval)
-
-
-def _check_low_rank(cfg: DictConfig) -> None:
-    """What refuses low rank for every task; only the engine knows what else the task allows."""
-    from glocal_exp.app.build import build_method, build_schedule
-    from glocal_exp.engine import Numerics
-    from glocal_exp.engine.mode import resolve
-
-    resolve(
-        *(Numerics(**plain(cfg.hypergradient)), build_method(cfg), build_schedule(cfg)),
-        q=1,
-        carry_tangents=cfg.carry_tangents,
-        row_space=True,
-    )
 
 
 def _device_misfits(device: Mapping[str, Any]) -> Iterator[str]:

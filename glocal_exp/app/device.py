@@ -68,13 +68,11 @@ def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
 
 
 def use_device(cfg: DictConfig) -> Device:
-    """Make JAX use the platform and precision that the config asks for.
+    """Make JAX use the platform that the config asks for.
 
     Raises:
         UserError: when there is no such platform here, or a setting is out of range.
     """
-    import jax
-
     group = plain(cfg.device)
     asked = group["platform"]
     deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
@@ -86,14 +84,6 @@ def use_device(cfg: DictConfig) -> Device:
     platform = "cpu" if devices[0].platform == "cpu" else "gpu"
     _refuse_a_change(asked, platform, deterministic)
     settings = Settings(**chosen_settings(group, platform))
-    try:
-        jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
-    except ValueError as error:
-        raise UserError(
-            f"device: matmul_precision={settings.matmul_precision} is none that JAX knows; "
-            "highest, high and default always are."
-        ) from error
-    jax.config.update("jax_enable_x64", cfg.precision == "float64")
     return Device(platform, devices[0].device_kind, len(devices), settings)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from glocal_exp.app.build import Experiment, build_schedule
+from glocal_exp.app.build import Experiment
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.store import RunDirectory
@@ -37,7 +37,8 @@ class Group:
         stop: Stop,
         complete: Complete,
     ):
-        self._cfg, self._directories = experiment.cfg, dict(directories)
+        self._cfg, self._plan = experiment.cfg, experiment.plan
+        self._directories = dict(directories)
         self._sinks, self._stop, self._complete = sinks, stop, complete
         checkpoints = {s: list(d.load_checkpoints()) for s, d in directories.items()}
         self._loop = experiment.loop(parts, self._hooks(), checkpoints)
@@ -54,7 +55,7 @@ class Group:
         loop = self._loop
         for seed, directory in self._directories.items():
             snapshot = {**loop.snapshots, **loop.finished}[seed]
-            directory.update_manifest(differentiation=loop.mode)
+            directory.update_manifest(differentiation=loop.mode.name)
             directory.truncate(snapshot.position.outer_step - 1 if self.resumed else None)
         self._count_work()
         for seed in loop.snapshots:
@@ -84,7 +85,7 @@ class Group:
     def _count_work(self) -> None:
         """Steps that each outer step computes, playouts included."""
         outer_steps = range(1, self._cfg.steps // self._cfg.interval + 1)
-        lengths = [(1 + self._loop.lookahead(s)) * self._cfg.interval for s in outer_steps]
+        lengths = [(1 + self._plan.lookahead(s)) * self._cfg.interval for s in outer_steps]
         self._before = [0, *accumulate(lengths)]
 
     def _progress(self, step: int, steps: int) -> None:
@@ -93,7 +94,7 @@ class Group:
             self._end(seed)
         note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
         trained = self._loop.position.outer_step * self._cfg.interval
-        if step == steps and build_schedule(self._cfg).evaluates(trained):
+        if step == steps and self._plan.schedule.evaluates(trained):
             note = "evaluating"
         for seed in self._loop.snapshots:
             self._tell(note, seed, step)

@@ -12,7 +12,7 @@ from glocal_exp.app.config import numeric_config, plain, variant
 from glocal_exp.store import config_hash, run_path, source_fingerprint, target_modules
 
 # What decides a run's numbers beside the modules that its config names.
-ENGINE = ("glocal_exp.engine", "glocal_exp.tasks.classification", "glocal_exp.data.split")
+ENGINE = ("glocal_exp.app.assemble",)
 NAMES = ("method", "dataset", "model", "task")
 NOT_THE_RUN = ("output_dir", "data_dir", "tracker", "source", "sweep", "study")
 

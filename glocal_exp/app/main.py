@@ -99,8 +99,8 @@ def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
 def _train(job: "Job", stop: Stop) -> None:
     from glocal_exp.app.check import check
 
-    check(job.config)
+    plan = check(job.config)
     # Only now: what training imports takes as long again as Hydra and the check.
     from glocal_exp.app.train import train
 
-    train(job, stop)
+    train(job, plan, stop)

@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 from omegaconf import OmegaConf
 
 from glocal_exp.app.arguments import parse
-from glocal_exp.app.build import Experiment, build, instantiate_group
+from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.check import check_group, check_settings
 from glocal_exp.app.compose import Job, as_yaml, jobs
 from glocal_exp.app.config import CONFIGS, numeric_config, plain, seeds
 from glocal_exp.app.identity import ENGINE, run_facts, stored_config
+from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.main import guarded
 from glocal_exp.app.say import say
 from glocal_exp.errors import UserError
@@ -113,16 +114,14 @@ class _Source:
         return self.built
 
     def setting(self, seed: int) -> Setting:
-        from glocal_exp.app.build import build_schedule
-        from glocal_exp.engine import Splits
+        from glocal_exp.app.assemble import examples
 
         experiment = self.experiment
         parts = experiment.splits(seed)
         return Setting(
             experiment.problem,
-            Splits(parts.train, parts.validation, parts.test, experiment.meta_part(parts)),
-            build_schedule(experiment.cfg),
-            experiment.numerics,
+            examples(experiment.cfg, parts),
+            experiment.plan,
             lambda: experiment.loop({seed: parts}),
             experiment.device.settings.matmul_precision,
         )

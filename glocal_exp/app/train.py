@@ -12,6 +12,7 @@ from glocal_exp.app.config import seeds
 from glocal_exp.app.identity import Identity
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
+from glocal_exp.engine import Plan
 from glocal_exp.store import RunDirectory, status
 from glocal_exp.store.status import read_manifest
 from glocal_exp.tracking import Fanout, ProgressSink
@@ -19,14 +20,14 @@ from glocal_exp.tracking import Fanout, ProgressSink
 HASHES = ("config_hash", "source_hash")
 
 
-def train(job: Job, stop: Stop) -> None:
-    """Train every seed of a job, whose config has been checked, that is not complete yet.
+def train(job: Job, plan: Plan, stop: Stop) -> None:
+    """Train every seed of a job that is not complete yet, as its config has been found to plan.
 
     Raises:
         UserError: when the config or the machine does not allow it.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
-    experiment = build(job.config, job.choices)
+    experiment = build(job.config, job.choices, plan)
     identity = Identity.of(experiment)
     for together in _batches(experiment, seeds(job.config)):
         _train(experiment, identity, together, stop)

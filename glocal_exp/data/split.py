@@ -81,6 +81,22 @@ def _choose(
     return held_out, data.imbalance.choose(left, labels, data.num_classes)
 
 
+def hypergradient_part(validation: Part, subset: int | None, balanced: bool) -> Part | None:
+    """The first validation images, if hypergradients use fewer than all of them (None).
+
+    Of each class as many as of any other, where the validation part is so, and the subset can.
+    """
+    if not subset:
+        return None
+    labels = validation["y"]
+    chosen = np.arange(subset)
+    classes = np.unique(labels)
+    if balanced and subset % len(classes) == 0:
+        each = subset // len(classes)
+        chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in classes]))
+    return {name: part[chosen] for name, part in validation.items()}
+
+
 def validation_count(size: int | float, total: int) -> int:
     """Number of validation images; raises `UserError` unless it is between 1 and `total` - 1."""
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer):

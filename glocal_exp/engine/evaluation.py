@@ -1,33 +1,49 @@
 """Metrics of the real state of every seed."""
 
-import time
 from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
-from glocal_exp.engine.checkpoint import Snapshot
-from glocal_exp.engine.examples import Examples
-from glocal_exp.engine.segment import Programs
-from glocal_exp.engine.side_by_side import stack, unstack
+from glocal_exp.engine.checkpoint import Snapshots
+from glocal_exp.engine.work import Work
+from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.types import Batch
 
 
-def evaluate(
-    programs: Programs, examples: Examples, snapshots: Mapping[int, Snapshot]
-) -> tuple[dict[int, dict[str, float]], float]:
+def evaluate(work: Work, snapshots: Snapshots) -> tuple[dict[int, dict[str, float]], float]:
     """Metrics on validation and test examples, by seed; and the seconds that it took."""
-    before, start = programs.compile_seconds, time.perf_counter()
-    batched = len(snapshots) > 1
-    data = examples.data(list(snapshots), batched=batched)
-    inputs = [(s.kept[0] if s.kept else s.state, s.phi) for s in snapshots.values()]
-    state, phi = stack(inputs) if batched else inputs[0]
-    metrics = {"validation": programs.evaluate(state, phi, data.validation, batched=batched)}
-    if data.test is not None:
-        metrics["test"] = programs.evaluate(state, phi, data.test, batched=batched)
-    values = jax.device_get(metrics)
-    by_seed = unstack(values, len(snapshots)) if batched else [values]
-    elapsed = time.perf_counter() - start - (programs.compile_seconds - before)
-    return {seed: name(v) for seed, v in zip(snapshots, by_seed, strict=True)}, elapsed
+
+    def metrics_of(state, phi, batch) -> dict[str, Array]:
+        """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
+
+        def metrics(piece: Batch) -> dict[str, Array]:
+            named = work.problem.metrics(state, piece)
+            if "meta_loss" not in named:
+                named |= {"meta_loss": work.problem.meta_loss(state, phi, piece)}
+            return named
+
+        numerics = work.plan.numerics
+        chunk, at_once = numerics.evaluation_chunk, numerics.chunks_at_once
+        means = mean_over_chunks(metrics, batch, chunk, at_once=at_once)
+        meta_loss = means.pop("meta_loss")
+        return work.problem.summarize(means) | {"meta_loss": meta_loss}
+
+    data = work.examples.data(list(snapshots))
+    by_seed = {seed: (s.kept[0] if s.kept else s.state, s.phi) for seed, s in snapshots.items()}
+    found: dict[int, dict] = {seed: {} for seed in snapshots}
+    elapsed = 0.0
+    for split in ("validation", "test"):
+        examples = getattr(data, split)
+        if examples is not None:
+            results, seconds = work.programs.call(
+                "evaluate", metrics_of, by_seed, stacked=(examples,)
+            )
+            elapsed += seconds
+            for seed, values in results.items():
+                found[seed][split] = jax.device_get(values)
+    return {seed: name(values) for seed, values in found.items()}, elapsed
 
 
 def name(values: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:

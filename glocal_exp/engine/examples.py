@@ -1,6 +1,7 @@
 """The examples of all seeds, on the device."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from glocal_exp.engine.batches import batch_indices
+from glocal_exp.engine.compiled import stack
 from glocal_exp.types import Batch
 
 
@@ -50,7 +52,7 @@ class Examples:
     """
 
     def __init__(self, splits: Mapping[int, Splits], batch_size: int):
-        self._batch_size = batch_size
+        self._batch_size, self._order = batch_size, 0
         self._sizes = {seed: len(jax.tree.leaves(s.train)[0]) for seed, s in splits.items()}
         for seed in splits:
             self._indices(seed, 0, 1)
@@ -60,18 +62,34 @@ class Examples:
         }
         self._stacked: tuple[tuple[int, ...], Data] | None = None
 
-    def data(self, seeds: Sequence[int], *, batched: bool) -> Data:
-        """The data of `seeds`, stacked if they run side by side."""
-        if not batched:
+    def data(self, seeds: Sequence[int]) -> Data:
+        """The data of `seeds`, with a leading axis of them if there are several."""
+        if len(seeds) == 1:
             return self._data[seeds[0]]
         if self._stacked is None or self._stacked[0] != tuple(seeds):
-            chosen = [self._data[seed] for seed in seeds]
-            self._stacked = tuple(seeds), jax.tree.map(lambda *leaves: jnp.stack(leaves), *chosen)
+            self._stacked = tuple(seeds), stack([self._data[seed] for seed in seeds])
         return self._stacked[1]
+
+    def varied(self, *, order: int, meta: int | None) -> "Examples":
+        """The same without test examples, with the batches of another seed so far away.
+
+        Hypergradients are of the first `meta` validation examples, or of all.
+        """
+        other = copy(self)
+        other._order, other._stacked = order, None
+        other._data = {
+            seed: d._replace(
+                test=None,
+                meta=None if meta is None else jax.tree.map(lambda x: x[:meta], d.validation),
+            )
+            for seed, d in self._data.items()
+        }
+        return other
 
     def indices(self, seed: int, start: int, count: int) -> jax.Array:
         """The batches of `count` steps from `start` on, (count, batch_size)."""
         return jnp.asarray(self._indices(seed, start, count))
 
     def _indices(self, seed: int, start: int, count: int):
-        return batch_indices(seed, self._sizes[seed], self._batch_size, start, count)
+        size = self._sizes[seed]
+        return batch_indices(seed + self._order, size, self._batch_size, start, count)

@@ -1,8 +1,7 @@
 """The outer loop: an iterator of records that logs nothing.
 
 For every outer step it plays training out as far as the method looks, asks the method for an
-estimate, takes a meta step, and yields one record for each seed. Seeds share the compiled programs;
-more than one at a time are vectorised.
+estimate, takes a meta step, and yields one record for each seed.
 """
 
 import time
@@ -15,21 +14,21 @@ import numpy as np
 import optax
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, to_bytes
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
-from glocal_exp.engine.low_rank import estimate, has_row_space
 from glocal_exp.engine.meta_step import MetaStep
-from glocal_exp.engine.mode import resolve
+from glocal_exp.engine.modes.mode import Mode, Problem
+from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.playout import Playout
 from glocal_exp.engine.recorder import Recorder
 from glocal_exp.engine.restore import restore
-from glocal_exp.engine.segment import Programs
-from glocal_exp.engine.settings import Numerics, Schedule
+from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad.forward import count, names, zero_tangents
-from glocal_exp.methods.method import Method, Moment
+from glocal_exp.hypergrad.forward import count, names
+from glocal_exp.methods.method import Estimate, Measured, Moment
 from glocal_exp.records import IntervalRecord
-from glocal_exp.types import Hyperparams, InnerProblem, InnerState, Tangents
+from glocal_exp.types import Hyperparams, InnerProblem, InnerState, RowSpaceProblem
 
 
 @dataclass(frozen=True)
@@ -55,56 +54,43 @@ class Loop(Iterator[IntervalRecord]):
         snapshots: by seed, where it stands, for the seeds that go on.
         finished: by seed, where it stopped because it had diverged.
         resumed: whether it goes on from checkpoints.
-        mode: how hypergradients are computed: `forward`, `reverse` or `low_rank`.
+        mode: what differentiates.
         names: the q hyperparameters, in the order of the hypergradient.
-        programs: the compiled functions, with their compile time and number of traces.
+        work: the problem, the plan, the examples and the compiled programs.
     """
 
     def __init__(
         self,
         problem: InnerProblem,
         splits: Mapping[int, Splits],
-        method: Method,
-        schedule: Schedule,
+        plan: Plan,
         meta_optimizer: optax.GradientTransformation,
-        numerics: Numerics,
         *,
-        carry_tangents: bool,
-        stop_when_diverged: bool,
         hooks: Hooks,
         checkpoints: Mapping[int, Sequence[bytes]],
         programs: Programs | None = None,
     ):
-        self._problem, self._method, self._schedule = problem, method, schedule
-        self._hooks = hooks
-        self._carry_tangents, self._stop = carry_tangents, stop_when_diverged
-        self._examples = Examples(splits, schedule.batch_size)
-        self._meta_step = MetaStep(meta_optimizer)
-        initial = {seed: self._start(seed) for seed in splits}
-        first, train = next(iter(initial.values())), next(iter(splits.values())).train
-        phi = first.phi
-        if count(phi) == 0 and len(method.record(schedule.interval)) > 0:
+        examples = Examples(splits, plan.schedule.batch_size)
+        self.work = Work(problem, plan, examples, programs or Programs())
+        self._plan, self._hooks = plan, hooks
+        self._meta_step = MetaStep(meta_optimizer, self.work.programs)
+        starts = {seed: problem.init(jax.random.key(seed)) for seed in splits}
+        _, phi = next(iter(starts.values()))
+        known = Problem(count(phi), isinstance(problem, RowSpaceProblem))
+        if known.q == 0 and plan.wanted:
             raise UserError("The task has no hyperparameters to learn; train it with method=none.")
-        self.mode = resolve(
-            *(numerics, method, schedule, count(phi)),
-            carry_tangents=carry_tangents,
-            row_space=numerics.mode in ("low_rank", "auto")
-            and has_row_space(problem, first.state, phi, train),
-        )
-        self._numerics = numerics = replace(numerics, mode=self.mode)
-        self._carries = self.mode == "forward" and len(method.record(schedule.interval)) > 0
-        self._initial = {
-            seed: replace(s, tangents=self._zero(s.state, s.phi)) for seed, s in initial.items()
-        }
+        self.mode: Mode = plan.mode.resolve(plan, known)
         self.names = names(phi)
         self._recorder = Recorder(problem, self.names, hooks.keep)
-        self.programs = programs or Programs(problem, numerics)
-        self._playout = Playout(
-            *(problem, method, schedule, numerics),
-            *(self.programs, self._examples, self._after_segment),
-        )
+        self._playout = Playout(self.work, self.mode, self._after_segment)
+        self._initial = {
+            seed: Snapshot(Position(), *start, None, phi, meta_optimizer.init(phi))
+            for seed, (state, phi) in starts.items()
+            for start in [(state, self.mode.start(plan, state, phi))]
+        }
         self.snapshots, self.finished, self.resumed = restore(
-            self._initial, checkpoints, self._is_over
+            *(self._initial, checkpoints, self._is_over),
+            lambda seed, columns: self.mode.start(plan, *starts[seed], columns),
         )
         self._saved = time.monotonic()
         self._records = self._iterate()
@@ -134,100 +120,101 @@ class Loop(Iterator[IntervalRecord]):
             return next(iter(self.snapshots.values())).position
         return max(snapshot.position for snapshot in self.finished.values())
 
-    def lookahead(self, outer_step: int) -> int:
-        """Intervals that the method plays out in an outer step, besides the one it is in."""
-        return self._method.lookahead(outer_step, self._schedule.outer_steps)
-
     def checkpoint(self) -> None:
         """Hand every seed's snapshot to the checkpoint hook, now."""
         if self._hooks.checkpoint is not None:
             for seed, snapshot in self.snapshots.items():
-                self._hooks.checkpoint(seed, to_bytes(snapshot))
+                columns = self.mode.columns(snapshot.carry)
+                self._hooks.checkpoint(seed, to_bytes(snapshot, columns))
         self._saved = time.monotonic()
-
-    def _start(self, seed: int) -> Snapshot:
-        state, phi = self._problem.init(jax.random.key(seed))
-        nothing = np.zeros((0, count(phi)))
-        meta_state = self._meta_step.init(phi)
-        return Snapshot(Position(), state, None, None, phi, meta_state, nothing, np.zeros(0))
-
-    def _zero(self, state: InnerState, phi: Hyperparams) -> Tangents:
-        return zero_tangents(state, count(phi)) if self._carries else None
 
     def _is_over(self, snapshot: Snapshot) -> bool:
         """Whether it has diverged, is to stop then, and its last interval is at its end."""
         place = snapshot.position
-        return self._stop and snapshot.diverged and place == Position(place.outer_step)
+        stops = self._plan.stop_when_diverged and snapshot.diverged
+        return stops and place == Position(place.outer_step)
 
     def _iterate(self) -> Iterator[IntervalRecord]:
         if not self.resumed:
             yield from self._before_training()
             # So that seeds side by side have a place in common, whenever they are killed.
             self.checkpoint()
-        while self.snapshots and self.position.outer_step <= self._schedule.outer_steps:
-            done = self.position.outer_step * self._schedule.interval
+        schedule = self._plan.schedule
+        while self.snapshots and self.position.outer_step <= schedule.outer_steps:
+            done = self.position.outer_step * schedule.interval
             yield from self._outer_step()
             # Intervals of a single step would write more than they train.
-            if self._overdue() or self._schedule.evaluates(done):
+            if self._overdue() or schedule.evaluates(done):
                 self.checkpoint()
             over = {seed: s for seed, s in self.snapshots.items() if self._is_over(s)}
             self.finished = {**self.finished, **over}
             self.snapshots = {k: s for k, s in self.snapshots.items() if k not in over}
 
     def _before_training(self) -> Iterator[IntervalRecord]:
-        before = self._compile_seconds()
-        metrics, seconds = evaluate(self.programs, self._examples, self.snapshots)
-        compile_seconds = self._compile_seconds() - before
+        before = self.work.programs.compile_seconds
+        metrics, seconds = evaluate(self.work, self.snapshots)
         for seed, snapshot in self.snapshots.items():
             yield self._recorder.before(
                 *(seed, snapshot, metrics[seed]),
-                compile_seconds=compile_seconds,
+                compile_seconds=self.work.programs.compile_seconds - before,
                 evaluation_seconds=seconds,
             )
 
     def _outer_step(self) -> Iterator[IntervalRecord]:
-        outer_step, before = self.position.outer_step, self._compile_seconds()
-        played = self._playout.play(self.snapshots, 1 + self.lookahead(outer_step))
-        start, compiled = time.perf_counter(), self._compile_seconds()
-        moment = Moment(outer_step, self._schedule.outer_steps, self._schedule.interval, self.names)
-        estimates, moved, after = {}, {}, {}
-        for seed, snapshot in played.items():
-            estimates[seed], memory = estimate(self._method, snapshot, moment)
-            new, moved[seed] = self._meta_step(replace(snapshot, memory=memory), estimates[seed])
-            after[seed] = self._advance(new, self._initial[seed].state)
-        shared = time.perf_counter() - start - (self._compile_seconds() - compiled)
-        step = outer_step * self._schedule.interval
+        schedule, programs = self._plan.schedule, self.work.programs
+        outer_step, before = self.position.outer_step, programs.compile_seconds
+        played = self._playout.play(self.snapshots)
+        moment = Moment(outer_step, schedule.outer_steps, schedule.interval, self.names)
         metrics, evaluation_seconds = {seed: {} for seed in played}, 0.0
-        if self._schedule.evaluates(step):
-            metrics, evaluation_seconds = evaluate(self.programs, self._examples, played)
-        self.snapshots = after
+        if schedule.evaluates(outer_step * schedule.interval):
+            metrics, evaluation_seconds = evaluate(self.work, played)
+        records, after = [], {}
         for seed, snapshot in played.items():
-            yield self._recorder.after(
-                *(seed, moment, snapshot, estimates[seed], metrics[seed]),
-                skipped=estimates[seed].hypergradient is not None and not moved[seed],
-                seconds=snapshot.seconds + shared,
-                compile_seconds=self._compile_seconds() - before,
-                evaluation_seconds=evaluation_seconds,
+            began = time.perf_counter()
+            measured, estimate = self._estimate(snapshot, moment)
+            estimating = time.perf_counter() - began
+            new, moved = self._meta_step(replace(snapshot, memory=estimate.memory), estimate)
+            after[seed] = self._advance(new, self._initial[seed].state)
+            records.append(
+                self._recorder.after(
+                    *(seed, moment, snapshot, measured, estimate, metrics[seed]),
+                    skipped=estimate.hypergradient is not None and not moved,
+                    seconds=new.seconds + estimating,
+                    compile_seconds=programs.compile_seconds - before,
+                    evaluation_seconds=evaluation_seconds,
+                )
             )
+        self.snapshots = after
+        yield from records
+
+    def _estimate(self, snapshot: Snapshot, moment: Moment) -> tuple[Measured, Estimate]:
+        rows, diagnostics = self.mode.read(snapshot)
+        measured = Measured(
+            rows.get("h", np.zeros((0, len(self.names)))),
+            **{name: rows[name] for name in ("training",) if name in rows},
+            **{name: rows[name][-1] for name in ("mean", "mean_direct") if name in rows},
+        )
+        moment = replace(moment, memory=snapshot.memory)
+        estimate = self._plan.method.estimate(measured, moment)
+        return measured, replace(estimate, diagnostics={**estimate.diagnostics, **diagnostics})
 
     def _advance(self, snapshot: Snapshot, initial: InnerState) -> Snapshot:
         """Drop the playout, and stand at the start of the next outer step."""
         outer_step = snapshot.position.outer_step
-        state, tangents = snapshot.kept or (snapshot.state, snapshot.tangents)
-        restart = not self._method.keeps and outer_step < self._schedule.outer_steps
+        state, carry = snapshot.kept or (snapshot.state, snapshot.carry)
+        restart = not self._plan.method.keeps and outer_step < self._plan.schedule.outer_steps
         if restart:
             state = initial
         # Tangents that are not finite would stay so, and no meta step be taken again.
-        if restart or not (self._carry_tangents and _finite(tangents)):
-            tangents = self._zero(state, snapshot.phi)
+        if restart or not (self._plan.carry_tangents and _finite(carry)):
+            carry = self.mode.start(self._plan, state, snapshot.phi)
         return replace(
             snapshot,
             position=Position(outer_step + 1),
             state=state,
-            tangents=tangents,
+            carry=carry,
             kept=None,
-            basis=None,
-            h=snapshot.h[:0],
+            measured={},
             losses=snapshot.losses[:0],
             seconds=0.0,
             diverged=snapshot.diverged and not restart,
@@ -241,11 +228,8 @@ class Loop(Iterator[IntervalRecord]):
             self.checkpoint()
 
     def _overdue(self) -> bool:
-        return time.monotonic() - self._saved > self._numerics.checkpoint_seconds
-
-    def _compile_seconds(self) -> float:
-        return self.programs.compile_seconds + self._meta_step.compile_seconds
+        return time.monotonic() - self._saved > self._plan.numerics.checkpoint_seconds
 
 
-def _finite(tangents: Tangents) -> bool:
-    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(tangents))
+def _finite(carry: object) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(carry))

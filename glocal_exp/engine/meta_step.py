@@ -1,8 +1,6 @@
 """The hyperparameters' step along an estimated hypergradient, taken only where it stays finite."""
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -12,21 +10,16 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
 from glocal_exp.engine.checkpoint import Snapshot
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.methods.method import Estimate
 
 
+@dataclass(frozen=True)
 class MetaStep:
-    """One update of the hyperparameters by the meta optimizer.
+    """One update of the hyperparameters by the meta optimizer."""
 
-    Attributes:
-        compile_seconds: time spent compiling so far.
-    """
-
-    def __init__(self, optimizer: optax.GradientTransformation):
-        self.init = optimizer.init
-        self._update = jax.jit(_update(optimizer))
-        self._compiled: dict[tuple, Callable] = {}
-        self.compile_seconds = 0.0
+    optimizer: optax.GradientTransformation
+    programs: Programs
 
     def __call__(self, snapshot: Snapshot, estimate: Estimate) -> tuple[Snapshot, bool]:
         """The snapshot after the update, and whether there was one to take that is finite.
@@ -41,28 +34,19 @@ class MetaStep:
         # An overflow shows in the result, which is looked at next.
         with np.errstate(over="ignore"):
             gradient = unravel(jnp.asarray(np.asarray(h, flat.dtype)))
-        arguments = (gradient, snapshot.meta_state, snapshot.phi)
-        phi, meta_state = self._compile(arguments)(*arguments)
-        if _overflows((snapshot.phi, snapshot.meta_state), (phi, meta_state)):
+        old = (snapshot.phi, snapshot.meta_state)
+        results, seconds = self.programs.call(
+            "meta_step", self._update, {0: (gradient, *old)}, static=self.optimizer
+        )
+        phi, meta_state = results[0]
+        snapshot = replace(snapshot, seconds=snapshot.seconds + seconds)
+        if _overflows(old, (phi, meta_state)):
             return snapshot, False
         return replace(snapshot, phi=phi, meta_state=meta_state), True
 
-    def _compile(self, arguments: tuple) -> Callable:
-        leaves, structure = jax.tree.flatten(arguments)
-        signature = (structure, tuple((jnp.shape(leaf), leaf.dtype) for leaf in leaves))
-        if signature not in self._compiled:
-            start = time.perf_counter()
-            self._compiled[signature] = self._update.lower(*arguments).compile()
-            self.compile_seconds += time.perf_counter() - start
-        return self._compiled[signature]
-
-
-def _update(optimizer: optax.GradientTransformation) -> Callable:
-    def update(gradient, meta_state, phi):
-        updates, meta_state = optimizer.update(gradient, meta_state, phi)
+    def _update(self, gradient: PyTree, phi: PyTree, meta_state: PyTree) -> tuple[PyTree, PyTree]:
+        updates, meta_state = self.optimizer.update(gradient, meta_state, phi)
         return optax.apply_updates(phi, updates), meta_state
-
-    return update
 
 
 def _overflows(old: PyTree, new: PyTree) -> bool:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.engine.checkpoint import Snapshot
-from glocal_exp.methods.method import Estimate, Moment
+from glocal_exp.methods.method import Estimate, Measured, Moment
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import Hyperparams, InnerProblem
 
@@ -30,7 +30,7 @@ class Recorder:
     keep: Callable[[int], bool]
 
     def before(
-        self, seed: int, snapshot: Snapshot, metrics: dict[str, float], **measured: Any
+        self, seed: int, snapshot: Snapshot, metrics: dict[str, float], **times: Any
     ) -> IntervalRecord:
         """The record of a seed before training."""
         return IntervalRecord(
@@ -39,7 +39,7 @@ class Recorder:
             step=0,
             metrics=metrics | {"train_loss": float("nan")},
             hyperparameters=self._describe(snapshot.phi),
-            **measured,
+            **times,
         )
 
     def after(
@@ -47,9 +47,12 @@ class Recorder:
         seed: int,
         moment: Moment,
         played: Snapshot,
+        measured: Measured,
         estimate: Estimate,
         metrics: dict[str, float],
-        **measured: Any,
+        *,
+        skipped: bool,
+        **times: Any,
     ) -> IntervalRecord:
         """The record of a seed's outer step, played out as far as the method looks."""
         h = estimate.hypergradient
@@ -57,7 +60,7 @@ class Recorder:
         if h is not None and len(h) <= NAMED:
             by_name = dict(zip(self.names, map(float, h), strict=True))
         if h is not None and self.keep(moment.outer_step):
-            arrays = {"trajectory": played.h, "hypergradient": np.asarray(h)} | estimate.arrays
+            arrays = {"trajectory": measured.h, "hypergradient": np.asarray(h), **estimate.arrays}
         return IntervalRecord(
             seed=seed,
             outer_step=moment.outer_step,
@@ -67,9 +70,10 @@ class Recorder:
             hypergradient=by_name,
             diverged=played.diverged,
             costs=played.costs,
-            diagnostics=estimate.diagnostics,
+            diagnostics=dict(estimate.diagnostics),
+            skipped=skipped,
             arrays=arrays,
-            **measured,
+            **times,
         )
 
     def _describe(self, phi: Hyperparams) -> dict[str, float]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import optax
 
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
-from glocal_exp.engine.segment import Programs
+from glocal_exp.engine.modes.forward import Forward
+from glocal_exp.engine.modes.mode import Choice
+from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.methods.method import Method
 from glocal_exp.types import InnerProblem
@@ -23,6 +26,7 @@ def run(
     seed: int = 0,
     eval_every: int | None = None,
     meta_optimizer: optax.GradientTransformation | None = None,
+    mode: Choice | None = None,
     numerics: Numerics | None = None,
     carry_tangents: bool = False,
     stop_when_diverged: bool = False,
@@ -42,6 +46,7 @@ def run(
         seed: of the initial parameters and of the batches; ignored when `splits` is by seed.
         eval_every: take metrics every so many steps; every interval by default.
         meta_optimizer: takes the hyperparameters' step; Adam at 0.1 by default (section 4).
+        mode: how hypergradients are computed; forward mode by default.
         numerics: sizes of the pieces in which the work is done.
         carry_tangents: keep Z across intervals instead of starting each from zero.
         stop_when_diverged: end a seed when its weights are no longer finite.
@@ -52,15 +57,36 @@ def run(
     Raises:
         UserError: when the settings do not fit each other or the data.
     """
-    return Loop(
-        problem,
-        splits if isinstance(splits, Mapping) else {seed: splits},
-        method,
+    plan = Plan(
         Schedule(steps, interval, batch_size, eval_every),
-        meta_optimizer or optax.adam(0.1),
+        method,
+        mode or Forward(),
         numerics or Numerics(),
-        carry_tangents=carry_tangents,
-        stop_when_diverged=stop_when_diverged,
+        carry_tangents,
+        stop_when_diverged,
+    )
+    return run_plan(
+        *(problem, splits if isinstance(splits, Mapping) else {seed: splits}, plan),
+        meta_optimizer=meta_optimizer,
+        hooks=hooks,
+        checkpoints=checkpoints,
+        programs=programs,
+    )
+
+
+def run_plan(
+    problem: InnerProblem,
+    splits: Mapping[int, Splits],
+    plan: Plan,
+    *,
+    meta_optimizer: optax.GradientTransformation | None = None,
+    hooks: Hooks | None = None,
+    checkpoints: Mapping[int, Sequence[bytes]] | None = None,
+    programs: Programs | None = None,
+) -> Loop:
+    """`run` of a plan that has been made already."""
+    return Loop(
+        *(problem, splits, plan, meta_optimizer or optax.adam(0.1)),
         hooks=hooks or Hooks(),
         checkpoints=checkpoints or {},
         programs=programs,

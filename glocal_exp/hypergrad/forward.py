@@ -115,10 +115,36 @@ def contract(
     def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
         return problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
 
-    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
-        return jax.grad(loss, argnums=(0, 1))(inexact, phi, batch)
+    through, direct = contract_parts(
+        loss,
+        inexact,
+        phi,
+        tangents,
+        validation,
+        directions=directions,
+        chunk=chunk,
+        chunks_at_once=chunks_at_once,
+    )
+    return direct + through
 
-    by_state, by_phi = mean_over_chunks(gradient, validation, chunk, at_once=chunks_at_once)
+
+def contract_parts(
+    loss: Callable[[PyTree, Hyperparams, Batch], Float[Array, ""]],
+    point: PyTree,
+    phi: Hyperparams,
+    tangents: Tangents,
+    batch: Batch,
+    *,
+    directions: Float[Array, "q r"] | None = None,
+    chunk: int | None = None,
+    chunks_at_once: int = 1,
+) -> tuple[Float[Array, " r"], Float[Array, " r"]]:
+    """The derivative of a mean loss through `point`, whose tangents these are, and directly."""
+
+    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
+        return jax.grad(loss, argnums=(0, 1))(point, phi, batch)
+
+    by_point, by_phi = mean_over_chunks(gradient, batch, chunk, at_once=chunks_at_once)
     direct = ravel_pytree(by_phi)[0]
     if directions is not None:
         direct = direct @ directions
@@ -126,7 +152,8 @@ def contract(
     def dot(gradient: Array, tangent: Array) -> Array:
         return jnp.tensordot(tangent, gradient, gradient.ndim)
 
-    return direct + sum(jax.tree.leaves(jax.tree.map(dot, by_state, tangents)))
+    through = sum(jax.tree.leaves(jax.tree.map(dot, by_point, tangents)), jnp.zeros_like(direct))
+    return through, direct
 
 
 def mean_over_chunks(

@@ -21,9 +21,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.types import Hyperparams, RowSpaceProblem
 
 MARGIN = 0.05
 """Of the range met: covered beyond either end, since the two passes round differently."""
@@ -79,17 +79,8 @@ class Rows(NamedTuple):
         return int(np.argmax(self.left_out <= tolerance))
 
 
-def signals(
-    problem: InnerProblem, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-) -> Float[Array, " n"]:
-    """The signals of a step of a problem that has some."""
-    found = problem.signals(state, phi, batch, key)
-    assert found is not None
-    return found
-
-
 def rows_of(
-    problem: InnerProblem, phi: Hyperparams, numbers: Float[Array, " n"]
+    problem: RowSpaceProblem, phi: Hyperparams, numbers: Float[Array, " n"]
 ) -> Float[Array, "n q"]:
     """The problem's tangent rows, in the order of the hypergradient."""
     leaves = jax.tree.leaves(problem.tangent_rows(phi, numbers))

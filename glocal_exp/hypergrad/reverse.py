@@ -13,6 +13,7 @@ of their states and of one step's intermediate arrays, or of fewer states with `
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -30,6 +31,21 @@ KEPT_BYTES = 2 * 2**30
 Step = Callable[[InnerState, Hyperparams, PyTree], tuple[InnerState, Float[Array, ""]]]
 
 
+class PulledBack(NamedTuple):
+    """What training along a stretch of steps leaves, and hypergradients at its end.
+
+    Attributes:
+        h: Eq. 12 at the last step, if that was asked for.
+        mean: the gradient at the weighted mean of the parameters, pulled back through it, and its
+            direct term, if there are weights.
+    """
+
+    state: InnerState
+    losses: Float[Array, " steps"]
+    h: Float[Array, " q"] | None
+    mean: tuple[Float[Array, " q"], Float[Array, " q"]] | None
+
+
 def train_and_pull_back(
     problem: InnerProblem,
     step: Step,
@@ -38,44 +54,84 @@ def train_and_pull_back(
     inputs: PyTree,
     validation: Batch,
     *,
+    last: bool = True,
+    weights: Float[Array, " steps"] | None = None,
     block: int | None = None,
     chunk: int | None = None,
     chunks_at_once: int = 1,
-) -> tuple[InnerState, Float[Array, " steps"], Float[Array, " q"]]:
-    """Train along `inputs` and differentiate the validation loss at the end, Eq. 12 at the last t.
+) -> PulledBack:
+    """Train along `inputs` and differentiate the validation loss by one sweep back.
 
     The state that training starts from counts as a constant, as where Z starts from zero.
 
     Args:
         step: maps (state, phi, input) to (next state, training loss).
         inputs: what each step gets, with a leading axis of steps.
+        last: whether h at the last state is wanted.
+        weights: of each step's parameters in a mean, at which the loss is differentiated too.
         block: states kept are those at the starts of blocks of so many steps, and those of one
             block, at the price of training once more; those of all steps by default.
         chunk: validation examples at a time; all by default.
         chunks_at_once: chunks that may be worked on side by side.
-
-    Returns:
-        The last state, the training losses and h.
     """
+    zero = None
+    if weights is not None:
+        zero = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
 
     def train(phi: Hyperparams) -> tuple[PyTree, tuple[PyTree, Array]]:
+        def averaging(carried: tuple, phi: Hyperparams, given: tuple) -> tuple:
+            state, loss = step(carried[0], phi, given[0])
+            return (state, _add(carried[1], given[1], state.params)), loss
+
         with while_pulling():
-            final, losses = _scan(step, state, phi, inputs, block)
+            (final, mean), losses = _scan(averaging, (state, zero), phi, (inputs, weights), block)
         inexact, rest = eqx.partition(final, eqx.is_inexact_array)
-        return inexact, (rest, losses)
+        return (inexact, mean), (rest, losses)
 
-    last, pull_back, (rest, losses) = jax.vjp(train, phi, has_aux=True)
+    (end, mean), pull_back, (rest, losses) = jax.vjp(train, phi, has_aux=True)
 
-    def loss(last: PyTree, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
-        return problem.meta_loss(eqx.combine(last, rest), phi, batch)
+    def gradient_at(place: Callable[[PyTree], InnerState], point: PyTree) -> tuple:
+        def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
+            def loss(point: PyTree, phi: Hyperparams) -> Float[Array, ""]:
+                return problem.meta_loss(place(point), phi, batch)
 
-    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
-        return jax.grad(loss, argnums=(0, 1))(last, phi, batch)
+            return jax.grad(loss, argnums=(0, 1))(point, phi)
 
-    by_state, direct = mean_over_chunks(gradient, validation, chunk, at_once=chunks_at_once)
-    (through_training,) = pull_back(by_state)
-    h = jax.tree.map(jnp.add, direct, through_training)
-    return eqx.combine(last, rest), losses, ravel_pytree(h)[0]
+        return mean_over_chunks(gradient, validation, chunk, at_once=chunks_at_once)
+
+    def at_mean(params: PyTree) -> InnerState:
+        whole = eqx.combine(end, rest)
+        params = eqx.combine(params, whole.params)
+        return InnerState(params, whole.opt_state, whole.step)
+
+    cotangents, direct = [], []
+    nothing = jax.tree.map(jnp.zeros_like, (end, mean))
+    if last:
+        by_state, by_phi = gradient_at(lambda point: eqx.combine(point, rest), end)
+        cotangents, direct = [(by_state, nothing[1])], [by_phi]
+    if weights is not None:
+        by_params, by_phi = gradient_at(at_mean, mean)
+        cotangents, direct = [*cotangents, (nothing[0], by_params)], [*direct, by_phi]
+    pulled = _each(lambda cotangent: pull_back(cotangent)[0], cotangents)
+    state = eqx.combine(end, rest)
+    h = ravel_pytree(jax.tree.map(jnp.add, direct[0], pulled[0]))[0] if last else None
+    both = (ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0])
+    return PulledBack(state, losses, h, None if weights is None else both)
+
+
+def _each(function: Callable, arguments: list) -> list:
+    """The function of one argument, or of several at once."""
+    if len(arguments) == 1:
+        return [function(arguments[0])]
+    results = jax.vmap(function)(jax.tree.map(lambda *leaves: jnp.stack(leaves), *arguments))
+    return [jax.tree.map(lambda leaf: leaf[i], results) for i in range(len(arguments))]  # noqa: B023
+
+
+def _add(mean: PyTree, weight: Float[Array, ""] | None, params: PyTree) -> PyTree:
+    if weight is None:
+        return None
+    inexact = eqx.filter(params, eqx.is_inexact_array)
+    return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, inexact)
 
 
 def block_for(state: InnerState, steps: int) -> int | None:
@@ -86,17 +142,17 @@ def block_for(state: InnerState, steps: int) -> int | None:
 
 
 def _scan(
-    step: Step, state: InnerState, phi: Hyperparams, inputs: PyTree, block: int | None
-) -> tuple[InnerState, Float[Array, " steps"]]:
+    step: Callable, state: PyTree, phi: Hyperparams, inputs: PyTree, block: int | None
+) -> tuple[PyTree, Float[Array, " steps"]]:
     """All steps, of which the sweep back keeps states alone and computes the rest again."""
     keep = jax.checkpoint_policies.save_only_these_names(GRADIENT)
 
     @partial(jax.checkpoint, prevent_cse=False, policy=keep)  # a scan leaves nothing to merge
-    def once(state: InnerState, given: PyTree) -> tuple[InnerState, Array]:
+    def once(state: PyTree, given: PyTree) -> tuple[PyTree, Array]:
         return step(state, phi, given)
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def several(state: InnerState, given: PyTree) -> tuple[InnerState, Array]:
+    def several(state: PyTree, given: PyTree) -> tuple[PyTree, Array]:
         return jax.lax.scan(once, state, given)
 
     steps = jax.tree.leaves(inputs)[0].shape[0]

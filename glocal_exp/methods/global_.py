@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment
 
 
 @dataclass(frozen=True)
-class Global(Greedy):
+class Global(Method):
     """Steps along h_T, at T (S + 1) / 2 tangent steps in all when greedy.
 
     Attributes:
@@ -21,13 +18,11 @@ class Global(Greedy):
     greedy: bool = True
 
     @property
-    def keeps(self) -> int:
+    def keeps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return 1 if self.greedy else 0
 
     def lookahead(self, outer_step: int, outer_steps: int) -> int:
         return outer_steps - (outer_step if self.greedy else 1)
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        return Estimate(h[-1]), memory
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        return Estimate(measured.h[-1])

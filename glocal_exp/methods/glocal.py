@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment, last_of
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted, last_of
 
 
 @dataclass(frozen=True)
-class Glocal(Greedy):
+class Glocal(Method):
     """Hankel DMD of the last `window` hypergradients, read at infinity or at T.
 
     Attributes:
@@ -29,7 +26,7 @@ class Glocal(Greedy):
     dmd: HankelDMD
     steady_state: SteadyStateEstimator
 
-    def record(self, interval: int) -> range:
+    def wanted(self, interval: int) -> Wanted:
         steps = last_of(self.window, self.stride, interval)
         if not 1 <= self.delays < len(steps):
             raise UserError(
@@ -37,11 +34,10 @@ class Glocal(Greedy):
                 f"method.window={self.window} (stride {self.stride}); "
                 f"choose from 1 to {len(steps) - 1}."
             )
-        return steps
+        return Wanted(steps)
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        h = measured.h
         spectrum = self.dmd.fit(h, self.delays, self.stride)
         value, diagnostics = self.steady_state.estimate(spectrum, h, moment.steps_left)
         arrays = {
@@ -49,4 +45,4 @@ class Glocal(Greedy):
             "modes": spectrum.modes,
             "amplitudes": spectrum.amplitudes,
         }
-        return Estimate(value, diagnostics, arrays), memory
+        return Estimate(value, diagnostics, arrays)

@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from jaxtyping import Float
-
 from glocal_exp.errors import UserError
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 
 
 @dataclass(frozen=True)
-class Local(Greedy):
+class Local(Method):
     """Steps along h_tau.
 
     Attributes:
@@ -25,10 +22,8 @@ class Local(Greedy):
         if self.evaluate not in ("last", "every"):
             raise UserError(f"method.evaluate is {self.evaluate!r}; choose last or every.")
 
-    def record(self, interval: int) -> range:
-        return range(interval - 1 if self.evaluate == "last" else 0, interval)
+    def wanted(self, interval: int) -> Wanted:
+        return Wanted(range(interval - 1 if self.evaluate == "last" else 0, interval))
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        return Estimate(h[-1]), memory
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        return Estimate(measured.h[-1])

@@ -1,12 +1,61 @@
-"""What every method answers; the engine knows nothing else of them."""
+"""What every method answers; the engine knows nothing else of them.
 
+A method says what it wants measured in an interval (`Wanted`), is given that (`Measured`) with the
+place in training (`Moment`), and makes a hypergradient of it (`Estimate`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float
 
 from glocal_exp.errors import UserError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured in the last interval of an outer step.
+
+    Attributes:
+        steps: indices t - 1 of the h_t to evaluate, ascending: hypergradients of the meta loss.
+        training: of those of the training loss, after step t on the batch of step t + 1.
+        mean: h once more at the mean of the last so many iterates; 0 for not.
+    """
+
+    steps: Sequence[int] = ()
+    training: Sequence[int] = ()
+    mean: int = 0
+
+    def __post_init__(self):
+        for name in ("steps", "training"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def __bool__(self) -> bool:
+        return bool(self.steps or self.training or self.mean)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, in float64, with respect to the unconstrained hyperparameters.
+
+    Attributes:
+        h: the h_t asked for, in their order.
+        training: likewise of the training loss.
+        mean: the gradient of the meta loss at the mean of the window's parameters, times the mean
+            of their tangents; what a mode of differentiation was not asked for is empty.
+        mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
+    """
+
+    h: Float[np.ndarray, "n q"]
+    training: Float[np.ndarray, "k q"] = field(default_factory=lambda: np.zeros((0, 0)))
+    mean: Float[np.ndarray, " q"] = field(default_factory=lambda: np.zeros(0))
+    mean_direct: Float[np.ndarray, " q"] = field(default_factory=lambda: np.zeros(0))
+
+
+Memory = Mapping[str, np.ndarray]
+"""What a method remembers from one outer step to the next; checkpointed."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +67,14 @@ class Moment:
         outer_steps: S.
         interval: tau.
         names: the q hyperparameters, in the hypergradient's order (for messages and scaling).
+        memory: of the estimate before this one; empty at first.
     """
 
     outer_step: int
     outer_steps: int
     interval: int
     names: tuple[str, ...] = ()
+    memory: Memory = field(default_factory=dict)
 
     @property
     def steps_left(self) -> int:
@@ -39,58 +90,43 @@ class Estimate:
         hypergradient: (q,), or None where the hyperparameters stay.
         diagnostics: scalars by name.
         arrays: larger things by name (eigenvalues, modes, amplitudes).
+        memory: what the next outer step's `Moment` is to hold.
     """
 
     hypergradient: Float[np.ndarray, " q"] | None
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
 
 
-Memory = dict[str, np.ndarray]
-"""What a method remembers from one outer step to the next; checkpointed."""
+class Method(ABC):
+    """A strategy; implementations are frozen dataclasses whose fields are config values.
 
+    The defaults are those of a greedy method that looks at one h, at its interval's end.
 
-class Method(Protocol):
-    """A strategy. Implementations are frozen dataclasses whose fields are config values."""
+    Attributes:
+        keeps: intervals of a playout that become real: 1; 0 where every outer step starts afresh.
+        fresh: whether derivatives start from zero at a playout's last interval, not at its first.
+    """
 
-    keeps: int
-    """Intervals of a playout that become real: 1, or 0 where every outer step starts afresh."""
+    keeps: int = 1
+    fresh: bool = False
 
-    def record(self, interval: int) -> range:
-        """Indices t - 1 of the h_t that the outer step's last interval has to evaluate.
+    def wanted(self, interval: int) -> Wanted:
+        """What an outer step's last interval, of so many steps, has to measure.
 
         Raises:
             UserError: when the method's settings do not fit the interval.
         """
-        ...
+        return Wanted(steps=(interval - 1,))
 
     def lookahead(self, outer_step: int, outer_steps: int) -> int:
         """Further intervals to play out, with the same hyperparameters, before h is evaluated."""
-        ...
-
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        """The hypergradient from the recorded trajectory; float64."""
-        ...
-
-
-@dataclass(frozen=True)
-class Greedy:
-    """What most methods share: one interval an outer step, nothing remembered, one h at its end."""
-
-    keeps = 1
-
-    def record(self, interval: int) -> range:
-        return range(interval - 1, interval)
-
-    def lookahead(self, outer_step: int, outer_steps: int) -> int:
         return 0
 
-
-def is_fresh(method: Method) -> bool:
-    """Whether tangents start at the last interval of a playout: for methods with `fresh = True`."""
-    return bool(getattr(method, "fresh", False))
+    @abstractmethod
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        """The hypergradient from what was measured."""
 
 
 def last_of(window: int, stride: int, interval: int) -> range:

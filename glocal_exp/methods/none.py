@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 
 
 @dataclass(frozen=True)
-class NoHPO(Greedy):
-    """Trains with the starting hyperparameters; carries no tangents."""
+class NoHPO(Method):
+    """Trains with the starting hyperparameters; nothing is measured."""
 
-    def record(self, interval: int) -> range:
-        return range(0)
+    def wanted(self, interval: int) -> Wanted:
+        return Wanted()
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        return Estimate(None), memory
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        return Estimate(None)

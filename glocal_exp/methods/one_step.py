@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment
 
 
 @dataclass(frozen=True)
-class OneStep(Greedy):
+class OneStep(Method):
     """Steps along h at the end of the next interval, which is then trained anew.
 
     With `interval=1` it is Meta-Weight-Net's: a virtual step along the next batch, whose effect on
@@ -23,7 +20,5 @@ class OneStep(Greedy):
     def lookahead(self, outer_step: int, outer_steps: int) -> int:
         return min(1, outer_steps - outer_step)
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        return Estimate(h[-1]), memory
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        return Estimate(measured.h[-1])

@@ -2,23 +2,18 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from jaxtyping import Float
-
-from glocal_exp.methods.method import Estimate, Greedy, Memory, Moment, last_of
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted, last_of
 
 
 @dataclass(frozen=True)
-class WindowMean(Greedy):
+class WindowMean(Method):
     """Steps along the mean of every `stride`-th of the last `window` hypergradients."""
 
     window: int
     stride: int
 
-    def record(self, interval: int) -> range:
-        return last_of(self.window, self.stride, interval)
+    def wanted(self, interval: int) -> Wanted:
+        return Wanted(last_of(self.window, self.stride, interval))
 
-    def estimate(
-        self, h: Float[np.ndarray, "n q"], moment: Moment, memory: Memory
-    ) -> tuple[Estimate, Memory]:
-        return Estimate(h.mean(axis=0)), memory
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        return Estimate(measured.h.mean(axis=0))

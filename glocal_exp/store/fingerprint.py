@@ -13,7 +13,7 @@ import numpy as np
 PACKAGE = "glocal_exp"
 ROOT = Path(__file__).parents[2]
 # What changes no number of a run: sinks, storage, pictures and messages.
-ROOMS = ("app", "bench", "errors", "records", "report", "stats", "store", "tracking")
+ROOMS = ("app", "errors", "records", "report", "stats", "store", "tracking", "engine.recorder")
 NOT_NUMERIC = tuple(f"{PACKAGE}.{room}" for room in ROOMS)
 
 
@@ -61,10 +61,12 @@ def import_closure(
 ) -> dict[str, ast.Module]:
     """Every module of `package` that importing `modules` runs, with its syntax tree."""
     closure: dict[str, ast.Module] = {}
-    waiting = [part for name in modules for part in _with_parents(name)]
+    named = set(modules)  # what is asked for by name is not left out
+    waiting = [part for name in named for part in _with_parents(name)]
     while waiting:
         name = waiting.pop()
-        if name in closure or any(name == out or name.startswith(f"{out}.") for out in exclude):
+        left_out = any(name == out or name.startswith(f"{out}.") for out in exclude)
+        if name in closure or (left_out and name not in named):
             continue
         file = _file(name, root)
         if file is None:

@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.engine import Hooks, Loop, Numerics, Splits, run
-from glocal_exp.engine.segment import Programs
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
@@ -163,10 +163,10 @@ def measure_run(size: Size, method: Any, programs: Programs | None = None) -> tu
         "cpu_seconds": seconds,
         "tangent_steps": costs.tangent_steps - before.tangent_steps,
         "validation_gradients": costs.validation_gradients - before.validation_gradients,
-        "program_bytes": loop.programs.memory()["train"],
+        "program_bytes": loop.work.programs.memory()["train"],
         "held_bytes": max(held),
     }
-    return row, loop.programs
+    return row, loop.work.programs
 
 
 def start(
@@ -192,7 +192,7 @@ def start(
         batch_size=EXAMPLES,
         eval_every=steps,
         meta_optimizer=optax.sgd(0.0),
-        numerics=Numerics(mode="forward", segment=size.interval),
+        numerics=Numerics(segment=size.interval),
         hooks=Hooks(progress=progress),
         programs=programs,
     )
@@ -200,5 +200,5 @@ def start(
 
 def _held(loop: Loop) -> int:
     snapshots = loop.snapshots.values()
-    trees = [(snapshot.h, snapshot.kept) for snapshot in snapshots]
+    trees = [(dict(snapshot.measured), snapshot.kept) for snapshot in snapshots]
     return sum(leaf.nbytes for leaf in jax.tree.leaves(trees))

@@ -2,23 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from glocal_exp.engine.batches import batch_indices
-from glocal_exp.engine.examples import Data
-from glocal_exp.engine.segment import Programs
+from glocal_exp.engine.checkpoint import Position, Snapshot
+from glocal_exp.engine.compiled import Programs
+from glocal_exp.engine.evaluation import evaluate
+from glocal_exp.engine.examples import Examples
+from glocal_exp.engine.modes.forward import Forward, start_tangents
+from glocal_exp.engine.modes.mode import Marks
+from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad import count, names, zero_tangents
+from glocal_exp.hypergrad import count, names
 from glocal_exp.studies.study import Lab, Setting
-from glocal_exp.types import Hyperparams, InnerState, Tangents
+from glocal_exp.types import Hyperparams, InnerState
 
 ORDERS = 10_000
 """Seeds of other batch orders lie so far above the runs' own."""
@@ -57,7 +62,7 @@ class Origins:
 
     def __init__(self, lab: Lab):
         self._lab = lab
-        self._found: dict[int, Origin] = {}
+        self._reached: dict[int, Origin] = {}
         self._training: Iterator[None] | None = None
 
     def at(self, outer_step: int) -> "Origin":
@@ -66,7 +71,7 @@ class Origins:
         Raises:
             UserError: when training is shorter, or has diverged before.
         """
-        last = self._lab.setting.schedule.outer_steps
+        last = self._lab.setting.plan.schedule.outer_steps
         if outer_step > last:
             raise UserError(
                 f"study.outer_steps names interval {outer_step}, and training has {last}; lower it "
@@ -75,14 +80,13 @@ class Origins:
         if self._training is None:
             self._training = self._train()
         with precision(self._lab.setting):
-            while outer_step not in self._found:
+            while outer_step not in self._reached:
                 next(self._training)
-        return self._found[outer_step]
+        return self._reached[outer_step]
 
     def _train(self) -> Iterator[None]:
         setting, seed = self._lab.setting, self._lab.seed
-        programs, data = Programs(setting.problem, setting.numerics), {}
-        loop = setting.start()
+        work, loop = work_of(setting, seed), setting.start()
         for _ in loop:
             if seed not in loop.snapshots:
                 break
@@ -90,8 +94,14 @@ class Origins:
             s = snapshot.position.outer_step
             if snapshot.diverged:
                 raise UserError(f"Training diverged before interval {s}; choose earlier ones.")
-            self._found[s] = Origin(setting, seed, s, snapshot.state, snapshot.phi, programs, data)
+            self._reached[s] = Origin(setting, work, seed, s, snapshot.state, snapshot.phi)
             yield
+
+
+def work_of(setting: Setting, seed: int) -> Work:
+    """The engine's part of a setting."""
+    examples = Examples({seed: setting.splits}, setting.plan.schedule.batch_size)
+    return Work(setting.problem, setting.plan, examples, Programs())
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,12 +109,11 @@ class Origin:
     """Inner state and hyperparameters at the start of interval `outer_step`."""
 
     setting: Setting
+    work: Work = field(repr=False)
     seed: int
     outer_step: int
     state: InnerState
     phi: Hyperparams
-    programs: Programs = field(repr=False)
-    data: dict[int | None, Data] = field(default_factory=dict, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,51 +128,51 @@ class Origin:
     def describe(self) -> dict[str, float]:
         """Hyperparameters in natural units and the validation loss."""
         natural = {k: float(v) for k, v in self.setting.problem.describe(self.phi).items()}
-        return natural | {"loss": self._loss(BASE, self.state, self.phi)}
+        return natural | {"loss": self._loss(self._start(BASE))}
 
     def interval(
         self, variation: Variation, validation: int | None
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
-        steps = self.setting.schedule.interval
+        every = np.ones(self._interval, bool)
         with precision(self.setting, float64=variation.float64):
-            state, phi = self._start(variation)
-            tangents = zero_tangents(state, count(phi))
-            record = np.ones(steps, bool)
-            return self._train(variation, (state, phi, tangents), 0, record, validation)[1]
+            start = self._start(variation, tangents=True)
+            return self._train(variation, start, 0, every, validation)[1]
 
     def playout(self, variation: Variation) -> tuple[Float[np.ndarray, "intervals q"], float]:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
-        interval = self.setting.schedule.interval
-        record = np.arange(interval) == interval - 1
+        last = np.arange(self._interval) == self._interval - 1
         with precision(self.setting, float64=variation.float64):
-            state, phi = self._start(variation)
-            tangents, found = zero_tangents(state, count(phi)), []
+            place, ends = self._start(variation, tangents=True), []
             for number in range(self._intervals):
-                (state, tangents), h = self._train(
-                    variation, (state, phi, tangents), number * interval, record, None
-                )
-                found.append(h[-1])
-            return np.array(found), self._loss(variation, state, phi)
+                place, h = self._train(variation, place, number, last, None)
+                ends.append(h[-1])
+            return np.array(ends), self._loss(place)
 
     def final_loss(self, variation: Variation, index: int, move: float) -> float:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
-        interval = self.setting.schedule.interval
-        record = np.zeros(interval, bool)
         with precision(self.setting, float64=variation.float64):
-            state, phi = self._start(variation)
-            flat, unravel = ravel_pytree(phi)
-            phi = unravel(flat.at[index].add(move))
+            place = self._start(variation)
+            flat, unravel = ravel_pytree(place.phi)
+            place = replace(place, phi=unravel(flat.at[index].add(move)))
             for number in range(self._intervals):
-                given = (state, phi, None)
-                (state, _), _ = self._train(variation, given, number * interval, record, None)
-            return self._loss(variation, state, phi)
+                place, _ = self._train(variation, place, number, None, None)
+            return self._loss(place)
+
+    @property
+    def _forward(self) -> Forward:
+        mode = self.setting.plan.mode
+        return mode if isinstance(mode, Forward) else Forward()
+
+    @property
+    def _interval(self) -> int:
+        return self.setting.plan.schedule.interval
 
     @property
     def _intervals(self) -> int:
-        return self.setting.schedule.outer_steps - self.outer_step + 1
+        return self.setting.plan.schedule.outer_steps - self.outer_step + 1
 
-    def _start(self, variation: Variation) -> tuple[InnerState, Hyperparams]:
+    def _start(self, variation: Variation, *, tangents: bool = False) -> Snapshot:
         """State and hyperparameters, in the variation's precision and with its perturbation."""
         params = self.state.params
         if variation.start:
@@ -175,57 +184,47 @@ class Origin:
                 for leaf, key in zip(leaves, keys, strict=True)
             ]
             params = jax.tree.unflatten(structure, moved)
-        start = (eqx.tree_at(lambda s: s.params, self.state, params), self.phi)
-        if not variation.float64:
-            return start
-        return jax.tree.map(
-            lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, start
-        )
+        state, phi = eqx.tree_at(lambda s: s.params, self.state, params), self.phi
+        if variation.float64:
+
+            def widen(leaf: Any) -> Any:
+                return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf
+
+            state, phi = jax.tree.map(widen, (state, phi))
+        carry = start_tangents(state, count(phi)) if tangents else None
+        return Snapshot(Position(self.outer_step), state, carry, None, phi, None)
 
     def _train(
         self,
         variation: Variation,
-        start: tuple[InnerState, Hyperparams, Tangents | None],
-        done: int,
-        record: np.ndarray,
+        place: Snapshot,
+        number: int,
+        wanted: Bool[np.ndarray, " steps"] | None,
         validation: int | None,
-    ) -> tuple[tuple[InnerState, Tangents], Float[np.ndarray, "recorded q"]]:
-        """One interval's steps, `done` steps after the origin, in the run's own segments."""
-        schedule, (state, phi, tangents) = self.setting.schedule, start
-        first = (self.outer_step - 1) * schedule.interval + done
-        seed = self.seed + ORDERS * variation.order
-        size = len(jax.tree.leaves(self.setting.splits.train)[0])
-        data, key, found = self._data(validation), jax.random.key(self.seed), []
-        for length in self.setting.numerics.pieces(schedule.interval):
-            indices = batch_indices(seed, size, schedule.batch_size, first, length)
-            wanted, record = record[:length], record[length:]
-            stretch = self.programs.train(
-                state,
-                phi,
-                tangents,
-                data,
-                key,
-                jnp.asarray(indices),
-                jnp.asarray(wanted),
-                batched=False,
-            )
-            state, tangents, first = stretch.state, stretch.tangents, first + length
-            found.append(np.asarray(stretch.hypergradients, np.float64)[wanted])
-        return (state, tangents), np.concatenate(found)
+    ) -> tuple[Snapshot, Float[np.ndarray, "recorded q"]]:
+        """An interval, `number` intervals after the origin; h at the wanted steps, if any."""
+        work, recorded = self._varied(variation, validation), []
+        first = (self.outer_step - 1 + number) * self._interval
+        for length in self.setting.plan.numerics.pieces(self._interval):
+            snapshots = {self.seed: place}
+            if wanted is None:
+                results, _ = work.train(snapshots, first, length)
+            else:
+                part, wanted = wanted[:length], wanted[length:]
+                results, _ = self._forward.segment(work, snapshots, first, Marks(part), length)
+                h = np.asarray(results[self.seed].rows["h"], np.float64)
+                recorded.append(h[part])
+            segment, first = results[self.seed], first + length
+            place = replace(place, state=segment.state, carry=segment.carry)
+        return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
 
-    def _data(self, validation: int | None) -> Data:
-        """The examples on the device, with so many validation images."""
-        if validation not in self.data:
-            splits = self.setting.splits
-            part = jax.tree.map(lambda leaf: leaf[:validation], splits.validation)
-            train = next(iter(self.data.values())).train if self.data else splits.train
-            self.data[validation] = jax.tree.map(jnp.asarray, Data(train, part, None, None))
-        return self.data[validation]
+    def _varied(self, variation: Variation, validation: int | None) -> Work:
+        examples = self.work.examples.varied(order=ORDERS * variation.order, meta=validation)
+        return replace(self.work, examples=examples)
 
-    def _loss(self, variation: Variation, state: InnerState, phi: Hyperparams) -> float:
-        data = self._data(None)
-        found = self.programs.evaluate(state, phi, data.validation, batched=False)
-        return float(found["meta_loss"])
+    def _loss(self, place: Snapshot) -> float:
+        metrics, _ = evaluate(self._varied(BASE, None), {self.seed: place})
+        return metrics[self.seed]["validation_loss"]
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 import jax
 
-from glocal_exp.engine.segment import Programs
 from glocal_exp.errors import UserError
-from glocal_exp.studies.origin import BASE, Origin, Origins, Variation
+from glocal_exp.studies.origin import BASE, Origin, Origins, Variation, work_of
 from glocal_exp.studies.study import Lab, Measurement, Unit
 
 
@@ -52,7 +51,7 @@ class Precision:
 
         def measure() -> Measurement:
             origin = at()
-            row = {"s": s, "variation": name, "steps": origin.setting.schedule.interval}
+            row = {"s": s, "variation": name, "steps": origin.setting.plan.schedule.interval}
             row |= {"validation": self.validation or origin.validation_size}
             return Measurement([row], {"h": origin.interval(variation, self.validation)})
 
@@ -75,5 +74,4 @@ def _changed(origins: Origins, s: int, lab: Lab, changes: Mapping[str, Any]) -> 
             "settings that change how the same network computes."
         )
     state = jax.tree.unflatten(structure, found)
-    programs = Programs(setting.problem, setting.numerics)
-    return Origin(setting, lab.seed, s, state, origin.phi, programs)
+    return Origin(setting, work_of(setting, lab.seed), lab.seed, s, state, origin.phi)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:  # a study of the theory alone needs no JAX
-    from glocal_exp.engine import Loop, Numerics, Schedule, Splits
+    from glocal_exp.engine import Loop, Plan, Splits
     from glocal_exp.types import InnerProblem
 
 Row = dict[str, float | int | str]
@@ -53,8 +53,7 @@ class Setting:
 
     problem: "InnerProblem"
     splits: "Splits"
-    schedule: "Schedule"
-    numerics: "Numerics"
+    plan: "Plan"
     start: Callable[[], "Loop"]
     matmul_precision: str | None = None
 

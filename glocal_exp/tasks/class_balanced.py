@@ -5,16 +5,15 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classifier
-from glocal_exp.tasks.unweighted import Unweighted
-from glocal_exp.tasks.weighted import Rule, whole
+from glocal_exp.tasks.weighted import Rule, Weighted, whole
 from glocal_exp.types import Batch, Hyperparams, InnerState
 
 
-class ClassBalanced(Unweighted):
+class ClassBalanced(Weighted):
     """The inner loss is the mean of w_c L_i over the batch, c the class of example i.
 
     w_c is proportional to (1 - beta) / (1 - beta^n_c), the inverse effective number of the n_c
@@ -49,10 +48,7 @@ class ClassBalanced(Unweighted):
         self.weights = tuple(float(weight) for weight in weights / weights.mean())
         self.classifier, self.rule = classifier, whole(rule)
 
-    def step(
-        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[InnerState, Float[Array, ""]]:
-        def weigh(losses: Float[Array, " n"], batch: Batch) -> Float[Array, " n"]:
-            return jnp.asarray(self.weights, losses.dtype)[batch["y"]]
-
-        return self.train(state, batch, key, weigh)
+    def weigh(
+        self, state: InnerState, phi: Hyperparams, losses: Float[Array, " n"], batch: Batch
+    ) -> Float[Array, " n"]:
+        return jnp.asarray(self.weights, losses.dtype)[batch["y"]]

@@ -6,8 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
+from glocal_exp.data.checksums import moments
 from glocal_exp.hypergrad.gradient import value_and_gradient
 from glocal_exp.types import Batch
 
@@ -35,6 +37,17 @@ class Classifier(eqx.Module):
     microbatch: int | None = eqx.field(static=True, default=None)
     at_once: int = eqx.field(static=True, default=1)
     augmentation: Augmentation | None = eqx.field(static=True, default=None)
+
+    @classmethod
+    def of(
+        cls,
+        network: Callable[[PRNGKeyArray], Any],
+        images: UInt8[np.ndarray, "n h w c"],
+        **settings: Any,
+    ) -> "Classifier":
+        """The network with the normalisation of these training images."""
+        mean, std = (tuple(float(v) / 255 for v in values) for values in moments(images))
+        return cls(network, mean, std, **settings)
 
     def init(self, key: PRNGKeyArray) -> PyTree:
         """The network's initial parameters."""

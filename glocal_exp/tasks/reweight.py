@@ -9,13 +9,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.weighted import Rule, Weighted, whole
-from glocal_exp.types import Batch, Hyperparams, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerState, RowSpaceProblem
 
 
-class Reweight(Weighted):
+class Reweight(Weighted, RowSpaceProblem):
     """phi is the weight network mu; the inner loss is the mean of L_i mu(L_i) over the batch.
-
-    L_i is the cross entropy of example i; the meta loss is the plain mean of them.
 
     Attributes:
         weight: maps a key to mu, a module that maps losses (n,) to weights (n,).
@@ -44,17 +42,14 @@ class Reweight(Weighted):
         self.shown_losses = tuple(shown_losses)
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
-        return self.start(key), self.weight(jax.random.fold_in(key, 1))
+        state, _ = super().init(key)
+        return state, self.weight(jax.random.fold_in(key, 1))
 
-    def step(
-        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[InnerState, Float[Array, ""]]:
-        def weigh(losses: Float[Array, " n"], batch: Batch) -> Float[Array, " n"]:
-            # The same numbers, but not of the parameters that `train` differentiates by.
-            detached = self.detach_weights
-            return phi(self.classifier.losses(state.params, batch) if detached else losses)
-
-        return self.train(state, batch, key, weigh)
+    def weigh(
+        self, state: InnerState, phi: Hyperparams, losses: Float[Array, " n"], batch: Batch
+    ) -> Float[Array, " n"]:
+        # Detached: the same numbers, but not of the parameters that the gradient is taken by.
+        return phi(self.classifier.losses(state.params, batch) if self.detach_weights else losses)
 
     def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
         """The weights of `shown_losses`."""

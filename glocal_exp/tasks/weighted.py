@@ -1,5 +1,6 @@
 """Training with weighted examples: what learned and fixed weights share."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import equinox as eqx
@@ -15,7 +16,10 @@ Rule = Callable[[], optax.GradientTransformation]
 
 
 class Weighted(InnerProblem):
-    """An optimizer of which nothing is learned; the meta loss is the plain mean cross entropy.
+    """The inner loss is the mean over the batch of L_i times what `weigh` says of example i.
+
+    L_i is the cross entropy of example i; the meta loss is the plain mean of them. Of the optimizer
+    nothing is learned, and of the weights only what a subclass puts into phi.
 
     Attributes:
         classifier: the network and its loss.
@@ -25,23 +29,28 @@ class Weighted(InnerProblem):
     classifier: Classifier
     rule: Rule = eqx.field(static=True)
 
-    def start(self, key: PRNGKeyArray) -> InnerState:
-        """The state before training: the network's start is that of the other tasks."""
+    @abstractmethod
+    def weigh(
+        self, state: InnerState, phi: Hyperparams, losses: Float[Array, " n"], batch: Batch
+    ) -> Float[Array, " n"]:
+        """The examples' weights.
+
+        Args:
+            state: where the step starts; the step's own gradient takes it for a constant.
+            losses: L_i, of the parameters that the gradient is taken by.
+        """
+
+    def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
+        """The network's start is that of the other tasks."""
         params = self.classifier.init(key)
-        return InnerState(params, self.rule().init(params), jnp.zeros((), int))
+        return InnerState(params, self.rule().init(params), jnp.zeros((), int)), {}
 
-    def train(
-        self,
-        state: InnerState,
-        batch: Batch,
-        key: PRNGKeyArray,
-        weigh: Callable[[Float[Array, " n"], Batch], Float[Array, " n"]],
+    def step(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
     ) -> tuple[InnerState, Float[Array, ""]]:
-        """A step along the mean of the losses times what `weigh` makes of them and the batch."""
-
         def weighted(params: PyTree, batch: Batch) -> Float[Array, ""]:
             losses = self.classifier.losses(params, batch)
-            return jnp.mean(losses * weigh(losses, batch))
+            return jnp.mean(losses * self.weigh(state, phi, losses, batch))
 
         batch = self.classifier.augmented(batch, key)
         loss, gradient = self.classifier.loss_and_gradient(weighted, state.params, batch)
@@ -58,6 +67,9 @@ class Weighted(InnerProblem):
 
     def summarize(self, means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
         return class_accuracy(means)
+
+    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
+        return {}
 
 
 def whole(rule: Rule) -> Rule:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glocal_exp.app.build import Experiment
+from glocal_exp.app.assemble import examples
 from glocal_exp.app.compose import jobs
 from glocal_exp.data import Splits
 from tests.data.writers import cifar10_batches, small, write_cifar
@@ -78,10 +78,8 @@ def test_a_subset_of_balanced_images_is_balanced(subset, balanced):
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(10), 10))
     chosen = ["dataset=cifar10_lt", f"validation.subset={subset}".replace("None", "null")]
     job = jobs([*chosen, f"validation.balanced={str(balanced).lower()}"], sweep=False)[0]
-    nothing = dict.fromkeys(("device", "data", "problem", "method", "meta_optimizer", "numerics"))
-    experiment = Experiment(cfg=job.config, choices=job.choices, **nothing)  # pyright: ignore
     part = {"x": np.arange(100), "y": labels}
-    found = experiment.meta_part(Splits(train=part, validation=part, test=part, info={}))
+    found = examples(job.config, Splits(train=part, validation=part, test=part, info={})).meta
     if subset is None:
         assert found is None
         return

@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from glocal_exp.engine import Loop, Numerics, Splits, run
 from glocal_exp.engine.batches import batch_indices
+from glocal_exp.engine.modes.mode import Choice
 from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
 from glocal_exp.methods.global_ import Global
@@ -29,6 +30,7 @@ SGD = Network("sgd")
 SPLITS = {seed: regression(seed) for seed in (0, 1)}
 # Two segments to an interval, so that every run also crosses a border inside of one.
 NUMERICS = Numerics(segment=3)
+META = optax.adam(0.1)
 
 METHODS = {
     "none": NoHPO(),
@@ -51,6 +53,7 @@ def begin(
     steps: int = STEPS,
     interval: int = INTERVAL,
     batch_size: int = BATCH,
+    mode: Choice | None = None,
     numerics: Numerics = NUMERICS,
     meta_optimizer: optax.GradientTransformation | None = None,
     share: bool = True,
@@ -68,17 +71,16 @@ def begin(
         steps=steps,
         interval=interval,
         batch_size=batch_size,
+        mode=mode,
         numerics=numerics,
-        meta_optimizer=meta_optimizer,
+        meta_optimizer=meta_optimizer or META,
         **settings,
     )
     if share:
         sizes = replace(numerics, segment=1, checkpoint_seconds=0.0)
         key = (jax.tree.structure(problem), sizes)
-        loop.programs._compiled = _compiled.setdefault(key, loop.programs._compiled)
-        if meta_optimizer is None:
-            shared = _compiled.setdefault("meta step", loop._meta_step._compiled)
-            loop._meta_step._compiled = shared
+        programs = loop.work.programs
+        programs._compiled = _compiled.setdefault(key, programs._compiled)
     return loop
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Hooks, Numerics, Schedule
+from glocal_exp.engine import Auto, Forward, Hooks, LowRank, Numerics, Plan, Schedule
 from glocal_exp.engine.checkpoint import from_bytes
-from glocal_exp.engine.mode import resolve
+from glocal_exp.engine.modes.mode import Problem
 from glocal_exp.engine.settings import LOW_RANK_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
@@ -21,10 +21,10 @@ TASK = reweighting(hidden=32)  # q = 97
 SPLITS = {seed: images(seed) for seed in (0, 1)}
 S = STEPS // INTERVAL
 PROBES = 4
-FORWARD = Numerics(segment=3)
+FORWARD = Forward()
 # All that the Gram matrix can tell from rounding, in one size, so that little is compiled.
-LOW_RANK = Numerics(segment=3, mode="low_rank", tolerance=1e-7, sizes=(32,), probes=PROBES)
-ALWAYS = replace(LOW_RANK, checkpoint_seconds=-1.0)
+LOW_RANK = LowRank(tolerance=1e-7, sizes=(32,), probes=PROBES)
+ALWAYS = Numerics(segment=3, checkpoint_seconds=-1.0)
 KEEP = Hooks(keep=lambda s: True)
 # Of 1e-7 of the rows, over three meta steps; DMD of six hypergradients amplifies it most.
 LEFT_OUT = 1e-4
@@ -33,14 +33,25 @@ LEFT_OUT = 1e-4
 class Momentum(Local):
     """Remembers: the mean of this and the last estimate."""
 
-    def estimate(self, h, moment, memory):
-        last = memory.get("last", h[-1])
-        return Estimate((h[-1] + last) / 2), {"last": h[-1]}
+    def estimate(self, measured, moment):
+        h = measured.h[-1]
+        return Estimate((h + moment.memory.get("last", h)) / 2, memory={"last": h})
 
 
-def start(method="window_mean", splits=SPLITS[0], numerics=LOW_RANK, **settings):
+def start(method="window_mean", splits=SPLITS[0], mode=LOW_RANK, **settings):
     chosen = METHODS[method] if isinstance(method, str) else method
-    return begin(TASK, splits, chosen, numerics=numerics, **settings)
+    return begin(TASK, splits, chosen, mode=mode, **settings)
+
+
+def restored(content):
+    """A checkpoint of seed 0's run, or of another seed's."""
+    loop = start()
+    first = loop.snapshots[0]
+
+    def carry_of(columns):
+        return loop.mode.start(loop.work.plan, first.state, first.phi, columns)
+
+    return from_bytes(content, first, carry_of)
 
 
 def agree(a, b):
@@ -58,8 +69,8 @@ def agree(a, b):
 @pytest.mark.parametrize("method", ["local", "window_mean", "glocal", "global", Momentum()])
 def test_a_run_is_that_of_forward_mode(method):
     few = list(start(method, hooks=KEEP))
-    agree(few, list(start(method, numerics=FORWARD, hooks=KEEP)))
-    evaluated = len((METHODS[method] if isinstance(method, str) else method).record(INTERVAL))
+    agree(few, list(start(method, mode=FORWARD, hooks=KEEP)))
+    evaluated = len((METHODS[method] if isinstance(method, str) else method).wanted(INTERVAL).steps)
     played = INTERVAL * (S * (S + 1) // 2 if method == "global" else S)
     # Every step twice, without tangents first.
     assert few[-1].costs == Costs(played, played, validation_gradients=S * evaluated)
@@ -79,13 +90,13 @@ def test_records_say_how_much_was_left_out():
         assert 0 <= found["low_rank_error"] < LEFT_OUT
         assert found["low_rank_outside"] == 0
         assert record.arrays["trajectory"].shape == (4, 97)
-    assert start().mode == "low_rank"
+    assert start().mode.name == "low_rank"
 
 
 def test_a_coarse_tolerance_shows_in_the_estimated_error():
-    exact = list(start(numerics=FORWARD, hooks=KEEP))[1].arrays["trajectory"]
+    exact = list(start(mode=FORWARD, hooks=KEEP))[1].arrays["trajectory"]
     coarse = replace(LOW_RANK, tolerance=0.5, sizes=(PROBES + 1,))
-    record = list(start(numerics=coarse, hooks=KEEP))[1]
+    record = list(start(mode=coarse, hooks=KEEP))[1]
     true = np.linalg.norm(record.arrays["trajectory"] - exact) / np.linalg.norm(exact)
     assert true > 1e-3
     # h_t that are alike, and 4 probes: a factor of 6 below is 1 in 1000, 3 above 1 in 10^6.
@@ -94,10 +105,10 @@ def test_a_coarse_tolerance_shows_in_the_estimated_error():
 
 def test_a_tolerance_of_zero_keeps_all_directions():
     exact = replace(LOW_RANK, tolerance=0)
-    records = list(start(numerics=exact, hooks=KEEP))
+    records = list(start(mode=exact, hooks=KEEP))
     assert records[1].diagnostics["low_rank_tangents"] == 97
     assert records[1].diagnostics["low_rank_error"] == 0
-    forward = list(start(numerics=FORWARD, hooks=KEEP))
+    forward = list(start(mode=FORWARD, hooks=KEEP))
     # The same tangents, along the columns of an identity.
     a, b = records[1].arrays["trajectory"], forward[1].arrays["trajectory"]
     np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12 * np.abs(b).max())
@@ -112,7 +123,7 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one():
 
 def test_seeds_side_by_side_get_the_columns_of_the_one_that_needs_most():
     fine = replace(LOW_RANK, sizes=tuple(range(5, 40)))
-    records = list(start(splits=SPLITS, numerics=fine, steps=INTERVAL))
+    records = list(start(splits=SPLITS, mode=fine, steps=INTERVAL))
     found = [record.diagnostics for record in records[2:]]
     ranks = [d["low_rank"] for d in found]
     assert ranks[0] != ranks[1]
@@ -124,8 +135,8 @@ def test_it_goes_on_bit_by_bit_from_any_checkpoint(name):
     saved = []
     hooks = Hooks(keep=KEEP.keep, checkpoint=lambda seed, content: saved.append(content))
     whole = start(name, numerics=ALWAYS, hooks=hooks)
-    records, template = list(whole), start(name).snapshots[0]
-    inside = [from_bytes(content, template).basis is not None for content in saved]
+    records = list(whole)
+    inside = [restored(content).carry is not None for content in saved]
     assert sum(inside) >= S
     assert not all(inside)
     for content in saved:
@@ -142,16 +153,16 @@ def test_seeds_with_other_columns_go_on_together_from_where_both_have_none():
     for seed, size in ((0, 32), (1, 40)):
         saved[seed] = []
         hooks = Hooks(checkpoint=lambda seed, content: saved[seed].append(content))
-        sizes = replace(ALWAYS, sizes=(size,))
-        list(start(splits=SPLITS[seed], seed=seed, numerics=sizes, steps=INTERVAL, hooks=hooks))
-    template = start().snapshots[0]
-    newest = [from_bytes(saved[seed][-2], template) for seed in (0, 1)]
+        mode = replace(LOW_RANK, sizes=(size,))
+        settings = {"numerics": ALWAYS, "steps": INTERVAL, "hooks": hooks}
+        list(start(splits=SPLITS[seed], seed=seed, mode=mode, **settings))
+    newest = [restored(saved[seed][-2]) for seed in (0, 1)]
     assert newest[0].position == newest[1].position
-    assert [s.basis.columns for s in newest] == [32, 40]
+    assert [s.carry.basis.columns for s in newest] == [32, 40]
     checkpoints = {seed: found[-2::-1] for seed, found in saved.items()}
     loop = start(splits=SPLITS, numerics=ALWAYS, steps=INTERVAL, checkpoints=checkpoints)
     assert loop.resumed
-    assert [s.basis for s in loop.snapshots.values()] == [None, None]
+    assert [s.carry for s in loop.snapshots.values()] == [None, None]
     assert len(list(loop)) == 2
 
 
@@ -160,26 +171,26 @@ def test_a_checkpoint_along_a_basis_is_refused_without_one():
     hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
     list(start(numerics=ALWAYS, steps=INTERVAL, hooks=hooks))
     with pytest.raises(UserError, match="of another run"):
-        from_bytes(saved[1 + 2], start(numerics=FORWARD).snapshots[0])
+        from_bytes(saved[1 + 2], start(mode=FORWARD).snapshots[0])
 
 
 def test_nothing_is_compiled_again_while_the_rank_stays_within_a_size():
     short = start(share=False, steps=INTERVAL)
     list(short)
-    # Training, the first pass, rows, and an evaluation: the data sets have no test part.
-    assert short.programs.traces == 4
+    # Training, the first pass, rows, a meta step, and an evaluation: there is no test part.
+    assert short.work.programs.traces == 5
     long = start(share=False, steps=5 * INTERVAL)
-    long.programs._compiled = dict(short.programs._compiled)
+    long.work.programs._compiled = dict(short.work.programs._compiled)
     ranks = {record.diagnostics["low_rank"] for record in list(long)[1:]}
     assert len(ranks) > 1
-    assert long.programs.traces == 0
+    assert long.work.programs.traces == 0
 
 
 def test_what_has_no_basis_is_refused():
     with pytest.raises(UserError, match="carry_tangents=true keeps the tangents; choose"):
         start(carry_tangents=True)
     with pytest.raises(UserError, match=r"needs a task that knows its tangent rows.*; choose"):
-        begin(numerics=LOW_RANK)
+        begin(mode=LOW_RANK)
 
 
 @pytest.mark.parametrize(
@@ -189,12 +200,12 @@ def test_what_has_no_basis_is_refused():
         ({"tolerance": -0.1}, "tolerance=-0.1 is not a share"),
         ({"probes": 0}, "probes=0 is not at least 1"),
         ({"probes": 12}, "no room beside probes=12"),
-        ({"mode": "lowrank"}, "none of forward, reverse, low_rank, auto"),
+        ({"chunk": 0}, "chunk=0 is not at least 1"),
     ],
 )
 def test_wrong_settings_end_in_a_sentence(settings, message):
-    with pytest.raises(UserError, match=message):
-        Numerics(**settings)
+    with pytest.raises(UserError, match=f"hypergradient.*{message}"):
+        LowRank(**settings)
 
 
 @pytest.mark.parametrize(
@@ -209,13 +220,11 @@ def test_wrong_settings_end_in_a_sentence(settings, message):
     ],
 )
 def test_auto_chooses_what_the_method_and_the_task_can_have(method, q, row_space, carry, mode):
-    schedule = Schedule(STEPS, INTERVAL, 8)
-    settings = {"carry_tangents": carry, "row_space": row_space}
-    assert resolve(Numerics(mode="auto"), METHODS[method], schedule, q, **settings) == mode
+    plan = Plan(Schedule(STEPS, INTERVAL, 8), METHODS[method], Auto(), carry_tangents=carry)
+    assert plan.mode.resolve(plan, Problem(q, row_space)).name == mode
 
 
 def test_auto_sees_the_row_space_of_a_task():
-    auto = Numerics(segment=3, mode="auto")
-    modes = [start(name, numerics=auto).mode for name in ("local", "window_mean")]
+    modes = [start(name, mode=Auto()).mode.name for name in ("local", "window_mean")]
     assert modes == ["reverse", "low_rank"]
-    assert begin(method=METHODS["window_mean"], numerics=auto).mode == "forward"
+    assert begin(method=METHODS["window_mean"], mode=Auto()).mode == Forward()

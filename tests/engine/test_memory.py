@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from glocal_exp.engine import Numerics
+from glocal_exp.engine import Forward
 from glocal_exp.engine.examples import Data
-from glocal_exp.engine.segment import Programs
-from glocal_exp.hypergrad import zero_tangents
+from glocal_exp.engine.modes.forward import start_tangents
+from glocal_exp.engine.modes.mode import Marks
 from tests.compilation import quick_compilation  # noqa: F401
-from tests.engine.runs import BATCH, SGD, SPLITS
+from tests.engine.runs import BATCH, SGD, SPLITS, begin
 from tests.problems import KEY
 
 SHORT, LONG = 10, 1010
@@ -28,10 +28,9 @@ def forward(steps):
     splits = SPLITS[0]
     data = jax.tree.map(jnp.asarray, Data(splits.train, splits.validation, splits.test, None))
     indices = jnp.zeros((steps, BATCH), jnp.int32)
-    train = Programs(SGD, Numerics())._train
-    zero = zero_tangents(STATE, Q)
-    record = jnp.ones(steps, bool)
-    return memory(train, STATE, PHI, zero, None, data, KEY, indices, record)
+    train = Forward()._train(begin().work)
+    marks = Marks(steps=jnp.ones(steps, bool))
+    return memory(train, STATE, PHI, start_tangents(STATE, Q), KEY, indices, data, marks)
 
 
 def reverse(steps):

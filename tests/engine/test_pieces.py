@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Hooks, Numerics
+from glocal_exp.engine import Forward, Hooks, Numerics
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.window_mean import WindowMean
@@ -43,10 +43,13 @@ def test_segments_of_any_length_give_the_same(method, interval, pieces):
 
 def test_chunks_give_the_same():
     # 17 validation and 11 test examples: no chunk divides them.
-    chunks = {"tangent_chunk": 2, "validation_chunk": 5, "evaluation_chunk": 4, "chunks_at_once": 2}
+    chunks = {"validation_chunk": 5, "evaluation_chunk": 4, "chunks_at_once": 2}
     runs = [
-        list(begin(method=METHODS["window_mean"], numerics=n, hooks=KEEP))
-        for n in (Numerics(segment=3), Numerics(segment=3, **chunks))
+        list(begin(method=METHODS["window_mean"], mode=mode, numerics=n, hooks=KEEP))
+        for mode, n in (
+            (Forward(), Numerics(segment=3)),
+            (Forward(chunk=2), Numerics(segment=3, **chunks)),
+        )
     ]
     agree(runs[0], runs[1])
 
@@ -65,21 +68,21 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one(name):
 def test_a_run_compiles_as_much_however_long_it_is():
     short = begin(Descent(), method=Local(), steps=12, share=False)
     records = list(short)
-    assert short.programs.traces == 3  # training, and an evaluation for each of two sizes
+    programs = short.work.programs
+    # Training, a meta step, and an evaluation for each of two sizes.
+    assert programs.traces == 4
     compiling = [record.compile_seconds for record in records]
     assert min(compiling[:2]) > 0
     assert compiling[2] == 0
-    meta_step = short._meta_step.compile_seconds
-    assert meta_step > 0
-    assert sum(compiling) == pytest.approx(short.programs.compile_seconds + meta_step)
+    assert sum(compiling) == pytest.approx(programs.compile_seconds)
     # A second against a millisecond: the time of training is without that of compiling.
     assert records[1].seconds < compiling[1]
 
     def more(**settings):
         loop = begin(Descent(), method=Global(), share=False, **settings)
-        loop.programs._compiled = dict(short.programs._compiled)
+        loop.work.programs._compiled = dict(programs._compiled)
         assert len(list(loop)) == 11
-        return loop.programs.traces
+        return loop.work.programs.traces
 
     assert more(steps=60) == 0
     assert more(steps=50, interval=5) == 1  # segments of 3 and of 2

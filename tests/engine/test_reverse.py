@@ -1,24 +1,30 @@
 """The loop in reverse mode: forward mode's run by one sweep an interval, or a refusal."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
-from glocal_exp.engine import Hooks, Numerics, Schedule
-from glocal_exp.engine.mode import resolve
+from glocal_exp.engine import Auto, Hooks, Numerics, Plan, Reverse, Schedule
+from glocal_exp.engine.modes.mode import Problem
 from glocal_exp.engine.settings import REVERSE_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
-from glocal_exp.methods.method import Greedy
+from glocal_exp.methods.method import Wanted
 from glocal_exp.records import Costs
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, METHODS, SPLITS, STEPS, begin, by_seed, close, same, vector
 from tests.problems import Network
 
-REVERSE = Numerics(segment=3, mode="reverse")
+REVERSE = Reverse()
 S = STEPS // INTERVAL
 # The same chain rule in another order, over 18 steps and two meta steps.
 ROUNDING = 1e-9
+
+
+def chosen(method, q, **settings):
+    """What `Auto` takes."""
+    plan = Plan(Schedule(STEPS, INTERVAL, 8), method, Auto(), **settings)
+    return plan.mode.resolve(plan, Problem(q, has_rows=False)).name
 
 
 def agree(a, b):
@@ -34,31 +40,31 @@ def agree(a, b):
 def test_a_run_is_that_of_forward_mode(rule, block):
     problem = Network(rule)
     forward = list(begin(problem))
-    backward = list(begin(problem, numerics=replace(REVERSE, block=block)))
+    backward = list(begin(problem, mode=Reverse(block)))
     agree(backward, forward)
     assert backward[-1].costs == Costs(reverse_steps=STEPS, validation_gradients=S)
     assert forward[-1].costs == Costs(tangent_steps=STEPS, validation_gradients=S)
 
 
 def test_without_hyperparameter_optimization_nothing_is_swept():
-    records = list(begin(method=METHODS["none"], numerics=REVERSE))
+    records = list(begin(method=METHODS["none"], mode=REVERSE))
     assert records[-1].costs == Costs(plain_steps=STEPS)
     agree(records, list(begin(method=METHODS["none"])))
 
 
 def test_seeds_side_by_side_are_the_seeds_one_by_one():
-    together = list(begin(splits=SPLITS, numerics=REVERSE))
+    together = list(begin(splits=SPLITS, mode=REVERSE))
     for seed, splits in SPLITS.items():
-        agree(by_seed(together, seed), list(begin(splits=splits, seed=seed, numerics=REVERSE)))
+        agree(by_seed(together, seed), list(begin(splits=splits, seed=seed, mode=REVERSE)))
 
 
 def test_it_goes_on_bit_by_bit_from_any_checkpoint():
     saved = []
     hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
-    whole = list(begin(numerics=REVERSE, hooks=hooks))
+    whole = list(begin(mode=REVERSE, hooks=hooks))
     assert len(saved) == S + 1
     for done, content in enumerate(saved):
-        resumed = list(begin(numerics=REVERSE, checkpoints={0: [content]}))
+        resumed = list(begin(mode=REVERSE, checkpoints={0: [content]}))
         rest = whole[1 + done :] if done else whole[1:]
         assert len(resumed) == len(rest)
         assert all(same(a, b) for a, b in zip(resumed, rest, strict=True))
@@ -77,33 +83,26 @@ def test_it_goes_on_bit_by_bit_from_any_checkpoint():
 )
 def test_what_one_sweep_cannot_give_is_refused(method, carry, word):
     with pytest.raises(UserError, match=word):
-        begin(method=method, numerics=REVERSE, carry_tangents=carry)
+        begin(method=method, mode=REVERSE, carry_tangents=carry)
     # Asked to choose, it chooses forward.
-    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
-    assert resolve(auto, method, schedule, 100, carry_tangents=carry) == "forward"
+    assert chosen(method, 100, carry_tangents=carry) == "forward"
 
 
 @dataclass(frozen=True)
-class Early(Greedy):
+class Early(Local):
     """Looks at a step within the interval."""
 
-    def record(self, interval):
-        return range(interval - 2, interval - 1)
+    def wanted(self, interval):
+        return Wanted((interval - 2,))
 
 
 def test_a_sweep_gives_no_hypergradient_but_the_last():
     with pytest.raises(UserError, match=f"this method looks at {INTERVAL - 1};"):
-        begin(method=Early(), numerics=REVERSE)
-    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
-    assert resolve(auto, Early(), schedule, 100, carry_tangents=False) == "forward"
+        begin(method=Early(), mode=REVERSE)
+    assert chosen(Early(), 100) == "forward"
 
 
 def test_auto_goes_by_the_number_of_hyperparameters():
-    auto, schedule = Numerics(mode="auto"), Schedule(STEPS, INTERVAL, 8)
-    modes = [
-        resolve(auto, Local(), schedule, q, carry_tangents=False)
-        for q in (REVERSE_FROM - 1, REVERSE_FROM)
-    ]
-    assert modes == ["forward", "reverse"]
-    later = replace(auto, reverse_from=REVERSE_FROM + 1)  # on another platform
-    assert resolve(later, Local(), schedule, REVERSE_FROM, carry_tangents=False) == "forward"
+    assert [chosen(Local(), q) for q in (REVERSE_FROM - 1, REVERSE_FROM)] == ["forward", "reverse"]
+    later = Numerics(reverse_from=REVERSE_FROM + 1)  # on another platform
+    assert chosen(Local(), REVERSE_FROM, numerics=later) == "forward"

@@ -37,7 +37,7 @@ def test_outer_steps_and_evaluations():
 
 
 @pytest.mark.parametrize(
-    "name", ["validation_chunk", "evaluation_chunk", "chunks_at_once", "tangent_chunk", "segment"]
+    "name", ["validation_chunk", "evaluation_chunk", "chunks_at_once", "segment"]
 )
 def test_a_piece_has_at_least_one_element(name):
     with pytest.raises(UserError, match=f"{name}=0 is not at least 1"):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Hooks, Numerics, Splits, run
+from glocal_exp.engine import Forward, Hooks, LowRank, Numerics, Reverse, Splits, run
 from glocal_exp.methods.local import Local
 from glocal_exp.models.lenet import LeNet
 from glocal_exp.models.meta_weight import MetaWeight
@@ -58,6 +58,9 @@ TASKS = {
 }
 
 
+MODES = {"forward": Forward(), "reverse": Reverse(), "low_rank": LowRank()}
+
+
 def last(task, mode):
     """h after all steps; `forward`'s and `low_rank`'s from many tangents, `reverse`'s from none."""
     records = list(
@@ -66,7 +69,8 @@ def last(task, mode):
             steps=STEPS,
             interval=STEPS,
             batch_size=BATCH,
-            numerics=Numerics(mode=mode, validation_chunk=100),
+            mode=MODES[mode],
+            numerics=Numerics(validation_chunk=100),
             hooks=Hooks(keep=lambda s: True),
         )
     )

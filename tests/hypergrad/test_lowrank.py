@@ -6,10 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import Hooks, Numerics, run
+from glocal_exp.engine import Forward, Hooks, LowRank, Reverse, run
 from glocal_exp.hypergrad import lowrank
 from glocal_exp.methods.local import Local
-from glocal_exp.types import InnerProblem
+from glocal_exp.types import RowSpaceProblem
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
@@ -150,13 +150,14 @@ KINDS = {
     "sharp": {"scale": 3.0},
     "kinked": {"kinks": 5.0, "initializer": "torch"},
 }
+META = optax.adam(0.03)
 _compiled: dict[bool, dict] = {}
 
 
-class Started(InnerProblem):
+class Started(RowSpaceProblem):
     """A problem that starts where training has led another."""
 
-    problem: InnerProblem
+    problem: RowSpaceProblem
     start: tuple
 
     def init(self, key):
@@ -178,7 +179,7 @@ class Started(InnerProblem):
         return self.problem.tangent_rows(phi, signals)
 
 
-def loop(problem, seed, mode, detach, intervals, method=LAST, **numerics):
+def loop(problem, seed, mode, detach, intervals, method=LAST):
     """A run whose compiled programs are shared: initial values differ, but nothing compiled."""
     begun = run(
         *(problem, images(seed, train=100), method),
@@ -186,11 +187,12 @@ def loop(problem, seed, mode, detach, intervals, method=LAST, **numerics):
         interval=INTERVAL,
         batch_size=BATCH,
         seed=seed,
-        numerics=Numerics(mode=mode, **numerics),
-        meta_optimizer=optax.adam(0.03),
+        mode=mode,
+        meta_optimizer=META,
         hooks=Hooks(keep=lambda s: True),
     )
-    begun.programs._compiled = _compiled.setdefault(detach, begun.programs._compiled)
+    programs = begun.work.programs
+    programs._compiled = _compiled.setdefault(detach, programs._compiled)
     return begun
 
 
@@ -198,13 +200,13 @@ def trained(kind, detach, seed, intervals):
     problem = reweighting(detach, **KINDS[kind])
     if intervals == 0:
         return Started(problem, problem.init(jax.random.key(seed)))
-    begun = loop(problem, seed, "reverse", detach, intervals)
+    begun = loop(problem, seed, Reverse(), detach, intervals)
     list(begun)
     return Started(problem, (begun.states[seed], begun.hyperparams[seed]))
 
 
-def interval(problem, seed, mode, detach, **numerics):
-    return list(loop(problem, seed, mode, detach, 1, EVERY, **numerics))[1]
+def interval(problem, seed, mode, detach):
+    return list(loop(problem, seed, mode, detach, 1, EVERY))[1]
 
 
 def distance(few, exact):
@@ -218,8 +220,8 @@ def distance(few, exact):
 @pytest.mark.parametrize("kind", KINDS)
 def test_few_tangents_give_what_all_385_do(kind, detach, seed, intervals):
     problem = trained(kind, detach, seed, intervals)
-    exact = interval(problem, seed, "forward", detach)
-    few = interval(problem, seed, "low_rank", detach)
+    exact = interval(problem, seed, Forward(), detach)
+    few = interval(problem, seed, LowRank(), detach)
     found = few.diagnostics
     assert found["low_rank_tangents"] <= 96
     error = distance(few, exact)
@@ -235,5 +237,5 @@ def test_kinks_raise_the_rank():
     ranks = {}
     for intervals in (0, 20):
         problem = trained("he_normal", True, 0, intervals)
-        ranks[intervals] = interval(problem, 0, "low_rank", True).diagnostics["low_rank"]
+        ranks[intervals] = interval(problem, 0, LowRank(), True).diagnostics["low_rank"]
     assert ranks[0] <= 2 < 10 < ranks[20]

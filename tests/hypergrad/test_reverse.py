@@ -29,7 +29,7 @@ def pulled(problem, batches=BATCHES, **settings):
         return problem.step(state, phi, batch, KEY)
 
     run = partial(train_and_pull_back, problem, step, validation=SPLITS.validation, **settings)
-    return jax.jit(lambda state, phi: run(state, phi, batches))(state, phi)
+    return jax.jit(lambda state, phi: run(state, phi, batches))(state, phi)[:3]
 
 
 def pushed(problem):

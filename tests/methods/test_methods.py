@@ -6,10 +6,11 @@ import pytest
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
+from glocal_exp.methods.ema_local import EmaLocal
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
-from glocal_exp.methods.method import Estimate, Moment
+from glocal_exp.methods.method import Estimate, Measured, Moment
 from glocal_exp.methods.none import NoHPO
 from glocal_exp.methods.window_mean import WindowMean
 
@@ -42,7 +43,7 @@ def h_of(estimate: Estimate) -> np.ndarray:
     ],
 )
 def test_which_hypergradients_of_an_interval_are_needed(method, steps):
-    assert [index + 1 for index in method.record(100)] == list(steps)
+    assert [index + 1 for index in method.wanted(100).steps] == list(steps)
 
 
 @pytest.mark.parametrize("method", [NoHPO(), Local(), WindowMean(5, 1), glocal()])
@@ -72,7 +73,7 @@ def test_global_looks_to_the_end():
 )
 def test_settings_that_do_not_fit_the_interval(method, message):
     with pytest.raises(UserError, match=message):
-        method.record(100)
+        method.wanted(100)
 
 
 def test_local_knows_two_ways():
@@ -89,14 +90,13 @@ def test_local_knows_two_ways():
     ],
 )
 def test_the_plain_estimates(method, estimate):
-    memory = {"kept": np.ones(2)}
-    found, after = method.estimate(TRAJECTORY, MOMENT, memory)
+    found = method.estimate(Measured(TRAJECTORY), MOMENT)
     np.testing.assert_allclose(h_of(found), estimate, rtol=1e-15)
-    assert after is memory
+    assert found.memory == {}
 
 
 def test_none_has_no_estimate():
-    assert NoHPO().estimate(TRAJECTORY[:0], MOMENT, {})[0].hypergradient is None
+    assert NoHPO().estimate(Measured(TRAJECTORY[:0]), MOMENT).hypergradient is None
 
 
 def test_glocal_finds_the_fixed_point_of_an_affine_map():
@@ -105,7 +105,7 @@ def test_glocal_finds_the_fixed_point_of_an_affine_map():
     h = [np.array([3.0, 4.0])]
     for _ in range(11):
         h.append(matrix @ h[-1] + constant)
-    estimate, _ = glocal(12, 2).estimate(np.array(h), MOMENT, {})
+    estimate = glocal(12, 2).estimate(Measured(np.array(h)), MOMENT)
     fixed = np.linalg.solve(np.eye(2) - matrix, constant)
     # What the window still is from the fixed point does not matter: no noise, so rounding only.
     np.testing.assert_allclose(h_of(estimate), fixed, rtol=1e-8)
@@ -117,7 +117,7 @@ def test_glocal_finds_the_fixed_point_of_an_affine_map():
 def test_glocal_with_a_finite_horizon_is_told_how_far_the_end_is():
     """h_t = 0.98^t: 7 intervals of 20 steps are left after outer step 3 of 10."""
     h = (0.98 ** np.arange(6))[:, None]
-    estimate, _ = glocal(6, 2, horizon="finite").estimate(h, MOMENT, {})
+    estimate = glocal(6, 2, horizon="finite").estimate(Measured(h), MOMENT)
     assert MOMENT.steps_left == 140
     np.testing.assert_allclose(h_of(estimate), 0.98 ** (5 + 140), rtol=1e-8)
 
@@ -125,7 +125,7 @@ def test_glocal_with_a_finite_horizon_is_told_how_far_the_end_is():
 def test_a_stride_is_counted_in_training_steps():
     """Every second of h_t = 0.98^t: the finite horizon counts steps, not hypergradients."""
     h = (0.98 ** np.arange(1, 12, 2))[:, None]
-    estimate, _ = glocal(11, 2, 2, horizon="finite").estimate(h, MOMENT, {})
+    estimate = glocal(11, 2, 2, horizon="finite").estimate(Measured(h), MOMENT)
     np.testing.assert_allclose(h_of(estimate), 0.98 ** (11 + 140), rtol=1e-8)
 
 
@@ -133,5 +133,19 @@ def test_a_stride_is_counted_in_training_steps():
 def test_a_hypergradient_that_is_not_finite_gives_no_finite_estimate(method):
     h = TRAJECTORY.copy()
     h[-1, 0] = np.nan
-    estimate, _ = method.estimate(h, MOMENT, {})
+    estimate = method.estimate(Measured(h), MOMENT)
     assert not np.isfinite(h_of(estimate)).all()
+
+
+def test_the_exponential_mean_lies_between_local_and_the_windows_mean():
+    measured = Measured(TRAJECTORY)
+    for decay, expected in ((0.0, TRAJECTORY[-1]), (1.0, TRAJECTORY.mean(axis=0))):
+        np.testing.assert_allclose(h_of(EmaLocal(6, decay).estimate(measured, MOMENT)), expected)
+    # By its recursion m <- decay m + (1 - decay) h from 0, corrected for that start as in Adam.
+    mean = np.zeros(2)
+    for h in TRAJECTORY:
+        mean = 0.7 * mean + 0.3 * h
+    found = h_of(EmaLocal(6, 0.7).estimate(measured, MOMENT))
+    np.testing.assert_allclose(found, mean / (1 - 0.7**6), rtol=1e-12)
+    with pytest.raises(UserError, match=r"method.decay=1.1 is not from 0 to 1"):
+        EmaLocal(6, 1.1)

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import Numerics, run
+from glocal_exp.engine import Auto, Forward, LowRank, Reverse, run
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
 from glocal_exp.methods.one_step import OneStep
@@ -47,7 +47,7 @@ def by_hand():
     return state, phis
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward", "auto"])
+@pytest.mark.parametrize("mode", [Reverse(), Forward(), Auto()])
 def test_every_batch_is_tried_before_it_is_taken(mode):
     loop = run(
         *(PROBLEM, SPLITS, OneStep()),
@@ -56,7 +56,7 @@ def test_every_batch_is_tried_before_it_is_taken(mode):
         batch_size=BATCH,
         eval_every=STEPS,
         meta_optimizer=optax.adam(RATE),
-        numerics=Numerics(mode=mode),
+        mode=mode,
     )
     records = list(loop)
     state, phis = by_hand()
@@ -68,9 +68,10 @@ def test_every_batch_is_tried_before_it_is_taken(mode):
     used = [record.hyperparameters["weight_at_0.5"] for record in records[1:]]
     np.testing.assert_allclose(used, shown, rtol=1e-9)
     assert len(set(used)) == STEPS
-    assert loop.mode == ("forward" if mode == "forward" else "reverse")
+    forward = isinstance(mode, Forward)
+    assert loop.mode == (Forward() if forward else Reverse())
     costs = records[-1].costs
-    looked = costs.tangent_steps if mode == "forward" else costs.reverse_steps
+    looked = costs.tangent_steps if forward else costs.reverse_steps
     # The last step has nothing ahead of it and is itself differentiated.
     assert (costs.plain_steps, looked) == (STEPS - 1, STEPS)
 
@@ -93,5 +94,5 @@ def test_low_rank_is_refused():
             steps=2,
             interval=1,
             batch_size=4,
-            numerics=Numerics(mode="low_rank"),
+            mode=LowRank(),
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from glocal_exp.engine import Numerics, Schedule, run
+from glocal_exp.engine import Numerics, Plan, Schedule, run
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
@@ -29,8 +29,8 @@ def lab(problem=PROBLEM) -> Lab:
             problem, SPLITS, Local(), steps=STEPS, interval=INTERVAL, batch_size=BATCH, seed=SEED
         )
 
-    schedule = Schedule(STEPS, INTERVAL, BATCH)
-    return Lab(SEED, lambda: Setting(problem, SPLITS, schedule, Numerics(segment=4), start))
+    plan = Plan(Schedule(STEPS, INTERVAL, BATCH), Local(), numerics=Numerics(segment=4))
+    return Lab(SEED, lambda: Setting(problem, SPLITS, plan, start))
 
 
 @lru_cache

@@ -1,0 +1,49 @@
+"""From `_target_` to an object: Hydra's `instantiate`, with the user's mistakes as a sentence."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+
+from glocal_exp.app.config import plain
+from glocal_exp.errors import UserError
+
+
+def instantiate_group(group: str, node: Any, **extra: Any) -> Any:
+    """What a group's node names.
+
+    `extra` are objects: they are bound in Python, since Hydra would turn dataclasses into configs.
+
+    Raises:
+        UserError: for settings that it does not take.
+    """
+    config = plain(node)
+    finished = not config.pop("_partial_", False)
+    try:
+        factory = instantiate(OmegaConf.create(config), _convert_="all", _partial_=True)
+        bound = partial(factory, **extra)
+        return bound() if finished else bound
+    except (InstantiationException, TypeError) as error:
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise UserError(f"The settings of {group} do not fit: {first_line(cause)}.") from error
+
+
+def taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments `offered` that the node's target has a parameter for."""
+    try:
+        parameters = inspect.signature(get_object(plain(node)["_target_"])).parameters
+    except (KeyError, HydraException, ImportError, TypeError, ValueError):
+        return offered  # `instantiate_group` says what is wrong
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def first_line(error: BaseException) -> str:
+    """Of its message, without a full stop; its type if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")

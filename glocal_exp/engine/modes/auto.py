@@ -1,0 +1,35 @@
+"""The cheapest mode that a method and a task allow."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from glocal_exp.engine.modes.forward import Forward
+from glocal_exp.engine.modes.low_rank import LowRank
+from glocal_exp.engine.modes.mode import Choice, Mode, Problem
+from glocal_exp.engine.modes.reverse import Reverse
+
+if TYPE_CHECKING:
+    from glocal_exp.engine.plan import Plan
+
+
+@dataclass(frozen=True)
+class Auto(Choice):
+    """Chooses by the number of hyperparameters, from where on the platform finds which cheaper.
+
+    Attributes:
+        forward, reverse, low_rank: the modes that it chooses from.
+    """
+
+    forward: Forward = field(default_factory=Forward)
+    reverse: Reverse = field(default_factory=Reverse)
+    low_rank: LowRank = field(default_factory=LowRank)
+
+    name = "auto"
+
+    def resolve(self, plan: "Plan", problem: Problem) -> Mode:
+        numerics = plan.numerics
+        cheaper = ((self.reverse, numerics.reverse_from), (self.low_rank, numerics.low_rank_from))
+        for mode, least in cheaper:
+            if problem.q >= least and mode.obstacle(plan, problem) is None:
+                return mode.resolve(plan, problem)
+        return self.forward.resolve(plan, problem)

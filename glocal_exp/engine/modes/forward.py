@@ -1,0 +1,198 @@
+"""Forward mode: tangents of the whole training state, pushed along with it (Eq. 12)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from glocal_exp.engine.checkpoint import Snapshots
+from glocal_exp.engine.modes.mode import Marks, Mode, Segment
+from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents, zero_tangents
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
+
+if TYPE_CHECKING:
+    from glocal_exp.engine.plan import Plan
+    from glocal_exp.engine.work import Work
+
+Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
+"""What is to be summed over the steps, from a step's state, batch and key."""
+
+
+class Tangential(eqx.Module):
+    """What is carried along with the state.
+
+    Attributes:
+        tangents: Z.
+        mean: of the parameters and of their tangents, summed over the window so far; None where no
+            method wants it.
+    """
+
+    tangents: Tangents
+    mean: tuple[PyTree, Tangents] | None
+
+
+@dataclass(frozen=True)
+class Forward(Mode):
+    """A tangent for each hyperparameter; serves whatever a method wants.
+
+    Attributes:
+        chunk: tangents pushed at a time, to bound memory; all q if None.
+    """
+
+    chunk: int | None = None
+
+    name = "forward"
+    counts = "tangent_steps"
+
+    def __post_init__(self):
+        if self.chunk is not None and self.chunk < 1:
+            raise UserError(f"hypergradient.chunk={self.chunk} is not at least 1.")
+
+    def start(
+        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+    ) -> Tangential | None:
+        wanted = plan.wanted
+        return start_tangents(state, count(phi), wanted.mean > 0) if wanted else None
+
+    def segment(
+        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
+    ) -> tuple[Mapping[int, Segment], float]:
+        return work.stretch("train", self._train(work), snapshots, start, length, marks, self)
+
+    def _train(self, work: "Work") -> Callable:
+        def train(state, phi, carry, key, indices, data, marks) -> Segment:
+            return train_along(
+                work, state, phi, carry, key, indices, data, marks, chunk=self.chunk
+            )[0]
+
+        return train
+
+
+def start_tangents(state: InnerState, columns: int, mean: bool = False) -> Tangential:
+    """Z = 0 in so many columns, and the sums of a mean if one is wanted."""
+    tangents = zero_tangents(state, columns)
+    if not mean:
+        return Tangential(tangents, None)
+    params = eqx.filter(state.params, eqx.is_inexact_array)
+    return Tangential(
+        tangents, (jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.copy, tangents.params))
+    )
+
+
+def train_along(
+    work: "Work",
+    state: InnerState,
+    phi: Hyperparams,
+    carry: Tangential,
+    key: PRNGKeyArray,
+    indices: Array,
+    data: Any,
+    marks: Marks,
+    *,
+    directions: Float[Array, "q r"] | None = None,
+    chunk: int | None = None,
+    observe: Observe | None = None,
+) -> tuple[Segment, PyTree]:
+    """Train and push tangents along `directions`, q by default, measuring at the marked steps.
+
+    Args:
+        indices: of each step's batch; where the training loss is measured, of one step more.
+
+    Returns:
+        What the segment leaves, and the sums of what `observe` saw.
+    """
+    problem = work.problem
+    measure = _Measure(work, phi, data, directions)
+
+    def body(carried: tuple, inputs: tuple) -> tuple:
+        state, carry, sums = carried
+        chosen, following, marks = inputs
+        batch, step_key = work.given(data, key, state.step, chosen)
+        if observe is not None:
+            sums = jax.tree.map(jnp.add, sums, observe(state, batch, step_key))
+
+        def step(state: InnerState, phi: Hyperparams) -> tuple[InnerState, Array]:
+            return problem.step(state, phi, batch, step_key)
+
+        state, tangents, loss = push_tangents(
+            step, state, phi, carry.tangents, directions=directions, chunk=chunk
+        )
+        rows = {}
+        if marks.steps is not None:
+            rows["h"] = _where(marks.steps, measure.at, state, tangents)
+        if marks.training is not None:
+            next_batch = work.given(data, key, state.step, following)
+            rows["training"] = _where(
+                marks.training, measure.training, state, tangents, *next_batch
+            )
+        mean = carry.mean
+        if mean is not None:
+            mean = _add(mean, marks.weights, (state.params, tangents.params))
+            found = _where(marks.ends, measure.at_mean, state, *mean)
+            rows |= {"mean": found[0], "mean_direct": found[1]}
+        return (state, Tangential(tangents, mean), sums), (rows, loss)
+
+    sums = None
+    if observe is not None:
+        seen = work.given(data, key, state.step, indices[0])
+        sums = jax.tree.map(jnp.zeros_like, jax.eval_shape(observe, state, *seen))
+    steps = indices if marks.training is None else indices[:-1]
+    following = None if marks.training is None else indices[1:]
+    carried, (rows, losses) = jax.lax.scan(body, (state, carry, sums), (steps, following, marks))
+    state, carry, sums = carried
+    return Segment(state, carry, rows, losses, work.finite(state)), sums
+
+
+class _Measure:
+    """Hypergradients along directions, at different points."""
+
+    def __init__(self, work: "Work", phi: Hyperparams, data: Any, directions: Array | None):
+        self._problem: InnerProblem = work.problem
+        self._phi, self._batch = phi, data.for_hypergradients
+        self._along: dict[str, Any] = {"directions": directions}
+        self._chunks = work.chunks
+
+    def at(self, state: InnerState, tangents: Tangents) -> Array:
+        return contract(
+            *(self._problem, state, self._phi, tangents, self._batch), **self._along, **self._chunks
+        )
+
+    def at_mean(self, state: InnerState, params: PyTree, tangents: Tangents) -> tuple[Array, Array]:
+        """Of the mean parameters alone; the rest of the state is what it is."""
+
+        def loss(params: PyTree, phi: Hyperparams, batch: Batch) -> Array:
+            whole = eqx.combine(params, state.params)
+            moved = InnerState(whole, state.opt_state, state.step)
+            return self._problem.meta_loss(moved, phi, batch)
+
+        return contract_parts(
+            *(loss, params, self._phi, tangents, self._batch), **self._along, **self._chunks
+        )
+
+    def training(
+        self, state: InnerState, tangents: Tangents, batch: Batch, key: PRNGKeyArray
+    ) -> Array:
+        inexact, rest = eqx.partition(state, eqx.is_inexact_array)
+
+        def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Array:
+            return self._problem.step(eqx.combine(inexact, rest), phi, batch, key)[1]
+
+        through, direct = contract_parts(loss, inexact, self._phi, tangents, batch, **self._along)
+        return direct + through
+
+
+def _add(mean: PyTree, weight: Array, values: PyTree) -> PyTree:
+    values = eqx.filter(values, eqx.is_inexact_array)
+    return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, values)
+
+
+def _where(wanted: Array, function: Callable, *arguments: Any) -> Any:
+    """What the function gives where it is wanted, else zeros without computing it."""
+    shapes = jax.eval_shape(function, *arguments)
+    zeros = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+    return jax.lax.cond(wanted, function, lambda *_: zeros, *arguments)

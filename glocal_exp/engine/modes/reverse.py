@@ -1,0 +1,93 @@
+"""Reverse mode: one sweep back through an interval, whatever the number of hyperparameters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from glocal_exp.engine.checkpoint import Snapshots
+from glocal_exp.engine.modes.mode import Marks, Mode, Problem, Segment
+from glocal_exp.errors import UserError
+from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
+from glocal_exp.types import Hyperparams, InnerState
+
+if TYPE_CHECKING:
+    from glocal_exp.engine.plan import Plan
+    from glocal_exp.engine.work import Work
+
+
+@dataclass(frozen=True)
+class Reverse(Mode):
+    """For methods that look at their interval's last h, at its window's mean, or at both.
+
+    Attributes:
+        block: steps between two states that are kept; if None, every step's is, or as few as
+            possible where that were more than `hypergrad.reverse.KEPT_BYTES`.
+    """
+
+    block: int | None = None
+
+    name = "reverse"
+    counts = "reverse_steps"
+
+    def __post_init__(self):
+        if self.block is not None and self.block < 1:
+            raise UserError(f"hypergradient.block={self.block} is not at least 1.")
+
+    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+        wanted, interval = plan.wanted, plan.schedule.interval
+        if plan.carry_tangents:
+            return "has no tangents for carry_tangents=true to carry"
+        if len(wanted.steps) > 1:
+            return (
+                "computes one hypergradient an interval and this method looks at "
+                f"{len(wanted.steps)}"
+            )
+        if wanted.steps not in ((), (interval - 1,)):
+            return (
+                "computes an interval's last hypergradient and this method looks at "
+                f"{wanted.steps[0] + 1}"
+            )
+        if wanted.training:
+            return "differentiates the validation loss and this method looks at the training loss"
+        if plan.plays_out:
+            return "goes back through one interval and this method plays out more"
+        return None
+
+    def lengths(self, plan: "Plan") -> list[int]:
+        return [plan.schedule.interval]
+
+    def start(
+        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+    ) -> None:
+        return None
+
+    def segment(
+        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
+    ) -> tuple[Mapping[int, Segment], float]:
+        return work.stretch("pull", self._pull(work), snapshots, start, length, marks, self)
+
+    def _pull(self, work: "Work") -> Callable:
+        def pull(state, phi, carry, key, indices, data, marks) -> Segment:
+            def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
+                return work.problem.step(state, phi, *work.given(data, key, state.step, chosen))
+
+            found = train_and_pull_back(
+                *(work.problem, step, state, phi, indices, data.for_hypergradients),
+                last=marks.steps is not None,
+                weights=marks.weights,
+                block=self.block or block_for(state, len(indices)),
+                **work.chunks,
+            )
+            values = {} if found.h is None else {"h": found.h}
+            if found.mean is not None:
+                values |= {"mean": found.mean[0], "mean_direct": found.mean[1]}
+            rows = {
+                name: jnp.zeros((len(indices), h.size), h.dtype).at[-1].set(h)
+                for name, h in values.items()
+            }
+            return Segment(found.state, None, rows, found.losses, work.finite(found.state))
+
+        return pull
