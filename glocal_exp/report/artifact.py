@@ -32,11 +32,13 @@ class Context:
         runs: the `runs` directory.
         paper: results/paper.csv, the numbers printed in the paper; empty when absent.
         studies: the `studies` directory.
+        configs: the folder of all configs.
     """
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=pd.DataFrame)
     studies: Path = Path("results") / "studies"
+    configs: Path = Path("configs")
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""

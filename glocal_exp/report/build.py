@@ -46,9 +46,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
     paper = repository / "results" / "paper.csv"
-    context = Context(
-        options.runs, pd.read_csv(paper) if paper.exists() else pd.DataFrame(), options.studies
-    )
+    printed = pd.read_csv(paper) if paper.exists() else pd.DataFrame()
+    context = Context(options.runs, printed, options.studies, repository / "configs")
     make_directory(options.out)
     chosen = options.ids or [n for n, path in configs.items() if not entries(path).get(ON_REQUEST)]
     results = [_write(kind, configs[name], context, options.out) for name in chosen]

@@ -1,117 +1,96 @@
-"""Estimators."""
+"""Estimators of the global hypergradient: methods on stored h_t, one a file of configs/estimator.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+A new method is compared with the others by its file in glocal_exp/methods and its own YAML here.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.methods.method import Estimate, Measured, Method
 from glocal_exp.report.fidelity_points import Point
+from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.vectors import Vector
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """One way from an interval's trajectory to a hypergradient; an entry of a YAML file.
+    """A way from an interval's trajectory to a hypergradient.
 
     Attributes:
         label: as printed.
-        kind: `last`, `mean` or `glocal`.
-        window, stride, delays: as the methods have them.
-        dmd: settings of `HankelDMD`.
-        steady: settings of `SteadyStateEstimator`.
+        method: what makes it.
         validation: images that h_t is taken on; all of them if None.
+        order: its place among the others; without one it is the last.
     """
 
     label: str
-    kind: str = "glocal"
-    window: int = 80
-    stride: int = 1
-    delays: int = 10
-    dmd: Mapping[str, Any] = field(default_factory=dict)
-    steady: Mapping[str, Any] = field(default_factory=dict)
+    method: Method
     validation: int | None = None
+    order: float = math.inf
 
-    def estimate(self, point: Point, interval: str | None = None) -> Vector:
-        """The estimate from h_1, ..., h_tau; NaN where there is none."""
-        h, steps_left = (
-            point.intervals.get(interval or str(self.validation or "all")),
-            point.steps_left,
-        )
-        if h is None:
-            return np.full(len(point.names), np.nan)
-        seen = h[-self.window :][:: -self.stride][::-1]
-        if self.kind == "last":
-            return h[-1]
-        if self.kind == "mean":
-            return seen.mean(axis=0)
-        if self.kind != "glocal":
-            raise UserError(f"{self.label}: kind={self.kind} is none of last, mean and glocal.")
-        spectrum = HankelDMD(**self.dmd).fit(seen, self.delays, self.stride)
-        return SteadyStateEstimator(**self.steady).estimate(spectrum, seen, steps_left)[0]
+    def __call__(self, point: Point, interval: str | None = None) -> Vector:
+        """The estimate at a point, of its interval of this name; NaN where there is none."""
+        name = interval or str(self.validation or "all")
+        found = self.estimate(point, name).hypergradient if name in point.intervals else None
+        return np.full(len(point.names), np.nan) if found is None else found
 
-    @property
-    def gradients(self) -> int:
+    def estimate(self, point: Point, interval: str) -> Estimate:
+        """With what the method says about it."""
+        steps = list(self.method.wanted(point.interval).steps)
+        return self.method.estimate(Measured(point.intervals[interval][steps]), point.moment)
+
+    def gradients(self, point: Point) -> int:
         """Validation gradients an interval."""
-        return 1 if self.kind == "last" else (self.window - 1) // self.stride + 1
+        return len(self.method.wanted(point.interval).steps)
+
+    def fits(self, point: Point) -> bool:
+        """Whether the h_t of an interval are all that it needs; more is not stored."""
+        wanted = self.method.wanted(point.interval)
+        more = replace(wanted, steps=()) or self.method.lookahead(1, point.outer_steps)
+        return bool(wanted.steps) and not more
 
 
-THRESHOLD = {"rank": "hard_threshold"}
-ESTIMATORS = (
-    Estimator("local", kind="last"),
-    Estimator("window mean", kind="mean"),
-    Estimator("glocal"),  # the paper's: window 80, 10 delays, infinite horizon
-    Estimator("glocal, finite horizon", steady={"horizon": "finite"}),
-    Estimator("glocal, fit to all", dmd={"amplitudes": "all"}),
-    Estimator("glocal, rank by threshold", dmd=THRESHOLD),
-    Estimator("glocal, total least squares", dmd={"regression": "total_least_squares"}),
-    Estimator("glocal, forward-backward", dmd={"regression": "forward_backward"}),
-    # The next two are `dmd=total_least_squares` and `dmd=forward_backward` as they are configured.
-    Estimator("glocal, threshold, total", dmd=THRESHOLD | {"regression": "total_least_squares"}),
-    Estimator("glocal, threshold, backward", dmd=THRESHOLD | {"regression": "forward_backward"}),
-    Estimator("glocal, scaled", dmd={"scaling": "component"}),
-    Estimator("glocal, window 60", window=60),
-    Estimator("glocal, window 40", window=40),
-    Estimator("glocal, 5 delays", delays=5),
-    Estimator("glocal, 20 delays", delays=20),
-    Estimator("glocal, stride 2", stride=2, delays=5),  # 8 steps of delays, like the paper's 9
-    Estimator("glocal, stride 4", stride=4, delays=3),
-    Estimator("glocal, stride 4, 5 delays", stride=4, delays=5),
-    Estimator("local, 1,000 images", kind="last", validation=1000),
-    Estimator("glocal, 1,000 images", validation=1000),
-    Estimator("glocal, 250 images", validation=250),
-    Estimator("glocal, stride 4, 1,000 images", stride=4, delays=3, validation=1000),
-)
-"""Those that the figure of fidelity compares, unless its YAML lists others."""
-VARIANTS = (
-    *ESTIMATORS,
-    Estimator("glocal, stride 4, 2 delays", stride=4, delays=2),
-    Estimator("glocal, stride 4, 4 delays", stride=4, delays=4),
-    Estimator("glocal, else local", steady={"fallback": "local"}),
-    Estimator(
-        "glocal, stride 4, 1,000 images, else local",
-        stride=4,
-        delays=3,
-        validation=1000,
-        steady={"fallback": "local"},
-    ),
-)
-"""Those of the table of all points: what else was tried besides."""
+def load_estimator(configs: Path, name: str) -> Estimator:
+    """That of configs/estimator/<name>.yaml.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    config = configs / "estimator" / f"{name}.yaml"
+    found = entries(config)
+    # Other groups stand beside the method because its settings refer to them.
+    own = {key: value for key, value in found.items() if not (configs / key).is_dir()}
+    target = {"_target_": f"{__name__}.{Estimator.__name__}"}
+    return instantiate(own | target | {"method": found.get("method")}, config)
 
 
 def estimators(
-    entries: Sequence[Mapping[str, Any]] | None, default: Sequence[Estimator] = ESTIMATORS
-) -> list[Estimator]:
-    """Estimators from their entries in a YAML file; the default for None.
+    configs: Path,
+    found: Sequence[Point],
+    ids: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> tuple[list[Estimator], list[str]]:
+    """Those to compare at these points in their order, and a sentence about those that cannot be.
+
+    Args:
+        configs: the folder of all configs.
+        found: the points.
+        ids: names of files; all for None.
+        without: names of files to leave out.
 
     Raises:
-        UserError: an entry has a setting that there is not.
+        UserError: one cannot be made.
     """
-    if entries is None:
-        return list(default)
-    try:
-        return [Estimator(**entry) for entry in entries]
-    except TypeError as error:
-        raise UserError(f"An estimator cannot be made: {error}; correct its entry.") from error
+    names = sorted(path.stem for path in (configs / "estimator").glob("*.yaml"))
+    chosen = [name for name in (names if ids is None else ids) if name not in without]
+    made = sorted((load_estimator(configs, name) for name in chosen), key=lambda one: one.order)
+    lacking = [one.label for one in made if not all(map(one.fits, found))]
+    if len(lacking) == len(made):
+        raise UserError("no estimator can be made from the h_t of an interval; name others")
+    sentence = f"Left out, since they need more than the stored h_t: {'; '.join(lacking)}."
+    return [one for one in made if one.label not in lacking], [sentence] if lacking else []

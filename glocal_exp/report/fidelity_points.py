@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from omegaconf import OmegaConf
 
+from glocal_exp.methods.method import Moment
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.vectors import Vector
@@ -46,9 +47,9 @@ class Point:
     slopes: Float[np.ndarray, "starts q"]
 
     @property
-    def steps_left(self) -> int:
-        """From the interval's end to T."""
-        return (self.outer_steps - self.s) * self.interval
+    def moment(self) -> Moment:
+        """As methods have it."""
+        return Moment(self.s, self.outer_steps, self.interval, self.names)
 
     @property
     def truths(self) -> dict[str, Vector]:

@@ -27,7 +27,7 @@ def scores(found: Sequence[Point], estimators: Iterable[Estimator]) -> pd.DataFr
     for estimator in (None, *estimators):
         for place, point in enumerate(found):
             about = {"setting": point.setting, "seed": point.seed, "s": point.s, "point": place}
-            of = ceiling(point) if not estimator else score(point, estimator.estimate(point))
+            of = ceiling(point) if not estimator else score(point, estimator(point))
             rows.append({"estimator": estimator.label if estimator else TRUTHS} | about | of)
     return pd.DataFrame(rows)
 

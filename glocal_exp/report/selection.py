@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
@@ -49,14 +50,16 @@ class Run:
 
     def last(self, column: str) -> float:
         """The last measured value of a column of the records; NaN if there is none."""
-        measured = self._column(column)[np.isfinite(self._column(column))]
+        values = self.column(column)
+        measured = values[np.isfinite(values)]
         return float(measured[-1]) if measured.size else float("nan")
 
     def total(self, column: str) -> float:
         """The sum of a column of the records; NaN if there is none."""
-        return float(np.sum(self._column(column))) if column in self.metrics else float("nan")
+        return float(np.sum(self.column(column))) if column in self.metrics else float("nan")
 
-    def _column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> Float[np.ndarray, " n"]:
+        """A column of the records; empty if there is none."""
         return self.metrics[name].to_numpy(float) if name in self.metrics else np.empty(0)
 
     @property
@@ -233,8 +236,10 @@ def _states(selection: Selection, ends: bool) -> list[str]:
         if any(map(any, by_method.values())):
             named = (f"{m} {sum(one)} of {len(one)}" for m, one in by_method.items() if any(one))
             notes.append(f"Runs {text}: {'; '.join(named)}.")
-    totals = ((m, [run.total("skipped") for run in selection.of(m)]) for m in selection.methods)
-    skipped = {method: int(np.nansum(counts)) for method, counts in totals}
+    skipped = {
+        method: int(sum(np.nansum(run.column("skipped")) for run in selection.of(method)))
+        for method in selection.methods
+    }
     if any(skipped.values()):
         listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
         notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")

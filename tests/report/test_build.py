@@ -211,7 +211,8 @@ def test_the_commands_for_missing_runs_exist(config):
         for name in getattr(maker, attribute, ())
     }
     if not hasattr(maker, "experiments"):
-        names |= {kind["experiment"] for kind in getattr(maker, "kinds", ())}
+        kinds = getattr(maker, "kinds", ())
+        names |= {kind["experiment"] for kind in kinds if "experiment" in kind}
     known = {path.stem for path in (REPOSITORY / "configs" / "experiment").glob("*.yaml")}
     studies = {path.stem for path in (REPOSITORY / "configs" / "study").glob("*.yaml")}
     common = getattr(sys.modules[type(maker).__module__], "STUDY", None)

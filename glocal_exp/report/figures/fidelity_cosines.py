@@ -22,14 +22,17 @@ class FidelityFigure(Artifact):
     """One panel a setting, one row an estimator.
 
     Attributes:
-        estimators: entries of `report.fidelity.Estimator`; `report.fidelity.ESTIMATORS` if None.
+        estimators: files of configs/estimator; all if None.
+        without: those of them that are left out.
     """
 
-    estimators: Sequence[Mapping[str, Any]] | None = None
+    estimators: Sequence[str] | None = None
+    without: Sequence[str] = ()
 
     def draw(self, context: Context) -> Drawing:
         found, frame = points(context)
-        scored = scores(found, estimators(self.estimators))
+        compared, notes = estimators(context.configs, found, self.estimators, self.without)
+        scored = scores(found, compared)
         labels = list(dict.fromkeys(scored["estimator"]))
         intervals = sorted(set(scored["s"]))
         marks = {s: MARKERS[place % len(MARKERS)] for place, s in enumerate(intervals)}
@@ -54,7 +57,7 @@ class FidelityFigure(Artifact):
         ]
         handles.append(Line2D([], [], color="black", linewidth=1.3, label="median"))
         style.legend_above(figure, handles)
-        text = self.caption(study_rows.provenance(frame, STUDY), apart=False)
+        text = self.caption(*notes, study_rows.provenance(frame, STUDY), apart=False)
         return Drawing(figure, text)
 
 

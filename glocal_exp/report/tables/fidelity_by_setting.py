@@ -1,8 +1,7 @@
 """How close each estimate comes to the true global hypergradient, by setting."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Artifact, Context
@@ -20,14 +19,16 @@ class FidelityTable(Artifact):
     """One row an estimator, four columns a setting.
 
     Attributes:
-        estimators: entries of `report.fidelity.Estimator`; `report.fidelity.ESTIMATORS` if None.
+        estimators: files of configs/estimator; all if None.
+        without: those of them that are left out.
     """
 
-    estimators: Sequence[Mapping[str, Any]] | None = None
+    estimators: Sequence[str] | None = None
+    without: Sequence[str] = ()
 
     def make(self, context: Context) -> Sheet:
         found, frame = points(context)
-        compared = estimators(self.estimators)
+        compared, notes = estimators(context.configs, found, self.estimators, self.without)
         groups = scores(found, compared).groupby(["estimator", "setting"], sort=False)
         data = groups.agg(
             points=("s", "size"),
@@ -37,7 +38,7 @@ class FidelityTable(Artifact):
             signs=("signs", "mean"),
             slope_signs=("slope_signs", "mean"),
         ).reset_index()
-        gradients = {one.label: one.gradients for one in compared}
+        gradients = {one.label: one.gradients(found[0]) for one in compared}
         data.insert(1, "gradients", [gradients.get(label) for label in data["estimator"]])
         settings = by_setting(found)
         columns = [
@@ -50,6 +51,7 @@ class FidelityTable(Artifact):
             ),
         ]
         text = self.caption(
+            *notes,
             study_rows.provenance(frame, STUDY),
             apart=False,
             truths=TRUTHS,

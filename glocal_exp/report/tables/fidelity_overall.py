@@ -1,6 +1,6 @@
 """How often each estimate is right over all points: by which truth, and in which sign."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Artifact, Context
-from glocal_exp.report.estimators import VARIANTS, Estimator, estimators
+from glocal_exp.report.estimators import Estimator, estimators
 from glocal_exp.report.fidelity_points import STUDY, Point, by_setting, points, seeds
 from glocal_exp.report.fidelity_scores import TRUTHS, ceiling, scores
 from glocal_exp.report.formats import ABSENT
@@ -27,15 +27,16 @@ class FidelityOverall(Artifact):
 
     Attributes:
         repeated: validation images on which an interval was computed again.
-        estimators: entries of `report.fidelity.Estimator`; `report.fidelity.VARIANTS` if None.
+        estimators: files of configs/estimator; all if None.
     """
 
     repeated: int
-    estimators: Sequence[Mapping[str, Any]] | None = None
+    estimators: Sequence[str] | None = None
 
     def make(self, context: Context) -> Sheet:
         found, frame = points(context)
-        compared = {one.label: one for one in estimators(self.estimators, VARIANTS)}
+        chosen, notes = estimators(context.configs, found, self.estimators)
+        compared = {one.label: one for one in chosen}
         agreed = [truths_agree(point) for point in found]
         records = []
         for label, rows in scores(found, compared.values()).groupby("estimator", sort=False):
@@ -44,6 +45,7 @@ class FidelityOverall(Artifact):
                 record |= self._repeats(found, compared[str(label)])
             records.append(record)
         text = self.caption(
+            *notes,
             study_rows.provenance(frame, STUDY),
             apart=False,
             agreed=AGREED,
@@ -62,7 +64,7 @@ class FidelityOverall(Artifact):
         record, first = {}, str(self.repeated)
         for name, label in REPEATS.items():
             pairs = [
-                (estimator.estimate(point, first), estimator.estimate(point, name))
+                (estimator(point, first), estimator(point, name))
                 for point in found
                 if first in point.intervals and name in point.intervals
             ]

@@ -1,18 +1,16 @@
 """How much glocal's direction hangs on window, delays and validation images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Artifact, Context
-from glocal_exp.report.estimators import Estimator
+from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.fidelity_points import STUDY, by_setting, points
 from glocal_exp.report.fidelity_scores import TRUTHS, scores
 from glocal_exp.report.sheet import Column, Sheet
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,14 @@ class FidelitySettings(Artifact):
 
     def make(self, context: Context) -> Sheet:
         found, frame = points(context)
-        compared = [Estimator(LOCAL, "last", validation=images) for images in self.validation]
-        compared += [
-            Estimator(label, window=window, delays=delays, steady=steady, validation=images)
-            for label, steady in self.kinds.items()
-            for (window, delays), images in product(self.grid, self.validation)
-        ]
+        local, glocal = (load_estimator(context.configs, name) for name in ("local", "glocal"))
+        compared = [replace(local, validation=images) for images in self.validation]
+        for label, changes in self.kinds.items():
+            steady = replace(glocal.method.steady_state, **changes)  # pyright: ignore
+            for (window, delays), images in product(self.grid, self.validation):
+                settings: Any = {"window": window, "delays": delays, "steady_state": steady}
+                method = replace(glocal.method, **settings)  # pyright: ignore
+                compared.append(replace(glocal, label=label, method=method, validation=images))
         groups = scores(found, compared).groupby(["estimator", "setting", "s"], sort=False)
         data = groups.agg(
             finite=("cosine", "count"), mean=("cosine", "mean"), agreeing=("above", "mean")
