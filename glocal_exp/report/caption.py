@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import network
 from glocal_exp.report.paper_size import compared
-from glocal_exp.report.selection import Run, Selection
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection
 
 
 def paragraphs(

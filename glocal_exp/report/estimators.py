@@ -65,8 +65,10 @@ def load_estimator(configs: Path, name: str) -> Estimator:
     found = entries(config)
     # Other groups stand beside the method because its settings refer to them.
     own = {key: value for key, value in found.items() if not (configs / key).is_dir()}
-    target = {"_target_": f"{__name__}.{Estimator.__name__}"}
-    return instantiate(own | target | {"method": found.get("method")}, config)
+    if "method" not in found:
+        raise UserError(f"{config} names no method; give it one, as the files beside it do")
+    target = {"_target_": f"{__name__}.{Estimator.__name__}", "method": found["method"]}
+    return instantiate(own | target, config)
 
 
 def estimators(

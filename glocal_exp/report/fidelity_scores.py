@@ -41,7 +41,7 @@ def score(point: Point, estimate: Vector) -> dict[str, float]:
     mean, and `slope_signs`.
     """
     truths = list(point.truths.values())
-    error = relative_error(estimate, _mean(truths, estimate))
+    error = relative_error(estimate, _mean(truths, len(estimate)))
     return _compared(point, [(estimate, truth) for truth in truths], [estimate], error)
 
 
@@ -52,30 +52,33 @@ def ceiling(point: Point) -> dict[str, float]:
     """
     truths = list(point.truths.values())
     pairs = list(permutations(truths, 2))
-    error = _mean([relative_error(*pair) for pair in pairs], np.zeros(()))
-    return _compared(point, pairs, truths, float(error))
+    error = _number([relative_error(*pair) for pair in pairs])
+    return _compared(point, pairs, truths, error)
 
 
 def _compared(
     point: Point, pairs: Sequence[tuple[Vector, Vector]], estimates: Sequence[Vector], error: float
 ) -> dict[str, float]:
-    size = np.zeros(len(point.names))
-    counts = np.abs(_mean(list(point.truths.values()), size))
-    counts = counts >= NEGLIGIBLE * counts.max()
-    slope = _mean(point.slopes, size)
-    signs = _mean([same_signs(*pair) for pair in pairs], size)
-    slopes = _mean([same_signs(e, one) for e in estimates for one in point.slopes], size)
-    angle = float(_mean([cosine(*pair) for pair in pairs], np.zeros(())))
+    q = len(point.names)
+    sizes = np.abs(_mean(list(point.truths.values()), q))
+    counts = sizes >= NEGLIGIBLE * sizes.max()
+    slope = _mean(point.slopes, q)
+    signs = _mean([same_signs(*pair) for pair in pairs], q)
+    slope_signs = _mean([same_signs(e, one) for e in estimates for one in point.slopes], q)
+    angle = _number([cosine(*pair) for pair in pairs])
     return {
         "cosine": angle,
         "above": float(angle > 0) if np.isfinite(angle) else np.nan,
         "error": error,
-        "signs": float(_mean(signs[counts], np.zeros(()))),
-        "slope_cosine": float(_mean([cosine(e, slope) for e in estimates], np.zeros(()))),
-        "slope_signs": float(_mean(slopes[counts], np.zeros(()))),
+        "signs": _number(signs[counts]),
+        "slope_cosine": _number([cosine(e, slope) for e in estimates]),
+        "slope_signs": _number(slope_signs[counts]),
     } | {f"sign_{name}": float(sign) for name, sign in zip(point.names, signs, strict=True)}
 
 
-def _mean(values: Sequence | Vector, like: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """NaN of the shape of `like` where there is none."""
-    return np.mean(values, axis=0) if len(values) else np.full_like(like, np.nan, dtype=float)
+def _mean(vectors: Sequence[Vector] | Float[np.ndarray, "n q"], q: int) -> Vector:
+    return np.mean(vectors, axis=0) if len(vectors) else np.full(q, np.nan)
+
+
+def _number(values: Sequence[float] | Vector) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.selection import Run, Selection
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection
 
 SIZE = {
     "T": "steps",

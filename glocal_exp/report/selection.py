@@ -2,84 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float
 
-from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.curves import diverged_mask
+from glocal_exp.report.runs import Run, read
 from glocal_exp.report.style import method_order
-from glocal_exp.store import StoredRun, find_runs
-
-
-@dataclass(frozen=True)
-class Run:
-    """A stored run with its records.
-
-    Attributes:
-        method: the label in legends and tables; `local_every` is local with every h_t.
-        metrics: its interval records.
-    """
-
-    stored: StoredRun
-    method: str
-    metrics: pd.DataFrame = field(repr=False)
-
-    @property
-    def seed(self) -> int:
-        return self.stored.seed
-
-    @property
-    def steps(self) -> int:
-        return int(self.stored.column("steps") or 0)
-
-    @property
-    def finished(self) -> bool:
-        """Came to its end, even if by older source."""
-        return self.stored.manifest.get("status") == "complete"
-
-    @property
-    def diverged(self) -> bool:
-        return bool(diverged_mask(self.metrics).any())
-
-    def last(self, column: str) -> float:
-        """The last measured value of a column of the records; NaN if there is none."""
-        values = self.column(column)
-        measured = values[np.isfinite(values)]
-        return float(measured[-1]) if measured.size else float("nan")
-
-    def total(self, column: str) -> float:
-        """The sum of a column of the records; NaN if there is none."""
-        return float(np.sum(self.column(column))) if column in self.metrics else float("nan")
-
-    def column(self, name: str) -> Float[np.ndarray, " n"]:
-        """A column of the records; empty if there is none."""
-        return self.metrics[name].to_numpy(float) if name in self.metrics else np.empty(0)
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The manifest's part about the data set."""
-        return self.stored.manifest.get("data") or {}
-
-    def images(self, split: str) -> int | None:
-        """The number of images in `train`, `validation` or `test`."""
-        sizes = self.data.get("sizes")
-        found = sizes.get(split) if isinstance(sizes, Mapping) else self.data.get(f"{split}_size")
-        if found is None and split == "validation":
-            found = self.stored.value("validation.size")
-        return int(found) if found is not None and found >= 1 else None
-
-    @property
-    def gradient_images(self) -> int | None:
-        """The number of validation images that a hypergradient uses."""
-        subset = self.stored.value("validation.subset")
-        return int(subset) if subset else self.images("validation")
+from glocal_exp.stats import summarize
+from glocal_exp.store import find_runs
 
 
 @dataclass(frozen=True)
@@ -106,6 +40,18 @@ class Selection:
     def seeds(self) -> list[int]:
         return sorted({run.seed for run in self.runs})
 
+    @property
+    def diverged(self) -> bool:
+        """Whether one of them has."""
+        return any(run.diverged for run in self.runs)
+
+    @cached_property
+    def hyperparameters(self) -> list[str]:
+        """Those recorded, in their order."""
+        names = dict.fromkeys(name for run in self.runs for name in run.metrics.columns)
+        prefix = "hyperparameter/"
+        return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
     def of(self, method: str) -> list[Run]:
         return [run for run in self.runs if run.method == method]
 
@@ -114,6 +60,22 @@ class Selection:
         runs = self.runs if method is None else self.of(method)
         found = {run.seed: run.last(column) for run in runs if run.finished}
         return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
+
+    def final_numbers(self, method: str | None = None) -> dict[str, float]:
+        """`finals` summarised over the seeds, then each by its seed; `seeds` alone if none has."""
+        finals = self.finals(method)
+        if not finals:
+            return {"seeds": 0}
+        summary = summarize(list(finals.values()))
+        names = ("mean", "deviation", "standard_error", "minimum", "maximum")
+        numbers = {"seeds": len(finals), "diverged": len(self.lost(method))}
+        numbers |= {name: float(getattr(summary, name)) for name in names}
+        return numbers | {f"seed_{seed}": value for seed, value in finals.items()}
+
+    def lost(self, method: str | None = None) -> set[int]:
+        """The seeds of finished runs that diverged, of one method or all."""
+        runs = self.runs if method is None else self.of(method)
+        return {run.seed for run in runs if run.finished and run.diverged}
 
 
 def select(
@@ -134,7 +96,7 @@ def select(
         where: further conditions, as in `store.find_runs`.
         ends: what counts is where runs end, so that unfinished ones are left out.
     """
-    runs, notes = _read(find_runs(root, {"experiment": experiment} | dict(where or {})))
+    runs, notes = read(find_runs(root, {"experiment": experiment} | dict(where or {})))
     if ends:
         left_out = [run for run in runs if not run.finished]
         notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in left_out]
@@ -171,28 +133,6 @@ def select_all(
     if not stored:
         raise MissingRuns(list(found))
     return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
-
-
-def method_label(run: StoredRun, metrics: pd.DataFrame) -> str:
-    """The method's name, but `local_every` for local with more than one h_t an interval."""
-    if run.method == "local" and "validation_gradients" in metrics and len(metrics):
-        last = metrics.iloc[-1]
-        if last["outer_step"] > 0 and last["validation_gradients"] > 1.5 * last["outer_step"]:
-            return "local_every"
-    return run.method
-
-
-def _read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
-    runs, notes = [], []
-    for one in stored:
-        try:
-            metrics, _ = one.metrics(), one.config
-        except UserError as error:
-            notes.append(f"Left out: {error}.")
-            continue
-        if len(metrics):
-            runs.append(Run(one, method_label(one, metrics), metrics))
-    return runs, notes
 
 
 def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:

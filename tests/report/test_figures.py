@@ -12,8 +12,7 @@ from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.fig4_left_middle import NEAR, SpectrumFigure
-from glocal_exp.report.figures.learning_curves import LearningCurves
-from glocal_exp.report.figures.start_matrix import StartMatrix
+from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
 from .synthetic import reading, write_run

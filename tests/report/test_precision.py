@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.tables.precision_spread import PrecisionSpread
-from glocal_exp.report.tables.precision_steps import PrecisionTable
+from glocal_exp.report.tables.precision_distances import PrecisionSpread, PrecisionTable
 from glocal_exp.store.studies import StudyDirectory
 
 TRUE = np.tile([3.0, 4.0], (12, 1))

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import NullLocator
@@ -14,14 +14,13 @@ from matplotlib.ticker import NullLocator
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
-from glocal_exp.report.selection import Run, Selection, select
-from glocal_exp.report.training import hyperparameters
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection, select
 
 HEIGHT = 2.6  # inches
 SMALLEST = 1e-8  # of the largest magnitude: what is smaller is not shown
 ZOOM = 0.1  # half the width of the enlarged square around 1
 NEAR, OTHER = style.ORANGE, style.BLUE
-DIAMOND: dict[str, Any] = {"marker": "D", "markeredgecolor": "black", "markeredgewidth": 0.4}
 
 
 @dataclass(frozen=True)
@@ -47,41 +46,31 @@ class SpectrumFigure(Artifact):
         spectrum, tolerance = self._spectrum(run), unit_tolerance(run)
         near = spectrum.steady(tolerance)
         word = self.hyperparameter.replace("_", " ")
-        component = hyperparameters(selection).index(self.hyperparameter)
+        component = selection.hyperparameters.index(self.hyperparameter)
         figure, ((left, zoom, middle),) = style.panels(1, 3, HEIGHT, width_ratios=(1.0, 0.62, 1.3))
         draw_eigenvalues(left, spectrum, near)
         draw_enlarged(zoom, spectrum, near, tolerance)
         draw_magnitudes(middle, spectrum.magnitudes(component, self.steps + 1), near)
         middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
-        steady = rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"
-        style.legend_above(figure, [
-            Line2D([], [], color=NEAR, linestyle=(0, (5, 1)), markersize=3.5, label=steady,
-                   **DIAMOND),
-            Line2D([], [], color=OTHER, linewidth=0.6, marker="o", markersize=2.8,
-                   label="other modes"),
-        ])  # fmt: skip
-        # One seed's one interval is all that the figure shows, in the paper too.
-        source = caption.describe(replace(selection, runs=(run,)), context, ("steps", "seeds"))
-        return Drawing(figure, self.caption(source, word=word, **self._values(run)))
-
-    def _values(self, run: Run) -> dict[str, Any]:
-        """What the caption says of the spectrum."""
-        spectrum, tolerance = self._spectrum(run), unit_tolerance(run)
-        steady = np.count_nonzero(spectrum.steady(tolerance))
+        draw_legend(figure, tolerance)
         within = f"within {tolerance:g} of 1"
-        return {
-            "seed": run.seed,
-            "s": self.outer_step,
-            "rank": spectrum.rank,
-            "steady": f"orange: the {steady} {within}, which count as steady"
-            if steady
+        text = self.caption(
+            # One seed's one interval is all that the figure shows, in the paper too.
+            caption.describe(replace(selection, runs=(run,)), context, ("steps", "seeds")),
+            seed=run.seed,
+            s=self.outer_step,
+            rank=spectrum.rank,
+            steady=f"orange: the {near.sum()} {within}, which count as steady"
+            if near.any()
             else f"none lies {within}, so that none counts as steady",
-            "growing": np.count_nonzero(spectrum.growing(tolerance)) or "none",
-            "limit": 1 + tolerance,
-            "radius": spectrum.spectral_radius,
-            "steps": self.steps,
-            "smallest": SMALLEST,
-        }
+            growing=np.count_nonzero(spectrum.growing(tolerance)) or "none",
+            limit=1 + tolerance,
+            radius=spectrum.spectral_radius,
+            word=word,
+            steps=self.steps,
+            smallest=SMALLEST,
+        )
+        return Drawing(figure, text)
 
     def _first_run(self, context: Context) -> tuple[Selection, Run]:
         for experiment in self.experiments:
@@ -143,6 +132,17 @@ def draw_enlarged(
     tick = float(f"{half / 2:.1g}")
     axes.set(xlim=(1 - half, 1 + half), ylim=(-half, half))
     axes.set(xticks=(1 - tick, 1, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
+
+
+def draw_legend(figure: Figure, tolerance: float) -> None:
+    """What is orange and what is blue."""
+    near = rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"
+    handles = [
+        Line2D([], [], color=NEAR, linestyle=(0, (5, 1)), marker="D", markersize=3.5,
+               markeredgecolor="black", markeredgewidth=0.4, label=near),
+        Line2D([], [], color=OTHER, linewidth=0.6, marker="o", markersize=2.8, label="other modes"),
+    ]  # fmt: skip
+    style.legend_above(figure, handles)
 
 
 def draw_magnitudes(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from glocal_exp.report.artifact import Artifact, Context, MissingRuns
 from glocal_exp.report.formats import DAGGER, method_label, signed, spread
 from glocal_exp.report.selection import Selection, select_all
 from glocal_exp.report.sheet import Column, Sheet
-from glocal_exp.stats import paired_difference, summarize
+from glocal_exp.stats import paired_difference
 
 READING = (
     "Test accuracy in percent after the last training step: mean and standard deviation over "
@@ -20,6 +21,9 @@ READING = (
     "{subject} minus the row's method in percentage points, paired by seed, with a 95 % t "
     "interval over the seeds that both have. Unfinished runs are left out."
 )
+
+TWO_DIGITS = partial(spread, digits=2)
+DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_seeds")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class FinalAccuracy(Artifact):
             Column("experiment", "experiment", labels.__getitem__, words=True, once=True),
             Column("T", "steps", "{:,}", words=True, once=True),
             Column("method", "method", method_label, words=True),
-            Column("mean \N{PLUS-MINUS SIGN} sd (%)", ("mean", "deviation"), _mean),
-            Column("seeds (%)", ("experiment", "method"), lambda *of: _seeds(found, *of)),
+            Column("mean \N{PLUS-MINUS SIGN} sd (%)", ("mean", "deviation"), TWO_DIGITS),
+            Column("seeds (%)", ("experiment", "method"), lambda e, m: _seeds(found[e], m)),
             Column(f"{self.subject} minus it (points)", DIFFERENCE, _difference),
         ]
         sources = caption.paragraphs(found.values(), context)
@@ -62,17 +66,8 @@ class FinalAccuracy(Artifact):
             finals = selection.finals(method)
             if not finals:
                 continue
-            names = ("mean", "deviation", "standard_error", "minimum", "maximum")
-            summary = summarize(list(finals.values()))
-            record = {
-                "experiment": selection.experiment,
-                "steps": selection.steps,
-                "method": method,
-                "seeds": len(finals),
-                "diverged": len(_diverged(selection, method)),
-            }
-            record |= {name: float(getattr(summary, name)) for name in names}
-            record |= {f"seed_{seed}": value for seed, value in finals.items()}
+            record = {"experiment": selection.experiment, "steps": selection.steps}
+            record |= {"method": method} | selection.final_numbers(method)
             pair = paired_difference(selection.finals(self.subject), finals)
             if method != self.subject and pair.summary:
                 values = (pair.summary.mean, pair.summary.low, pair.summary.high, len(pair.keys))
@@ -80,22 +75,9 @@ class FinalAccuracy(Artifact):
             yield record
 
 
-DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_seeds")
-
-
-def _diverged(selection: Selection, method: str) -> set[int]:
-    return {run.seed for run in selection.of(method) if run.finished and run.diverged}
-
-
-def _mean(mean: float, deviation: float) -> str:
-    return spread(mean, deviation, digits=2)
-
-
-def _seeds(found: Mapping[str, Selection], experiment: str, method: str) -> str:
-    selection = found[experiment]
-    lost = _diverged(selection, method)
-    values = selection.finals(method).items()
-    return ", ".join(f"{value:.2f}{DAGGER if seed in lost else ''}" for seed, value in values)
+def _seeds(selection: Selection, method: str) -> str:
+    values, lost = selection.finals(method), selection.lost(method)
+    return ", ".join(f"{v:.2f}{DAGGER if seed in lost else ''}" for seed, v in values.items())
 
 
 def _difference(mean: float, low: float, high: float, seeds: float) -> str:

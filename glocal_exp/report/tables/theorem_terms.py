@@ -13,7 +13,8 @@ from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Artifact, Context, MissingRuns
 from glocal_exp.report.formats import brief
-from glocal_exp.report.selection import Run, select_all
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import select_all
 from glocal_exp.report.sheet import Column, Sheet
 
 NEEDED = ("trajectory", "eigenvalues", "modes", "amplitudes", "hypergradient")

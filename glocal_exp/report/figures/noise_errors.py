@@ -1,17 +1,20 @@
-"""Error against noise: one column a choice of the decomposition, beside the trivial estimates."""
+"""Hankel DMD of known maps in noise: what each choice buys, and what the last h_t is worth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
 
 from glocal_exp.report import study_rows, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.study_rows import chosen
 
-HEIGHT = 4.3  # inches
+STUDY = "noise"
+CHOICES_HEIGHT, LAST_HEIGHT = 4.3, 2.5  # inches
 LEGEND = 0.5  # of a panel's height
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": style.VERMILLION, "linestyle": "-", "marker": "o"},
@@ -23,6 +26,7 @@ TRIVIAL: dict[str, dict[str, Any]] = {
     "last": {"label": "last $h$", "color": style.BLACK, "linestyle": (0, (1, 1.5))},
     "mean": {"label": "window mean", "color": "#8C8C8C", "linestyle": "-"},
 }
+RANGE = 2  # decades of the ratio that colours tell apart
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,11 @@ class NoiseFigure(Artifact):
     panels: Mapping[str, Mapping[str, Any]]
     window: int = 80
     delays: int = 10
-    study: str = "noise"
 
     def draw(self, context: Context) -> Drawing:
-        frame = study_rows.load(context, self.study)
+        frame = study_rows.load(context, STUDY)
         figure, panels = style.panels(
-            3, len(self.panels), HEIGHT, sharey="row", height_ratios=(1, 1, LEGEND)
+            3, len(self.panels), CHOICES_HEIGHT, sharey="row", height_ratios=(1, 1, LEGEND)
         )
         columns = zip(self.panels.items(), panels.T, strict=True)
         for (title, panel), (upper, lower, below) in columns:
@@ -78,3 +81,44 @@ def draw_error(axes: Axes, frame: pd.DataFrame, quantity: str, **look: Any) -> N
     )
     axes.set(xscale="log", yscale="log", xticks=[1e-6, 1e-4, 1e-2])
     axes.minorticks_off()
+
+
+@dataclass(frozen=True)
+class LastFigure(Artifact):
+    """One panel a variant of DMD.
+
+    Attributes:
+        variants: variant -> the title of its panel.
+    """
+
+    variants: Mapping[str, str]
+
+    def draw(self, context: Context) -> Drawing:
+        frame = study_rows.load(context, STUDY)
+        seen = chosen(frame, {"comparison": "decays"})
+        figure, (panels,) = style.panels(1, len(self.variants), LAST_HEIGHT, sharey=True)
+        for axes, (variant, title) in zip(panels, self.variants.items(), strict=True):
+            found = chosen(seen, {"variant": variant})
+            table = found.pivot(index="decay", columns="level", values=["steady", "last"])
+            ratios: Any = np.log10(table["steady"] / table["last"])
+            shares = found.pivot(index="decay", columns="level", values="beats_last")
+            image = axes.imshow(
+                ratios, cmap="RdBu_r", norm=TwoSlopeNorm(0, -RANGE, RANGE),
+                origin="lower", aspect="auto",
+            )  # fmt: skip
+            for (row, column), share in np.ndenumerate(shares.to_numpy()):
+                colour = "white" if abs(ratios.iloc[row, column]) > 0.7 * RANGE else "black"
+                axes.text(
+                    column, row, f"{100 * share:.0f}", ha="center", va="center",
+                    color=colour, fontsize=style.SMALLEST_FONT,
+                )  # fmt: skip
+            ticks = [f"{100 * level:.4g}" for level in ratios.columns]
+            axes.set_xticks(range(len(ticks)), ticks, rotation=60)
+            axes.set_yticks(range(len(ratios)), [f"{decay:g}" for decay in ratios.index])
+            axes.set(xlabel="noise (%)", title=title)
+            axes.grid(visible=False)
+        panels[0].set_ylabel("slowest eigenvalue")
+        bar = figure.colorbar(image, ax=list(panels), extend="both", pad=0.01)
+        bar.set_label("log$_{10}$ error DMD / last $h$")
+        draws = int(frame["draws"].iloc[0])
+        return Drawing(figure, self.caption(study_rows.provenance(frame), draws=draws))
