@@ -53,9 +53,9 @@ class Experiment:
     ) -> "Loop":
         """The engine's loop over some seeds, each with its images."""
         from glocal_exp.app.assemble import examples
-        from glocal_exp.engine.run import run_plan
+        from glocal_exp.engine import Loop
 
-        return run_plan(
+        return Loop(
             self.problem,
             {seed: examples(self.cfg, of_seed) for seed, of_seed in parts.items()},
             self.plan,

@@ -30,7 +30,7 @@ from glocal_exp.store import (
     utc_now,
 )
 from glocal_exp.store.studies import StudyDirectory
-from glocal_exp.studies.study import Lab, Setting, Study
+from glocal_exp.studies.lab import Lab, Setting, Study
 
 OUTPUT = CONFIGS.parent / "results"  # where figures and tables look
 TEXT = """\

@@ -48,7 +48,7 @@ class Hooks:
 
 
 class Loop(Iterator[IntervalRecord]):
-    """A run that advances as it is iterated; made by `glocal_exp.engine.run`.
+    """A run that advances as it is iterated; `glocal_exp.engine.run` explains the arguments.
 
     Attributes:
         snapshots: by seed, where it stands, for the seeds that go on.
@@ -64,15 +64,16 @@ class Loop(Iterator[IntervalRecord]):
         problem: InnerProblem,
         splits: Mapping[int, Splits],
         plan: Plan,
-        meta_optimizer: optax.GradientTransformation,
         *,
-        hooks: Hooks,
-        checkpoints: Mapping[int, Sequence[bytes]],
+        meta_optimizer: optax.GradientTransformation | None = None,
+        hooks: Hooks | None = None,
+        checkpoints: Mapping[int, Sequence[bytes]] | None = None,
         programs: Programs | None = None,
     ):
         examples = Examples(splits, plan.schedule.batch_size)
         self.work = Work(problem, plan, examples, programs or Programs())
-        self._plan, self._hooks = plan, hooks
+        self._plan, self._hooks = plan, hooks or Hooks()
+        meta_optimizer = meta_optimizer or optax.adam(0.1)
         self._meta_step = MetaStep(meta_optimizer, self.work.programs)
         starts = {seed: problem.init(jax.random.key(seed)) for seed in splits}
         _, phi = next(iter(starts.values()))
@@ -81,7 +82,7 @@ class Loop(Iterator[IntervalRecord]):
             raise UserError("The task has no hyperparameters to learn; train it with method=none.")
         self.mode: Mode = plan.mode.resolve(plan, known)
         self.names = names(phi)
-        self._recorder = Recorder(problem, self.names, hooks.keep)
+        self._recorder = Recorder(problem, self.names, self._hooks.keep)
         self._playout = Playout(self.work, self.mode, self._after_segment)
         self._initial = {
             seed: Snapshot(Position(), *start, None, phi, meta_optimizer.init(phi))
@@ -89,7 +90,7 @@ class Loop(Iterator[IntervalRecord]):
             for start in [(state, self.mode.start(plan, state, phi))]
         }
         self.snapshots, self.finished, self.resumed = restore(
-            *(self._initial, checkpoints, self._is_over),
+            *(self._initial, checkpoints or {}, self._is_over),
             lambda seed, columns: self.mode.start(plan, *starts[seed], columns),
         )
         self._saved = time.monotonic()

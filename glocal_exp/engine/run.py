@@ -65,29 +65,10 @@ def run(
         carry_tangents,
         stop_when_diverged,
     )
-    return run_plan(
+    return Loop(
         *(problem, splits if isinstance(splits, Mapping) else {seed: splits}, plan),
         meta_optimizer=meta_optimizer,
         hooks=hooks,
         checkpoints=checkpoints,
-        programs=programs,
-    )
-
-
-def run_plan(
-    problem: InnerProblem,
-    splits: Mapping[int, Splits],
-    plan: Plan,
-    *,
-    meta_optimizer: optax.GradientTransformation | None = None,
-    hooks: Hooks | None = None,
-    checkpoints: Mapping[int, Sequence[bytes]] | None = None,
-    programs: Programs | None = None,
-) -> Loop:
-    """`run` of a plan that has been made already."""
-    return Loop(
-        *(problem, splits, plan, meta_optimizer or optax.adam(0.1)),
-        hooks=hooks or Hooks(),
-        checkpoints=checkpoints or {},
         programs=programs,
     )

@@ -1,6 +1,6 @@
 """What a run works with, and a stretch of training as one compiled call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from glocal_exp.engine.checkpoint import Snapshots
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Data, Examples
-from glocal_exp.engine.modes.mode import Marks, Mode, Segment
+from glocal_exp.engine.modes.mode import Marks, Segment
 from glocal_exp.engine.plan import Plan
 from glocal_exp.types import Batch, InnerProblem, InnerState
 
@@ -32,7 +32,7 @@ class Work:
         numerics = self.plan.numerics
         return {"chunk": numerics.validation_chunk, "chunks_at_once": numerics.chunks_at_once}
 
-    def given(
+    def batch(
         self, data: Data, key: PRNGKeyArray, step: Int[Array, ""], chosen: Int[Array, " batch"]
     ) -> tuple[Batch, PRNGKeyArray]:
         """The batch and the key of a step."""
@@ -52,14 +52,14 @@ class Work:
         start: int,
         length: int,
         marks: Marks | None = None,
-        mode: Mode | None = None,
+        static: Hashable = None,
     ) -> tuple[dict[int, Any], float]:
         """Call `function(state, phi, carry, key, indices, data, marks)` for a stretch of steps.
 
         Args:
             start: training steps done before.
             marks: what to measure; left out of the call if None.
-            mode: whose settings the function depends on.
+            static: whatever else the function depends on.
 
         Returns:
             By seed, what it gives; and the seconds that it took.
@@ -75,7 +75,7 @@ class Work:
         data = self.examples.data(list(snapshots))
         shared = () if marks is None else (marks,)
         return self.programs.call(
-            name, function, by_seed, stacked=(data,), shared=shared, static=mode
+            name, function, by_seed, stacked=(data,), shared=shared, static=static
         )
 
     def train(
@@ -90,7 +90,7 @@ class Work:
 
     def _train(self, state, phi, carry, key, indices, data) -> Segment:
         def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-            return self.problem.step(state, phi, *self.given(data, key, state.step, chosen))
+            return self.problem.step(state, phi, *self.batch(data, key, state.step, chosen))
 
         state, losses = jax.lax.scan(body, state, indices)
         return Segment(state, None, {}, losses, self.finite(state))

@@ -1,30 +1,24 @@
 """A run directory, written by the one process that holds its lock."""
 
-import io
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
+from glocal_exp.store.arrays import pack_arrays, read_arrays
 from glocal_exp.store.checkpoints import Checkpoints
-from glocal_exp.store.files import (
-    cannot_write,
-    make_directory,
-    remove_temporaries,
-    write_atomically,
-)
-from glocal_exp.store.lock import RunLock
+from glocal_exp.store.files import cannot_write, write_atomically
+from glocal_exp.store.locked import LockedDirectory
 from glocal_exp.store.manifest import utc_now
 from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
-from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, read_manifest, stored_status
+from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, stored_status
 
-CONFIG, ARRAYS, WEIGHTS, CHECKPOINTS = "config.yaml", "arrays.npz", "weights.npz", "checkpoint"
+ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 
 
 def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path:
@@ -32,36 +26,16 @@ def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path
     return Path(root) / experiment / variant / f"seed={seed}"
 
 
-class RunDirectory:
-    """Everything that one run leaves behind; a context manager that holds the run's lock.
+class RunDirectory(LockedDirectory):
+    """Everything that one run leaves behind, written by the one process that holds its lock.
 
-    Every file is replaced as a whole, so that a kill at any moment leaves the old or the new one.
     After a kill metrics.csv may be ahead of the checkpoint: `truncate` takes it back.
-
-    Raises:
-        UserError: another process holds the run, or the directory cannot be written.
     """
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        make_directory(self.path)
-        self._lock = RunLock(self.path / LOCK)
-        with self._lock.opening():
-            remove_temporaries(self.path)
-            self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
-            self._manifest = read_manifest(self.path) or {}
-            self._rows = read_rows(self.path / METRICS)
-            self._arrays = load_arrays(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the lock; the status stays as last written."""
-        self._lock.release()
+    def _open(self) -> None:
+        self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
+        self._rows = read_rows(self.path / METRICS)
+        self._arrays = load_arrays(self.path)
 
     def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
         """What the directory holds; its own lock does not count."""
@@ -79,24 +53,6 @@ class RunDirectory:
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self._manifest, self._rows, self._arrays = {}, [], {}
-
-    # manifest and config
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """A copy of the manifest as last written."""
-        return dict(self._manifest)
-
-    def write_config(self, text: str) -> None:
-        """The resolved config, as YAML."""
-        write_atomically(self.path / CONFIG, text.encode())
-
-    def update_manifest(self, **fields: Any) -> None:
-        """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
-        manifest = self._manifest | fields
-        text = json.dumps(manifest, indent=2, default=_to_json) + "\n"
-        write_atomically(self.path / MANIFEST, text.encode())
-        self._manifest = json.loads(text)
 
     def complete(self, **fields: Any) -> None:
         """Mark the run complete and delete its checkpoints."""
@@ -178,42 +134,5 @@ def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
     return read_arrays(Path(path) / ARRAYS)
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; none when it is absent.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        return {}
-    except Exception as error:  # zipfile, zlib, EOF and value errors: all mean a damaged file
-        raise UserError(
-            f"cannot read {file} ({error}); delete its run directory and run it again"
-        ) from error
-
-
-def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The content of an .npz file; no Python objects, which would be pickled."""
-    for name, array in arrays.items():
-        if np.asarray(array).dtype.hasobject:
-            raise ValueError(f"array {name} holds Python objects")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{k: np.asarray(v) for k, v in arrays.items()})
-    return buffer.getvalue()
-
-
 def _outer_step(key: str) -> int:
     return int(key.split("/")[0].removeprefix("s"))
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return str(value)

@@ -70,6 +70,11 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {reason}; choose another output_dir or repair the disk")
 
 
+def cannot_read(path: Path, error: Exception | str) -> UserError:
+    """The sentence for a damaged file of a run or a study."""
+    return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")
+
+
 def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:

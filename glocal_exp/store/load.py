@@ -1,5 +1,6 @@
 """Reading stored runs back, without JAX: as objects, or all of them as one DataFrame."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,34 +13,21 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from glocal_exp.errors import UserError
-from glocal_exp.store.directory import CONFIG, load_arrays
+from glocal_exp.store.directory import load_arrays
+from glocal_exp.store.files import cannot_read
 from glocal_exp.store.fingerprint import source_fingerprint
+from glocal_exp.store.locked import CONFIG
 from glocal_exp.store.metrics import read_frame
 from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
 
 OUTPUTS = Path("outputs") / "runs"
+HASH_ENDING = re.compile(r"(?:^|-)([0-9a-f]{8})$")
+"""The config hash in a variant's name, if it has one."""
 RUN_COLUMNS = (
-    "experiment",
-    "variant",
-    "method",
-    "dataset",
-    "model",
-    "task",
-    "steps",
-    "interval",
-    "precision",
-    "status",
-    "run_diverged",
-    "commit",
-    "started",
-    "ended",
-    "device",
-    "fingerprint",
-    "title",
-    "notice",
-    "path",
-)
+    "experiment", "variant", "method", "dataset", "model", "task", "steps", "interval",
+    "precision", "status", "run_diverged", "commit", "started", "ended", "device", "fingerprint",
+    "title", "notice", "path",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,10 +68,7 @@ class StoredRun:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-            raise UserError(
-                f"cannot read {self.path / CONFIG} ({error}); delete the run directory and run "
-                "it again"
-            ) from error
+            raise cannot_read(self.path / CONFIG, error) from error
         return {str(k): value for k, value in config.items()} if isinstance(config, dict) else {}
 
     def metrics(self) -> pd.DataFrame:
@@ -97,11 +82,11 @@ class StoredRun:
     def value(self, key: str, default: Any = None) -> Any:
         """A dotted key of the config (`task.init.learning_rate`), else of the manifest."""
         for source in (self.config, self.manifest):
-            found: Any = source
+            value: Any = source
             for part in key.split("."):
-                found = found.get(part) if isinstance(found, Mapping) else None
-            if found is not None:
-                return found
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None:
+                return value
         return default
 
     def column(self, name: str) -> Any:
@@ -121,9 +106,7 @@ class StoredRun:
                 return data.get(name, self.manifest.get(name))
             case "commit":
                 return (self.manifest.get("git") or {}).get(name)
-        if name in self.manifest:
-            return self.manifest[name]
-        return self.value(name)
+        return self.manifest[name] if name in self.manifest else self.value(name)
 
 
 def find_runs(
@@ -143,7 +126,9 @@ def find_runs(
         if manifest is None:
             continue
         source = current_source(manifest) if check_source else None
-        run = StoredRun(file.parent, manifest, status(file.parent, _named_hash(file), source))
+        named = HASH_ENDING.search(file.parent.parent.name)
+        state = status(file.parent, named[1] if named else None, source)
+        run = StoredRun(file.parent, manifest, state)
         if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
             runs.append(run)
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
@@ -181,13 +166,6 @@ def _matches(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, Collection) and not isinstance(wanted, str | bytes):
         return value in list(wanted)
     return value == wanted
-
-
-def _named_hash(manifest_file: Path) -> str | None:
-    """The config hash in the variant's name, if it has one."""
-    ending = manifest_file.parent.parent.name.rsplit("-", 1)[-1]
-    is_hash = len(ending) == 8 and all(digit in "0123456789abcdef" for digit in ending)
-    return ending if is_hash else None
 
 
 def current_source(manifest: Mapping[str, Any]) -> str | None:

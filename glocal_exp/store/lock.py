@@ -34,8 +34,11 @@ class RunLock:
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(PAUSE_SECONDS)
-            if self._try():
-                return
+            try:
+                if self._try():
+                    return
+            except OSError as error:
+                raise cannot_write(self.path, error) from error
         raise UserError(
             f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
             "wait for it or stop it, or choose another seed or output_dir"
@@ -64,23 +67,17 @@ class RunLock:
             raise
 
     def _try(self) -> bool:
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         if not (_flock(descriptor, fcntl.LOCK_EX) and _is_file(descriptor, self.path)):
             os.close(descriptor)
             return False
+        self._descriptor = descriptor
         try:
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
-        except OSError as error:
-            # A full disk: nothing is to be left behind.
-            with contextlib.suppress(OSError):
-                self.path.unlink()
-            os.close(descriptor)
-            raise cannot_write(self.path, error) from error
-        self._descriptor = descriptor
+        except OSError:  # a full disk: nothing is to be left behind
+            self.release()
+            raise
         return True
 
 

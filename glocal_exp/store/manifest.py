@@ -17,22 +17,10 @@ SCHEMA = 1
 REPOSITORY = Path(glocal_exp.__file__).parents[1]
 CODE = ("glocal_exp", "configs", "scripts", "pyproject.toml")
 PACKAGES = (
-    "jax",
-    "jaxlib",
-    "jax-cuda12-plugin",
-    "jax-cuda13-plugin",
-    "nvidia-cudnn-cu12",
-    "nvidia-cudnn-cu13",
-    "optax",
-    "equinox",
-    "numpy",
-    "scipy",
-    "pandas",
-    "hydra-core",
-    "omegaconf",
-    "tensorflow-datasets",
-    "wandb",
-)
+    "jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "nvidia-cudnn-cu12",
+    "nvidia-cudnn-cu13", "optax", "equinox", "numpy", "scipy", "pandas", "hydra-core", "omegaconf",
+    "tensorflow-datasets", "wandb",
+)  # fmt: skip
 PLACEHOLDERS = {"from": "RUN_DIR"}  # other settings stand for themselves
 ABSOLUTE = re.compile(r"(?<![\w.}/])(?:[a-z]+:)?[/~]")
 """The start of an absolute path, or of one in the home folder, anywhere in a setting's value."""
@@ -47,7 +35,7 @@ def environment() -> dict[str, Any]:
         "schema": SCHEMA,
         "command": shlex.join(["python", *publishable(sys.argv)]),
         "git": git_state(REPOSITORY),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
@@ -76,13 +64,11 @@ def git_state(repository: Path) -> dict[str, Any]:
 
     Only code and configs count as dirty, since a sweep writes its results into the same checkout.
     """
-    unknown: dict[str, Any] = {"commit": None, "dirty": None}
-    if _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py") is None:
-        return unknown
-    commit = _git(repository, "rev-parse", "HEAD")
-    changes = _git(repository, "status", "--porcelain", "--", *CODE)
+    known = _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py") is not None
+    commit = _git(repository, "rev-parse", "HEAD") if known else None
+    changes = _git(repository, "status", "--porcelain", "--", *CODE) if known else None
     if commit is None or changes is None:
-        return unknown
+        return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": bool(changes)}
 
 
@@ -100,17 +86,12 @@ def publishable(arguments: list[str]) -> list[str]:
 
 
 def _git(repository: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(repository), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
+        output = subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return output.strip()
 
 
 def _version(package: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glocal_exp.errors import UserError
+from glocal_exp.store.files import cannot_read
 
 Row = dict[str, str]
 
@@ -46,9 +46,9 @@ def read_rows(path: Path) -> list[Row]:
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(path, error) from error
+        raise cannot_read(path, error) from error
     if any(len(row) != len(columns) for row in rows):
-        raise _unreadable(path, "a row is torn")
+        raise cannot_read(path, "a row is torn")
     return [{name: cell for name, cell in zip(columns, row, strict=True) if cell} for row in rows]
 
 
@@ -70,7 +70,3 @@ def _column(cells: list[str]) -> list[Any]:
         except ValueError:
             continue
     return cells
-
-
-def _unreadable(path: Path, error: Exception | str) -> UserError:
-    return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")

@@ -4,67 +4,43 @@
 done, `units/<name>.csv` and perhaps `units/<name>.npz`.
 """
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.errors import UserError
-from glocal_exp.store.directory import CONFIG, pack_arrays, read_arrays
-from glocal_exp.store.files import (
-    make_directory,
-    remove_temporaries,
-    write_atomically,
-)
-from glocal_exp.store.lock import RunLock
+from glocal_exp.store.arrays import pack_arrays, read_arrays
+from glocal_exp.store.files import cannot_read, make_directory, write_atomically
+from glocal_exp.store.locked import CONFIG, LockedDirectory
 from glocal_exp.store.metrics import format_cell, format_rows, read_frame
-from glocal_exp.store.status import LOCK, MANIFEST, read_manifest
+from glocal_exp.store.status import MANIFEST, read_manifest
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
 
 
-class StudyDirectory:
-    """One study, variant and seed; a context manager that holds the directory's lock.
+class StudyDirectory(LockedDirectory):
+    """One study, variant and seed.
 
     Units measured with another config or source than `facts` say are set aside, in a folder named
     after that source: they would not fit those to come, but may have taken hours.
-
-    Raises:
-        UserError: another process holds the directory, or it cannot be written.
     """
 
     def __init__(self, path: str | Path, facts: Mapping[str, Any], config: str):
-        self.path = Path(path)
-        make_directory(self.path)
-        self._lock = RunLock(self.path / LOCK)
-        with self._lock.opening():
-            remove_temporaries(self.path)
-            self._manifest = read_manifest(self.path) or {}
-            if any(self._manifest.get(name) != facts[name] for name in HASHES):
-                self._set_aside()
-                self._manifest = dict(facts)
-            make_directory(self.path / UNITS)
-            write_atomically(self.path / CONFIG, config.encode())
-            self.update_manifest(status="partial")
+        self._facts, self._config = facts, config
+        super().__init__(path)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def update_manifest(self, **fields: Any) -> None:
-        """Set or replace fields of manifest.json."""
-        self._manifest |= fields
-        write_atomically(
-            self.path / MANIFEST, json.dumps(self._manifest, indent=2).encode() + b"\n"
-        )
+    def _open(self) -> None:
+        if any(self._manifest.get(name) != self._facts[name] for name in HASHES):
+            self._set_aside()
+            self._manifest = dict(self._facts)
+        make_directory(self.path / UNITS)
+        self.write_config(self._config)
+        self.update_manifest(status="partial")
 
     def has(self, unit: str) -> bool:
         """Whether the unit is stored."""
@@ -100,13 +76,10 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
         UserError: a file is damaged.
     """
     frames = []
-    for folder in _folders(Path(root) / study):
-        manifest = read_manifest(folder) or {}
+    for manifest in sorted(Path(root, study).glob(f"*/*/{MANIFEST}")):
+        folder, seed = manifest.parent, (read_manifest(manifest.parent) or {}).get("seed")
         for file in sorted((folder / UNITS).glob("*.csv")):
-            frame = read_frame(file)
-            frame["unit"], frame["folder"] = file.stem, str(folder)
-            frame["seed"] = manifest.get("seed")
-            frames.append(frame)
+            frames.append(read_frame(file).assign(unit=file.stem, folder=str(folder), seed=seed))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
@@ -125,9 +98,4 @@ def study_config(folder: str | Path) -> Any:
     try:
         return OmegaConf.load(file)
     except Exception as error:
-        raise UserError(f"cannot read {file} ({error}); run the study again") from error
-
-
-def _folders(root: Path) -> Iterator[Path]:
-    for manifest in sorted(root.glob(f"*/*/{MANIFEST}")):
-        yield manifest.parent
+        raise cannot_read(file, error) from error

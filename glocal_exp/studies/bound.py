@@ -14,6 +14,32 @@ r = max(1, spectral radius of K), with f_t and g_t of the steps to come, and
 
     |h_hat_T - h_inf| <= sum_{kept} |b_j| |lambda_j^N - 1| |u_j|
                          + sum_{others} |b_j| |lambda_j|^N |u_j|.
+
+By numbers, for one hypergradient that should halve at each step, seen at tau = 3 steps, one before
+the end. The second time it does not, so f_2 = 1/2 h_2 - h_3 = -1 and K is too large:
+
+>>> h, halve = np.array([[4.0], [2.0], [2.0], [1.0]]), np.array([[0.5]])
+>>> bound = terms(h, halve, interval=3, horizon=1)
+
+- K = (4 2 + 2 2) / (4^2 + 2^2) = 0.6 is the mode too; it is a transient, so that h_inf = 0.
+- b = K h_2 = 1.2 stands where h_3 = 2 is, and h_hat_T = 1.2 0.6 = 0.72 where h_T = 1 is.
+- |e_tau| = 2 - 1.2, and eps_tau = |Kbar - K| (h_1^2 + f_2^2)^(1/2) = 0.1 17^(1/2).
+- Of the step to come, (Kbar - K) h_3 - f_3 = -0.1 2 - 0, within eps_tau.
+
+>>> for name in ("radius", "left", "left_prediction", "left_limit", "residual"):
+...     print(name, round(getattr(bound, name), 6))
+radius 0.6
+left 1.0
+left_prediction 0.28
+left_limit 0.72
+residual 0.8
+>>> print(round(bound.epsilon / 17**0.5, 6), round(bound.local_error, 6))
+0.1 0.2
+
+Eq. 15 has 0.8 + 0.1 17^(1/2) + 1.2 0.6^3 on its right, what is proven 0.8 + 0.2 + 1.2 0.6:
+
+>>> print(round(bound.right - 0.1 * 17**0.5, 6), round(bound.proven, 6))
+1.0592 1.72
 """
 
 from dataclasses import dataclass
@@ -95,40 +121,39 @@ def terms(
     size = trajectory.shape[1]
     dmd = dmd or HankelDMD()
     spectrum = dmd.fit(trajectory[:interval], delays)
-    snapshots = delay_embedding(trajectory, delays)
-    last, steps = spectrum.snapshots - 1, horizon + delays - 1
-    fitted = _operator(snapshots[:, : last + 1], dmd.rank_tolerance)
-    sizes = np.linalg.norm(spectrum.modes, axis=0)
-    eigenvalues, modes = spectrum.eigenvalues, spectrum.modes / sizes
-    inverse, predicted = np.linalg.pinv(modes), fitted @ snapshots[:, last - 1]
-    first = spectrum.amplitudes * sizes * eigenvalues**last
+    g = delay_embedding(trajectory, delays)
+    now, steps = spectrum.snapshots - 1, horizon + delays - 1  # s tau, and N from there
+    ahead = slice(now, now + steps)
+    fitted = _operator(g[:, : now + 1], dmd.rank_tolerance)
+    predicted = fitted @ g[:, now - 1]
+
+    scales = np.linalg.norm(spectrum.modes, axis=0)
+    eigenvalues, modes = spectrum.eigenvalues, spectrum.modes / scales
+    moduli, inverse = np.abs(eigenvalues), np.linalg.pinv(modes)
+    first = spectrum.amplitudes * scales * eigenvalues**now
     b = first if amplitudes == "first" else inverse @ predicted
-
-    final = snapshots[:size, last + steps]
+    shares = np.abs(b)  # |b_j| |u_j|
     kept = np.abs(eigenvalues - 1) <= unit_tolerance
-    moduli, lengths = np.abs(eigenvalues), np.abs(b)  # |u_j| = 1
-    limit = np.real(modes[:size, kept] @ b[kept])
-    estimate = np.real(modes[:size] @ (b * eigenvalues**steps))
 
-    condition = float(np.linalg.norm(modes, 2) * np.linalg.norm(inverse, 2))
-    forcing = operator @ snapshots[:, :-1] - snapshots[:, 1:]
+    end = g[:size, now + steps]
+    estimate = np.real(modes[:size] @ (b * eigenvalues**steps))
+    limit = np.real(modes[:size, kept] @ b[kept])
+
+    forcing = operator @ g[:, :-1] - g[:, 1:]  # f_t
     gap = float(np.linalg.norm(operator - fitted, 2))
-    residual = snapshots[:, last] - predicted
-    within = np.sum(snapshots[:, 0] ** 2) + np.sum(forcing[:, : last + 1] ** 2)
-    epsilon = gap * float(np.sqrt(within))
-    transient = float(np.sum((lengths * moduli**interval)[(moduli < 1) & ~kept]))
+    epsilon = gap * float(np.sqrt(np.sum(g[:, 0] ** 2) + np.sum(forcing[:, : now + 1] ** 2)))
+    residual = g[:, now] - predicted
+    condition = float(np.linalg.norm(modes, 2) * np.linalg.norm(inverse, 2))
+    transient = float(np.sum((shares * moduli**interval)[(moduli < 1) & ~kept]))
     right_prediction = condition * (_norm(residual[:size]) + steps * epsilon)
 
-    ahead = slice(last, last + steps)
-    local = (operator - fitted) @ snapshots[:, ahead] - forcing[:, ahead]
-    start = snapshots[:, last] - np.real(modes @ b)
-    radius = spectrum.spectral_radius
-    local_errors = np.linalg.norm(local, axis=0)
-    errors = _norm(start) + float(np.sum(local_errors))
+    local_errors = np.linalg.norm((operator - fitted) @ g[:, ahead] - forcing[:, ahead], axis=0)
+    errors = _norm(g[:, now] - np.real(modes @ b)) + float(np.sum(local_errors))
+    growth = max(1.0, spectrum.spectral_radius) ** steps
     moved = np.where(kept, np.abs(eigenvalues**steps - 1), moduli**steps)
     return Terms(
-        left=_norm(final - limit),
-        left_prediction=_norm(final - estimate),
+        left=_norm(end - limit),
+        left_prediction=_norm(end - estimate),
         left_limit=_norm(estimate - limit),
         condition=condition,
         residual=_norm(residual[:size]),
@@ -137,10 +162,10 @@ def terms(
         epsilon=epsilon,
         local_error=float(np.max(local_errors, initial=0.0)),
         transient=transient,
-        radius=radius,
+        radius=spectrum.spectral_radius,
         right=right_prediction + transient,
         right_prediction=right_prediction,
-        proven=condition * max(1.0, radius) ** steps * errors + float(np.sum(lengths * moved)),
+        proven=condition * growth * errors + float(np.sum(shares * moved)),
     )
 
 

@@ -1,8 +1,9 @@
 """Table 1 measured: how time and memory of the engine grow with S, T, tau, p and q."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -19,7 +20,7 @@ from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 FEATURES, EXAMPLES = 16, 8
@@ -105,31 +106,24 @@ class Complexity:
 
     def units(self, lab: Lab) -> Iterator[Unit]:
         for letter, lists in self.sweeps.items():
-            columns = zip(*lists.values(), strict=True)
-            sizes = [Size(**{**self.base, **dict(zip(lists, one, strict=True))}) for one in columns]
-            yield Unit(f"sweep-{letter}", self._measure(letter, sizes, self.repeats))
-        combined = product(*self.grid.values())
-        sizes = [
-            Size(**{**self.base, **dict(zip(self.grid, one, strict=True))}) for one in combined
-        ]
-        yield Unit("grid", self._measure("grid", sizes, 1))
+            sizes = [self._size(lists, values) for values in zip(*lists.values(), strict=True)]
+            yield Unit(f"sweep-{letter}", partial(self._measure, letter, sizes, self.repeats))
+        sizes = [self._size(self.grid, values) for values in product(*self.grid.values())]
+        yield Unit("grid", partial(self._measure, "grid", sizes, 1))
 
-    def _measure(
-        self, sweep: str, sizes: Sequence[Size], repeats: int
-    ) -> Callable[[], Measurement]:
-        def measure() -> Measurement:
-            programs: dict[Size, Programs] = {}
-            rows: list[Row] = []
-            for repeat in range(repeats):
-                for size in sizes:
-                    for name, method in self._methods(size.interval).items():
-                        # All methods train by the same program, however many outer steps there are.
-                        alike = replace(size, outer_steps=1)
-                        found, programs[alike] = measure_run(size, method, programs.get(alike))
-                        rows.append({"sweep": sweep, "method": name, "repeat": repeat} | found)
-            return Measurement(rows)
+    def _size(self, names: Iterable[str], values: Iterable[int]) -> Size:
+        return Size(**{**self.base, **dict(zip(names, values, strict=True))})
 
-        return measure
+    def _measure(self, sweep: str, sizes: Sequence[Size], repeats: int) -> Measurement:
+        programs: dict[Size, Programs] = {}
+        rows: list[Row] = []
+        for repeat, size in product(range(repeats), sizes):
+            for name, method in self._methods(size.interval).items():
+                # All methods train by the same program, however many outer steps there are.
+                alike = replace(size, outer_steps=1)
+                row, programs[alike] = measure_run(size, method, programs.get(alike))
+                rows.append({"sweep": sweep, "method": name, "repeat": repeat} | row)
+        return Measurement(rows)
 
     def _methods(self, interval: int) -> dict[str, Any]:
         window = max(DELAYS + 1, round(self.window * interval))
@@ -163,7 +157,7 @@ def measure_run(size: Size, method: Any, programs: Programs | None = None) -> tu
         "cpu_seconds": seconds,
         "tangent_steps": costs.tangent_steps - before.tangent_steps,
         "validation_gradients": costs.validation_gradients - before.validation_gradients,
-        "program_bytes": loop.work.programs.memory()["train"],
+        "program_bytes": loop.work.programs.memory()["forward"],
         "held_bytes": max(held),
     }
     return row, loop.work.programs

@@ -1,61 +1,38 @@
 """Where Theorem 3.1 or a step of its proof fails: one small system for each, computed."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from glocal_exp.studies.bound import terms
+from glocal_exp.studies.lab import Row
 from glocal_exp.studies.linear import LinearSystem
-from glocal_exp.studies.study import Row
 
 INTERVAL = 10
 
 
-@dataclass(frozen=True)
-class Gap:
-    """A claim "left <= right" that a system contradicts.
-
-    Attributes:
-        name: of the gap.
-        claim: which inequality of the paper.
-        system: what contradicts it.
-        left, right: its two sides, computed.
-    """
-
-    name: str
-    claim: str
-    system: str
-    left: float
-    right: float
-
-
 def gaps() -> list[Row]:
-    """All of them as rows."""
-    found = (
-        last_interval(),
-        oscillation(),
-        growth(),
-        later_forcing(),
-        transient_growth(),
-        delays(),
-    )
-    return [dict(vars(gap)) for gap in found]
+    """One row a gap: its `name`, the `claim` "left <= right", the `system`, and both sides."""
+    makers = last_interval, oscillation, growth, later_forcing, transient_growth, delays
+    columns = "name", "claim", "system", "left", "right"
+    return [dict(zip(columns, gap(), strict=True)) for gap in makers]
+
+
+Gap = tuple[str, str, str, float, float]
 
 
 def last_interval() -> Gap:
     """Eq. 17 bounds |lambda|^(T - s tau) by |lambda|^tau, which is smaller where T = s tau."""
     known = _system(np.diag([1.0, 0.9]), [1.0, 1.0])
-    found = terms(known.trajectory(INTERVAL + 2), known.operator(1), INTERVAL, 0)
+    bound = terms(known.trajectory(INTERVAL + 2), known.operator(1), INTERVAL, 0)
     system = "eigenvalues 1 and 0.9, no noise, tau = 10, T = s tau"
-    return Gap("last interval", "Eq. 15", system, found.left, found.right)
+    return "last interval", "Eq. 15", system, bound.left, bound.right
 
 
 def oscillation() -> Gap:
     """Eq. 14 drops |lambda| = 1, lambda != 1, and Eq. 17 sums |lambda| < 1: this is in neither."""
     known = _system(np.diag([1.0, -1.0]), [1.0, 1.0])
-    found = terms(known.trajectory(4 * INTERVAL), known.operator(1), INTERVAL, 2 * INTERVAL)
+    bound = terms(known.trajectory(4 * INTERVAL), known.operator(1), INTERVAL, 2 * INTERVAL)
     system = "eigenvalues 1 and -1, no noise, tau = 10, T - s tau = 20"
-    return Gap("oscillation", "Eq. 15", system, found.left, found.right)
+    return "oscillation", "Eq. 15", system, bound.left, bound.right
 
 
 def growth() -> Gap:
@@ -63,9 +40,9 @@ def growth() -> Gap:
     known = _system(np.eye(1), [1.0])
     trajectory = known.trajectory(3 * INTERVAL)
     trajectory[INTERVAL - 1] *= 1.25
-    found = terms(trajectory, known.operator(1), INTERVAL, INTERVAL)
+    bound = terms(trajectory, known.operator(1), INTERVAL, INTERVAL)
     system = "h = 1, the last of tau = 10 measured as 1.25, so that K = 1.028; T - s tau = 10"
-    return Gap("spectral radius above 1", "Eq. 15", system, found.left, found.right)
+    return "spectral radius above 1", "Eq. 15", system, bound.left, bound.right
 
 
 def later_forcing() -> Gap:
@@ -73,9 +50,10 @@ def later_forcing() -> Gap:
     known = _system(np.diag([1.0, 0.5]), [1.0, 1.0])
     shocks = np.zeros((5 * INTERVAL, 2))
     shocks[INTERVAL:, 0] = 0.01
-    found = terms(known.trajectory(5 * INTERVAL, shocks), known.operator(1), INTERVAL, 3 * INTERVAL)
+    trajectory = known.trajectory(5 * INTERVAL, shocks)
+    bound = terms(trajectory, known.operator(1), INTERVAL, 3 * INTERVAL)
     system = "eigenvalues 1 and 0.5, a drift of 0.01 a step from tau = 10 on, T - s tau = 30"
-    return Gap("forcing after the window", "Eq. 15", system, found.left, found.right)
+    return "forcing after the window", "Eq. 15", system, bound.left, bound.right
 
 
 def transient_growth() -> Gap:
@@ -83,21 +61,19 @@ def transient_growth() -> Gap:
     known = _system(np.array([[1.0, 1.0], [0.0, 0.99]]), [0.0, 1.0])
     shocks = 1e-3 * np.random.default_rng(0).standard_normal((30 * INTERVAL, 2))
     shocks[INTERVAL:] = 0
-    found = terms(
-        known.trajectory(30 * INTERVAL, shocks), known.operator(1), INTERVAL, 20 * INTERVAL
-    )
-    system = "[[1, 1], [0, 0.99]] from h = (0, 1), noise of 0.001 up to tau = 10"
+    trajectory = known.trajectory(30 * INTERVAL, shocks)
+    bound = terms(trajectory, known.operator(1), INTERVAL, 20 * INTERVAL)
     claim = "|(Kbar - K) h_t - f_t| <= eps_tau"
-    return Gap("transient growth", claim, system, found.local_error, found.epsilon)
+    system = "[[1, 1], [0, 0.99]] from h = (0, 1), noise of 0.001 up to tau = 10"
+    return "transient growth", claim, system, bound.local_error, bound.epsilon
 
 
 def delays() -> Gap:
     """h_{t+1} is a part of g(h_t), so that K returns it as it is and e_tau is zero whatever h."""
     trajectory = np.random.default_rng(0).standard_normal((5 * INTERVAL, 2))
-    found = terms(trajectory, np.eye(6), 3 * INTERVAL, INTERVAL, delays=3)
-    claim = "one-step error of g <= |e_tau|"
-    system = "white noise, q = 2, m = 3 delays, tau = 30"
-    return Gap("delays hide the residual", claim, system, found.residual_embedded, found.residual)
+    bound = terms(trajectory, np.eye(6), 3 * INTERVAL, INTERVAL, delays=3)
+    claim, system = "one-step error of g <= |e_tau|", "white noise, q = 2, m = 3 delays, tau = 30"
+    return "delays hide the residual", claim, system, bound.residual_embedded, bound.residual
 
 
 def _system(transition: np.ndarray, start: list[float]) -> LinearSystem:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import block_diag
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +104,6 @@ def _unit(vector: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
 
 
 def _block_diagonal(eigenvalues: Sequence[complex]) -> Float[np.ndarray, "d d"]:
-    blocks = []
-    for value in map(complex, eigenvalues):
-        a, b = value.real, value.imag
-        blocks.append(np.array([[a, -b], [b, a]]) if b else np.array([[a]]))
-    size = sum(len(block) for block in blocks)
-    whole, place = np.zeros((size, size)), 0
-    for block in blocks:
-        end = place + len(block)
-        whole[place:end, place:end] = block
-        place = end
-    return whole
+    values = [(complex(value).real, complex(value).imag) for value in eigenvalues]
+    blocks = ([[a, -b], [b, a]] if b else [[a]] for a, b in values)
+    return np.asarray(block_diag(*blocks))

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Complex, Float
 
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.studies.linear import affine_system, fixed_point
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
 
 TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "last": lambda trajectory: trajectory[-1],
@@ -27,8 +28,8 @@ class Case:
         scales: what each hypergradient is multiplied by, one a component.
     """
 
-    eigenvalues: tuple[float, ...]
-    scales: tuple[float, ...]
+    eigenvalues: Sequence[float]
+    scales: Sequence[float]
 
     def draw(self, rng: np.random.Generator, window: int, level: float) -> "Draw":
         """One trajectory; noise is `level` times the root mean square of each component."""
@@ -66,9 +67,9 @@ class Draw:
         error = float(np.sqrt(np.mean(((estimate - self.steady) / self.sizes) ** 2)))
         return error if np.isfinite(error) else np.inf
 
-    def spectral_error(self, found: Complex[np.ndarray, " r"]) -> float:
-        """The largest relative distance from a true eigenvalue to the nearest that was found."""
-        distances = np.abs(self.eigenvalues[:, None] - found).min(axis=1)
+    def spectral_error(self, estimates: Complex[np.ndarray, " r"]) -> float:
+        """The largest relative distance from a true eigenvalue to the nearest estimate."""
+        distances = np.abs(self.eigenvalues[:, None] - estimates).min(axis=1)
         error = float(np.max(distances / np.abs(self.eigenvalues)))
         return error if np.isfinite(error) else np.inf
 
@@ -101,36 +102,30 @@ class NoiseStudy:
     trains: bool = field(default=False, init=False)
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        for system, settings in self.systems.items():
-            fields: dict[str, Any] = {name: tuple(values) for name, values in settings.items()}
-            about: Row = {"comparison": "variants", "system": system}
-            for variant in (*self.variants, *TRIVIAL):
-                yield self._unit(lab, variant, self.variants, Case(**fields), about, system)
+        for name, settings in self.systems.items():
+            about: Row = {"comparison": "variants", "system": name}
+            yield from self._compare(lab, name, about, Case(**settings), self.variants)
         for decay in self.decays:
-            case = Case((decay, 0.8 * decay, 0.6 * decay), (1.0, 1.0, 1.0))
             about = {"comparison": "decays", "decay": decay}
-            for variant in (*self.compared, *TRIVIAL):
-                yield self._unit(lab, variant, self.compared, case, about, f"decay={decay:g}")
+            case = Case((decay, 0.8 * decay, 0.6 * decay), (1.0, 1.0, 1.0))
+            yield from self._compare(lab, f"decay={decay:g}", about, case, self.compared)
 
-    def _unit(
+    def _compare(
         self,
         lab: Lab,
-        variant: str,
-        variants: Mapping[str, Mapping[str, Any]],
-        case: Case,
-        about: Row,
         group: str,
-    ) -> Unit:
-        def measure() -> Measurement:
+        about: Row,
+        case: Case,
+        variants: Mapping[str, Mapping[str, Any]],
+    ) -> Iterator[Unit]:
+        for variant in (*variants, *TRIVIAL):
             settings = {"delays": self.delays, **variants.get(variant, {})}
-            rows = [
-                {**about, "variant": variant, "level": level}
-                | self._errors(lab, variant, settings, case, level)
-                for level in self.levels
-            ]
-            return Measurement(rows)
+            errors = partial(self._errors, lab, variant, settings, case)
+            named = {**about, "variant": variant}
+            yield Unit(f"{group}-{variant}", partial(self._measure, named, errors))
 
-        return Unit(f"{group}-{variant}", measure)
+    def _measure(self, about: Row, errors: Callable[[float], Row]) -> Measurement:
+        return Measurement([{**about, "level": level} | errors(level) for level in self.levels])
 
     def _errors(
         self, lab: Lab, variant: str, settings: Mapping[str, Any], case: Case, level: float

@@ -1,7 +1,8 @@
 """Theorem 3.1 measured on linear systems: both sides, every term, and where its proof gives way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any, Literal
 
@@ -10,8 +11,8 @@ from jaxtyping import Float
 
 from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.gaps import gaps
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
 
 Noise = Literal["measurement", "process"]
 ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients have norm 1 to 10
@@ -21,7 +22,7 @@ ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients 
 class System:
     """What `linear_system` or `affine_system` draws, and the delays it is looked at with."""
 
-    eigenvalues: tuple[float, ...]
+    eigenvalues: Sequence[float]
     delays: int = 1
     affine: bool = False
     skew: float = 0.0
@@ -63,42 +64,38 @@ class Theorem:
     def units(self, lab: Lab) -> Iterator[Unit]:
         yield Unit("gaps", lambda: Measurement(gaps()))
         for name, settings in self.systems.items():
-            fields: dict[str, Any] = {**settings, "eigenvalues": tuple(settings["eigenvalues"])}
-            system = System(**fields)
+            system = System(**settings)
             for level in self.levels:
                 for noise in self.noises if level else self.noises[:1]:
-                    yield Unit(
-                        f"{name}-{noise}-{level:g}", self._measure(lab, name, system, noise, level)
-                    )
+                    about: Row = {"system": name, "noise": noise, "level": level}
+                    measure = partial(self._measure, lab, about, system, noise, level)
+                    yield Unit(f"{name}-{noise}-{level:g}", measure)
 
     def _measure(
-        self, lab: Lab, name: str, system: System, noise: Noise, level: float
-    ) -> Callable[[], Measurement]:
-        def measure() -> Measurement:
-            drawn = [
-                self._draw(np.random.default_rng([lab.seed, draw]), system, noise, level)
-                for draw in range(self.draws)
-            ]
-            rows: list[Row] = []
-            for interval, horizon, tolerance, rule in product(
-                self.intervals, self.horizons, self.unit_tolerances, self.amplitudes
-            ):
-                found = [
-                    terms(
-                        one.observed(interval, interval + horizon + system.delays + 1),
-                        one.operator, interval, horizon, delays=system.delays,
-                        unit_tolerance=tolerance, amplitudes=rule,
-                    )
-                    for one in drawn
-                ]  # fmt: skip
-                about: Row = {
-                    "system": name, "noise": noise, "level": level, "interval": interval,
-                    "horizon": horizon, "unit_tolerance": tolerance, "amplitudes": rule,
-                }  # fmt: skip
-                rows.append(about | summarize(found))
-            return Measurement(rows)
-
-        return measure
+        self, lab: Lab, about: Row, system: System, noise: Noise, level: float
+    ) -> Measurement:
+        drawn = [
+            self._draw(np.random.default_rng([lab.seed, draw]), system, noise, level)
+            for draw in range(self.draws)
+        ]
+        rows: list[Row] = []
+        for interval, horizon, tolerance, rule in product(
+            self.intervals, self.horizons, self.unit_tolerances, self.amplitudes
+        ):
+            bounds = [
+                terms(
+                    one.observed(interval, interval + horizon + system.delays + 1),
+                    one.operator, interval, horizon, delays=system.delays,
+                    unit_tolerance=tolerance, amplitudes=rule,
+                )
+                for one in drawn
+            ]  # fmt: skip
+            setting: Row = {
+                "interval": interval, "horizon": horizon,
+                "unit_tolerance": tolerance, "amplitudes": rule,
+            }  # fmt: skip
+            rows.append({**about, **setting, **summarize(bounds)})
+        return Measurement(rows)
 
     def _draw(self, rng: np.random.Generator, system: System, noise: Noise, level: float) -> "Draw":
         known = system.draw(rng)
@@ -124,9 +121,9 @@ class Draw:
         return self.trajectory[:length] + np.where(seen, self.errors[:length], 0)
 
 
-def summarize(found: Sequence[Terms]) -> Row:
+def summarize(bounds: Sequence[Terms]) -> Row:
     """Medians of all terms, quartiles of both sides, and how often each inequality holds."""
-    columns = {name: np.array([getattr(one, name) for one in found]) for name in asdict(found[0])}
+    columns = {name: np.array([getattr(one, name) for one in bounds]) for name in asdict(bounds[0])}
     row: Row = {name: float(np.median(values)) for name, values in columns.items()}
     for side in ("left", "right", "proven"):
         low, high = np.quantile(columns[side], (0.25, 0.75))
@@ -140,5 +137,5 @@ def summarize(found: Sequence[Terms]) -> Row:
     ):
         row[name] = float(np.mean(columns[smaller] <= columns[larger] + ROUNDING))
     row["radius_holds"] = float(np.mean(columns["radius"] <= 1 + ROUNDING))
-    row["draws"] = len(found)
+    row["draws"] = len(bounds)
     return row

@@ -7,9 +7,12 @@ from datetime import timedelta
 
 from rich.progress import TaskID
 
+from glocal_exp.records import IntervalRecord
+
 # choice: what a reader looks at first; a problem without any of these shows its first metric
 HEADLINE_METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss")
 SHOWN_HYPERPARAMETERS = 4  # choice: what fits beside the metric in a line of 80 characters
+UNKNOWN = "?:??:?? left"
 
 
 @dataclass
@@ -22,10 +25,8 @@ class Pace:
     def mark(self, now: float, work: float, idle: float = 0.0) -> None:
         """Note that `work` is done at time `now`, `idle` seconds of which come only once."""
         self.last = (now, work)
-        if self.first is None:
-            self.first = self.last
-        else:
-            self.first = (self.first[0] + idle, self.first[1])
+        start, done = self.first or self.last
+        self.first = (start + idle, done) if self.first else self.last
 
     def left(self, now: float, total: float) -> float | None:
         """Seconds until `total` work is done; None as long as nothing is known."""
@@ -42,21 +43,19 @@ class SeedProgress:
     """What is shown of one seed.
 
     Attributes:
-        step, work: training steps done, and work in the unit of `total`.
         begun: the work that had been done before this program.
-        measured: the step at which each of `metrics` was evaluated.
+        step, work: training steps done, and work in the unit of `total`.
+        metrics: each as it was last evaluated, and at which step.
+        printed: when its last plain line was.
+        bar: which one is its own.
     """
 
     label: str
     steps: int
-    started: float
-    step: int = 0
-    work: int = 0
-    begun: int = 0
-    total: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    measured: dict[str, int] = field(default_factory=dict)
-    hyperparameters: dict[str, float] = field(default_factory=dict)
+    begun: int
+    clock: Callable[[], float]
+    metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
+    hyperparameters: Mapping[str, float] = field(default_factory=dict)
     skipped: int = 0
     diverged: bool = False
     note: str = ""
@@ -65,27 +64,74 @@ class SeedProgress:
     printed: float = -math.inf
     bar: TaskID | None = None
 
+    def __post_init__(self):
+        self.step = self.work = self.begun
+        self.total, self.started = self.steps, self.clock()
+
+    def take(self, record: IntervalRecord) -> bool:
+        """Note an outer step; whether it is to be seen at once."""
+        at_once = 0 < self.steps <= record.step or (record.diverged and not self.diverged)
+        self.step, self.note, self.diverged = record.step, "", record.diverged
+        evaluated = {k: v for k, v in record.metrics.items() if not math.isnan(v)}
+        self.metrics |= {name: (value, record.step) for name, value in evaluated.items()}
+        self.hyperparameters = record.hyperparameters
+        self.skipped += record.skipped
+        if self.total == self.steps:
+            self.work = record.step
+            self.pace.mark(self.clock(), self.work, idle=record.compile_seconds)
+        return at_once
+
+    def move(self, work: int, total: int, note: str) -> bool:
+        """Note what is done between records; whether it is to be seen at once."""
+        if total != self.total or work == self.begun:
+            self.total, self.pace = total, Pace()
+        if total == self.steps:  # no playouts: work done is steps done
+            self.step = work
+        self.work, self.note = work, note
+        self.pace.mark(self.clock(), work)
+        return bool(note) and work == self.begun  # a wait, before anything
+
+    def close(self, status: str) -> None:
+        """Note the end."""
+        self.note = f"{status} after {_duration(self.clock() - self.started)}"
+        self.closed = True
+
+    @property
     def steps_done(self) -> str:
         return f"step {self.step}/{self.steps}"
 
-    def time_left(self, now: float) -> str:
+    @property
+    def time_left(self) -> str:
         if self.closed:
             return ""
-        left = self.pace.left(now, self.total)
-        return "?:??:?? left" if left is None else f"{duration(left)} left"
+        left = self.pace.left(self.clock(), self.total)
+        return UNKNOWN if left is None else f"{_duration(left)} left"
 
-    def facts(self, names: Callable[[Iterable[str]], Mapping[str, str]]) -> list[str]:
-        """The headline metric, the hyperparameters in natural units, and what is unusual."""
-        headline = next((name for name in HEADLINE_METRICS if name in self.metrics), None)
-        headline = headline or next(iter(self.metrics), None)
+    def line(self) -> str:
+        """All of it as plain text."""
+        parts = [self.steps_done]
+        if self.total == self.steps > 0:
+            parts[0] += f" ({self.work / self.total:.0%})"
+        elif self.total:
+            parts.append(f"{self.work / self.total:.0%} of the work")
+        if self.time_left not in ("", UNKNOWN):
+            parts.append(self.time_left)
+        return f"{self.label}: {', '.join([*parts, *self.facts(self.hyperparameters)])}"
+
+    def facts(self, names: Iterable[str]) -> list[str]:
+        """The headline metric, the hyperparameters in natural units, and what is unusual.
+
+        Args:
+            names: what to call the hyperparameters, one each.
+        """
+        headline = [name for name in (*HEADLINE_METRICS, *self.metrics) if name in self.metrics]
         facts = []
-        if headline is not None:
-            measured = self.measured.get(headline, self.step)
-            when = f" at step {measured}" if measured != self.step else ""
-            facts.append(f"{headline.replace('_', ' ')} {self.metrics[headline]:.4g}{when}")
-        shown = names(self.hyperparameters)
-        for name in list(shown)[:SHOWN_HYPERPARAMETERS]:
-            facts.append(f"{shown[name]} {self.hyperparameters[name]:.3g}")
+        for name in headline[:1]:
+            value, step = self.metrics[name]
+            when = f" at step {step}" if step != self.step else ""
+            facts.append(f"{name.replace('_', ' ')} {value:.4g}{when}")
+        shown = list(zip(names, self.hyperparameters.values(), strict=True))
+        facts += [f"{name} {value:.3g}" for name, value in shown[:SHOWN_HYPERPARAMETERS]]
         if len(shown) > SHOWN_HYPERPARAMETERS:
             facts.append(f"and {len(shown) - SHOWN_HYPERPARAMETERS} more")
         if self.skipped:
@@ -95,6 +141,6 @@ class SeedProgress:
         return [*facts, self.note] if self.note else facts
 
 
-def duration(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """Hours, minutes and seconds."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,15 +1,27 @@
-"""What a tracker is, and the shield that keeps its failures away from the run."""
+"""What a tracker is, and several of them as one that cannot harm the run."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, final
 
 from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking.bounded import Bounded, Shield
 
 
-class Sink(Protocol):
-    """Consumes the records of one program, which may train several seeds at once or in turn."""
+class Sink:
+    """Consumes the records of one program, which may train several seeds at once or in turn.
+
+    What a tracker leaves out does nothing, so that this class itself tracks nothing. Any call may
+    raise: `Fanout` then drops the tracker with one line.
+
+    Attributes:
+        name: what that line calls it.
+        patience: of a tracker that may hang: for how many seconds its `start` and `finish` are
+            waited for. Its calls are made in a thread of their own; None makes them at once.
+    """
+
+    name: str = "Tracker"
+    patience: Mapping[str, float] | None = None
 
     def start(self, run_info: Mapping[str, Any]) -> None:
         """Announce the run of one seed; called once per seed, before its first record.
@@ -21,16 +33,14 @@ class Sink(Protocol):
                 `resumed_step` (training steps done by earlier programs; 0 if fresh).
                 Keys that a sink needs and does not find are left out of what it shows.
         """
-        ...
 
     def record(self, record: IntervalRecord) -> None:
-        """Take one outer step; `record.seed` names the run."""
-        ...
+        """Take one outer step, without its arrays; `record.seed` names the run."""
 
     def progress(
         self, step: int, total_steps: int, note: str = "", seed: int | None = None
     ) -> None:
-        """Tell how far the work is, between records.
+        """Tell how far the work is, between records; only a tracker without `patience` is told.
 
         Args:
             step: work done, in any unit that grows evenly with time (training or tangent steps).
@@ -38,78 +48,48 @@ class Sink(Protocol):
             note: a few words on what is going on.
             seed: the run it is about; None for all runs that are open.
         """
-        ...
 
     def finish(self, status: str, seed: int | None = None) -> None:
         """Close one run, or all that are open: `complete`, `interrupted` or `failed`."""
-        ...
 
-
-def warn(message: str) -> None:
-    """Print one line to stderr, if there still is one."""
-    with contextlib.suppress(Exception):
-        print(message, file=sys.stderr, flush=True)
-
-
-class Shield:
-    """Runs calls until one of them raises; then says so in one line and drops all further calls.
-
-    Args:
-        name: what failed, as the line calls it.
-        on_failure: cleans up before the line is printed; may raise.
-    """
-
-    def __init__(self, name: str, on_failure: Callable[[], None] = lambda: None):
-        self.name = name
-        self.broken = False
-        self._on_failure = on_failure
-
-    def __call__(self, function: Callable[..., object], *arguments: Any) -> None:
-        if self.broken:
-            return
-        try:
-            function(*arguments)
-        except (Exception, SystemExit) as error:
-            self.fail(f"{type(error).__name__}: {error}")
-
-    def fail(self, reason: str) -> None:
-        """Give up, for a reason of which the first line is shown; only the first time counts."""
-        if self.broken:
-            return
-        self.broken = True
-        try:
-            self._on_failure()
-        except Exception as error:
-            reason = f"{reason}; {error}"
-        first_line = next(iter(reason.strip().splitlines()), "")
-        warn(f"{self.name} stopped, the run goes on without it ({first_line})")
+    def abandon(self) -> None:
+        """Let go of what is held; after a failure, as the last call."""
 
 
 @final
-class Fanout:
-    """Hands everything to several sinks; one that raises is dropped with one line."""
+class Fanout(Sink):
+    """Hands everything to several sinks; one that raises or hangs is dropped with one line."""
 
     def __init__(self, sinks: Sequence[Sink]):
-        self._sinks = [(sink, Shield(type(sink).__name__)) for sink in sinks]
+        self._sinks = [(sink, _shield(sink)) for sink in sinks]
+        self._open: list[int] = []
 
     def start(self, run_info: Mapping[str, Any]) -> None:
-        """See `Sink.start`."""
-        for sink, shield in self._sinks:
-            shield(sink.start, run_info)
+        self._open.append(int(run_info.get("seed") or 0))
+        self._all("start", run_info)
 
     def record(self, record: IntervalRecord) -> None:
-        """See `Sink.record`."""
-        for sink, shield in self._sinks:
-            shield(sink.record, record)
+        # one that is behind would hold the arrays
+        self._all("record", replace(record, arrays={}))
 
     def progress(
         self, step: int, total_steps: int, note: str = "", seed: int | None = None
     ) -> None:
-        """See `Sink.progress`."""
         for sink, shield in self._sinks:
-            shield(sink.progress, step, total_steps, note, seed)
+            if sink.patience is None:
+                shield(sink.progress, step, total_steps, note, seed)
 
     def finish(self, status: str, seed: int | None = None) -> None:
-        """See `Sink.finish`."""
+        for each in [each for each in self._open if seed in (None, each)]:
+            self._open.remove(each)
+            self._all("finish", status, each)
+
+    def _all(self, call: str, *arguments: Any) -> None:
         for sink, shield in self._sinks:
-            shield(sink.finish, status, seed)
+            shield(getattr(sink, call), *arguments)
+
+
+def _shield(sink: Sink) -> Shield:
+    if sink.patience is None:
+        return Shield(sink.name, sink.abandon)
+    return Bounded(sink.name, sink.abandon, sink.patience)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.studies.study import Lab, Measurement, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.types import InnerProblem, InnerState
 
 

@@ -28,7 +28,7 @@ def forward(steps):
     splits = SPLITS[0]
     data = jax.tree.map(jnp.asarray, Data(splits.train, splits.validation, splits.test, None))
     indices = jnp.zeros((steps, BATCH), jnp.int32)
-    train = Forward()._train(begin().work)
+    train = Forward().train(begin().work)
     marks = Marks(steps=jnp.ones(steps, bool))
     return memory(train, STATE, PHI, start_tangents(STATE, Q), KEY, indices, data, marks)
 

@@ -65,7 +65,7 @@ def pull(problem, **settings):
 
 def pulled(problem, **settings):
     run, given = pull(problem, **settings)
-    return run(*given)
+    return run(*given)[:3]
 
 
 def pushed(problem):

@@ -1,10 +1,18 @@
+import doctest
+
 import numpy as np
 import pytest
 
+from glocal_exp.studies import bound as module
 from glocal_exp.studies.bound import terms
 from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
 
 ROUNDING = 1e-10  # of conditions below 1e3 and numbers of size 1 to 10
+
+
+def test_the_example_of_the_docstring_is_right():
+    failed, attempted = doctest.testmod(module)
+    assert (failed, attempted) == (0, 5)
 
 
 @pytest.mark.parametrize("horizon", [0, 5, 20, 100])

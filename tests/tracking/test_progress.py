@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking import Fanout
 from glocal_exp.tracking.progress import ProgressSink, short_names
 from glocal_exp.tracking.seed_progress import Pace
 
@@ -286,7 +287,8 @@ def test_bar_length_follows_the_work() -> None:
 def test_a_console_that_fails_is_told_once_and_the_run_goes_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sink = ProgressSink(Console(file=Broken(), force_terminal=False), plain_seconds=0)
+    progress = ProgressSink(Console(file=Broken(), force_terminal=False), plain_seconds=0)
+    sink = Fanout([progress])
     sink.start(info())
     for step in range(0, 1000, 100):
         sink.record(record(step))
@@ -299,7 +301,7 @@ def test_a_console_that_fails_is_told_once_and_the_run_goes_on(
 
 
 def test_a_terminal_that_fails_gives_stdout_back(capsys: pytest.CaptureFixture[str]) -> None:
-    sink, _ = terminal(Clock())
+    sink = Fanout([terminal(Clock())[0]])
     stdout = sys.stdout
     sink.start(info())
     assert sys.stdout is not stdout  # so that prints appear above the bars
@@ -314,7 +316,7 @@ def test_a_closed_stdout_does_not_end_the_run(
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
-    sink = ProgressSink()
+    sink = Fanout([ProgressSink()])
     sink.start(info())
     sink.record(record(0))
     assert capsys.readouterr().err.count("\n") == 1
@@ -331,4 +333,4 @@ def test_a_closed_stdout_does_not_end_the_run(
     ],
 )
 def test_short_names_stay_distinct(names: list[str], short: list[str]) -> None:
-    assert list(short_names(names).items()) == list(zip(names, short, strict=True))
+    assert short_names(names) == short

@@ -5,20 +5,23 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking import Fanout, NoSink, Sink
-from glocal_exp.tracking.background import Worker
-from glocal_exp.tracking.sink import Shield
+from glocal_exp.tracking import Fanout, Sink
+from glocal_exp.tracking.bounded import Bounded, Shield
 
 RECORD = IntervalRecord(0, 1, 100, {"test_accuracy": 0.5}, {"momentum": 0.9})
 
 
-class Recorder:
+class Recorder(Sink):
     """Writes down what it is told; raises at the call named `fails`."""
+
+    name = "Recorder"
 
     def __init__(self, fails: str = ""):
         self.fails = fails
@@ -61,7 +64,7 @@ ALL_CALLS = [
 
 def test_fanout_hands_every_call_to_every_sink() -> None:
     sinks = [Recorder(), Recorder()]
-    drive(Fanout([*sinks, NoSink()]))
+    drive(Fanout([*sinks, Sink()]))
     assert [sink.calls for sink in sinks] == [ALL_CALLS, ALL_CALLS]
 
 
@@ -103,19 +106,31 @@ def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
     assert (shield.broken, cleaned) == (True, [1])
 
 
-def test_a_worker_calls_in_order_in_another_thread_and_ends_when_told() -> None:
+def test_bounded_calls_are_made_in_order_in_another_thread_that_ends() -> None:
     seen: list[Any] = []
-    worker = Worker(lambda function, *arguments: function(*arguments), "test-worker")
-    worker.submit(lambda: seen.append(threading.current_thread()))
-    events = [worker.submit(seen.append, i) for i in range(100)]
-    assert events[-1].wait(5)
+    shield = Bounded("test-worker", lambda: None, {"<lambda>": 5.0})
+    shield(lambda: seen.append(threading.current_thread()))
+    for i in range(100):
+        shield(seen.append, i)
+    shield(lambda: None)
     assert seen[1:] == list(range(100))
-    thread = seen[0]
-    assert thread is not threading.current_thread()
-    assert thread.daemon
-    worker.stop()
-    thread.join(5)
-    assert not thread.is_alive()
+    assert seen[0] is not threading.current_thread()
+    assert seen[0].daemon
+    seen[0].join(5)
+    assert not seen[0].is_alive()
+
+
+def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress() -> None:
+    sink = Recorder()
+    sink.patience = {}
+    fanout = Fanout([sink])
+    fanout.start({"seed": 0})
+    fanout.record(replace(RECORD, arrays={"trajectory": np.zeros((9, 1))}))
+    fanout.progress(10, 100)
+    deadline = time.monotonic() + 5
+    while len(sink.calls) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sink.calls == ALL_CALLS[:2]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +140,7 @@ def test_a_worker_calls_in_order_in_another_thread_and_ends_when_told() -> None:
 def test_what_is_called_at_exit_may_hang_or_raise(body: str, expected: str) -> None:
     program = (
         "import time\n"
-        "from glocal_exp.tracking.background import at_exit\n"
+        "from glocal_exp.tracking.bounded import at_exit\n"
         f"def last():\n    {body}\n"
         "at_exit(last, 0.3)\n"
     )

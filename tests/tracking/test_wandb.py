@@ -19,8 +19,8 @@ from hydra.utils import instantiate
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
+from glocal_exp.tracking import Fanout, Sink, bounded
 from glocal_exp.tracking import wandb as module
-from glocal_exp.tracking.none import NoSink
 from glocal_exp.tracking.wandb import WandbSink, has_key, row, run_id
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -88,7 +88,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(module, "_bound_exit", lambda: None)
+    monkeypatch.setattr(bounded, "at_exit", lambda *_: None)
     answers = module.unreachable
     monkeypatch.setattr(  # no test asks the real server
         module, "unreachable", lambda url, s: answers(url, s) if "127.0.0.1" in url else None
@@ -122,9 +122,11 @@ def record(step: int, seed: int = 0, **more: Any) -> IntervalRecord:
     )
 
 
-def drive(
-    sink: WandbSink, seeds: tuple[int, ...] = (0,), steps: range = range(0, 301, 100)
-) -> None:
+def tracked(mode: str, **settings: Any) -> Fanout:
+    return Fanout([WandbSink(mode, **settings)])
+
+
+def drive(sink: Fanout, seeds: tuple[int, ...] = (0,), steps: range = range(0, 301, 100)) -> None:
     for seed in seeds:
         sink.start(info(seed))
     for step in steps:
@@ -137,7 +139,7 @@ def drive(
 def test_rows_config_and_names_of_every_seed_reach_its_own_run(
     fake: FakeWandb, tmp_path: Path
 ) -> None:
-    sink = WandbSink("offline", project="p", entity="e", tags=["a", "b"], dir=tmp_path / "out")
+    sink = tracked("offline", project="p", entity="e", tags=["a", "b"], dir=tmp_path / "out")
     drive(sink, seeds=(0, 7))
     assert [run.arguments["id"] for run in fake.runs] == [
         run_id(info(seed)["path"]) for seed in (0, 7)
@@ -170,7 +172,7 @@ def test_rows_config_and_names_of_every_seed_reach_its_own_run(
 
 
 def test_seeds_may_end_one_by_one_with_their_own_status(fake: FakeWandb, tmp_path: Path) -> None:
-    sink = WandbSink("offline", dir=tmp_path)
+    sink = tracked("offline", dir=tmp_path)
     for seed in (0, 1, 2):
         sink.start(info(seed))
     sink.finish("failed", seed=1)
@@ -182,12 +184,12 @@ def test_seeds_may_end_one_by_one_with_their_own_status(fake: FakeWandb, tmp_pat
 
 
 def test_a_sink_can_be_used_for_one_seed_after_another(fake: FakeWandb, tmp_path: Path) -> None:
-    sink = WandbSink("offline", dir=tmp_path)
+    sink = tracked("offline", dir=tmp_path)
     for seed in (0, 1):
         drive(sink, seeds=(seed,))
     assert [len(run.rows) for run in fake.runs] == [4, 4]
     time.sleep(0.05)
-    assert "wandb-sink" not in {thread.name for thread in threading.enumerate()}
+    assert "W&B" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_resumed_run_logs_only_what_is_new(
@@ -195,7 +197,7 @@ def test_a_resumed_run_logs_only_what_is_new(
 ) -> None:
     fake.global_settings.api_key = "k"
     fake.steps_on_server[run_id(info()["path"])] = 201  # rows up to step 200 are there
-    drive(WandbSink("online", dir=tmp_path), steps=range(100, 501, 100))
+    drive(tracked("online", dir=tmp_path), steps=range(100, 501, 100))
     assert [step for step, _ in fake.runs[0].rows] == [300, 400, 500]
     assert capsys.readouterr().err == ""
 
@@ -205,7 +207,7 @@ def test_a_run_started_afresh_under_an_old_id_is_told_about(
 ) -> None:
     fake.global_settings.api_key = "k"
     fake.steps_on_server[run_id(info()["path"])] = 201
-    drive(WandbSink("online", dir=tmp_path))
+    drive(tracked("online", dir=tmp_path))
     assert [step for step, _ in fake.runs[0].rows] == [300]
     assert capsys.readouterr().err == (
         "W&B already holds seed 0 of this run up to step 200; "
@@ -214,7 +216,7 @@ def test_a_run_started_afresh_under_an_old_id_is_told_about(
 
 
 def test_a_record_given_twice_is_logged_once(fake: FakeWandb, tmp_path: Path) -> None:
-    sink = WandbSink("offline", dir=tmp_path)
+    sink = tracked("offline", dir=tmp_path)
     sink.start(info())
     for step in (100, 100, 0, 200):
         sink.record(record(step))
@@ -262,7 +264,7 @@ def test_an_error_at_any_moment_costs_one_line(
     fake.trouble[moment] = raising(error)
     if moment == "import":
         monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
-    drive(WandbSink("offline", dir=tmp_path), seeds=(0, 1))
+    drive(tracked("offline", dir=tmp_path), seeds=(0, 1))
     out, err = capsys.readouterr()
     assert (out, len(err.splitlines())) == ("", 1)
     assert err.startswith("W&B stopped, the run goes on without it (")
@@ -281,7 +283,7 @@ def test_a_hang_at_any_moment_is_waited_for_in_bounded_time(
     released = threading.Event()
     fake.trouble[moment] = lambda: released.wait(60)
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
-    sink = WandbSink("offline", dir=tmp_path, start_seconds=0.1, finish_seconds=0.1)
+    sink = tracked("offline", dir=tmp_path, start_seconds=0.1, finish_seconds=0.1)
     start = time.monotonic()
     drive(sink, seeds=(0, 1))
     seconds = time.monotonic() - start
@@ -296,7 +298,7 @@ def test_a_hang_at_any_moment_is_waited_for_in_bounded_time(
 def test_logging_does_not_wait_for_a_service_that_hangs(fake: FakeWandb, tmp_path: Path) -> None:
     released = threading.Event()
     fake.trouble["log"] = lambda: released.wait(60)
-    sink = WandbSink("offline", dir=tmp_path)
+    sink = tracked("offline", dir=tmp_path)
     sink.start(info())
     start = time.monotonic()
     for step in range(0, 10_000, 100):
@@ -313,14 +315,14 @@ def test_no_more_threads_and_an_odd_record_cost_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sink = WandbSink("offline", dir=tmp_path)
+    sink = tracked("offline", dir=tmp_path)
     sink.start(info())
     sink.record(IntervalRecord(0, 0, 0, {"test_accuracy": "high"}, {}))  # pyright: ignore
     sink.finish("complete")
     assert "must be real number" in capsys.readouterr().err
     exhausted = raising(RuntimeError("can't start new thread"))
     monkeypatch.setattr(threading.Thread, "start", lambda thread: exhausted())
-    drive(WandbSink("offline", dir=tmp_path))
+    drive(tracked("offline", dir=tmp_path))
     assert capsys.readouterr().err == (
         "W&B stopped, the run goes on without it (RuntimeError: can't start new thread)\n"
     )
@@ -330,7 +332,7 @@ def test_a_directory_that_cannot_be_made_costs_one_line(
     fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    drive(WandbSink("offline", dir=tmp_path / "file" / "out"))
+    drive(tracked("offline", dir=tmp_path / "file" / "out"))
     assert "NotADirectoryError" in capsys.readouterr().err
     assert fake.runs == []
 
@@ -343,7 +345,7 @@ def test_a_server_that_cannot_be_reached_leaves_offline_runs(
         host = f"127.0.0.1:{server.getsockname()[1]}"
     fake.global_settings.api_key = "k"
     fake.global_settings.base_url = f"http://{host}"
-    drive(WandbSink(mode, dir=tmp_path), seeds=(0, 1))
+    drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
     assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
     assert [len(run.rows) for run in fake.runs] == [4, 4]
     assert capsys.readouterr().err == (
@@ -363,17 +365,17 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def test_any_answer_counts_as_a_server(code: int) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert module.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
+        assert bounded.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
 
 
 def test_no_address_is_no_server() -> None:
-    assert "unknown url type" in str(module.unreachable("nothing", 1.0))
+    assert "unknown url type" in str(bounded.unreachable("nothing", 1.0))
 
 
 def test_online_without_a_key_says_so_and_stays_offline(
     fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    drive(WandbSink("online", dir=tmp_path))
+    drive(tracked("online", dir=tmp_path))
     assert fake.runs[0].arguments["mode"] == "offline"
     assert "no API key is configured" in capsys.readouterr().err
 
@@ -393,7 +395,7 @@ def test_mode_follows_what_is_typed_then_settings_then_the_key(
     fake: FakeWandb, tmp_path: Path, mode: str, key: str | None, configured: str, expected: str
 ) -> None:
     fake.global_settings.mode, fake.global_settings.api_key = configured, key
-    drive(WandbSink(mode, dir=tmp_path))
+    drive(tracked(mode, dir=tmp_path))
     assert fake.runs[0].arguments["mode"] == expected
 
 
@@ -458,7 +460,7 @@ def test_configs_make_the_sink_they_are_named_after(
         overrides = [f"+tracker={tracker}", f"+output_dir={tmp_path}", "tracker.tags=[x]"]
         config = hydra.compose(overrides=overrides)
     assert config.tracker.mode == mode
-    drive(instantiate(config.tracker))
+    drive(Fanout([instantiate(config.tracker)]))
     arguments = fake.runs[0].arguments
     assert arguments["mode"] == ("offline" if mode == "offline" else "online")
     assert (arguments["project"], arguments["entity"]) == ("glocal", None)
@@ -468,7 +470,7 @@ def test_configs_make_the_sink_they_are_named_after(
 def test_the_tracker_none_is_no_tracker() -> None:
     with hydra.initialize_config_dir(str(CONFIGS), version_base=None):
         config = hydra.compose(overrides=["+tracker=none"])
-    assert isinstance(instantiate(config.tracker), NoSink)
+    assert type(instantiate(config.tracker)) is Sink
 
 
 def test_importing_the_package_imports_no_wandb() -> None:

@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import os, signal, sys, time
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking.wandb import WandbSink
+from glocal_exp.tracking import Fanout, WandbSink
+
+def tracked(*arguments, **settings):
+    return Fanout([WandbSink(*arguments, **settings)])
 
 def info(seed):
     return {"experiment": "e", "variant": "glocal-0a1b2c3d", "method": "glocal", "seed": seed,
@@ -126,7 +129,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The first has a key, but a server that never answers; the second has none.
     """
     tmp_path = tmp_path_factory.mktemp("offline")
-    sink = f"WandbSink(dir={str(tmp_path / 'out')!r}, tags=['t'], start_seconds=1)"
+    sink = f"tracked(dir={str(tmp_path / 'out')!r}, tags=['t'], start_seconds=1)"
     with socket.create_server(("127.0.0.1", 0)) as server:  # takes calls, says nothing
         host = f"127.0.0.1:{server.getsockname()[1]}"
         first = run(
@@ -191,7 +194,7 @@ def test_a_full_disk_is_silent_and_a_service_that_dies_costs_one_line(tmp_path: 
         """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))  # writes beyond fail, as on a full disk
-sink = WandbSink("offline", dir="../out")
+sink = tracked("offline", dir="../out")
 sink.start(info(0))
 sink.record(record(0, 0))
 signal_service(signal.SIGKILL)
@@ -212,10 +215,10 @@ def test_a_service_that_hangs_holds_up_neither_the_run_nor_its_end(tmp_path: Pat
     code, out, err = run(
         tmp_path,
         """
-import glocal_exp.tracking.wandb as module
-sink = WandbSink("offline", dir="../out", finish_seconds=0.5)
+from glocal_exp.tracking import bounded, wandb
+wandb.GRACE_SECONDS, bounded.EXIT_SECONDS = 0.0, 0.5
+sink = tracked("offline", dir="../out", finish_seconds=0.5)
 sink.start(info(0))
-module.GRACE_SECONDS, module.EXIT_SECONDS = 0.0, 0.5
 print(signal_service(signal.SIGSTOP))
 print(time.monotonic())
 sink.record(record(0, 0))

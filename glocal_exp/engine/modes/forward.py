@@ -1,6 +1,6 @@
 """Forward mode: tangents of the whole training state, pushed along with it (Eq. 12)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from glocal_exp.engine.checkpoint import Snapshots
 from glocal_exp.engine.modes.mode import Marks, Mode, Segment
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents, zero_tangents
@@ -59,18 +58,8 @@ class Forward(Mode):
         wanted = plan.wanted
         return start_tangents(state, count(phi), wanted.mean > 0) if wanted else None
 
-    def segment(
-        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
-    ) -> tuple[Mapping[int, Segment], float]:
-        return work.stretch("train", self._train(work), snapshots, start, length, marks, self)
-
-    def _train(self, work: "Work") -> Callable:
-        def train(state, phi, carry, key, indices, data, marks) -> Segment:
-            return train_along(
-                work, state, phi, carry, key, indices, data, marks, chunk=self.chunk
-            )[0]
-
-        return train
+    def train(self, work: "Work") -> Callable[..., Segment]:
+        return lambda *arguments: train_along(work, *arguments, chunk=self.chunk)[0]
 
 
 def start_tangents(state: InnerState, columns: int, mean: bool = False) -> Tangential:
@@ -100,9 +89,6 @@ def train_along(
 ) -> tuple[Segment, PyTree]:
     """Train and push tangents along `directions`, q by default, measuring at the marked steps.
 
-    Args:
-        indices: of each step's batch; where the training loss is measured, of one step more.
-
     Returns:
         What the segment leaves, and the sums of what `observe` saw.
     """
@@ -112,7 +98,7 @@ def train_along(
     def body(carried: tuple, inputs: tuple) -> tuple:
         state, carry, sums = carried
         chosen, following, marks = inputs
-        batch, step_key = work.given(data, key, state.step, chosen)
+        batch, step_key = work.batch(data, key, state.step, chosen)
         if observe is not None:
             sums = jax.tree.map(jnp.add, sums, observe(state, batch, step_key))
 
@@ -126,20 +112,20 @@ def train_along(
         if marks.steps is not None:
             rows["h"] = _where(marks.steps, measure.at, state, tangents)
         if marks.training is not None:
-            next_batch = work.given(data, key, state.step, following)
+            next_batch = work.batch(data, key, state.step, following)
             rows["training"] = _where(
                 marks.training, measure.training, state, tangents, *next_batch
             )
         mean = carry.mean
         if mean is not None:
             mean = _add(mean, marks.weights, (state.params, tangents.params))
-            found = _where(marks.ends, measure.at_mean, state, *mean)
-            rows |= {"mean": found[0], "mean_direct": found[1]}
+            through, direct = _where(marks.ends, measure.at_mean, state, *mean)
+            rows |= {"mean": through, "mean_direct": direct}
         return (state, Tangential(tangents, mean), sums), (rows, loss)
 
     sums = None
     if observe is not None:
-        seen = work.given(data, key, state.step, indices[0])
+        seen = work.batch(data, key, state.step, indices[0])
         sums = jax.tree.map(jnp.zeros_like, jax.eval_shape(observe, state, *seen))
     steps = indices if marks.training is None else indices[:-1]
     following = None if marks.training is None else indices[1:]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.modes.forward import Tangential, start_tangents, train_along
-from glocal_exp.engine.modes.mode import Marks, Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode, Problem, Segment
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count
 from glocal_exp.hypergrad.lowrank import (
@@ -131,10 +131,25 @@ class LowRank(Mode):
             for seed, s in snapshots.items()
         }
 
-    def segment(
-        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
-    ) -> tuple[Mapping[int, Segment], float]:
-        return work.stretch("train_along", self._train(work), snapshots, start, length, marks, self)
+    def train(self, work: "Work") -> Callable[..., Segment]:
+        problem: Any = work.problem
+
+        def train(state, phi, carry, key, indices, data, marks) -> Segment:
+            laid: Basis = carry.basis
+
+            def observe(state: InnerState, batch: Batch, step_key: Array) -> Array:
+                return count_outside(laid, problem.signals(state, phi, batch, step_key))
+
+            segment, outside = train_along(
+                *(work, state, phi, carry.pushed, key, indices, data, marks),
+                directions=laid.directions,
+                chunk=self.chunk,
+                observe=observe,
+            )
+            met = eqx.tree_at(lambda b: b.outside, laid, laid.outside + outside)
+            return segment._replace(carry=Along(segment.carry, met))
+
+        return train
 
     def read(
         self, snapshot: Snapshot
@@ -169,7 +184,7 @@ class LowRank(Mode):
 
         def survey(state, phi, carry, key, indices, data) -> tuple[InnerState, Array]:
             def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-                batch, step_key = work.given(data, key, state.step, chosen)
+                batch, step_key = work.batch(data, key, state.step, chosen)
                 met = problem.signals(state, phi, batch, step_key)
                 return problem.step(state, phi, batch, step_key)[0], met
 
@@ -210,23 +225,3 @@ class LowRank(Mode):
         place = (seed, snapshot.position.outer_step)
         laid = basis(spans[seed], ranks[seed], columns, self.probes, place)
         return Along(start_tangents(snapshot.state, columns, plan.wanted.mean > 0), laid)
-
-    def _train(self, work: "Work") -> Callable:
-        problem: Any = work.problem
-
-        def train(state, phi, carry, key, indices, data, marks) -> Segment:
-            laid: Basis = carry.basis
-
-            def observe(state: InnerState, batch: Batch, step_key: Array) -> Array:
-                return count_outside(laid, problem.signals(state, phi, batch, step_key))
-
-            segment, outside = train_along(
-                *(work, state, phi, carry.pushed, key, indices, data, marks),
-                directions=laid.directions,
-                chunk=self.chunk,
-                observe=observe,
-            )
-            met = eqx.tree_at(lambda b: b.outside, laid, laid.outside + outside)
-            return segment._replace(carry=Along(segment.carry, met))
-
-        return train

@@ -167,6 +167,13 @@ class Mode(Choice):
         return snapshots
 
     @abstractmethod
+    def train(self, work: "Work") -> Callable[..., Segment]:
+        """What a segment computes, of (state, phi, carry, key, indices, data, marks).
+
+        Compiled once for each shape. Indices are of each step's batch; where the training loss is
+        measured, of one step more.
+        """
+
     def segment(
         self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
     ) -> tuple[Mapping[int, Segment], float]:
@@ -175,6 +182,8 @@ class Mode(Choice):
         Args:
             start: training steps done before.
         """
+        train = self.train(work)
+        return work.stretch(self.name, train, snapshots, start, length, marks, static=self)
 
     def read(
         self, snapshot: Snapshot

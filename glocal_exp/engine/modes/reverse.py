@@ -1,14 +1,13 @@
 """Reverse mode: one sweep back through an interval, whatever the number of hyperparameters."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from glocal_exp.engine.checkpoint import Snapshots
-from glocal_exp.engine.modes.mode import Marks, Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode, Problem, Segment
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
 from glocal_exp.types import Hyperparams, InnerState
@@ -64,30 +63,25 @@ class Reverse(Mode):
     ) -> None:
         return None
 
-    def segment(
-        self, work: "Work", snapshots: Snapshots, start: int, marks: Marks, length: int
-    ) -> tuple[Mapping[int, Segment], float]:
-        return work.stretch("pull", self._pull(work), snapshots, start, length, marks, self)
-
-    def _pull(self, work: "Work") -> Callable:
+    def train(self, work: "Work") -> Callable[..., Segment]:
         def pull(state, phi, carry, key, indices, data, marks) -> Segment:
             def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
-                return work.problem.step(state, phi, *work.given(data, key, state.step, chosen))
+                return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
 
-            found = train_and_pull_back(
+            pulled = train_and_pull_back(
                 *(work.problem, step, state, phi, indices, data.for_hypergradients),
                 last=marks.steps is not None,
                 weights=marks.weights,
                 block=self.block or block_for(state, len(indices)),
                 **work.chunks,
             )
-            values = {} if found.h is None else {"h": found.h}
-            if found.mean is not None:
-                values |= {"mean": found.mean[0], "mean_direct": found.mean[1]}
+            values = {} if pulled.h is None else {"h": pulled.h}
+            if pulled.mean is not None:
+                values |= {"mean": pulled.mean[0], "mean_direct": pulled.mean[1]}
             rows = {
                 name: jnp.zeros((len(indices), h.size), h.dtype).at[-1].set(h)
                 for name, h in values.items()
             }
-            return Segment(found.state, None, rows, found.losses, work.finite(found.state))
+            return Segment(pulled.state, None, rows, pulled.losses, work.finite(pulled.state))
 
         return pull
