@@ -64,19 +64,13 @@ class Artifact:
 
     Attributes:
         title: the caption's first sentence.
-        reading: how to read it; what is in braces is filled in.
+        reading: how to read it; fields and other values in braces are filled in.
     """
 
     title: str
     reading: str = field(default="", kw_only=True)
 
     def caption(self, *sources: str, apart: bool = True, **values: object) -> str:
-        """Title and reading, then a paragraph each for what was run on what.
-
-        Args:
-            sources: the further paragraphs.
-            apart: the reading is a paragraph of its own.
-            values: by name, what is filled in.
-        """
-        words = (self.title, self.reading.format(**values))
+        """Title and reading (`apart`: two paragraphs) with `values`, then a paragraph a source."""
+        words = (self.title, self.reading.format(**vars(self) | values))
         return "\n\n".join([*(words if apart else (" ".join(words),)), *sources]) + "\n"

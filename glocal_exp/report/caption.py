@@ -26,8 +26,6 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
     """One paragraph about the runs of one experiment; what differs between methods is listed.
 
     Args:
-        selection: its runs.
-        context: holds the paper's size.
         ignore: what may differ from the paper's size unsaid: `steps`, `seeds`.
     """
     runs, seeds = selection.runs, selection.seeds

@@ -53,9 +53,6 @@ def draw_curves(axes: Axes, curves: Sequence[Curve], style: MethodStyle, offset:
     """Every seed thin, the mean bold, a cross where a seed diverged.
 
     Args:
-        axes: to draw on.
-        curves: one a seed.
-        style: of the method.
         offset: where on the mean the first marker sits, as a share of the marker distance.
     """
     for one in curves:

@@ -80,10 +80,7 @@ def estimators(
     """Those to compare at these points in their order, and a sentence about those that cannot be.
 
     Args:
-        configs: the folder of all configs.
-        found: the points.
         ids: names of files; all for None.
-        without: names of files to leave out.
 
     Raises:
         UserError: one cannot be made.

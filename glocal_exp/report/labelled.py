@@ -42,7 +42,6 @@ def stored(
     """By label what has finished, and the experiments of which something is missing.
 
     Args:
-        context: where the runs are.
         kinds: entries of `Labelled`.
         where: further conditions on all of them.
 
@@ -66,7 +65,6 @@ def alike(
     out.
 
     Args:
-        context: where the runs are.
         wanted: by cell its kind of run, and further conditions.
     """
     found = [entry.select(context, **where) for entry, where in wanted.values()]

@@ -22,8 +22,6 @@ def compared(selection: Selection, context: Context, ignore: Collection[str] = (
     """Whether the runs have the paper's size, and if not, in what they differ; as a sentence.
 
     Args:
-        selection: the runs.
-        context: holds the paper's size; without it nothing is said.
         ignore: what does not matter: settings, or `seeds`.
     """
     if context.paper.empty:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ class Column:
         found = [record for record in row if self.at.items() <= record.items()]
         names = (self.entries,) if isinstance(self.entries, str) else self.entries
         values = [_together([record.get(name) for record in found]) for name in names]
-        if _is_absent(values[0]):
+        first = values[0]
+        if first is None or (isinstance(first, float) and not math.isfinite(first)):
             return ABSENT
         return self.form.format(*values) if isinstance(self.form, str) else self.form(*values)
 
@@ -72,22 +74,17 @@ class Sheet:
         groups: dict[Any, list[Record]] = {}
         for number, record in enumerate(self.data.to_dict("records")):
             groups.setdefault(tuple(record[name] for name in self.by) or number, []).append(record)
-        full = [[column.cell(row) for column in self.columns] for row in groups.values()]
+        cells = [[column.cell(row) for column in self.columns] for row in groups.values()]
         once = [place for place, column in enumerate(self.columns) if column.once]
-        shown = [list(row) for row in full]
-        for above, row, blanked in zip(full, full[1:], shown[1:], strict=False):
+        for above, row in reversed(list(pairwise(cells))):  # from below: what is above still stands
             for place in once:
                 if row[place] != above[place]:
                     break
-                blanked[place] = ""
-        return shown
+                row[place] = ""
+        return cells
 
 
 def _together(values: Sequence[Any]) -> Any:
     first = values[0] if values else None
-    same = len(values) < 2 or first is None or isinstance(first, str)
-    return first if same else float(np.mean(values))
-
-
-def _is_absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
+    alone = len(values) < 2 or first is None or isinstance(first, str)
+    return first if alone else float(np.mean(values))

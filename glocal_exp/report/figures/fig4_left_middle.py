@@ -58,7 +58,6 @@ class SpectrumFigure(Artifact):
             # One seed's one interval is all that the figure shows, in the paper too.
             caption.describe(replace(selection, runs=(run,)), context, ("steps", "seeds")),
             seed=run.seed,
-            s=self.outer_step,
             rank=spectrum.rank,
             steady=f"orange: the {near.sum()} {within}, which count as steady"
             if near.any()
@@ -67,7 +66,6 @@ class SpectrumFigure(Artifact):
             limit=1 + tolerance,
             radius=spectrum.spectral_radius,
             word=word,
-            steps=self.steps,
             smallest=SMALLEST,
         )
         return Drawing(figure, text)

@@ -66,12 +66,8 @@ class NoiseFigure(Artifact):
             lower.set_xlabel("noise")
         panels[0, 0].set_ylabel("error of the steady state")
         panels[1, 0].set_ylabel("error of the eigenvalues")
-        sizes: dict[str, Any] = {
-            "window": self.window,
-            "delays": self.delays,
-            "draws": int(frame["draws"].iloc[0]),
-        }
-        return Drawing(figure, self.caption(study_rows.provenance(frame), **sizes))
+        draws = int(frame["draws"].iloc[0])
+        return Drawing(figure, self.caption(study_rows.provenance(frame), draws=draws))
 
 
 def draw_error(axes: Axes, frame: pd.DataFrame, quantity: str, **look: Any) -> None:

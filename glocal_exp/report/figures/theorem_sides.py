@@ -76,10 +76,6 @@ class TheoremFigure(Artifact):
         text = self.caption(
             study_rows.provenance(frame),
             draws=int(read["draws"].iloc[0]),
-            tolerance=self.unit_tolerance,
-            interval=self.interval,
-            horizon=self.horizon,
-            level=self.level,
             settings=len(read),
             late=read.loc[late, "holds"].mean(),
             early=read.loc[~late, "holds"].mean(),

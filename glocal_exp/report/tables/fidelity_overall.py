@@ -51,7 +51,6 @@ class FidelityOverall(Artifact):
             agreed=AGREED,
             number=sum(agreed),
             points=len(found),
-            images=self.repeated,
             truths=TRUTHS,
             settings="; ".join(f"{n} ({seeds(of)})" for n, of in by_setting(found).items()),
         )

@@ -58,7 +58,7 @@ class FinalAccuracy(Artifact):
             Column(f"{self.subject} minus it (points)", DIFFERENCE, _difference),
         ]
         sources = caption.paragraphs(found.values(), context)
-        text = self.caption(*sources, dagger=DAGGER, subject=self.subject)
+        text = self.caption(*sources, dagger=DAGGER)
         return Sheet(pd.DataFrame(records), columns, text, missing)
 
     def _records(self, selection: Selection) -> Iterator[dict[str, Any]]:

@@ -44,6 +44,5 @@ class SensitivityTable(Artifact):
             Column("seeds", "seeds"),
             *(Column(f"{WAYS[w]}, t = {t}", name, "{:.1g}") for (w, t), name in names.items()),
         ]
-        source = study_rows.provenance(frame, STUDY)
-        text = self.caption(source, apart=False, images=self.validation)
+        text = self.caption(study_rows.provenance(frame, STUDY), apart=False)
         return Sheet(data, columns, text)

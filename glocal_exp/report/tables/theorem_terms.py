@@ -64,8 +64,7 @@ class TheoremTerms(Artifact):
         groups = pd.DataFrame(records).groupby(["experiment", "s"], sort=False)
         data = groups.median().reset_index()
         data.insert(2, "seeds", groups.size().to_numpy())
-        sources = caption.paragraphs(found.values(), context)
-        text = self.caption(*sources, tolerance=self.unit_tolerance)
+        text = self.caption(*caption.paragraphs(found.values(), context))
         return Sheet(data, COLUMNS, text, missing)
 
     def _records(self, run: Run) -> Iterator[dict[str, Any]]:
