@@ -18,17 +18,23 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types check format figures tables bench reproduce replay lock clean
+.PHONY: help setup demo test test-slow test-all lint types check format figures tables bench reproduce replay lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(if $(EXTRAS),.venv/.installed-$(EXTRAS),$(BASE)) ## Install into .venv the tested versions (EXTRAS=cuda12 for a GPU)
 
 demo: $(BASE) ## Train all four methods on a small Fashion-MNIST, draw figures into outputs/demo
 	$(BIN)/python scripts/demo.py $(ARGS)
 
-test: $(DEV) ## Run the whole test suite
+test: $(DEV) ## Run the tests, but for the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(DEV) ## Run the slow tests: real W&B, full-size data, PyTorch
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+test-all: $(DEV) ## Run the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(DEV) ## Check style and formatting with ruff

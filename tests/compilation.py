@@ -1,7 +1,44 @@
-"""For tests of numbers whose time is nearly all compilation."""
+"""What compiling costs: kept on disk, and for tests of numbers quick instead of good."""
 
-import jax
+import os
+from pathlib import Path
+
 import pytest
+
+# What one test, worker or run has compiled the others read; `make clean` takes it away.
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+# Code of XLA's older emitters in one piece: half the time for the programs of these tests. Set
+# XLA_FLAGS, if only to nothing, for programs as those of users.
+QUICK = [
+    *["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"],
+    "--xla_cpu_opt_preset=FAST_COMPILE",
+]
+ENVIRONMENT = {
+    "XLA_FLAGS": " ".join(QUICK),
+    "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+    # A program that may be killed reads and writes nothing, see `keep_compiled`.
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1e9",
+}
+
+
+def keep_compiled() -> None:
+    """Let this process write what it compiles into the cache too.
+
+    JAX writes an entry in place: who reads at that moment, or comes after a writer that was
+    killed, finds half of one and warns. Here an entry appears when it is whole.
+    """
+    import jax
+    from jax._src.lru_cache import LRUCache
+
+    def put(self: LRUCache, key: str, value: bytes) -> None:
+        entry = Path(self.path) / f"{key}-cache"
+        if not entry.exists():
+            draft = entry.with_name(f".{key}-{os.getpid()}")
+            draft.write_bytes(value)
+            draft.replace(entry)
+
+    LRUCache.put = put
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -10,6 +47,8 @@ def quick_compilation():
 
     A module whose tests are to run under it imports it.
     """
+    import jax
+
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield

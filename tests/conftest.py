@@ -3,8 +3,17 @@
 The other rooms take a whole number for a float and refuse wrong words in sentences of their own.
 """
 
-import jaxtyping
+import os
+
 import pytest
+
+from .compilation import ENVIRONMENT, keep_compiled
+
+# Before JAX is imported; programs that tests start inherit it.
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+
+import jaxtyping  # noqa: E402
 
 CHECKED = ["glocal_exp.hypergrad", "glocal_exp.koopman"]
 
@@ -13,6 +22,7 @@ jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)  # for fixtures that live longer than a test
+keep_compiled()
 
 
 @pytest.fixture(autouse=True)

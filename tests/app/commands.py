@@ -60,8 +60,7 @@ class Command:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> "Shell":
     """Where commands are typed; what one has compiled the others find."""
     if not SHELLS:
-        cache = tmp_path_factory.getbasetemp().parent / "compiled"
-        SHELLS.append(Shell(tmp_path_factory.mktemp("shell"), cache))
+        SHELLS.append(Shell(tmp_path_factory.mktemp("shell")))
         atexit.register(SHELLS[0].close)
     return SHELLS[0]
 
@@ -69,15 +68,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> "Shell":
 class Shell:
     """Starts commands in processes forked from one that has imported everything."""
 
-    def __init__(self, folder: Path, cache: Path):
+    def __init__(self, folder: Path):
         self._folder, self._count = folder, 0
         self._commands: dict[int, Command] = {}
         self._started: queue.SimpleQueue[int] = queue.SimpleQueue()
-        environment = os.environ | {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "PYTHONPATH": str(ROOT),
-        }
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
         kept = {k: v for k, v in environment.items() if not k.startswith(("WANDB", "GLOCAL"))}
         kept["HOME"] = kept["NETRC"] = str(folder / "home")
         self._server = subprocess.Popen(

@@ -24,7 +24,9 @@ def serve() -> None:
     import glocal_exp.app.train
     import glocal_exp.engine  # noqa: F401
     from glocal_exp.app.compose import jobs
+    from tests.compilation import keep_compiled
 
+    keep_compiled()
     jobs(["preset=smoke"], sweep=False)
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:

@@ -36,3 +36,19 @@ def test_a_batch_may_be_the_whole_training_set_but_not_more():
     assert sorted(batch_indices(0, 7, 7, 5, 1)[0]) == list(range(7))
     with pytest.raises(UserError, match="batch_size=8 is larger than the 7 training examples"):
         batch_indices(0, 7, 8, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "indices"),
+    [
+        ((0, 7, 3, 0, 5), [[2, 4, 3], [6, 5, 0], [1, 3, 6], [0, 4, 2], [5, 2, 0]]),
+        (
+            (3, 1000, 4, 498, 4),
+            [[862, 143, 424, 488], [827, 955, 406, 531], [983, 19, 269, 795], [441, 744, 631, 821]],
+        ),
+        ((4294967295, 60_000, 4, 1_000_000, 1), [[42024, 49334, 29513, 28958]]),
+    ],
+)
+def test_batches_are_what_stored_runs_were_trained_on(arguments, indices):
+    """NumPy may change its streams between versions, and every stored run would be a stranger."""
+    assert batch_indices(*arguments).tolist() == indices

@@ -110,16 +110,14 @@ def train_along(
         )
         rows = {}
         if marks.steps is not None:
-            rows["h"] = _where(marks.steps, measure.at, state, tangents)
+            rows["h"] = where(marks.steps, measure.at, state, tangents)
         if marks.training is not None:
             next_batch = work.batch(data, key, state.step, following)
-            rows["training"] = _where(
-                marks.training, measure.training, state, tangents, *next_batch
-            )
+            rows["training"] = where(marks.training, measure.training, state, tangents, *next_batch)
         mean = carry.mean
         if mean is not None:
             mean = _add(mean, marks.weights, (state.params, tangents.params))
-            through, direct = _where(marks.ends, measure.at_mean, state, *mean)
+            through, direct = where(marks.ends, measure.at_mean, state, *mean)
             rows |= {"mean": through, "mean_direct": direct}
         return (state, Tangential(tangents, mean), sums), (rows, loss)
 
@@ -177,7 +175,7 @@ def _add(mean: PyTree, weight: Array, values: PyTree) -> PyTree:
     return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, values)
 
 
-def _where(wanted: Array, function: Callable, *arguments: Any) -> Any:
+def where(wanted: Array, function: Callable, *arguments: Any) -> Any:
     """What the function gives where it is wanted, else zeros without computing it."""
     shapes = jax.eval_shape(function, *arguments)
     zeros = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)

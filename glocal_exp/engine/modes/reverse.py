@@ -53,7 +53,7 @@ class Reverse(Mode):
             return "differentiates the validation loss and this method looks at the training loss"
         if plan.plays_out:
             return "goes back through one interval and this method plays out more"
-        return None
+        return super().obstacle(plan, problem)
 
     def lengths(self, plan: "Plan") -> list[int]:
         return [plan.schedule.interval]
