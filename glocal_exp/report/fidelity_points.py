@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from omegaconf import OmegaConf
 
 from glocal_exp.methods.method import Moment
 from glocal_exp.report import study_rows
@@ -96,9 +95,10 @@ def seeds(found: Sequence[Point]) -> str:
 
 
 def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:
-    names = tuple(sorted(config.task.init))  # the hypergradient's order is that of the tree
+    init = config.task.init
+    names = tuple(sorted(init))  # the hypergradient's order is that of the tree
     return Point(
-        setting=_setting(config),
+        setting=", ".join(f"{label} {init[n]:g}" for n, label in SETTING.items() if n in init),
         seed=int(frame.seed.iloc[0]),
         s=s,
         outer_steps=int(config.steps) // int(config.interval),
@@ -121,9 +121,3 @@ def _slopes(frame: pd.DataFrame, names: Sequence[str]) -> Float[np.ndarray, "sta
 def _arrays(folder: str, frame: pd.DataFrame, prefix: str) -> dict[str, np.ndarray]:
     units = [unit for unit in frame.unit.unique() if unit.startswith(prefix)]
     return {unit.removeprefix(prefix): unit_arrays(folder, unit)["h"] for unit in units}
-
-
-def _setting(config: Any) -> str:
-    init = OmegaConf.to_container(config.task.init)
-    assert isinstance(init, dict)
-    return ", ".join(f"{label} {init[name]:g}" for name, label in SETTING.items() if name in init)

@@ -52,13 +52,13 @@ class Selection:
         prefix = "hyperparameter/"
         return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
-    def of(self, method: str) -> list[Run]:
-        return [run for run in self.runs if run.method == method]
+    def of(self, method: str | None) -> list[Run]:
+        """The runs of one method, or all."""
+        return [run for run in self.runs if method in (None, run.method)]
 
     def finals(self, method: str | None = None, column: str = "test_accuracy") -> dict[int, float]:
         """Percent by seed: the last measured value of each finished run, of one method or all."""
-        runs = self.runs if method is None else self.of(method)
-        found = {run.seed: run.last(column) for run in runs if run.finished}
+        found = {run.seed: run.last(column) for run in self.of(method) if run.finished}
         return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
 
     def final_numbers(self, method: str | None = None) -> dict[str, float]:
@@ -74,8 +74,7 @@ class Selection:
 
     def lost(self, method: str | None = None) -> set[int]:
         """The seeds of finished runs that diverged, of one method or all."""
-        runs = self.runs if method is None else self.of(method)
-        return {run.seed for run in runs if run.finished and run.diverged}
+        return {run.seed for run in self.of(method) if run.finished and run.diverged}
 
 
 def select(
