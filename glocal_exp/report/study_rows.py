@@ -12,7 +12,7 @@ from glocal_exp.store.status import read_manifest
 from glocal_exp.store.studies import load_study
 
 
-def rows(context: Context, study: str) -> pd.DataFrame:
+def load(context: Context, study: str) -> pd.DataFrame:
     """All rows of a study.
 
     Raises:
@@ -38,16 +38,17 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     return frame.loc[mask]
 
 
-def provenance(frame: pd.DataFrame) -> str:
-    """Seeds, units, machine and commit of the rows shown."""
+def provenance(frame: pd.DataFrame, about: str = "") -> str:
+    """Seeds, units, machine and commit of the rows shown, after what they are about."""
     manifests = [read_manifest(Path(folder)) or {} for folder in sorted(set(frame["folder"]))]
     seeds = ", ".join(str(int(seed)) for seed in sorted(set(frame["seed"])))
     units = frame[["folder", "unit"]].drop_duplicates()
     commits = {str((m.get("git") or {}).get("commit") or "unknown")[:10] for m in manifests}
     machines = {str(m.get("processor") or "an unknown processor") for m in manifests}
-    unfinished = any(m.get("status") != "complete" for m in manifests)
-    return (
+    text = (
         f"{len(units)} units, seed {seeds}; on {' and '.join(sorted(machines))}; "
         f"commit {' and '.join(sorted(commits))}."
-        + (" The study is unfinished, shown as far as it is." if unfinished else "")
     )
+    if any(m.get("status") != "complete" for m in manifests):
+        text += " The study is unfinished, shown as far as it is."
+    return f"{about}: {text}" if about else text
