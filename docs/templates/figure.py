@@ -26,7 +26,7 @@ class FinalDots(Artifact):
             looks = style.method_styles(selection.methods)
             for place, method in enumerate(selection.methods):
                 finals = list(selection.finals(method).values())
-                axes.plot(finals, [place] * len(finals), "o", color=looks[method].color)
+                axes.plot(finals, [place] * len(finals), "o", color=looks[method].colour)
             labels = [looks[method].label for method in selection.methods]
             axes.set_yticks(range(len(labels)), labels)
             axes.set_xlabel("test accuracy (%)")

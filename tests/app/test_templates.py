@@ -58,7 +58,7 @@ def test_a_method_a_mode_a_model_and_a_task_train_together(copy):
     new = [f"{PLACES[name][1]}={PLACES[name][2]}" for name in ("method", "mode", "model", "task")]
     run(copy, "scripts/train.py", *new, *SMOKE, "output_dir=outputs")
     (file,) = copy.glob("outputs/runs/*/window_median-*/seed=0/metrics.csv")
-    rows = list(csv.DictReader(file.open()))
+    rows = list(csv.DictReader(file.read_text().splitlines()))
     assert [row["outer_step"] for row in rows] == ["0", "1", "2"]
     assert rows[-1]["validation_gradients"] == str(2 * 40)
     assert float(rows[-1]["hyperparameter/smoothing"]) != 0.2
@@ -73,7 +73,7 @@ def test_central_differences_are_forward_mode(copy):
         new += ["task=label_smoothing", "precision=float64", f"output_dir=outputs/{mode}"]
         run(copy, "scripts/train.py", *new, *SMOKE)
         (file,) = copy.glob(f"outputs/{mode}/runs/*/*/seed=0/metrics.csv")
-        found[mode] = float(list(csv.DictReader(file.open()))[1]["hypergradient/smoothing"])
+        found[mode] = float(list(csv.DictReader(file.read_text().splitlines()))[1]["hypergradient/smoothing"])
     assert found["differences"] == pytest.approx(found["forward"], rel=1e-4)
 
 
@@ -86,8 +86,7 @@ def test_a_figure_a_table_and_an_estimator_are_drawn(copy):
     assert (copy / "figures" / "final_dots.png").stat().st_size > 5_000
     run(copy, "scripts/make_tables.py", "work", "fidelity", "--out", "tables")
     assert "| local " in (copy / "tables" / "work.md").read_text()
-    for table in ("fidelity",):
-        assert "| window median " in (copy / "tables" / f"{table}.md").read_text()
+    assert "| window median " in (copy / "tables" / "fidelity.md").read_text()
 
 
 def test_a_problem_of_ones_own_runs(copy):
