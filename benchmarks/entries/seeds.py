@@ -12,7 +12,7 @@ def build(scale: Scale = FULL) -> Entry:
     """A run of plain training, one of local and one of glocal, each by one seed and by three."""
     tau = scale.stretch
     common = [f"validation.subset={scale.subset}", f"interval={tau}", f"steps={tau}"]
-    window = [f"method.window={tau // 2}", f"method.delays={max(1, tau // 10)}"]
+    window = [f"method.window={max(2, tau // 2)}", f"method.delays={max(1, tau // 10)}"]
     comparisons, targets = [], []
     for method, more in {"none": [], "local": [], "glocal": window}.items():
         settings = (scale, f"method={method}", *common, *more)
