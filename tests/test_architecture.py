@@ -31,7 +31,6 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["studies"] = {*NUMERICS, "tasks", "methods", "engine", "koopman", "records", "stats"}
 ROOMS["app"] = set(ROOMS)
-ROOMS["bench"] = set(ROOMS)
 
 # Third-party packages that a room may import; rooms not named here are free but for JAX and SINGLE.
 NUMPY_ONLY = {"numpy", "pandas", "jaxtyping"}
@@ -85,8 +84,8 @@ def breaches(path: Path) -> Iterator[str]:
         where = f"{path.relative_to(REPOSITORY)}:{line} imports {name}"
         top = name.split(".")[0]
         seen = room_of(name)
-        if top == "scripts" or top == "tests":
-            yield f"{where}: the package knows neither scripts nor tests"
+        if top in ("benchmarks", "scripts", "tests"):
+            yield f"{where}: the package knows neither benchmarks nor scripts nor tests"
         elif seen in ROOMS and room is not None and seen not in ROOMS[room] | {room, "errors"}:
             yield f"{where}: {room} does not see {seen}"
         elif top not in {*sys.stdlib_module_names, "glocal_exp"}:
@@ -122,6 +121,7 @@ def test_imports_run_one_way():
         ("store", "from ..report.style import COLOURS"),
         ("types", "import numpy as np"),
         ("methods", "import scripts.train"),
+        ("studies", "from benchmarks.ours import Ours"),
     ],
 )
 def test_a_breach_is_found(room, line, monkeypatch, tmp_path):

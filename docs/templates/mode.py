@@ -63,7 +63,7 @@ class Differences(Mode):
 
             def body(carried, inputs):
                 (state, copies), (chosen, wanted) = carried, inputs
-                batch, step_key = work.given(data, key, state.step, chosen)
+                batch, step_key = work.batch(data, key, state.step, chosen)
 
                 def step(state, move):
                     return work.problem.step(state, unravel(flat + move), batch, step_key)

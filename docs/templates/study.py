@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from glocal_exp.engine.batches import batch_indices
-from glocal_exp.studies.study import Lab, Measurement, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Unit
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,5 @@ class Bundled:
             raise UserError(f"{path} is missing: install glocal_exp again.") from error
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            raw = RawImages(
-                train_images=arrays["train_images"],
-                train_labels=arrays["train_labels"],
-                test_images=arrays["test_images"],
-                test_labels=arrays["test_labels"],
-                files={spec.bundled: FileCheck(md5, None)},
-            )
+            raw = RawImages(**arrays, files={spec.bundled: FileCheck(md5, None)})
         return assemble(spec, raw, self.name, path.name)

@@ -8,11 +8,12 @@ the content that no container, compression or order changes.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Int32, Integer, UInt8, UInt64
 
-from glocal_exp.data.source import DatasetSpec, FileCheck, ImageData, RawImages, Statistics
+from glocal_exp.data.source import DatasetSpec, FileCheck, ImageData, RawImages
 from glocal_exp.errors import UserError
 
 
@@ -28,10 +29,10 @@ def assemble(spec: DatasetSpec, raw: RawImages, source: str, place: Path | str) 
     content = content_digest(train_hashes, test_hashes)
     original, recognised_by, notice = recognise(spec, raw, content, place)
     return ImageData(
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
+        train_images,
+        train_labels,
+        test_images,
+        test_labels,
         num_classes=spec.num_classes,
         name=spec.name,
         title=spec.title,
@@ -53,23 +54,21 @@ def check(
     where: str,
 ) -> None:
     """Raise `UserError`, naming `where`, unless images and labels fit each other and the spec."""
-    advice = f"put the original files of {spec.title} there"
+
+    def refuse(trouble: str) -> NoReturn:
+        raise UserError(f"{trouble}: put the original files of {spec.title} there.")
+
     if images.shape[1:] != tuple(spec.image_shape):
         found, expected = (" x ".join(map(str, s)) for s in (images.shape[1:], spec.image_shape))
-        raise UserError(f"Images in {where} are {found}, not {expected}: {advice}.")
+        refuse(f"Images in {where} are {found}, not {expected}")
     if len(images) != len(labels):
-        raise UserError(
-            f"There are {len(images):,} images but {len(labels):,} labels in {where}: {advice}."
-        )
+        refuse(f"There are {len(images):,} images but {len(labels):,} labels in {where}")
     if len(labels) == 0:
-        raise UserError(f"There are no images in {where}: {advice}.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= spec.num_classes:
+        refuse(f"There are no images in {where}")
+    low, high, last = int(labels.min()), int(labels.max()), spec.num_classes - 1
+    if low < 0 or high > last:
         wrong = low if low < 0 else high
-        raise UserError(
-            f"A label is {wrong} in {where}, where labels run from 0 to {spec.num_classes - 1}:"
-            f" {advice}."
-        )
+        refuse(f"A label is {wrong} in {where}, where labels run from 0 to {last}")
 
 
 def canonical(
@@ -118,15 +117,15 @@ def recognise(
 ) -> tuple[bool, str, str]:
     """Whether this is the original, how that was decided, and the notice for captions.
 
-    The content decides if it is known; then the files' checksums; then, where there are no files,
-    the published statistics. Raises `UserError` if the content is that of another data set.
+    The content decides if it is known, then the files' checksums. Raises `UserError` if the content
+    is that of another data set.
     """
-    found = spec.contents.get(content)
+    found = spec.contents.get(content, "")
     if found == spec.title:
         return True, "content", ""
-    if found is not None and found.startswith(f"{spec.title} ("):
+    if found.startswith(f"{spec.title} ("):
         return False, "content", found
-    if found is not None:
+    if found:
         raise UserError(
             f"{place} holds {found}, not {spec.title}: choose the dataset that it is, or put the"
             f" files of {spec.title} there."
@@ -136,31 +135,11 @@ def recognise(
         return True, "checksums of the files", ""
     if False in verdicts:
         return False, "checksums of the files", f"{spec.title} (not the original files)"
-    if not raw.files and spec.statistics is not None:
-        if agrees(raw, spec.num_classes, spec.statistics):
-            return True, "published mean, standard deviation and class counts", ""
-        return False, "published statistics", f"{spec.title} (not the original images)"
     if spec.title in spec.contents.values():
         return False, "content", f"{spec.title} (not the original images)"
-    if spec.contents or spec.statistics or verdicts_possible(spec):
+    if spec.contents or getattr(spec.format, "checksums", None):
         return False, "", f"{spec.title} (not verified as the original)"
     return True, "nothing published to compare with", ""
-
-
-def verdicts_possible(spec: DatasetSpec) -> bool:
-    """Whether checksums of this data set's files are published."""
-    return bool(getattr(spec.format, "checksums", None))
-
-
-def agrees(raw: RawImages, num_classes: int, published: Statistics) -> bool:
-    """Whether the training images have the published mean, standard deviation and class counts."""
-    mean, std = moments(raw.train_images)
-    counts = np.bincount(raw.train_labels, minlength=num_classes)
-    return bool(
-        np.all(counts == published.per_class)
-        and np.allclose(mean, published.mean, rtol=0, atol=published.tolerance)
-        and np.allclose(std, published.std, rtol=0, atol=published.tolerance)
-    )
 
 
 def moments(images: UInt8[np.ndarray, "n h w c"]) -> tuple[list[float], list[float]]:

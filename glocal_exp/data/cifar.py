@@ -15,11 +15,9 @@ from jaxtyping import Int64, UInt8
 
 from glocal_exp.data import cifar_pickle
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import candidate_folders, read_bytes
+from glocal_exp.data.files import candidate_folders, read_bytes, unlike
 from glocal_exp.data.source import DatasetSpec, FileCheck, RawImages
 from glocal_exp.errors import UserError
-
-ADVICE = "put the original file there"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class CifarFiles:
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All batches; raises `UserError` that names the first file at fault."""
-        contents = self._from_archive(place) if place.is_file() else self._from_folder(place)
+        contents = self.contents(place)
         files = {
             name: file_check(name, content, content, self.checksums)
             for name, content in contents.items()
@@ -68,15 +66,17 @@ class CifarFiles:
             read = [self._batch(place / name, contents[name], role, spec) for name in names]
             parts += [np.concatenate(arrays) for arrays in zip(*read, strict=True)]
         refuse_repetition(place, files)
-        return RawImages(parts[0], parts[1], parts[2], parts[3], files)
+        return RawImages(*parts, files=files)
 
-    def _from_folder(self, folder: Path) -> dict[str, bytes]:
-        contents = {}
-        for name in (*self.train, *self.test):
-            if not (folder / name).is_file():
-                raise UserError(f"{folder} lacks {name}: {ADVICE}.")
-            contents[name] = read_bytes(folder / name)
-        return contents
+    def contents(self, place: Path) -> dict[str, bytes]:
+        """The bytes of each file of a folder or archive; raises `UserError` for a missing one."""
+        if place.is_file():
+            return self._from_archive(place)
+        names = (*self.train, *self.test)
+        for name in names:
+            if not (place / name).is_file():
+                raise unlike(place, f"lacks {name}")
+        return {name: read_bytes(place / name) for name in names}
 
     def _from_archive(self, path: Path) -> dict[str, bytes]:
         wanted = {f"{self.batches}/{name}": name for name in (*self.train, *self.test)}
@@ -88,10 +88,10 @@ class CifarFiles:
                     if stream is not None and member.name in wanted:
                         contents[wanted[member.name]] = stream.read()
         except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path} is truncated or damaged ({error}): {ADVICE}.") from error
+            raise unlike(path, f"is truncated or damaged ({error})") from error
         for name in wanted.values():
             if name not in contents:
-                raise UserError(f"{path} lacks {self.batches}/{name}: {ADVICE}.")
+                raise unlike(path, f"lacks {self.batches}/{name}")
         return contents
 
     def _batch(
@@ -101,10 +101,8 @@ class CifarFiles:
         for key in ("data", self.label_key):
             if key not in batch:
                 found = ", ".join(sorted(map(repr, batch))) or "nothing"
-                raise UserError(
-                    f"{path} holds no {key!r} (only {found}), so it is no batch of {spec.title}:"
-                    f" {ADVICE}."
-                )
+                trouble = f"holds no {key!r} (only {found}), so it is no batch of {spec.title}"
+                raise unlike(path, trouble)
         title = batch.get("batch_label", b"")
         if isinstance(title, bytes) and title and not title.startswith(role.encode()):
             raise UserError(
@@ -122,14 +120,11 @@ def unpickled(path: Path, content: bytes) -> dict[str, Any]:
     try:
         return cifar_pickle.load(content)
     except cifar_pickle.Refused as error:
-        raise UserError(
-            f"{path} was refused and nothing in it was executed, since {error}, which no CIFAR file"
-            f" does: {ADVICE}."
-        ) from error
+        trouble = f"was refused and nothing in it was executed, since {error}"
+        raise unlike(path, f"{trouble}, which no CIFAR file does") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise UserError(
-            f"{path} is truncated or damaged ({type(error).__name__}: {error}): {ADVICE}."
-        ) from error
+        trouble = f"is truncated or damaged ({type(error).__name__}: {error})"
+        raise unlike(path, trouble) from error
 
 
 def as_images(path: Path, data: Any, spec: DatasetSpec) -> UInt8[np.ndarray, "n h w c"]:
@@ -137,7 +132,7 @@ def as_images(path: Path, data: Any, spec: DatasetSpec) -> UInt8[np.ndarray, "n 
     height, width, channels = spec.image_shape
     pixels = height * width * channels
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (pixels,):
-        raise UserError(f"'data' of {path} is not an array of rows of {pixels:,} bytes: {ADVICE}.")
+        raise unlike(path, f"holds as 'data' no array of rows of {pixels:,} bytes")
     return data.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
 
 
@@ -147,7 +142,7 @@ def as_labels(path: Path, labels: Any) -> Int64[np.ndarray, " n"]:
         return np.asarray(labels, dtype=np.int64)
     if isinstance(labels, np.ndarray) and labels.ndim == 1:
         return labels.astype(np.int64)
-    raise UserError(f"The labels of {path} are no list of integers: {ADVICE}.")
+    raise unlike(path, "holds labels that are no list of integers")
 
 
 def refuse_repetition(place: Path, files: Mapping[str, FileCheck]) -> None:
@@ -155,7 +150,5 @@ def refuse_repetition(place: Path, files: Mapping[str, FileCheck]) -> None:
     seen: dict[str, str] = {}
     for name, checked in files.items():
         if checked.md5 in seen:
-            raise UserError(
-                f"{place} holds the same batch as {seen[checked.md5]} and as {name}: {ADVICE}."
-            )
+            raise unlike(place, f"holds the same batch as {seen[checked.md5]} and as {name}")
         seen[checked.md5] = name

@@ -20,29 +20,27 @@ class Files:
 
     def absence(self, spec: DatasetSpec) -> str | None:
         """None if at least one file is there; raises `UserError` if `data_dir` is no folder."""
+        found = self._find(spec)
+        return found if isinstance(found, str) else None
+
+    def load(self, spec: DatasetSpec) -> ImageData:
+        """All images; raises `UserError` for what is missing, damaged or mislabelled."""
+        place = self._find(spec)
+        if isinstance(place, str) or spec.format is None:
+            raise UserError(
+                f"{spec.title}: {place}; put its original files into a folder and set data_dir=PATH"
+                " or the environment variable GLOCAL_DATA_DIR."
+            )
+        return assemble(spec, spec.format.read(place, spec), self.name, place)
+
+    def _find(self, spec: DatasetSpec) -> Path | str:
+        """Where the files lie, or a clause that says why they do not."""
         if self.data_dir is None:
             return "no data_dir is set"
         if spec.format is None:
             return f"{spec.title} has no file format"
-        if spec.format.find(existing_folder(self.data_dir)) is None:
-            return f"{self.data_dir} holds no {spec.format.describe()}"
-        return None
-
-    def load(self, spec: DatasetSpec) -> ImageData:
-        """All images; raises `UserError` for what is missing, damaged or mislabelled."""
-        if self.data_dir is None:
-            raise UserError(
-                "source=files needs a folder: set data_dir=PATH or the environment variable"
-                " GLOCAL_DATA_DIR."
-            )
-        reason = self.absence(spec)
-        if reason is not None or spec.format is None:
-            raise UserError(
-                f"{spec.title}: {reason}; put the original files there or set data_dir=PATH."
-            )
         place = spec.format.find(existing_folder(self.data_dir))
-        assert place is not None
-        return assemble(spec, spec.format.read(place, spec), self.name, place)
+        return place or f"{self.data_dir} holds no {spec.format.describe()}"
 
 
 def existing_folder(data_dir: str) -> Path:
@@ -72,6 +70,11 @@ def candidate_folders(data_dir: Path, names: Iterable[str]) -> list[Path]:
 def simplified(name: str) -> str:
     """Lower-case letters and digits of a name."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def unlike(path: Path, trouble: str) -> UserError:
+    """What to raise for a file that is not the original; `trouble` may quote lines of a library."""
+    return UserError(f"{path} {' '.join(trouble.split())}: put the original file there.")
 
 
 def read_bytes(path: Path) -> bytes:

@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import candidate_folders, read_bytes
+from glocal_exp.data.files import candidate_folders, read_bytes, unlike
 from glocal_exp.data.source import DatasetSpec, FileCheck, RawImages
-from glocal_exp.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 KINDS = {1: "labels", 3: "images"}
@@ -55,27 +54,28 @@ class IdxFiles:
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All four files; raises `UserError` that names the first one at fault."""
         files: dict[str, FileCheck] = {}
-        train = self._read_part(place, spec, self.train_images, self.train_labels, files)
-        test = self._read_part(place, spec, self.test_images, self.test_labels, files)
-        return RawImages(*train, *test, files)
+        parts: list[np.ndarray] = []
+        for images, labels in (
+            (self.train_images, self.train_labels),
+            (self.test_images, self.test_labels),
+        ):
+            path, planes = self._array(place, images, 3, files)
+            other, numbers = self._array(place, labels, 1, files)
+            check(spec, pixels := planes[..., np.newaxis], numbers, f"{path} and {other.name}")
+            parts += [pixels, numbers]
+        return RawImages(*parts, files=files)
 
-    def _read_part(
-        self, place: Path, spec: DatasetSpec, images: str, labels: str, files: dict[str, FileCheck]
-    ) -> tuple[UInt8[np.ndarray, "n h w c"], UInt8[np.ndarray, " n"]]:
-        arrays = []
-        paths = []
-        for name, dimensions in ((images, 3), (labels, 1)):
-            path = locate(place, name)
-            if path is None:
-                raise UserError(f"{place} lacks {name}.gz: put the original file there.")
-            stored = read_bytes(path)
-            content = uncompressed(path, stored)
-            arrays.append(parse(path, content, dimensions))
-            files[path.name] = file_check(path.name, content, stored, self.checksums)
-            paths.append(path)
-        pixels = arrays[0][..., np.newaxis]
-        check(spec, pixels, arrays[1], f"{paths[0]} and {paths[1].name}")
-        return pixels, arrays[1]
+    def _array(
+        self, place: Path, name: str, dimensions: int, files: dict[str, FileCheck]
+    ) -> tuple[Path, UInt8[np.ndarray, "..."]]:
+        path = locate(place, name)
+        if path is None:
+            raise unlike(place, f"lacks {name}.gz")
+        stored = read_bytes(path)
+        content = uncompressed(path, stored)
+        array = parse(path, content, dimensions)
+        files[path.name] = file_check(path.name, content, stored, self.checksums)
+        return path, array
 
 
 def locate(folder: Path, name: str) -> Path | None:
@@ -97,30 +97,23 @@ def uncompressed(path: Path, stored: bytes) -> bytes:
     try:
         return gzip.decompress(stored)
     except (EOFError, OSError, zlib.error) as error:
-        raise UserError(
-            f"{path} is truncated or damaged ({error}): put the original file there."
-        ) from error
+        raise unlike(path, f"is truncated or damaged ({error})") from error
 
 
 def parse(path: Path, content: bytes, dimensions: int) -> UInt8[np.ndarray, "..."]:
     """The array of an IDX file of unsigned bytes; raises `UserError` unless it fits its header."""
-    advice = "put the original file there"
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise UserError(
-            f"{path} is no IDX file of bytes (it starts with 0x{content[:4].hex()}): {advice}."
-        )
+        raise unlike(path, f"is no IDX file of bytes (it starts with 0x{content[:4].hex()})")
     found = content[3]
     if found != dimensions:
         kind = KINDS.get(found, f"an array of {found} dimensions")
-        raise UserError(f"{path} holds {kind}, not {KINDS[dimensions]}: {advice}.")
+        raise unlike(path, f"holds {kind}, not {KINDS[dimensions]}")
     header = 4 + 4 * dimensions
     if len(content) < header:
-        raise UserError(f"{path} ends inside its header: {advice}.")
+        raise unlike(path, "ends inside its header")
     shape = tuple(np.frombuffer(content, ">u4", dimensions, 4).tolist())
     expected = header + math.prod(shape)
     if len(content) != expected:
         trouble = "is truncated" if len(content) < expected else "is longer than its header says"
-        raise UserError(
-            f"{path} {trouble} ({len(content):,} bytes where {expected:,} are announced): {advice}."
-        )
+        raise unlike(path, f"{trouble} ({len(content):,} bytes where {expected:,} are announced)")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

@@ -53,19 +53,6 @@ class FileFormat(Protocol):
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Published numbers of the original training images, on the scale 0 to 255.
-
-    They tell an original from a re-encoded copy where no file is left to take a checksum of.
-    """
-
-    mean: Sequence[float]
-    std: Sequence[float]
-    per_class: int
-    tolerance: float = 1e-7
-
-
-@dataclass(frozen=True)
 class DatasetSpec:
     """What a data set is.
 
@@ -80,7 +67,6 @@ class DatasetSpec:
         contents: content digests (`checksums.content_digest`) of what may be found under this name:
             this data set (its title), known copies ("title (copy)"), and others whose files have
             the same names, which are refused.
-        statistics: see `Statistics`.
         imbalance: how its training part is thinned out, if it is.
     """
 
@@ -92,7 +78,6 @@ class DatasetSpec:
     tfds: str | None = None
     bundled: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
-    statistics: Statistics | None = None
     imbalance: LongTail | None = None
 
 

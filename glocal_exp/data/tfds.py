@@ -27,6 +27,7 @@ from glocal_exp.errors import UserError
 
 ARRAY_RECORD = "array_record"
 EXTRA = "the extra tfds (pip install '.[tfds]')"
+READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
 CHUNK = 1_000
 
 
@@ -54,7 +55,7 @@ class Tfds:
             return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
         if ARRAY_RECORD not in prepared.file_formats:
             return only_tensorflow(prepared)
-        missing = missing_packages("tensorflow_datasets", "array_record", "importlib_resources")
+        missing = missing_packages(*READERS)
         return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
     def load(self, spec: DatasetSpec) -> ImageData:
@@ -126,7 +127,7 @@ def missing_packages(*names: str) -> str:
 
 def imported() -> Any:
     """The package `tensorflow_datasets`; raises `UserError` if it or what it needs is missing."""
-    missing = missing_packages("tensorflow_datasets", "array_record", "importlib_resources")
+    missing = missing_packages(*READERS)
     if missing:
         raise UserError(f"source=tfds needs {missing}: install {EXTRA}, or use source=files.")
     import tensorflow_datasets
@@ -151,11 +152,15 @@ def prepare(name: str, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
     except Exception as error:  # TFDS passes on whatever the network, the disk or a checksum raises
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UserError(
-            f"TFDS could not download and prepare {name} in {root} ({reason}): check the network"
-            " and that the folder can be written, or use source=files."
+            f"TFDS could not download and prepare {name} in {root} ({brief(error)}): check the"
+            " network and that the folder can be written, or use source=files."
         ) from error
+
+
+def brief(error: Exception) -> str:
+    """The first line of what an error says, or else its kind."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def refuse_offline(urls: Iterable[str], root: Path) -> None:
@@ -174,10 +179,9 @@ def read(folder: Path) -> RawImages:
         train = read_part(tfds, builder, "train")
         test = read_part(tfds, builder, "test")
     except Exception as error:  # a damaged shard surfaces as anything from KeyError to RuntimeError
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise UserError(
-            f"{folder} is incomplete or damaged ({reason}): delete that folder and prepare it again"
-            " with source=tfds."
+            f"{folder} is incomplete or damaged ({brief(error)}): delete that folder and prepare"
+            " it again with source=tfds."
         ) from error
     return RawImages(*train, *test)
 

@@ -20,6 +20,7 @@ Seeds go through all of it together; only `compiled` knows that there may be sev
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.auto import Auto
+from glocal_exp.engine.modes.copies import Copies
 from glocal_exp.engine.modes.forward import Forward
 from glocal_exp.engine.modes.low_rank import LowRank
 from glocal_exp.engine.modes.reverse import Reverse
@@ -29,6 +30,7 @@ from glocal_exp.engine.settings import Numerics, Schedule
 
 __all__ = [
     "Auto",
+    "Copies",
     "Forward",
     "Hooks",
     "Loop",

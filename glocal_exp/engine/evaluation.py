@@ -32,7 +32,7 @@ def evaluate(work: Work, snapshots: Snapshots) -> tuple[dict[int, dict[str, floa
 
     data = work.examples.data(list(snapshots))
     by_seed = {seed: (s.kept[0] if s.kept else s.state, s.phi) for seed, s in snapshots.items()}
-    found: dict[int, dict] = {seed: {} for seed in snapshots}
+    by_split: dict[int, dict] = {seed: {} for seed in snapshots}
     elapsed = 0.0
     for split in ("validation", "test"):
         examples = getattr(data, split)
@@ -42,8 +42,8 @@ def evaluate(work: Work, snapshots: Snapshots) -> tuple[dict[int, dict[str, floa
             )
             elapsed += seconds
             for seed, values in results.items():
-                found[seed][split] = jax.device_get(values)
-    return {seed: name(values) for seed, values in found.items()}, elapsed
+                by_split[seed][split] = jax.device_get(values)
+    return {seed: name(values) for seed, values in by_split.items()}, elapsed
 
 
 def name(values: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, to_bytes
@@ -189,12 +188,7 @@ class Loop(Iterator[IntervalRecord]):
         yield from records
 
     def _estimate(self, snapshot: Snapshot, moment: Moment) -> tuple[Measured, Estimate]:
-        rows, diagnostics = self.mode.read(snapshot)
-        measured = Measured(
-            rows.get("h", np.zeros((0, len(self.names)))),
-            **{name: rows[name] for name in ("training",) if name in rows},
-            **{name: rows[name][-1] for name in ("mean", "mean_direct") if name in rows},
-        )
+        measured, diagnostics = self.mode.read(snapshot)
         moment = replace(moment, memory=snapshot.memory)
         estimate = self._plan.method.estimate(measured, moment)
         return measured, replace(estimate, diagnostics={**estimate.diagnostics, **diagnostics})

@@ -69,7 +69,8 @@ class Playout:
             costs, rows = Costs(plain_steps=length), {}
         else:
             results, seconds = self.mode.segment(self.work, snapshots, start, marks, length)
-            costs = Costs(**{self.mode.counts: length, "validation_gradients": marks.gradients()})
+            gradients = Costs(validation_gradients=marks.gradients())
+            costs = self.mode.costs(self.work.plan, length) + gradients
             rows = marks.rows()
         # Without greedy steps the whole playout is real, and the last interval is what counts.
         real = place.interval == 0 or not self.work.plan.method.keeps

@@ -37,7 +37,7 @@ def restore(
     places = set.intersection(*map(set, common)) if common else set()
     if not places:
         return {seed: initial[seed] for seed in running}, finished, not running
-    place = max(places, key=lambda found: found[0])
+    place = max(places, key=lambda place: place[0])
     return {s: at[place] for s, at in zip(running, common, strict=True)}, finished, True
 
 

@@ -32,7 +32,7 @@ class Work:
         numerics = self.plan.numerics
         return {"chunk": numerics.validation_chunk, "chunks_at_once": numerics.chunks_at_once}
 
-    def given(
+    def batch(
         self, data: Data, key: PRNGKeyArray, step: Int[Array, ""], chosen: Int[Array, " batch"]
     ) -> tuple[Batch, PRNGKeyArray]:
         """The batch and the key of a step."""
@@ -90,7 +90,7 @@ class Work:
 
     def _train(self, state, phi, carry, key, indices, data) -> Segment:
         def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-            return self.problem.step(state, phi, *self.given(data, key, state.step, chosen))
+            return self.problem.step(state, phi, *self.batch(data, key, state.step, chosen))
 
         state, losses = jax.lax.scan(body, state, indices)
         return Segment(state, None, {}, losses, self.finite(state))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
@@ -75,21 +76,21 @@ def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
             value, (by_params, _) = gradient((params, enclosed), others, piece)
             return value, by_params
 
-        value, found = mean_over_chunks(function, batch, chunk, at_once=at_once)
-        return value, jax.tree.map(lambda leaf: checkpoint_name(leaf, GRADIENT), found)
+        value, by_params = mean_over_chunks(function, batch, chunk, at_once=at_once)
+        return value, jax.tree.map(lambda leaf: checkpoint_name(leaf, GRADIENT), by_params)
 
-    def forward(*given: PyTree) -> tuple:
-        if any(example.perturbed for example in jax.tree.leaves(given[-1])):
+    def forward(*primals: PyTree) -> tuple:
+        if any(example.perturbed for example in jax.tree.leaves(primals[-1])):
             raise UserError(
                 "The examples of a training step depend on the hyperparameters, and "
                 "value_and_gradient takes them for constants; let its loss enclose what depends."
             )
-        given = jax.tree.map(lambda primal: primal.value, given)
-        value, found = evaluate(*given)
-        return (value, found), (*given, found)
+        values = jax.tree.map(lambda primal: primal.value, primals)
+        loss, by_params = evaluate(*values)
+        return (loss, by_params), (*values, by_params)
 
     def backward(kept: tuple, cotangents: tuple) -> tuple:
-        params, enclosed, others, batch, found = kept
+        params, enclosed, others, batch, by_params = kept
         by_value, along = jax.tree.map(_instantiated, cotangents)
         direction = (along, jax.tree.map(jnp.zeros_like, enclosed))
 
@@ -100,13 +101,13 @@ def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
             (_, by_enclosed), pushed = jax.jvp(gradients, ((params, enclosed),), (direction,))
             return pushed, by_enclosed
 
-        (by_params, mixed), by_enclosed = mean_over_chunks(push, batch, chunk, at_once=at_once)
+        (curved, mixed), by_enclosed = mean_over_chunks(push, batch, chunk, at_once=at_once)
 
         def add(pushed: Array, gradient: Array) -> Array:
             return pushed + by_value * gradient
 
         return (
-            jax.tree.map(add, by_params, found),
+            jax.tree.map(add, curved, by_params),
             jax.tree.map(add, mixed, by_enclosed),
             None,
             None,
@@ -126,12 +127,15 @@ def _instantiated(cotangent: Any) -> Array:
 
 def _open(
     loss: Callable, params: PyTree, batch: Batch, chunk: int | None
-) -> tuple[Callable, list[Array], list[Array]]:
+) -> tuple[Callable, list, list]:
     """The loss as a function of all that it depends on.
 
+    Of `lambda w, piece: rate * f(w, piece, key)`, whose rate depends on phi, it is
+    `explicit((w, [rate]), [key], piece)`. Pieces have two lengths at most, each with its own trace.
+
     Returns:
-        It, of ((params, enclosed), others, piece), and the traced arrays that `loss` encloses:
-        those to be differentiated by, and counts or keys.
+        It, and the traced arrays that `loss` encloses: those to be differentiated by, and counts or
+        keys, each list with None in the places of the other.
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     full = min(chunk or size, size)
@@ -139,28 +143,16 @@ def _open(
         length: jax.make_jaxpr(loss)(params, jax.tree.map(lambda x: x[:length], batch))  # noqa: B023
         for length in {full, size % full} - {0}
     }
-    traced = [isinstance(const, Tracer) for const in opened[full].consts]
-    inexact = [
-        is_traced and jnp.issubdtype(const.dtype, jnp.inexact)
-        for is_traced, const in zip(traced, opened[full].consts, strict=True)
-    ]
+
+    def traced(consts: list) -> tuple[list, list]:
+        return eqx.partition(consts, lambda const: isinstance(const, Tracer))
 
     def explicit(varying: tuple, others: list, piece: Batch) -> Array:
         params, enclosed = varying
         closed = opened[jax.tree.leaves(piece)[0].shape[0]]
-        left = {True: iter(enclosed), False: iter(others)}
-        consts = [
-            next(left[differentiated]) if is_traced else const
-            for const, is_traced, differentiated in zip(closed.consts, traced, inexact, strict=True)
-        ]
+        consts = eqx.combine(enclosed, others, traced(closed.consts)[1])
         (value,) = eval_jaxpr(closed.jaxpr, consts, *jax.tree.leaves((params, piece)))
         return value
 
-    consts = opened[full].consts
-    enclosed = [const for const, which in zip(consts, inexact, strict=True) if which]
-    others = [
-        const
-        for const, is_traced, which in zip(consts, traced, inexact, strict=True)
-        if is_traced and not which
-    ]
+    enclosed, others = eqx.partition(traced(opened[full].consts)[0], eqx.is_inexact_array)
     return explicit, enclosed, others

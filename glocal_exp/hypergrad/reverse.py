@@ -79,9 +79,10 @@ def train_and_pull_back(
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
 
     def train(phi: Hyperparams) -> tuple[PyTree, tuple[PyTree, Array]]:
-        def averaging(carried: tuple, phi: Hyperparams, given: tuple) -> tuple:
-            state, loss = step(carried[0], phi, given[0])
-            return (state, _add(carried[1], given[1], state.params)), loss
+        def averaging(carried: tuple, phi: Hyperparams, inputs: tuple) -> tuple:
+            (state, mean), (chosen, weight) = carried, inputs
+            state, loss = step(state, phi, chosen)
+            return (state, _add(mean, weight, state.params)), loss
 
         with while_pulling():
             (final, mean), losses = _scan(averaging, (state, zero), phi, (inputs, weights), block)
@@ -148,12 +149,12 @@ def _scan(
     keep = jax.checkpoint_policies.save_only_these_names(GRADIENT)
 
     @partial(jax.checkpoint, prevent_cse=False, policy=keep)  # a scan leaves nothing to merge
-    def once(state: PyTree, given: PyTree) -> tuple[PyTree, Array]:
-        return step(state, phi, given)
+    def once(state: PyTree, inputs: PyTree) -> tuple[PyTree, Array]:
+        return step(state, phi, inputs)
 
     @partial(jax.checkpoint, prevent_cse=False)
-    def several(state: PyTree, given: PyTree) -> tuple[PyTree, Array]:
-        return jax.lax.scan(once, state, given)
+    def several(state: PyTree, inputs: PyTree) -> tuple[PyTree, Array]:
+        return jax.lax.scan(once, state, inputs)
 
     steps = jax.tree.leaves(inputs)[0].shape[0]
     if block is None or block >= steps:

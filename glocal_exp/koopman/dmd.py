@@ -117,12 +117,12 @@ class HankelDMD:
             shape = (snapshots.shape[0], past.shape[1])
             return select_rank(values, shape, self.rank, self.rank_tolerance)
 
-        found = REGRESSIONS[self.regression](past, future, rank)
-        weights = np.ascontiguousarray(found.weights)
-        side = slice(1, None) if found.of_future else slice(None, -1)
+        transition = REGRESSIONS[self.regression](past, future, rank)
+        weights = np.ascontiguousarray(transition.weights)
+        side = slice(1, None) if transition.of_future else slice(None, -1)
         modes = _real_times(reduced[:, side], weights)
-        amplitudes = FITS[self.amplitudes](found.eigenvalues, modes, reduced)
-        return found.eigenvalues, _real_times(snapshots[:, side], weights), amplitudes
+        amplitudes = FITS[self.amplitudes](transition.eigenvalues, modes, reduced)
+        return transition.eigenvalues, _real_times(snapshots[:, side], weights), amplitudes
 
 
 def _powers_of_two(sizes: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

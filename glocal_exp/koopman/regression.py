@@ -48,8 +48,8 @@ def total_least_squares(past: Snapshots, future: Snapshots, rank: RankRule) -> T
     """
     kept = rank(np.linalg.svd(past, compute_uv=False))
     shared = np.linalg.svd(np.vstack([past, future]), full_matrices=False)[2][:kept]
-    found = least_squares(past @ shared.T, future @ shared.T, _numerical_rank)
-    return Transition(found.eigenvalues, shared.T @ found.weights, found.of_future)
+    transition = least_squares(past @ shared.T, future @ shared.T, _numerical_rank)
+    return Transition(transition.eigenvalues, shared.T @ transition.weights, transition.of_future)
 
 
 def forward_backward(past: Snapshots, future: Snapshots, rank: RankRule) -> Transition:

@@ -22,36 +22,56 @@ class Wanted:
         steps: indices t - 1 of the h_t to evaluate, ascending: hypergradients of the meta loss.
         training: of those of the training loss, after step t on the batch of step t + 1.
         mean: h once more at the mean of the last so many iterates; 0 for not.
+        copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
+        scale: standard deviation of these moves.
     """
 
     steps: Sequence[int] = ()
     training: Sequence[int] = ()
     mean: int = 0
+    copies: int = 0
+    scale: float = 0.0
 
     def __post_init__(self):
         for name in ("steps", "training"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def __bool__(self) -> bool:
+        return bool(self.steps or self.training or self.mean or self.copies)
+
+    @property
+    def derivatives(self) -> bool:
+        """Whether anything has to be differentiated."""
         return bool(self.steps or self.training or self.mean)
+
+
+def _empty() -> np.ndarray:
+    return np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
 class Measured:
     """What was measured, in float64, with respect to the unconstrained hyperparameters.
 
+    What was not asked for is empty.
+
     Attributes:
         h: the h_t asked for, in their order.
         training: likewise of the training loss.
         mean: the gradient of the meta loss at the mean of the window's parameters, times the mean
-            of their tangents; what a mode of differentiation was not asked for is empty.
+            of their tangents.
         mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
+        losses: of the copies that were moved up and down, at the interval's end.
+        moves: what the first of each pair was moved by, the second the other way; summed over the
+            intervals since the copies began.
     """
 
-    h: Float[np.ndarray, "n q"]
-    training: Float[np.ndarray, "k q"] = field(default_factory=lambda: np.zeros((0, 0)))
-    mean: Float[np.ndarray, " q"] = field(default_factory=lambda: np.zeros(0))
-    mean_direct: Float[np.ndarray, " q"] = field(default_factory=lambda: np.zeros(0))
+    h: Float[np.ndarray, "n q"] = field(default_factory=_empty)
+    training: Float[np.ndarray, "k q"] = field(default_factory=_empty)
+    mean: Float[np.ndarray, " q"] = field(default_factory=_empty)
+    mean_direct: Float[np.ndarray, " q"] = field(default_factory=_empty)
+    losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
+    moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
 
 Memory = Mapping[str, np.ndarray]

@@ -69,7 +69,7 @@ def copied(runs: Iterable[Run]) -> str | None:
 
 
 def marked(label: str, runs: Iterable[Run]) -> str:
-    """A label with the mark of data that are not the original: `CIFAR-10 (JPEG copy), SGD`."""
+    """A label with the mark of data that are not the original: `MNIST (a copy), SGD`."""
     for run in runs:
         title, notice = str(run.data.get("title") or ""), str(run.data.get("notice") or "")
         found = re.match(r"(.+?)( \([^)]*\))", notice)

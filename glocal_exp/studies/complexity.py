@@ -20,7 +20,7 @@ from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 FEATURES, EXAMPLES = 16, 8

@@ -20,8 +20,8 @@ from typing import ClassVar
 import numpy as np
 
 from glocal_exp.errors import UserError
+from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.studies.origin import BASE, Origin, Origins, Variation
-from glocal_exp.studies.study import Lab, Measurement, Unit
 
 
 @dataclass(frozen=True)

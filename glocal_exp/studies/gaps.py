@@ -3,8 +3,8 @@
 import numpy as np
 
 from glocal_exp.studies.bound import terms
+from glocal_exp.studies.lab import Row
 from glocal_exp.studies.linear import LinearSystem
-from glocal_exp.studies.study import Row
 
 INTERVAL = 10
 

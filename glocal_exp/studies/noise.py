@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.studies.linear import affine_system, fixed_point
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
 
 TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "last": lambda trajectory: trajectory[-1],

@@ -22,7 +22,7 @@ from glocal_exp.engine.modes.mode import Marks
 from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count, names
-from glocal_exp.studies.study import Lab, Setting
+from glocal_exp.studies.lab import Lab, Setting
 from glocal_exp.types import Hyperparams, InnerState
 
 ORDERS = 10_000

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import jax
 
 from glocal_exp.errors import UserError
+from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.studies.origin import BASE, Origin, Origins, Variation, work_of
-from glocal_exp.studies.study import Lab, Measurement, Unit
 
 
 @dataclass(frozen=True)

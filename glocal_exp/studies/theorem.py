@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.gaps import gaps
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
-from glocal_exp.studies.study import Lab, Measurement, Row, Unit
 
 Noise = Literal["measurement", "process"]
 ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients have norm 1 to 10

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.studies.study import Lab, Measurement, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.tracking import Sink
 from glocal_exp.types import InnerProblem, InnerState
 

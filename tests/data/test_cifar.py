@@ -1,20 +1,28 @@
+import dataclasses
+import pickle
 import tarfile
 
 import numpy as np
 import pytest
 
 from glocal_exp.data.files import Files
-from glocal_exp.errors import UserError
+from glocal_exp.data.tfds import Tfds
+from tests.data.tfds_writers import write_tfds
 from tests.data.writers import (
     CIFAR10_TRAIN,
+    assert_holds,
+    assert_refused,
     cifar10_batches,
     cifar100_batches,
     python2_pickle,
     small,
     spec,
+    truncate,
+    write_archive,
     write_cifar,
 )
 
+FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 CIFAR10, CIFAR100 = spec("cifar10"), spec("cifar100")
 
 
@@ -26,19 +34,6 @@ def ten():
 @pytest.fixture
 def hundred():
     return small((32, 32, 3), classes=100, n=200, m=100)
-
-
-def as_set(images, labels):
-    return sorted(
-        (image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True)
-    )
-
-
-def assert_equal(data, arrays):
-    for part in ("train", "test"):
-        images, labels = f"{part}_images", f"{part}_labels"
-        expected = as_set(arrays[images], arrays[labels])
-        assert as_set(getattr(data, images), getattr(data, labels)) == expected
 
 
 def test_colours_are_planes_of_a_row(tmp_path, ten):
@@ -57,7 +52,7 @@ def test_colours_are_planes_of_a_row(tmp_path, ten):
 def test_cifar10_folders(tmp_path, ten, folder):
     write_cifar(tmp_path / folder, cifar10_batches(ten))
     data = Files(str(tmp_path)).load(CIFAR10)
-    assert_equal(data, ten)
+    assert_holds(data, ten)
     assert (data.train_images.shape, data.train_images.dtype) == ((40, 32, 32, 3), np.uint8)
     assert not data.original
     assert data.notice == "CIFAR-10 (not the original files)"
@@ -65,63 +60,78 @@ def test_cifar10_folders(tmp_path, ten, folder):
 
 def test_cifar100_has_its_fine_labels(tmp_path, hundred):
     write_cifar(tmp_path / "cifar-100-python", cifar100_batches(hundred))
-    assert_equal(Files(str(tmp_path)).load(CIFAR100), hundred)
+    assert_holds(Files(str(tmp_path)).load(CIFAR100), hundred)
+
+
+@pytest.mark.parametrize("container", ["folder", "archive", "tfds"])
+def test_the_pixels_and_labels_alone_make_the_original(tmp_path, hundred, container):
+    """Not file names inside, nor the protocol of a pickle, nor whether there is one."""
+    batches = cifar100_batches(hundred)
+    for name, batch in batches.items():
+        batch[b"filenames"] = [f"other_{i}.png".encode() for i in range(len(batch[b"data"]))]
+        (tmp_path / name).write_bytes(pickle.dumps(batch, protocol=4))
+    found = Files(str(tmp_path)).load(CIFAR100)
+    assert (found.original, found.notice) == (False, "CIFAR-100 (not the original files)")
+    wanted = dataclasses.replace(CIFAR100, contents={found.content: "CIFAR-100"})
+    place = tmp_path / "elsewhere"
+    if container == "tfds":
+        write_tfds(place, "cifar100", hundred)
+    elif container == "archive":
+        write_archive(place / "cifar-100-python.tar.gz", tmp_path, "cifar-100-python")
+    source = {
+        "folder": Files(str(tmp_path)),
+        "archive": Files(str(place)),
+        "tfds": Tfds(str(place)),
+    }
+    data = source[container].load(wanted)
+    assert (data.original, data.notice, data.recognised_by) == (True, "", "content")
+    batches["test"][b"fine_labels"][7] ^= 1
+    write_cifar(tmp_path, batches)
+    changed = Files(str(tmp_path)).load(wanted)
+    assert (changed.original, changed.notice) == (False, "CIFAR-100 (not the original files)")
 
 
 @pytest.mark.parametrize("folder", [".", "cifar10"])
 def test_the_archive_is_read_where_it_is(tmp_path, ten, folder):
-    write_cifar(tmp_path / "unpacked", cifar10_batches(ten))
-    (tmp_path / "data" / folder).mkdir(parents=True)
-    archive = tmp_path / "data" / folder / "cifar-10-python.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "unpacked", "cifar-10-batches-py")
+    unpacked = write_cifar(tmp_path / "unpacked", cifar10_batches(ten))
+    write_archive(tmp_path / "data" / folder / ARCHIVE, unpacked, FOLDER)
     before = sorted((tmp_path / "data").rglob("*"))
-    assert_equal(Files(str(tmp_path / "data")).load(CIFAR10), ten)
+    assert_holds(Files(str(tmp_path / "data")).load(CIFAR10), ten)
     assert sorted((tmp_path / "data").rglob("*")) == before
 
 
 @pytest.mark.parametrize("keep", [0.98, 0.5, 0.0])
 def test_a_truncated_archive_is_named(tmp_path, ten, keep):
-    write_cifar(tmp_path / "unpacked", cifar10_batches(ten))
-    archive = tmp_path / "data" / "cifar-10-python.tar.gz"
-    archive.parent.mkdir()
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "unpacked", "cifar-10-batches-py")
-    content = archive.read_bytes()
-    archive.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(UserError, match=r"cifar-10-python.tar.gz is truncated or damaged"):
-        Files(str(archive.parent)).load(CIFAR10)
+    unpacked = write_cifar(tmp_path / "unpacked", cifar10_batches(ten))
+    archive = write_archive(tmp_path / "data" / ARCHIVE, unpacked, FOLDER)
+    truncate(archive, keep)
+    assert_refused(archive.parent, CIFAR10, f"{ARCHIVE} is truncated or damaged")
 
 
 def test_a_link_in_an_archive_is_not_followed(tmp_path, ten):
     write_cifar(tmp_path / "secret", cifar10_batches(ten))
-    archive = tmp_path / "data" / "cifar-10-python.tar.gz"
+    archive = tmp_path / "data" / ARCHIVE
     archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         for name in (*CIFAR10_TRAIN, "test_batch"):
-            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member = tarfile.TarInfo(f"{FOLDER}/{name}")
             member.type, member.linkname = tarfile.SYMTYPE, str(tmp_path / "secret" / name)
             tar.addfile(member)
-    with pytest.raises(UserError, match="lacks cifar-10-batches-py/data_batch_1"):
-        Files(str(archive.parent)).load(CIFAR10)
+    assert_refused(archive.parent, CIFAR10, f"lacks {FOLDER}/data_batch_1")
 
 
 @pytest.mark.parametrize("name", [*CIFAR10_TRAIN, "test_batch"])
 def test_a_missing_batch_is_named(tmp_path, ten, name):
     write_cifar(tmp_path, cifar10_batches(ten))
     (tmp_path / name).unlink()
-    with pytest.raises(UserError, match=f"lacks {name}"):
-        Files(str(tmp_path)).load(CIFAR10)
+    assert_refused(tmp_path, CIFAR10, f"lacks {name}")
 
 
 @pytest.mark.parametrize("keep", [0.999, 0.6, 0.01, 0.0])
 def test_a_truncated_batch_is_named(tmp_path, ten, keep):
     write_cifar(tmp_path, cifar10_batches(ten))
-    path = tmp_path / "data_batch_3"
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(UserError, match="data_batch_3 is truncated or damaged"):
-        Files(str(tmp_path)).load(CIFAR10)
+    truncate(tmp_path / "data_batch_3", keep)
+    assert_refused(tmp_path, CIFAR10, "data_batch_3 is truncated or damaged")
 
 
 def changed(batch, **changes):
@@ -146,9 +156,7 @@ def test_a_wrong_batch_is_named(tmp_path, ten, changes, sentence):
     batches = cifar10_batches(ten)
     batches["data_batch_2"] = changed(batches["data_batch_2"], **changes)
     write_cifar(tmp_path, batches)
-    with pytest.raises(UserError, match=sentence) as caught:
-        Files(str(tmp_path)).load(CIFAR10)
-    assert "data_batch_2" in str(caught.value)
+    assert_refused(tmp_path, CIFAR10, sentence, "data_batch_2")
 
 
 def test_labels_may_be_an_array(tmp_path, ten):
@@ -156,34 +164,30 @@ def test_labels_may_be_an_array(tmp_path, ten):
     for batch in batches.values():
         batch[b"labels"] = np.asarray(batch[b"labels"])
     write_cifar(tmp_path, batches)
-    assert_equal(Files(str(tmp_path)).load(CIFAR10), ten)
+    assert_holds(Files(str(tmp_path)).load(CIFAR10), ten)
 
 
-def test_test_images_under_the_name_of_training_images(tmp_path, ten):
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("test_batch", "data_batch_4 calls itself 'testing batch 1 of 1'"),
+        ("data_batch_1", "same batch as data_batch_1 and as data_batch_4"),
+    ],
+)
+def test_another_batch_under_the_name_of_the_fourth(tmp_path, ten, name, sentence):
     batches = cifar10_batches(ten)
-    batches["data_batch_4"] = batches["test_batch"]
+    batches["data_batch_4"] = batches[name]
     write_cifar(tmp_path, batches)
-    with pytest.raises(UserError, match="data_batch_4 calls itself 'testing batch 1 of 1'"):
-        Files(str(tmp_path)).load(CIFAR10)
-
-
-def test_the_same_batch_twice(tmp_path, ten):
-    batches = cifar10_batches(ten)
-    batches["data_batch_4"] = batches["data_batch_1"]
-    write_cifar(tmp_path, batches)
-    with pytest.raises(UserError, match="same batch as data_batch_1 and as data_batch_4"):
-        Files(str(tmp_path)).load(CIFAR10)
+    assert_refused(tmp_path, CIFAR10, sentence)
 
 
 def test_cifar100_under_the_names_of_cifar10(tmp_path, hundred):
     batch = cifar100_batches(hundred)["train"]
     write_cifar(tmp_path, dict.fromkeys([*CIFAR10_TRAIN, "test_batch"], batch))
-    with pytest.raises(UserError, match=r"data_batch_1 holds no 'labels' .*'fine_labels'"):
-        Files(str(tmp_path)).load(CIFAR10)
+    assert_refused(tmp_path, CIFAR10, r"data_batch_1 holds no 'labels' .*'fine_labels'")
 
 
 def test_a_pickle_that_is_no_batch(tmp_path, ten):
     write_cifar(tmp_path, cifar10_batches(ten))
     (tmp_path / "data_batch_5").write_bytes(python2_pickle([1, 2, 3]))
-    with pytest.raises(UserError, match=r"data_batch_5 was refused .*holds a list"):
-        Files(str(tmp_path)).load(CIFAR10)
+    assert_refused(tmp_path, CIFAR10, r"data_batch_5 was refused .*holds a list")

@@ -1,10 +1,9 @@
-"""TFDS's own builders on data sets of full size, read back and compared with the original files.
+"""TFDS's own builders on the original data sets, read back and compared with the files.
 
-Needs TensorFlow (the extra tfds) and GLOCAL_DATA_DIR. KMNIST and CIFAR-100, which are seldom at
-hand, are stood in for by altered MNIST images in their formats.
+Needs TensorFlow (the extra tfds) and GLOCAL_DATA_DIR.
 """
 
-import gzip
+import hashlib
 import importlib.util
 import subprocess
 import sys
@@ -12,176 +11,72 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 
-from glocal_exp.app.compose import jobs
-from glocal_exp.data import split
-from glocal_exp.data.files import Files
+from glocal_exp.data import DatasetSpec, cifar_pickle, split
+from glocal_exp.data.cifar import CifarFiles
+from glocal_exp.data.idx import locate, uncompressed
 from glocal_exp.data.tfds import Tfds
-from tests.data.writers import (
-    DATA_DIR,
-    IDX_NAMES,
-    cifar100_batches,
-    needs_data,
-    rows,
-    spec,
-    write_cifar,
-    write_idx,
-)
+from tests.data.writers import IDX_NAMES, KEYS, spec
 
 ROOT = Path(__file__).resolve().parents[2]
-UNPACK = DATA_DIR / "unpack_cifar10.py"
-LONG_TAILED = {  # by imbalance factor, the JPEG copy's training images of each class, for seed 0
-    10: [4900, 3793, 2937, 2274, 1760, 1363, 1055, 817, 632, 490],
-    50: [4900, 3172, 2054, 1330, 861, 557, 361, 233, 151, 98],
-    100: [4900, 2937, 1760, 1055, 632, 379, 227, 136, 81, 49],
-    200: [4900, 2719, 1509, 837, 465, 258, 143, 79, 44, 24],
+BINARY = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
+OFFICIAL = {  # md5 of CIFAR-100's "binary version"
+    "train": "6172c7755cfe09b2fe270c85cebc1b15",
+    "test": "4499cfba6c016c1be1438163640a0898",
 }
-needs_copy = pytest.mark.skipif(
-    not UNPACK.is_file(), reason="GLOCAL_DATA_DIR has no JPEG copy of CIFAR-10"
-)
-needs_tensorflow = pytest.mark.skipif(
-    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra tfds) is missing"
-)
-KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def mnist() -> dict[str, np.ndarray]:
-    data = Files(str(DATA_DIR)).load(spec("mnist"))
-    return {key: getattr(data, key).astype(np.uint8) for key in KEYS}
-
-
-def unpack(folder: Path, downloads: Path) -> None:
+def unpack(place: Path, downloads: Path) -> None:
     """What TFDS would have unpacked from the four files of the MNIST family."""
-    downloads.mkdir()
     for name in IDX_NAMES:
-        (downloads / name).write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))
+        path = locate(place, name)
+        assert path is not None
+        (downloads / name).write_bytes(uncompressed(path, path.read_bytes()))
 
 
-def write_binary(folder: Path, name: str, labels: np.ndarray, images: np.ndarray) -> None:
-    """CIFAR's "binary version": the bytes of the labels, then those of the image."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_bytes(np.hstack([labels, rows(images)]).tobytes())
+def write_binary(cifar: CifarFiles, place: Path, folder: Path) -> None:
+    """CIFAR's "binary version": of each image the bytes of its labels, then the image's."""
+    folder.mkdir()
+    for name, content in cifar.contents(place).items():
+        batch = cifar_pickle.load(content)
+        kinds = [kind for kind in ("coarse_labels", cifar.label_key) if kind in batch]
+        columns = [np.array(batch[kind], np.uint8)[:, np.newaxis] for kind in kinds]
+        binary = np.hstack([*columns, batch["data"]]).tobytes()
+        if name in OFFICIAL:
+            assert hashlib.md5(binary).hexdigest() == OFFICIAL[name]
+        (folder / f"{name}.bin").write_bytes(binary)
+    files = ("batches.meta.txt", 10), ("coarse_label_names.txt", 20), ("fine_label_names.txt", 100)
+    for name, count in files:
+        (folder / name).write_text("\n".join(f"class {i}" for i in range(count)))
 
 
-@pytest.fixture(scope="module")
-def jpeg_copy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cifar10")
-    subprocess.run([sys.executable, UNPACK, folder], check=True, capture_output=True)
-    return folder
-
-
-def original_mnist(files: Path, downloads: Path) -> Path:
-    unpack(DATA_DIR / "mnist", downloads)
-    return DATA_DIR
-
-
-def original_fmnist(files: Path, downloads: Path) -> Path:
-    unpack(DATA_DIR / "fashion_mnist", downloads)
-    return DATA_DIR
-
-
-def altered_kmnist(files: Path, downloads: Path) -> Path:
-    arrays = mnist()
-    altered = {key: array[:, ::-1] if array.ndim > 1 else array for key, array in arrays.items()}
-    unpack(write_idx(files, altered), downloads)
-    return files
-
-
-def copied_cifar10(files: Path, downloads: Path) -> Path:
-    data = Files(str(files)).load(spec("cifar10"))
-    folder = downloads / "cifar-10-batches-bin"
-    images = np.array_split(data.train_images, 5)
-    labels = np.array_split(data.train_labels[:, np.newaxis].astype(np.uint8), 5)
-    for i in range(5):
-        write_binary(folder, f"data_batch_{i + 1}.bin", labels[i], images[i])
-    test = data.test_labels[:, np.newaxis].astype(np.uint8)
-    write_binary(folder, "test_batch.bin", test, data.test_images)
-    (folder / "batches.meta.txt").write_text("\n".join(f"class {i}" for i in range(10)))
-    return files
-
-
-def altered_cifar100(files: Path, downloads: Path) -> Path:
-    arrays = mnist()
-    altered = {}
-    for part, count in (("train", 50_000), ("test", 10_000)):
-        gray = np.pad(arrays[f"{part}_images"][:count], ((0, 0), (2, 2), (2, 2), (0, 0)))
-        altered[f"{part}_images"] = np.concatenate([gray, gray[:, ::-1], gray // 2], axis=-1)
-        altered[f"{part}_labels"] = (np.arange(count) % 100).astype(np.uint8)
-        labels = altered[f"{part}_labels"][:, np.newaxis]
-        both = np.hstack([labels // 5, labels])
-        write_binary(downloads / "cifar-100-binary", f"{part}.bin", both, altered[f"{part}_images"])
-    write_cifar(files / "cifar-100-python", cifar100_batches(altered))
-    for kind, count in (("coarse", 20), ("fine", 100)):
-        names = "\n".join(f"class {i}" for i in range(count))
-        (downloads / f"cifar-100-binary/{kind}_label_names.txt").write_text(names)
-    return files
-
-
-DATA_SETS = {
-    "mnist": (original_mnist, ""),
-    "fmnist": (original_fmnist, ""),
-    "kmnist": (altered_kmnist, "KMNIST (not verified as the original)"),
-    "cifar10": (copied_cifar10, "CIFAR-10 (JPEG copy)"),
-    "cifar100": (altered_cifar100, "CIFAR-100 (not the original images)"),
-}
-
-
-@needs_data
-@needs_tensorflow
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=needs_copy if name == "cifar10" else ()) for name in DATA_SETS],
-)
-def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, monkeypatch, request, name):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "home"))
-    make, notice = DATA_SETS[name]
-    source = request.getfixturevalue("jpeg_copy") if name == "cifar10" else tmp_path / "files"
-    data_dir = make(source, tmp_path / "downloads")
-    wanted = spec(name)
-    command = [sys.executable, "-m", "tests.data.prepare_with_tfds", wanted.tfds]
+def prepare(wanted: DatasetSpec, downloads: Path, root: Path) -> None:
+    command = [sys.executable, "-m", "tests.data.prepare_with_tfds", str(wanted.tfds)]
     result = subprocess.run(
-        [*command, tmp_path / "downloads", tmp_path / "tfds"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [*command, downloads, root], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr[-3_000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra tfds) is missing"
+)
+def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, folder_of, original):
+    wanted, downloads = spec(original.name), tmp_path / "downloads"
+    assert wanted.format is not None
+    place = wanted.format.find(folder_of(original.name))
+    assert place is not None
+    downloads.mkdir()
+    if isinstance(wanted.format, CifarFiles):
+        write_binary(wanted.format, place, downloads / BINARY[wanted.name])
+    else:
+        unpack(place, downloads)
+    prepare(wanted, downloads, tmp_path / "tfds")
     prepared = Tfds(str(tmp_path / "tfds")).load(wanted)
-    files = Files(str(data_dir)).load(wanted)
-    assert prepared.notice == notice
-    assert prepared.content == files.content
+    assert (prepared.original, prepared.notice, prepared.recognised_by) == (True, "", "content")
+    assert prepared.content == original.content
     for key in KEYS:
-        np.testing.assert_array_equal(getattr(prepared, key), getattr(files, key))
-    one, two = (split(data, 0.1, 0).info for data in (prepared, files))
+        np.testing.assert_array_equal(getattr(prepared, key), getattr(original, key))
+    one, two = (split(data, 0.1, 0).info for data in (prepared, original))
     assert one["fingerprint"] == two["fingerprint"]
-    assert one["sizes"]["train"] == (54_000 if "mnist" in name else 45_000)
-
-
-@needs_copy
-@pytest.mark.slow
-def test_the_jpeg_copy_of_cifar10_is_called_so(jpeg_copy):
-    data = Files(str(jpeg_copy)).load(spec("cifar10"))
-    assert (data.original, data.notice) == (False, "CIFAR-10 (JPEG copy)")
-    assert np.bincount(data.train_labels).tolist() == [5_000] * 10
-    assert np.bincount(data.test_labels).tolist() == [1_000] * 10
-
-
-@needs_copy
-@pytest.mark.slow
-def test_the_splits_of_the_jpeg_copy_are_those_of_the_stored_runs(jpeg_copy):
-    data = Files(str(jpeg_copy)).load(spec("cifar10"))
-    assert split(data, 1000, 0).info["fingerprint"] == "4ab4f125644f9c86"
-    found = {}
-    for factor, counts in LONG_TAILED.items():
-        job = jobs(["dataset=cifar10_lt", f"dataset.imbalance.factor={factor}"], sweep=False)[0]
-        chosen, validation = instantiate(job.config.dataset), job.config.validation
-        long_tailed = Files(str(jpeg_copy)).load(chosen)
-        info = split(long_tailed, validation.size, 0, validation.balanced).info
-        assert info["class_counts"]["train"] == counts
-        assert info["class_counts"]["validation"] == [100] * 10
-        assert info["class_counts"]["test"] == [1_000] * 10
-        found[factor] = info["fingerprint"]
-    assert found[100] == "76bc22e2a07e7497"
-    assert len(set(found.values())) == 4

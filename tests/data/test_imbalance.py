@@ -4,21 +4,13 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import split
-from glocal_exp.data.checksums import assemble
 from glocal_exp.data.imbalance import LongTail
-from glocal_exp.data.source import RawImages
 from glocal_exp.errors import UserError
-from tests.data.writers import small, spec
-
-SPEC = dataclasses.replace(spec("mnist"), format=None, contents={})
+from tests.data.writers import assembled
 
 
-def data(imbalance, n=2000, order=None):
-    arrays = small((28, 28, 1), 10, n=n)
-    if order is not None:
-        arrays |= {key: arrays[key][order] for key in ("train_images", "train_labels")}
-    long_tailed = dataclasses.replace(SPEC, imbalance=imbalance)
-    return assemble(long_tailed, RawImages(**arrays), "files", "place")
+def data(imbalance, order=None):
+    return assembled(2000, order, imbalance)
 
 
 def counts(labels):
@@ -83,9 +75,9 @@ def test_a_larger_factor_keeps_some_of_the_same_images():
 def test_captions_say_so():
     info = split(data(LongTail(50)), 100, 0, True).info
     assert info["title"] == "MNIST, long-tailed (imbalance factor 50)"
-    copy = dataclasses.replace(data(LongTail(50)), notice="MNIST (JPEG copy)")
+    copy = dataclasses.replace(data(LongTail(50)), notice="MNIST (half of it)")
     notice = split(copy, 100, 0, True).info["notice"]
-    assert notice == "MNIST (JPEG copy), long-tailed (imbalance factor 50)"
+    assert notice == "MNIST (half of it), long-tailed (imbalance factor 50)"
 
 
 @pytest.mark.parametrize("factor", [0.5, 0, -3, float("inf"), float("nan")])

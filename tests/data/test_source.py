@@ -14,21 +14,8 @@ from glocal_exp.data.files import Files
 from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.errors import UserError
-from tests.data.writers import (
-    CONFIGS,
-    DATA_DIR,
-    IDX_NAMES,
-    needs_data,
-    small,
-    spec,
-    write_idx,
-    write_tfds,
-)
-
-
-@pytest.fixture(autouse=True)
-def no_tfds_home(monkeypatch, tmp_path):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds_home"))
+from tests.data.tfds_writers import write_tfds
+from tests.data.writers import CONFIGS, IDX_NAMES, small, spec, write_idx
 
 
 def source(name, data_dir):
@@ -46,11 +33,8 @@ class TestBundled:
         assert np.bincount(data.test_labels).tolist() == [100] * 10
         assert not data.original
         assert data.notice == "Fashion-MNIST (embedded subset of 6,000 + 1,000 images)"
-        assert (data.title, data.source, list(data.files)) == (
-            "Fashion-MNIST",
-            "bundled",
-            ["fmnist.npz"],
-        )
+        found = data.title, data.source, list(data.files)
+        assert found == ("Fashion-MNIST", "bundled", ["fmnist.npz"])
 
     def test_its_licence_lies_beside_it(self):
         folder = CONFIGS.parent / "glocal_exp/data/bundled"
@@ -58,16 +42,6 @@ class TestBundled:
         licence = " ".join((folder / "LICENSE.fmnist").read_text().split())
         assert "The MIT License (MIT) Copyright © 2017 Zalando SE" in licence
         assert "The above copyright notice and this permission notice shall be included" in licence
-
-    @needs_data
-    def test_it_is_the_choice_of_the_script_among_the_original_images(self):
-        from scripts.make_bundled_fmnist import PER_CLASS, choose
-
-        whole, part = Files(str(DATA_DIR)).load(spec("fmnist")), Bundled().load(spec("fmnist"))
-        for name, count in PER_CLASS.items():
-            chosen = choose(getattr(whole, f"{name}_labels"), count)
-            for key in (f"{name}_images", f"{name}_labels"):
-                np.testing.assert_array_equal(getattr(whole, key)[chosen], getattr(part, key))
 
     def test_no_other_data_set_is_embedded(self):
         assert Bundled().absence(spec("mnist")) == "MNIST is not embedded"
@@ -149,30 +123,24 @@ def test_the_configs_name_the_sources():
 
 def test_a_new_idx_data_set_is_one_description(tmp_path):
     """What a YAML of one's own says is enough; here the letters of EMNIST with their file names."""
-    letters = instantiate(
-        OmegaConf.create(
-            {
-                "_target_": "glocal_exp.data.DatasetSpec",
-                "_convert_": "all",
-                "name": "letters",
-                "title": "EMNIST letters",
-                "num_classes": 26,
-                "image_shape": [28, 28, 1],
-                "format": {
-                    "_target_": "glocal_exp.data.idx.IdxFiles",
-                    "folders": ["emnist"],
-                    "train_images": "emnist-letters-train-images-idx3-ubyte",
-                    "train_labels": "emnist-letters-train-labels-idx1-ubyte",
-                    "test_images": "emnist-letters-test-images-idx3-ubyte",
-                    "test_labels": "emnist-letters-test-labels-idx1-ubyte",
-                },
-            }
-        )
-    )
+    names = {
+        f"{part}_{kind}": f"emnist-letters-{part}-{kind}-idx{dimensions}-ubyte"
+        for part in ("train", "test")
+        for kind, dimensions in (("images", 3), ("labels", 1))
+    }
+    described = {
+        "_target_": "glocal_exp.data.DatasetSpec",
+        "_convert_": "all",
+        "name": "letters",
+        "title": "EMNIST letters",
+        "num_classes": 26,
+        "image_shape": [28, 28, 1],
+        "format": {"_target_": "glocal_exp.data.idx.IdxFiles", "folders": ["emnist"], **names},
+    }
+    letters = instantiate(OmegaConf.create(described))
     folder = write_idx(tmp_path / "EMNIST", small((28, 28, 1), classes=26, n=52, m=26))
-    for name, kind in zip(IDX_NAMES, ("train", "train", "test", "test"), strict=True):
-        rest = name.split("-", 1)[1]
-        (folder / f"{name}.gz").rename(folder / f"emnist-letters-{kind}-{rest}.gz")
+    for name, own in zip(IDX_NAMES, names.values(), strict=True):
+        (folder / f"{name}.gz").rename(folder / f"{own}.gz")
     data = Files(str(tmp_path)).load(letters)
     assert np.bincount(data.train_labels).tolist() == [2] * 26
     assert (data.title, data.notice, data.original) == ("EMNIST letters", "", True)
@@ -184,10 +152,7 @@ def test_reading_needs_neither_jax_nor_tensorflow_nor_tfds():
         " glocal_exp.data.bundled, glocal_exp.data.tfds;"
         "print(*{'jax', 'tensorflow', 'tensorflow_datasets', 'array_record'} & set(sys.modules))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.split() == []
+    assert subprocess.check_output([sys.executable, "-c", program]).split() == []
 
 
 def test_specs_are_frozen():

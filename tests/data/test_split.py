@@ -5,21 +5,12 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import split
-from glocal_exp.data.checksums import assemble
-from glocal_exp.data.files import Files
-from glocal_exp.data.source import RawImages
 from glocal_exp.errors import UserError
-from tests.data.writers import DATA_DIR, labels, needs_data, small, spec
-
-SPEC = dataclasses.replace(spec("mnist"), format=None, contents={})
+from tests.data.writers import KEYS, assembled
 
 
-def data(n=200, classes=10, seed=None):
-    arrays = small((28, 28, 1), classes, n=n)
-    if seed is not None:
-        order = np.random.default_rng(seed).permutation(n)
-        arrays |= {key: arrays[key][order] for key in ("train_images", "train_labels")}
-    return assemble(SPEC, RawImages(**arrays), "files", "/secret/place")
+def data(order=None):
+    return assembled(200, order)
 
 
 def rows(part):
@@ -43,7 +34,11 @@ def test_the_parts_are_the_training_images_and_the_test_images():
 
 
 def test_the_split_depends_on_the_seed_and_on_nothing_else():
-    one, same, other = split(data(), 50, 0), split(data(seed=9), 50, 0), split(data(), 50, 1)
+    one, same, other = (
+        split(data(), 50, 0),
+        split(data(np.random.default_rng(9).permutation(200)), 50, 0),
+        split(data(), 50, 1),
+    )
     assert rows(one.validation) == rows(same.validation)
     assert one.info["fingerprint"] == same.info["fingerprint"]
     assert rows(one.validation) != rows(other.validation)
@@ -63,18 +58,12 @@ def test_seeds_choose_independently():
     assert 0 < min(shared) <= max(shared) < 30
 
 
-@pytest.mark.parametrize(
-    ("size", "count"), [(0.1, 20), (0.25, 50), (1, 1), (199, 199), (0.999, 199)]
-)
+@pytest.mark.parametrize(("size", "count"), [(0.1, 20), (0.25, 50), (1, 1), (199, 199)])
 def test_a_count_or_a_fraction(size, count):
-    if size == 0.999:
-        with pytest.raises(UserError, match="does not leave both"):
-            split(data(), size, 0)
-    else:
-        assert len(split(data(), size, 0).validation["y"]) == count
+    assert len(split(data(), size, 0).validation["y"]) == count
 
 
-@pytest.mark.parametrize("size", [0, -1, 200, 201, 0.0, 1.0, -0.1, 1.5, 0.001, float("nan")])
+@pytest.mark.parametrize("size", [0, -1, 200, 201, 0.0, 0.001, 0.999, 1.0, -0.1, 1.5, float("nan")])
 def test_a_size_that_leaves_nothing(size):
     with pytest.raises(UserError, match=r"validation.size=.*from 1 to 199"):
         split(data(), size, 0)
@@ -107,7 +96,7 @@ def test_a_size_that_cannot_be_balanced(size, sentence):
 def test_the_fingerprint_sees_every_part():
     whole = data()
     fingerprints = {split(whole, 50, 0).info["fingerprint"]}
-    for key in ("train_images", "train_labels", "test_images", "test_labels"):
+    for key in KEYS:
         changed = getattr(whole, key).copy()
         changed.reshape(-1)[5] ^= 1
         fingerprints.add(
@@ -131,21 +120,3 @@ def test_the_info_is_for_a_manifest():
     assert info["sizes"] == {"train": 150, "validation": 50, "test": 20}
     assert info["title"] == "MNIST"
     assert "/secret" not in json.dumps(info)
-
-
-@needs_data
-def test_the_splits_of_fashion_mnist_never_change():
-    """Stored results name these fingerprints; the second comes from another choice of images."""
-    whole = Files(str(DATA_DIR)).load(spec("fmnist"))
-    assert split(whole, 0.1, 0).info["fingerprint"] == "203c017abb082b32"
-    splits = split(whole, 6_000, 1)
-    assert splits.info["fingerprint"] == "02a993833cbafea5"
-    assert splits.info["sizes"] == {"train": 54_000, "validation": 6_000, "test": 10_000}
-    # All 60,000 images have mean 0.2860 and deviation 0.3530, as published.
-    np.testing.assert_allclose(
-        splits.info["mean"] + splits.info["std"], [0.2860, 0.3530], atol=5e-4
-    )
-
-
-def test_labels_of_the_writer_are_balanced():
-    assert np.bincount(labels(200, 10, 0)).tolist() == [20] * 10

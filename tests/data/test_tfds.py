@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,26 +16,29 @@ from glocal_exp.data.files import Files
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.data.tfrecord import convert
 from glocal_exp.errors import UserError
-from tests.data.writers import cifar10_batches as batches
-from tests.data.writers import small, spec, write_cifar, write_idx, write_tfds
+from tests.data.tfds_writers import write_tfds
+from tests.data.writers import (
+    KEYS,
+    cifar10_batches,
+    small,
+    spec,
+    write_cifar,
+    write_idx,
+)
 
 MNIST = spec("mnist")
 
 
-@pytest.fixture(autouse=True)
-def home(monkeypatch, tmp_path):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def arrays():
-    return small((28, 28, 1))
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=root, env=environment)
 
 
 def assert_same(one, two):
     assert one.content == two.content
-    for key in ("train_images", "train_labels", "test_images", "test_labels"):
+    for key in KEYS:
         np.testing.assert_array_equal(getattr(one, key), getattr(two, key))
     assert split(one, 10, 0).info["fingerprint"] == split(two, 10, 0).info["fingerprint"]
 
@@ -50,7 +54,7 @@ def test_gray_images_and_splits_equal_those_of_the_files(tmp_path, arrays):
 
 def test_colour_images_and_splits_equal_those_of_the_files(tmp_path):
     arrays = small((32, 32, 3))
-    write_cifar(tmp_path / "files", batches(arrays))
+    write_cifar(tmp_path / "files", cifar10_batches(arrays))
     write_tfds(tmp_path, "cifar10", arrays)
     data = Tfds(str(tmp_path)).load(spec("cifar10"))
     assert_same(data, Files(str(tmp_path / "files")).load(spec("cifar10")))
@@ -71,10 +75,7 @@ def test_tensorflow_need_not_be_installed(tmp_path, arrays):
         "from glocal_exp.data.tfds import Tfds\n"
         f"print(len(Tfds({str(tmp_path)!r}).load(spec('mnist')).train_labels))"
     )
-    root = Path(__file__).resolve().parents[2]
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, timeout=120
-    )
+    result = run("-c", program)
     assert (result.returncode, result.stdout.strip()) == (0, "40"), result.stderr
 
 
@@ -108,14 +109,7 @@ def test_a_directory_of_tfrecord_gets_a_sentence_and_a_conversion(tmp_path, arra
     with pytest.raises(UserError, match="is prepared as tfrecord") as caught:
         reader.load(MNIST)
     assert command in str(caught.value)
-    root = Path(__file__).resolve().parents[2]
-    result = subprocess.run(
-        [sys.executable, *command.split()[1:]],
-        cwd=root,
-        env={"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-    )
+    result = run(*command.split()[1:])
     assert (result.returncode, result.stderr) == (0, "")
     assert len(result.stdout.split()) == 2
     write_idx(tmp_path / "idx", arrays)

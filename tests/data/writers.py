@@ -2,10 +2,11 @@
 
 import gzip
 import io
-import json
-import os
 import pickle
+import re
 import struct
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +14,13 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from PIL import Image
 
-from glocal_exp.data import DatasetSpec
+from glocal_exp.data import DatasetSpec, ImageData
+from glocal_exp.data.checksums import assemble
+from glocal_exp.data.files import Files
+from glocal_exp.data.imbalance import LongTail
+from glocal_exp.data.source import RawImages
+from glocal_exp.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 IDX_NAMES = (
@@ -24,17 +29,41 @@ IDX_NAMES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
-# Where the original files lie, if they are at hand.
-DATA_DIR = Path(os.environ.get("GLOCAL_DATA_DIR", ""))
-needs_data = pytest.mark.skipif(
-    not os.environ.get("GLOCAL_DATA_DIR"), reason="GLOCAL_DATA_DIR names no folder of data sets"
-)
+KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 CIFAR10_TRAIN = [f"data_batch_{i}" for i in range(1, 6)]
 
 
 def spec(name: str) -> DatasetSpec:
     """The data set that `dataset=name` chooses."""
     return instantiate(OmegaConf.load(CONFIGS / f"dataset/{name}.yaml"))
+
+
+def pairs(pictures: np.ndarray, numbers: np.ndarray) -> list[tuple[bytes, int]]:
+    """Images with their labels, whatever their order."""
+    return sorted((x.tobytes(), int(y)) for x, y in zip(pictures, numbers, strict=True))
+
+
+def assert_holds(data: ImageData, arrays: dict) -> None:
+    """Each part of `data` has the images and labels of `arrays`."""
+    for images, labels in (KEYS[:2], KEYS[2:]):
+        found = pairs(getattr(data, images), getattr(data, labels))
+        assert found == pairs(arrays[images], arrays[labels])
+
+
+def assert_refused(folder: Path, wanted: DatasetSpec, *patterns: str) -> None:
+    """Reading ends in one sentence that matches all patterns."""
+    with pytest.raises(UserError) as caught:
+        Files(str(folder)).load(wanted)
+    said = str(caught.value)
+    assert all(re.search(pattern, said) for pattern in patterns), said
+    assert said.endswith(".")
+    assert "\n" not in said
+    assert ". " not in said
+
+
+def truncate(path: Path, keep: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
 
 
 def images(n: int, shape: tuple[int, int, int], seed: int) -> np.ndarray:
@@ -54,6 +83,17 @@ def small(shape: tuple[int, int, int], classes: int = 10, n: int = 40, m: int = 
         "test_images": images(m, shape, 3),
         "test_labels": labels(m, classes, 4),
     }
+
+
+def assembled(
+    n: int = 40, order: np.ndarray | None = None, imbalance: LongTail | None = None
+) -> ImageData:
+    """A small data set with nothing published of it, its training images read in some `order`."""
+    arrays = small((28, 28, 1), n=n)
+    if order is not None:
+        arrays |= {key: arrays[key][order] for key in KEYS[:2]}
+    own = replace(spec("mnist"), format=None, contents={}, imbalance=imbalance)
+    return assemble(own, RawImages(**arrays), "files", "/secret/place")
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -145,72 +185,9 @@ def write_cifar(folder: Path, batches: dict[str, dict]) -> Path:
     return folder
 
 
-def examples(pictures: np.ndarray, numbers: np.ndarray) -> list[bytes]:
-    """Serialized `tf.train.Example`s of PNG images and labels, as TFDS writes them."""
-    from tensorflow_datasets.proto import tf_example_pb2  # pyright: ignore
-
-    serialized = []
-    for picture, number in zip(pictures, numbers, strict=True):
-        png = io.BytesIO()
-        Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(png, "PNG")
-        example = tf_example_pb2.Example()  # pyright: ignore
-        example.features.feature["image"].bytes_list.value.append(png.getvalue())
-        example.features.feature["label"].int64_list.value.append(int(number))
-        serialized.append(example.SerializeToString())
-    return serialized
-
-
-def write_tfds(root: Path, name: str, arrays: dict, file_format: str = "array_record") -> Path:
-    """A version of a data set as TFDS prepares it, in an order of its own."""
-    folder = root / name / "3.0.1"
-    folder.mkdir(parents=True)
-    splits = []
-    for seed, part in enumerate(("train", "test")):
-        order = np.random.default_rng(seed).permutation(len(arrays[f"{part}_labels"]))
-        records = examples(arrays[f"{part}_images"][order], arrays[f"{part}_labels"][order])
-        path = folder / f"{name}-{part}.{file_format}-00000-of-00001"
-        (write_array_record if file_format == "array_record" else write_tfrecord)(path, records)
-        splits.append(
-            {
-                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-                "name": part,
-                "numBytes": str(sum(map(len, records))),
-                "shardLengths": [str(len(records))],
-            }
-        )
-    info = {"fileFormat": file_format, "name": name, "splits": splits, "version": "3.0.1"}
-    (folder / "dataset_info.json").write_text(json.dumps(info))
-    (folder / "features.json").write_text(json.dumps(features(arrays["train_images"].shape[1:])))
-    return folder
-
-
-def features(shape: tuple[int, ...]) -> dict:
-    module = "tensorflow_datasets.core.features"
-    image = {"shape": {"dimensions": [str(size) for size in shape]}, "dtype": "uint8"}
-    return {
-        "pythonClassName": f"{module}.features_dict.FeaturesDict",
-        "featuresDict": {
-            "features": {
-                "image": {"pythonClassName": f"{module}.image_feature.Image", "image": image},
-                "label": {
-                    "pythonClassName": f"{module}.class_label_feature.ClassLabel",
-                    "classLabel": {"numClasses": "10"},
-                },
-            }
-        },
-    }
-
-
-def write_array_record(path: Path, records: list[bytes]) -> None:
-    from array_record.python import array_record_module  # pyright: ignore
-
-    writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
-    for record in records:
-        writer.write(record)
-    writer.close()
-
-
-def write_tfrecord(path: Path, records: list[bytes]) -> None:
-    """Length, its checksum (left zero), content, its checksum (left zero)."""
-    frames = [struct.pack("<QI", len(record), 0) + record + bytes(4) for record in records]
-    path.write_bytes(b"".join(frames))
+def write_archive(path: Path, folder: Path, name: str) -> Path:
+    """A gzipped tar that holds `folder` under `name`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder, name)
+    return path

@@ -16,9 +16,9 @@ from glocal_exp.report.tables.table1 import Complexity, memory_terms
 from glocal_exp.report.tables.theorem_gaps import TheoremGaps
 from glocal_exp.report.tables.theorem_terms import TheoremTerms, computable_terms
 from glocal_exp.store import find_runs
+from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
-from glocal_exp.studies.study import Lab
 from glocal_exp.studies.theorem import Theorem
 
 from .synthetic import write_run

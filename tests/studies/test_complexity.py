@@ -7,7 +7,7 @@ from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
 from glocal_exp.studies.complexity import Blocks, Complexity, Size, measure_run, start
-from glocal_exp.studies.study import Lab
+from glocal_exp.studies.lab import Lab
 from tests.compilation import quick_compilation  # noqa: F401
 
 SMALL = Complexity(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.noise import TRIVIAL, Case, Draw, NoiseStudy, quartiles
-from glocal_exp.studies.study import Lab
 
 CASE = Case((0.9, 0.7, 0.5), (1.0, 1.0, 1.0))
 SETTINGS = {

@@ -12,8 +12,8 @@ from glocal_exp.engine import Numerics, Plan, Schedule, run
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
+from glocal_exp.studies.lab import Lab, Setting
 from glocal_exp.studies.origin import BASE, ORDERS, Origins, Variation
-from glocal_exp.studies.study import Lab, Setting
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 

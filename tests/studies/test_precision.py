@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
+from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.origin import Origins, Variation
 from glocal_exp.studies.precision import Precision
-from glocal_exp.studies.study import Lab
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import Network
 

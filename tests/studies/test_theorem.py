@@ -3,7 +3,7 @@ import pytest
 
 from glocal_exp.studies.bound import Terms
 from glocal_exp.studies.gaps import gaps
-from glocal_exp.studies.study import Lab
+from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.theorem import Theorem, summarize
 
 SMALL = Theorem(

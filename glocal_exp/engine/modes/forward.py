@@ -98,7 +98,7 @@ def train_along(
     def body(carried: tuple, inputs: tuple) -> tuple:
         state, carry, sums = carried
         chosen, following, marks = inputs
-        batch, step_key = work.given(data, key, state.step, chosen)
+        batch, step_key = work.batch(data, key, state.step, chosen)
         if observe is not None:
             sums = jax.tree.map(jnp.add, sums, observe(state, batch, step_key))
 
@@ -110,22 +110,20 @@ def train_along(
         )
         rows = {}
         if marks.steps is not None:
-            rows["h"] = _where(marks.steps, measure.at, state, tangents)
+            rows["h"] = where(marks.steps, measure.at, state, tangents)
         if marks.training is not None:
-            next_batch = work.given(data, key, state.step, following)
-            rows["training"] = _where(
-                marks.training, measure.training, state, tangents, *next_batch
-            )
+            next_batch = work.batch(data, key, state.step, following)
+            rows["training"] = where(marks.training, measure.training, state, tangents, *next_batch)
         mean = carry.mean
         if mean is not None:
             mean = _add(mean, marks.weights, (state.params, tangents.params))
-            found = _where(marks.ends, measure.at_mean, state, *mean)
-            rows |= {"mean": found[0], "mean_direct": found[1]}
+            through, direct = where(marks.ends, measure.at_mean, state, *mean)
+            rows |= {"mean": through, "mean_direct": direct}
         return (state, Tangential(tangents, mean), sums), (rows, loss)
 
     sums = None
     if observe is not None:
-        seen = work.given(data, key, state.step, indices[0])
+        seen = work.batch(data, key, state.step, indices[0])
         sums = jax.tree.map(jnp.zeros_like, jax.eval_shape(observe, state, *seen))
     steps = indices if marks.training is None else indices[:-1]
     following = None if marks.training is None else indices[1:]
@@ -177,7 +175,7 @@ def _add(mean: PyTree, weight: Array, values: PyTree) -> PyTree:
     return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, values)
 
 
-def _where(wanted: Array, function: Callable, *arguments: Any) -> Any:
+def where(wanted: Array, function: Callable, *arguments: Any) -> Any:
     """What the function gives where it is wanted, else zeros without computing it."""
     shapes = jax.eval_shape(function, *arguments)
     zeros = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.modes.forward import Tangential, start_tangents, train_along
-from glocal_exp.engine.modes.mode import Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode, Problem, Segment, as_measured
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count
 from glocal_exp.hypergrad.lowrank import (
@@ -28,6 +28,7 @@ from glocal_exp.hypergrad.lowrank import (
     rows_of,
     sample,
 )
+from glocal_exp.methods.method import Measured
 from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
 
@@ -93,7 +94,7 @@ class LowRank(Mode):
             return (
                 "needs a task that knows its tangent rows, such as task=reweight, and this has none"
             )
-        return None
+        return super().obstacle(plan, problem)
 
     def start(
         self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
@@ -151,9 +152,7 @@ class LowRank(Mode):
 
         return train
 
-    def read(
-        self, snapshot: Snapshot
-    ) -> tuple[dict[str, Float[np.ndarray, "n q"]], dict[str, float]]:
+    def read(self, snapshot: Snapshot) -> tuple[Measured, dict[str, float]]:
         """A method sees q columns.
 
         Hankel DMD makes the same of h V as of h V V^T, but not if it scales each hyperparameter,
@@ -169,7 +168,7 @@ class LowRank(Mode):
             "low_rank_error": max((error for _, error in lifted.values()), default=0.0),
             "low_rank_outside": float(laid.outside),
         }
-        return {name: h for name, (h, _) in lifted.items()}, diagnostics
+        return as_measured({name: h for name, (h, _) in lifted.items()}), diagnostics
 
     def _first_pass(
         self,
@@ -184,7 +183,7 @@ class LowRank(Mode):
 
         def survey(state, phi, carry, key, indices, data) -> tuple[InnerState, Array]:
             def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-                batch, step_key = work.given(data, key, state.step, chosen)
+                batch, step_key = work.batch(data, key, state.step, chosen)
                 met = problem.signals(state, phi, batch, step_key)
                 return problem.step(state, phi, batch, step_key)[0], met
 

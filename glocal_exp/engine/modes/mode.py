@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.errors import UserError
-from glocal_exp.methods.method import Wanted
+from glocal_exp.methods.method import Measured, Wanted
+from glocal_exp.records import Costs
 from glocal_exp.types import Hyperparams, InnerState
 
 if TYPE_CHECKING:  # they are made of modes themselves
@@ -28,12 +29,14 @@ class Marks(NamedTuple):
         training: h_t of the training loss on the next step's batch.
         weights: the step's share in the window's mean.
         ends: h at that mean.
+        copies: losses of perturbed copies.
     """
 
     steps: Bool[np.ndarray, " steps"] | None = None
     training: Bool[np.ndarray, " steps"] | None = None
     weights: Float[np.ndarray, " steps"] | None = None
     ends: Bool[np.ndarray, " steps"] | None = None
+    copies: Bool[np.ndarray, " steps"] | None = None
 
     @classmethod
     def of(cls, wanted: Wanted, interval: int) -> "Marks":
@@ -45,6 +48,7 @@ class Marks(NamedTuple):
             np.isin(place, wanted.training) if wanted.training else None,
             (place >= first) / np.float64(wanted.mean) if wanted.mean else None,
             place == interval - 1 if wanted.mean else None,
+            place == interval - 1 if wanted.copies else None,
         )
 
     def part(self, start: int, stop: int, *, last: bool) -> "Marks":
@@ -54,7 +58,7 @@ class Marks(NamedTuple):
     def rows(self) -> dict[str, Bool[np.ndarray, " steps"]]:
         """By name of what is measured, the steps that have a row of it."""
         named = {"h": self.steps, "training": self.training}
-        named |= {"mean": self.ends, "mean_direct": self.ends}
+        named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
@@ -103,16 +107,17 @@ class Choice(ABC):
     def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
         """Why it cannot serve a plan, as the end of a sentence that starts with its name.
 
-        Asked twice: before anything of the problem is known, and then with it.
+        Asked twice: before anything of the problem is known, and then with it. By default all is
+        served but losses of perturbed copies, which no derivative gives.
         """
-        return None
+        return "trains no copies, and this method compares some" if plan.wanted.copies else None
 
     def refuse(self, obstacle: str | None) -> None:
         """Raise a `UserError` that names the obstacle, if there is one."""
         if obstacle:
             raise UserError(
-                f"hypergradient={self.name} {obstacle}; choose hypergradient=forward, or auto for "
-                "the cheapest that can."
+                f"hypergradient={self.name} {obstacle}; choose hypergradient=auto, which takes the "
+                "cheapest that can."
             )
 
     @abstractmethod
@@ -132,6 +137,10 @@ class Mode(Choice):
     """
 
     counts: ClassVar[str]
+
+    def costs(self, plan: "Plan", length: int) -> Costs:
+        """Of a segment, its gradients of the validation loss apart."""
+        return Costs(**{self.counts: length})
 
     def resolve(self, plan: "Plan", problem: Problem) -> "Mode":
         self.refuse(self.obstacle(plan, problem))
@@ -185,8 +194,12 @@ class Mode(Choice):
         train = self.train(work)
         return work.stretch(self.name, train, snapshots, start, length, marks, static=self)
 
-    def read(
-        self, snapshot: Snapshot
-    ) -> tuple[dict[str, Float[np.ndarray, "n q"]], dict[str, float]]:
-        """What a playout has measured in q columns, by name, and diagnostics of how."""
-        return dict(snapshot.measured), {}
+    def read(self, snapshot: Snapshot) -> tuple[Measured, dict[str, float]]:
+        """What a playout has measured, in q columns, and diagnostics of how."""
+        return as_measured(snapshot.measured), {}
+
+
+def as_measured(rows: Mapping[str, Float[np.ndarray, "n q"]]) -> Measured:
+    """Rows by name; of what is measured once, the one that there is."""
+    once = {name: rows[name][-1] for name in ("mean", "mean_direct") if name in rows}
+    return Measured(**{**rows, **once})

@@ -53,7 +53,7 @@ class Reverse(Mode):
             return "differentiates the validation loss and this method looks at the training loss"
         if plan.plays_out:
             return "goes back through one interval and this method plays out more"
-        return None
+        return super().obstacle(plan, problem)
 
     def lengths(self, plan: "Plan") -> list[int]:
         return [plan.schedule.interval]
@@ -66,22 +66,22 @@ class Reverse(Mode):
     def train(self, work: "Work") -> Callable[..., Segment]:
         def pull(state, phi, carry, key, indices, data, marks) -> Segment:
             def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
-                return work.problem.step(state, phi, *work.given(data, key, state.step, chosen))
+                return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
 
-            found = train_and_pull_back(
+            pulled = train_and_pull_back(
                 *(work.problem, step, state, phi, indices, data.for_hypergradients),
                 last=marks.steps is not None,
                 weights=marks.weights,
                 block=self.block or block_for(state, len(indices)),
                 **work.chunks,
             )
-            values = {} if found.h is None else {"h": found.h}
-            if found.mean is not None:
-                values |= {"mean": found.mean[0], "mean_direct": found.mean[1]}
+            values = {} if pulled.h is None else {"h": pulled.h}
+            if pulled.mean is not None:
+                values |= {"mean": pulled.mean[0], "mean_direct": pulled.mean[1]}
             rows = {
                 name: jnp.zeros((len(indices), h.size), h.dtype).at[-1].set(h)
                 for name, h in values.items()
             }
-            return Segment(found.state, None, rows, found.losses, work.finite(found.state))
+            return Segment(pulled.state, None, rows, pulled.losses, work.finite(pulled.state))
 
         return pull

@@ -1,0 +1,38 @@
+"""Evolution strategies: the slope that pairs of perturbed copies show, without derivatives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocal_exp.errors import UserError
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
+
+
+@dataclass(frozen=True)
+class Evolution(Method):
+    """Steps along the mean of (L_up - L_down) / (2 scale^2) times the move, over antithetic pairs.
+
+    With `carry_tangents` the copies go on as they are, and the move is the sum of theirs: the
+    persistent kind (Vicol et al. 2021, PES), of the loss at each interval's end.
+
+    Attributes:
+        pairs: of copies; each costs two plain steps a step.
+        scale: standard deviation of the moves, in unconstrained units.
+    """
+
+    pairs: int
+    scale: float
+
+    def __post_init__(self):
+        if self.pairs < 1:
+            raise UserError(f"method.pairs={self.pairs} is not at least 1.")
+        if not self.scale > 0:
+            raise UserError(f"method.scale={self.scale} is not above 0.")
+
+    def wanted(self, interval: int) -> Wanted:
+        return Wanted(copies=self.pairs, scale=self.scale)
+
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        difference = measured.losses[:, 0] - measured.losses[:, 1]
+        slope = difference @ measured.moves / (2 * self.scale**2 * self.pairs)
+        return Estimate(slope, {"loss_spread": float(np.ptp(measured.losses))})
