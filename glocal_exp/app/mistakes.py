@@ -59,7 +59,8 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
     group, _, setting = key.partition(".")
     files = choices(group) if group in groups() else []
     if others := [file for file in files if setting in read(f"{group}/{file}")]:
-        return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."
+        named = " or ".join(filter(None, [", ".join(others[:-1]), others[-1]]))
+        return f"There is no setting {key} here; {group}={named} would have it."
     path, names = [], key.split(".")
     while len(names) > 1 and isinstance(settings.get(names[0]), Mapping):
         settings = settings[names[0]]

@@ -73,7 +73,9 @@ def test_central_differences_are_forward_mode(copy):
         new += ["task=label_smoothing", "precision=float64", f"output_dir=outputs/{mode}"]
         run(copy, "scripts/train.py", *new, *SMOKE)
         (file,) = copy.glob(f"outputs/{mode}/runs/*/*/seed=0/metrics.csv")
-        found[mode] = float(list(csv.DictReader(file.read_text().splitlines()))[1]["hypergradient/smoothing"])
+        found[mode] = float(
+            list(csv.DictReader(file.read_text().splitlines()))[1]["hypergradient/smoothing"]
+        )
     assert found["differences"] == pytest.approx(found["forward"], rel=1e-4)
 
 
