@@ -63,9 +63,9 @@ def prepare(wanted: DatasetSpec, downloads: Path, root: Path) -> None:
     importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra tfds) is missing"
 )
 def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, folder_of, original):
-    wanted, downloads = spec(original.name), tmp_path / "downloads"
+    wanted, downloads = spec(original.spec.name), tmp_path / "downloads"
     assert wanted.format is not None
-    place = wanted.format.find(folder_of(original.name))
+    place = wanted.format.find(folder_of(original.spec.name))
     assert place is not None
     downloads.mkdir()
     if isinstance(wanted.format, CifarFiles):
