@@ -28,7 +28,9 @@ def assemble(spec: DatasetSpec, raw: RawImages, source: str, place: Path | str) 
     content = content_digest(train_hashes, test_hashes)
     original, recognised_by, notice = recognise(spec, raw, content, place)
     return ImageData(
-        *(*train, *test, dict(raw.files)),
+        *train,
+        *test,
+        files=dict(raw.files),
         spec=spec,
         source=source,
         place=str(place),

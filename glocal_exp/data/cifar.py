@@ -71,11 +71,10 @@ class CifarFiles:
         """The bytes of each file of a folder or archive; raises `UserError` for a missing one."""
         inside = f"{self.batches}/" if place.is_file() else ""
         names = {f"{inside}{name}": name for name in (*self.train, *self.test)}
-        contents = (
-            unpacked(place, names)
-            if inside
-            else {name: read_bytes(place / name) for name in names if (place / name).is_file()}
-        )
+        if inside:
+            contents = unpacked(place, names)
+        else:
+            contents = {n: read_bytes(place / n) for n in names if (place / n).is_file()}
         for name in names:
             if name not in contents:
                 raise unlike(place, f"lacks {name}")
@@ -115,7 +114,8 @@ def unpacked(path: Path, names: Collection[str]) -> dict[str, bytes]:
     try:
         with tarfile.open(path) as archive:
             files = (member for member in archive if member.isreg() and member.name in names)
-            return {file.name: archive.extractfile(file).read() for file in files}  # pyright: ignore
+            streams = ((file.name, archive.extractfile(file)) for file in files)
+            return {name: stream.read() for name, stream in streams if stream}
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise unlike(path, f"is truncated or damaged ({error})") from error
 
