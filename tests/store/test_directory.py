@@ -131,11 +131,8 @@ def test_truncate_takes_rows_and_arrays_back(directory):
         directory.append(record(step, arrays=True))
     directory.truncate(2)
     assert directory.metrics()["outer_step"].tolist() == [0, 1, 2]
-    assert {key.split("/")[0] for key in read_arrays(directory.path / "arrays.npz")} == {
-        "s0",
-        "s1",
-        "s2",
-    }
+    arrays = read_arrays(directory.path / "arrays.npz")
+    assert {key.split("/")[0] for key in arrays} == {"s0", "s1", "s2"}
     assert directory.last_outer_step == 2
     directory.append(record(3))
     directory.truncate(None)
