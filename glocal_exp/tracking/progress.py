@@ -55,6 +55,7 @@ class ProgressSink(Sink):
                     get_renderable=self._draw, console=self._console, refresh_per_second=2
                 )
                 self._bars.start()
+            self._bars.refresh()
 
     def record(self, record: IntervalRecord) -> None:
         if record.seed not in self._runs:
