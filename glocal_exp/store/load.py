@@ -110,11 +110,15 @@ def find_runs(
         source = current_source(manifest) if check_source else None
         experiment, variant, seed = file.parts[-4:-1]
         named = HASH_ENDING.search(variant)
-        state = status(file.parent, named[1] if named else None, source)
-        method, seed = variant.rsplit("-", 1)[0], int(seed.removeprefix("seed="))
-        facts = {"experiment": experiment, "variant": variant, "method": method, "seed": seed}
-        facts |= {name: manifest[name] for name in facts if name in manifest}
-        run = StoredRun(file.parent, manifest, state, **facts)
+        run = StoredRun(
+            file.parent,
+            manifest,
+            status(file.parent, named[1] if named else None, source),
+            manifest.get("experiment", experiment),
+            manifest.get("variant", variant),
+            manifest.get("method", variant.rsplit("-", 1)[0]),
+            int(manifest.get("seed", seed.removeprefix("seed="))),
+        )
         if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
             runs.append(run)
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
