@@ -22,7 +22,7 @@ from glocal_exp.store.files import (
 from glocal_exp.store.locked import LockedDirectory
 from glocal_exp.store.manifest import utc_now
 from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
-from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, status
+from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, stored_status
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 MAGIC = b"glocal-checkpoint-1\n"
@@ -47,7 +47,7 @@ class RunDirectory(LockedDirectory):
 
     def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
         """What the directory holds; its own lock does not count."""
-        return status(self.path, config_hash, source_hash, held=True)
+        return stored_status(self.path, config_hash, source_hash)
 
     def clear(self) -> None:
         """Delete what is stored, to start afresh: a stale or failed run."""

@@ -13,15 +13,11 @@ MANIFEST, METRICS, LOCK = "manifest.json", "metrics.csv", "lock"
 
 
 def status(
-    path: str | Path,
-    config_hash: str | None = None,
-    source_hash: str | None = None,
-    *,
-    held: bool = False,
+    path: str | Path, config_hash: str | None = None, source_hash: str | None = None
 ) -> Status:
     """The state of the run directory `path`; a hash that is None is not compared.
 
-    - `running`: a living process holds its lock, unless it is `held` by who asks;
+    - `running`: a living process holds its lock;
     - `missing`: there is no manifest;
     - `stale`: it was written with another numeric config, or with other numeric source than that
       of which it is known to give the same numbers (`replays`);
@@ -29,8 +25,15 @@ def status(
     - `failed`: it ended with an error, or its manifest is not readable;
     - `partial`: it was interrupted or killed, and goes on from its last checkpoint.
     """
-    if not held and holder(Path(path) / LOCK) is not None:
+    if holder(Path(path) / LOCK) is not None:
         return "running"
+    return stored_status(path, config_hash, source_hash)
+
+
+def stored_status(
+    path: str | Path, config_hash: str | None = None, source_hash: str | None = None
+) -> Status:
+    """`status` for the process that holds the lock itself: what the directory says."""
     manifest = read_manifest(path)
     if manifest is None:
         return "missing" if not (Path(path) / MANIFEST).exists() else "failed"
