@@ -1,6 +1,5 @@
 """The embedded data set, so that everything runs without any download (see `bundled/README.md`)."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 from importlib import resources
@@ -8,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from glocal_exp.data.checksums import assemble
+from glocal_exp.data.checksums import assemble, md5
 from glocal_exp.data.source import DatasetSpec, FileCheck, ImageData, RawImages
 from glocal_exp.errors import UserError
 
@@ -33,6 +32,5 @@ class Bundled:
         except OSError as error:
             raise UserError(f"{path} is missing: install glocal_exp again.") from error
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            raw = RawImages(**arrays, files={spec.bundled: FileCheck(md5, None)})
+            raw = RawImages(**arrays, files={spec.bundled: FileCheck(md5(content), None)})
         return assemble(spec, raw, self.name, path.name)

@@ -8,12 +8,11 @@ the content that no container, compression or order changes.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Int32, Integer, UInt8, UInt64
+from jaxtyping import UInt64
 
-from glocal_exp.data.source import DatasetSpec, FileCheck, ImageData, RawImages
+from glocal_exp.data.source import DatasetSpec, FileCheck, ImageData, Images, Labels, RawImages
 from glocal_exp.errors import UserError
 
 
@@ -24,57 +23,42 @@ def assemble(spec: DatasetSpec, raw: RawImages, source: str, place: Path | str) 
     """
     check(spec, raw.train_images, raw.train_labels, f"the training part of {place}")
     check(spec, raw.test_images, raw.test_labels, f"the test part of {place}")
-    train_images, train_labels, train_hashes = canonical(raw.train_images, raw.train_labels)
-    test_images, test_labels, test_hashes = canonical(raw.test_images, raw.test_labels)
+    *train, train_hashes = canonical(raw.train_images, raw.train_labels)
+    *test, test_hashes = canonical(raw.test_images, raw.test_labels)
     content = content_digest(train_hashes, test_hashes)
     original, recognised_by, notice = recognise(spec, raw, content, place)
     return ImageData(
-        train_images,
-        train_labels,
-        test_images,
-        test_labels,
-        num_classes=spec.num_classes,
-        name=spec.name,
-        title=spec.title,
+        *train,
+        *test,
+        files=dict(raw.files),
+        spec=spec,
         source=source,
         place=str(place),
-        files=dict(raw.files),
         content=content,
         original=original,
         recognised_by=recognised_by,
         notice=notice,
-        imbalance=spec.imbalance,
     )
 
 
-def check(
-    spec: DatasetSpec,
-    images: UInt8[np.ndarray, "n h w c"],
-    labels: Integer[np.ndarray, " n"],
-    where: str,
-) -> None:
+def check(spec: DatasetSpec, images: Images, labels: Labels, where: str) -> None:
     """Raise `UserError`, naming `where`, unless images and labels fit each other and the spec."""
-
-    def refuse(trouble: str) -> NoReturn:
-        raise UserError(f"{trouble}: put the original files of {spec.title} there.")
-
+    trouble, last = "", spec.num_classes - 1
     if images.shape[1:] != tuple(spec.image_shape):
         found, expected = (" x ".join(map(str, s)) for s in (images.shape[1:], spec.image_shape))
-        refuse(f"Images in {where} are {found}, not {expected}")
-    if len(images) != len(labels):
-        refuse(f"There are {len(images):,} images but {len(labels):,} labels in {where}")
-    if len(labels) == 0:
-        refuse(f"There are no images in {where}")
-    low, high, last = int(labels.min()), int(labels.max()), spec.num_classes - 1
-    if low < 0 or high > last:
-        wrong = low if low < 0 else high
-        refuse(f"A label is {wrong} in {where}, where labels run from 0 to {last}")
+        trouble = f"Images in {where} are {found}, not {expected}"
+    elif len(images) != len(labels):
+        trouble = f"There are {len(images):,} images but {len(labels):,} labels in {where}"
+    elif len(labels) == 0:
+        trouble = f"There are no images in {where}"
+    elif len(wrong := labels[(labels < 0) | (labels > last)]):
+        trouble = f"A label is {wrong[0]} in {where}, where labels run from 0 to {last}"
+    if trouble:
+        raise UserError(f"{trouble}: put the original files of {spec.title} there.")
 
 
-def canonical(
-    images: UInt8[np.ndarray, "n h w c"], labels: Integer[np.ndarray, " n"]
-) -> tuple[UInt8[np.ndarray, "n h w c"], Int32[np.ndarray, " n"], UInt64[np.ndarray, "n 2"]]:
-    """Images and labels sorted by the hash of both, and the sorted hashes."""
+def canonical(images: Images, labels: Labels) -> tuple[Images, Labels, UInt64[np.ndarray, "n 2"]]:
+    """Images and labels (int32) sorted by the hash of both, and the sorted hashes."""
     numbers = np.ascontiguousarray(labels, dtype="<i4")
     pixels = np.ascontiguousarray(images).reshape(len(images), -1)
     rows = np.hstack([pixels, numbers.view(np.uint8).reshape(-1, 4)])
@@ -100,16 +84,20 @@ def file_check(name: str, content: bytes, stored: bytes, published: Mapping[str,
     of what is inside. Raises `UserError` if the content is that of another file of the data set.
     """
     plain = name.removesuffix(".gz")
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    found = md5(content)
     for other, known in published.items():
-        if known == md5 and other.removesuffix(".gz") != plain:
+        if known == found and other.removesuffix(".gz") != plain:
             raise UserError(f"{name} is in truth {other}: give each file its own name again.")
     if plain in published:
-        return FileCheck(md5, md5 == published[plain])
-    if f"{plain}.gz" in published and stored is not content:
-        stored_md5 = hashlib.md5(stored, usedforsecurity=False).hexdigest()
-        return FileCheck(md5, True if stored_md5 == published[f"{plain}.gz"] else None)
-    return FileCheck(md5, None)
+        return FileCheck(found, found == published[plain])
+    # compressed again it would differ, with the original inside
+    same = stored is not content and md5(stored) == published.get(f"{plain}.gz")
+    return FileCheck(found, same or None)
+
+
+def md5(content: bytes) -> str:
+    """Its 32 hex digits."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def recognise(
@@ -142,16 +130,13 @@ def recognise(
     return True, "nothing published to compare with", ""
 
 
-def moments(images: UInt8[np.ndarray, "n h w c"]) -> tuple[list[float], list[float]]:
+def moments(images: Images) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel, 0 to 255, from exact sums of integers."""
-    channels = images.shape[-1]
-    first, second = [0] * channels, [0] * channels
+    counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), 2_000):
-        chunk = images[start : start + 2_000].reshape(-1, channels)
-        for channel in range(channels):
-            counts = np.bincount(chunk[:, channel], minlength=256)
-            first[channel] += int(counts @ np.arange(256))
-            second[channel] += int(counts @ np.arange(256) ** 2)
+        for channel, values in enumerate(np.moveaxis(images[start : start + 2_000], -1, 0)):
+            counts[channel] += np.bincount(values.ravel(), minlength=256)
+    first, second = ((counts @ np.arange(256) ** power).tolist() for power in (1, 2))
     pixels = images[..., 0].size
     mean = [s / pixels for s in first]
     std = [(pixels * t - s * s) ** 0.5 / pixels for s, t in zip(first, second, strict=True)]

@@ -8,7 +8,7 @@ refused, dotted names and the same functions under other modules included.
 import io
 import math
 import pickle
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,12 +29,13 @@ def load(content: bytes) -> dict[str, Any]:
     loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     if not isinstance(loaded, dict):
         raise Refused(f"it holds a {type(loaded).__name__} where a dictionary is expected")
-    return {_text(key): _plain(value) for key, value in loaded.items()}
+    return {_text(k): v.value if isinstance(v, _Array) else v for k, v in loaded.items()}
 
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        stand_in = _STAND_INS.get((module_name, global_name))
+        module = module_name.replace("numpy._core.", "numpy.core.", 1)  # its name since NumPy 2
+        stand_in = _STAND_INS.get((module, global_name))
         if stand_in is None:
             raise Refused(f"it asks for '{module_name}.{global_name}'")
         return _Admitted(stand_in)
@@ -43,18 +44,14 @@ class _Unpickler(pickle.Unpickler):
 class _Admitted:
     """A callable that a pickle can call, but neither alter nor subclass."""
 
-    __slots__ = ("_function",)
-
     def __init__(self, function: Any):
-        object.__setattr__(self, "_function", function)
+        self._function = function
 
     def __call__(self, *arguments: Any) -> Any:
         return self._function(*arguments)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise Refused(f"it alters '{name}' of a function")
-
     def __setstate__(self, state: Any) -> None:
+        """Where this is defined, a pickle has no other way to alter an object."""
         raise Refused("it alters a function")
 
 
@@ -77,36 +74,23 @@ class _DType:
 class _Array:
     """Stands in for `numpy.ndarray`: built empty, then filled by its state."""
 
-    value: np.ndarray | None = None
+    value: Any = None
 
     def __setstate__(self, state: Any) -> None:
         shape, dtype, is_fortran, content = state[-4:]
-        self.value = _array(content, dtype, shape, "F" if is_fortran else "C")
+        self.fill(content, dtype, shape, "F" if is_fortran else "C")
 
-
-def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    sizes = tuple(shape)
-    if not isinstance(dtype, _DType) or not isinstance(content, bytes | bytearray):
-        raise Refused("it holds an array of objects")
-    if not all(isinstance(size, int) and size >= 0 for size in sizes):
-        raise Refused(f"it holds an array of shape {sizes}")
-    if math.prod(sizes) * dtype.value.itemsize != len(content):
-        raise pickle.UnpicklingError(f"an array of shape {sizes} has {len(content):,} bytes")
-    return np.frombuffer(content, dtype.value).reshape(sizes, order="F" if order == "F" else "C")
-
-
-def _reconstruct(*_subtype_shape_code: Any) -> _Array:
-    return _Array()
-
-
-def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
-    array = _Array()
-    array.value = _array(content, dtype, shape, _text(order))
-    return array
-
-
-def _scalar(dtype: Any, content: Any) -> int:
-    return int(_array(content, dtype, (), "C"))
+    def fill(self, content: Any, dtype: Any, shape: Any, order: Any) -> Self:
+        sizes = tuple(shape)
+        if not isinstance(dtype, _DType) or not isinstance(content, bytes | bytearray):
+            raise Refused("it holds an array of objects")
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+            raise Refused(f"it holds an array of shape {sizes}")
+        if math.prod(sizes) * dtype.value.itemsize != len(content):
+            raise pickle.UnpicklingError(f"an array of shape {sizes} has {len(content):,} bytes")
+        flat = np.frombuffer(content, dtype.value)
+        self.value = flat.reshape(sizes, order="F" if _text(order) == "F" else "C")
+        return self
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
@@ -115,19 +99,22 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _scalar(dtype: Any, content: Any) -> int:
+    return int(_Array().fill(content, dtype, (), "C").value)
+
+
 def _ndarray(*_arguments: Any) -> Any:
     raise Refused("it calls numpy.ndarray")
 
 
 _STAND_INS = {
-    ("numpy", "ndarray"): _ndarray,
-    ("numpy", "dtype"): _DType,
     ("_codecs", "encode"): _encode,
+    ("numpy", "dtype"): _DType,
+    ("numpy", "ndarray"): _ndarray,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_subtype_shape_code: _Array(),
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): lambda *filling: _Array().fill(*filling),
 }
-for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
-    _STAND_INS[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
-    _STAND_INS[f"{_core}.multiarray", "scalar"] = _scalar
-    _STAND_INS[f"{_core}.numeric", "_frombuffer"] = _frombuffer
 
 
 def _text(value: Any) -> str:
@@ -137,7 +124,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Refused(f"it holds a {type(value).__name__} where a name is expected")
     return value
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, _Array) else value

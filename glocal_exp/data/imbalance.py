@@ -1,5 +1,6 @@
 """Long-tailed training data: fewer and fewer images from class to class (Cui et al. 2019)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,14 +54,19 @@ class LongTail:
         return kept
 
     def choose(
-        self, order: Int[np.ndarray, " n"], labels: Int32[np.ndarray, " n"], classes: int
+        self, order: Int[np.ndarray, " n"], labels: Int32[np.ndarray, " m"], classes: int
     ) -> Int[np.ndarray, " kept"]:
         """Of the images in `order` the first of each class, as many as it keeps; ascending."""
-        of_class = [order[labels[order] == c] for c in range(classes)]
-        counts = self.counts(min(map(len, of_class)), classes)
-        kept = [images[:count] for images, count in zip(of_class, counts, strict=True)]
-        return np.sort(np.concatenate(kept))
+        smallest = int(np.bincount(labels[order], minlength=classes).min())
+        return np.sort(first_of_each_class(order, labels, self.counts(smallest, classes)))
 
     def entitle(self, title: str) -> str:
         """What captions call a data set of this title once it is thinned out."""
         return f"{title}, long-tailed (imbalance factor {self.factor:g})"
+
+
+def first_of_each_class(
+    order: Int[np.ndarray, " n"], labels: Int32[np.ndarray, " m"], counts: Sequence[int]
+) -> Int[np.ndarray, " kept"]:
+    """The first `counts[c]` images of each class c in `order`, class after class."""
+    return np.concatenate([order[labels[order] == c][:count] for c, count in enumerate(counts)])

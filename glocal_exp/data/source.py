@@ -8,13 +8,16 @@ the others' kin, so each can be added alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Int32, Integer, UInt8
+from jaxtyping import Integer, UInt8
 
 from glocal_exp.data.imbalance import LongTail
 from glocal_exp.errors import UserError
+
+Images = UInt8[np.ndarray, "n h w c"]
+Labels = Integer[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class FileCheck:
 class RawImages:
     """Images and labels as a format or a source reads them, in whatever order they lie there."""
 
-    train_images: UInt8[np.ndarray, "n h w c"]
-    train_labels: Integer[np.ndarray, " n"]
+    train_images: Images
+    train_labels: Labels
     test_images: UInt8[np.ndarray, "m h w c"]
     test_labels: Integer[np.ndarray, " m"]
     files: Mapping[str, FileCheck] = field(default_factory=dict)
@@ -81,12 +84,12 @@ class DatasetSpec:
     imbalance: LongTail | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class ImageData:
-    """A whole data set, in canonical order: the same from every source.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageData(RawImages):
+    """A whole data set, in canonical order: the same from every source; labels are int32.
 
     Attributes:
-        name, title, num_classes, imbalance: as in `DatasetSpec`.
+        spec: what it is.
         source: the source that it was read from ("files", "tfds", "bundled").
         place: the folder or file that it was read from.
         files: md5 and recognition of each file, by name.
@@ -97,22 +100,18 @@ class ImageData:
         skipped: for `source=auto`, why the sources before this one were passed over.
     """
 
-    train_images: UInt8[np.ndarray, "n h w c"]
-    train_labels: Int32[np.ndarray, " n"]
-    test_images: UInt8[np.ndarray, "m h w c"]
-    test_labels: Int32[np.ndarray, " m"]
-    num_classes: int
-    name: str
-    title: str
+    spec: DatasetSpec
     source: str
     place: str
-    files: Mapping[str, FileCheck]
     content: str
     original: bool
     recognised_by: str
     notice: str
     skipped: Sequence[str] = ()
-    imbalance: LongTail | None = None
+
+    @property
+    def title(self) -> str:
+        return self.spec.title
 
 
 class Source(Protocol):
@@ -133,26 +132,29 @@ class Source(Protocol):
 class Auto:
     """The first of several sources where the data set is there, damaged or not."""
 
-    sources: Sequence[Any]
+    sources: Sequence[Source]
     name: ClassVar[str] = "auto"
 
     def absence(self, spec: DatasetSpec) -> str | None:
         """None if any source has it."""
-        reasons = [(source.name, source.absence(spec)) for source in self.sources]
-        if any(reason is None for _, reason in reasons):
-            return None
-        return "; ".join(f"{name}: {reason}" for name, reason in reasons)
+        source, skipped = self._first(spec)
+        return None if source else "; ".join(skipped)
 
     def load(self, spec: DatasetSpec) -> ImageData:
         """The data set from the first source that has it; `source` of the result says which."""
-        skipped: list[str] = []
+        source, skipped = self._first(spec)
+        if source is None:
+            raise UserError(
+                f"{spec.title} was not found ({'; '.join(skipped)}): set data_dir to the folder of"
+                " its original files, or download it with source=tfds."
+            )
+        return replace(source.load(spec), skipped=skipped)
+
+    def _first(self, spec: DatasetSpec) -> tuple[Source | None, tuple[str, ...]]:
+        """The first source that has it, and why those before it have not."""
+        skipped: tuple[str, ...] = ()
         for source in self.sources:
-            reason = source.absence(spec)
-            if reason is None:
-                data = source.load(spec)
-                return replace(data, skipped=tuple(skipped))
-            skipped.append(f"{source.name}: {reason}")
-        raise UserError(
-            f"{spec.title} was not found ({'; '.join(skipped)}): set data_dir to the folder of its"
-            " original files, or download it with source=tfds."
-        )
+            if (reason := source.absence(spec)) is None:
+                return source, skipped
+            skipped += (f"{source.name}: {reason}",)
+        return None, skipped

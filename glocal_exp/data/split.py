@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from glocal_exp.data.checksums import moments
+from glocal_exp.data.imbalance import first_of_each_class
 from glocal_exp.data.source import ImageData
 from glocal_exp.errors import UserError
 
@@ -46,11 +47,11 @@ def split(
     Raises `UserError` for a size that leaves no validation or no training images, and for one that
     cannot be balanced.
     """
-    labels = data.train_labels
     held_out, kept = _choose(data, validation_size, seed, balanced)
+    x, y = data.train_images, data.train_labels
     parts = {
-        "train": {"x": data.train_images[kept], "y": labels[kept]},
-        "validation": {"x": data.train_images[held_out], "y": labels[held_out]},
+        "train": {"x": x[kept], "y": y[kept]},
+        "validation": {"x": x[held_out], "y": y[held_out]},
         "test": {"x": data.test_images, "y": data.test_labels},
     }
     return Splits(**parts, info=describe(data, parts, seed, balanced))
@@ -61,24 +62,24 @@ def class_counts(
 ) -> list[int]:
     """Training images of each class, as `split` leaves them."""
     _, kept = _choose(data, validation_size, seed, balanced)
-    return np.bincount(data.train_labels[kept], minlength=data.num_classes).tolist()
+    return np.bincount(data.train_labels[kept], minlength=data.spec.num_classes).tolist()
 
 
 def _choose(
     data: ImageData, validation_size: int | float, seed: int, balanced: bool
 ) -> tuple[Bool[np.ndarray, " n"], Int[np.ndarray, " kept"]]:
     """Which images are held out, and which are kept for training."""
-    labels = data.train_labels
+    labels, spec = data.train_labels, data.spec
     size = validation_count(validation_size, len(labels))
     keys = np.random.PCG64(seed).random_raw(len(labels))
     order = np.argsort(keys, kind="stable")
-    chosen = balanced_choice(order, labels, size, data.num_classes) if balanced else order[:size]
+    chosen = balanced_choice(order, labels, size, spec.num_classes) if balanced else order[:size]
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[chosen] = True
-    if data.imbalance is None:
+    if spec.imbalance is None:
         return held_out, np.flatnonzero(~held_out)
     left = order[~held_out[order]]
-    return held_out, data.imbalance.choose(left, labels, data.num_classes)
+    return held_out, spec.imbalance.choose(left, labels, spec.num_classes)
 
 
 def hypergradient_part(validation: Part, subset: int | None, balanced: bool) -> Part | None:
@@ -92,8 +93,8 @@ def hypergradient_part(validation: Part, subset: int | None, balanced: bool) -> 
     chosen = np.arange(subset)
     classes = np.unique(labels)
     if balanced and subset % len(classes) == 0:
-        each = subset // len(classes)
-        chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in classes]))
+        counts = [subset // len(classes)] * (classes[-1] + 1)
+        chosen = np.sort(first_of_each_class(np.arange(len(labels)), labels, counts))
     return {name: part[chosen] for name, part in validation.items()}
 
 
@@ -127,8 +128,7 @@ def balanced_choice(
             f"A balanced validation.size={size:,} needs {each:,} images of each class, but one"
             f" class has {fewest:,}: set it to {fewest * num_classes:,} at most."
         )
-    by_class = [order[labels[order] == c][:each] for c in range(num_classes)]
-    return np.concatenate(by_class)
+    return first_of_each_class(order, labels, [each] * num_classes)
 
 
 def describe(
@@ -136,14 +136,11 @@ def describe(
 ) -> dict[str, Any]:
     """What the manifest says about the data; no path, so that manifests can be published."""
     mean, std = moments(data.train_images)  # those that images are normalised by
-    counts = {
-        name: np.bincount(part["y"], minlength=data.num_classes).tolist()
-        for name, part in parts.items()
-    }
-    entitle = data.imbalance.entitle if data.imbalance else str
+    spec, labels = data.spec, {name: part["y"] for name, part in parts.items()}
+    classes, entitle = spec.num_classes, spec.imbalance.entitle if spec.imbalance else str
     return {
-        "dataset": data.name,
-        "title": entitle(data.title),
+        "dataset": spec.name,
+        "title": entitle(spec.title),
         "notice": data.notice and entitle(data.notice),
         "original": data.original,
         "recognised_by": data.recognised_by,
@@ -153,9 +150,9 @@ def describe(
         "fingerprint": fingerprint(parts),
         "split_seed": seed,
         "balanced": balanced,
-        "sizes": {name: len(part["y"]) for name, part in parts.items()},
-        "class_counts": counts,
-        "num_classes": data.num_classes,
+        "sizes": {name: len(y) for name, y in labels.items()},
+        "class_counts": {n: np.bincount(y, minlength=classes).tolist() for n, y in labels.items()},
+        "num_classes": classes,
         "image_shape": list(data.train_images.shape[1:]),
         "mean": [value / 255 for value in mean],
         "std": [value / 255 for value in std],

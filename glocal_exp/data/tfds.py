@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import socket
 import sys
 import urllib.parse
@@ -18,25 +19,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Int64, UInt8
 
 from glocal_exp.data.checksums import assemble
 from glocal_exp.data.files import existing_folder
-from glocal_exp.data.source import DatasetSpec, ImageData, RawImages
+from glocal_exp.data.source import DatasetSpec, ImageData, Images, Labels, RawImages
 from glocal_exp.errors import UserError
 
-ARRAY_RECORD = "array_record"
+ARRAY_RECORD, INFO = "array_record", "dataset_info.json"
 EXTRA = "the extra tfds (pip install '.[tfds]')"
 READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
 CHUNK = 1_000
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A prepared version of a data set: `<name>/<version>` below a TFDS data directory."""
-
-    folder: Path
-    file_formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,11 +42,11 @@ class Tfds:
         """None if it is prepared in a form that can be read here; nothing is downloaded."""
         if spec.tfds is None:
             return f"{spec.title} has no name in TensorFlow Datasets"
-        prepared = self.find(spec)
-        if prepared is None:
+        folder = self.find(spec)
+        if folder is None:
             return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
-        if ARRAY_RECORD not in prepared.file_formats:
-            return only_tensorflow(prepared)
+        if trouble := only_tensorflow(folder):
+            return trouble
         missing = missing_packages(*READERS)
         return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
@@ -62,15 +54,10 @@ class Tfds:
         """The data set, downloaded and prepared first if need be; else raises `UserError`."""
         if spec.tfds is None:
             raise UserError(f"{spec.title} is not in TensorFlow Datasets: use source=files.")
-        prepared = self.find(spec)
-        if prepared is None:
-            prepare(spec.tfds, self.roots()[0])
-            prepared = self.find(spec)
-        if prepared is None:
-            raise UserError(f"TFDS did not prepare {spec.tfds}: update tensorflow-datasets.")
-        if ARRAY_RECORD not in prepared.file_formats:
-            raise UserError(f"{only_tensorflow(prepared)}.")
-        return assemble(spec, read(prepared.folder), self.name, prepared.folder)
+        folder = self.find(spec) or prepare(spec.tfds, self.roots()[0])
+        if trouble := only_tensorflow(folder):
+            raise UserError(f"{trouble}.")
+        return assemble(spec, read(folder), self.name, folder)
 
     def roots(self) -> list[Path]:
         """Where to look; the first is where to prepare."""
@@ -80,44 +67,42 @@ class Tfds:
         folder = existing_folder(self.data_dir)
         return [folder, folder / "tensorflow_datasets", default]
 
-    def find(self, spec: DatasetSpec) -> Prepared | None:
+    def find(self, spec: DatasetSpec) -> Path | None:
         """The newest version that can be read, else the newest in another format."""
-        found = [
-            prepared
-            for root in self.roots()
-            for info in (root / str(spec.tfds)).glob("*/dataset_info.json")
-            if (prepared := described(info)) is not None
-        ]
-        found.sort(key=lambda p: (ARRAY_RECORD in p.file_formats, version(p.folder)))
+        infos = [i for root in self.roots() for i in (root / str(spec.tfds)).glob(f"*/{INFO}")]
+        found = [info.parent for info in infos if version(info.parent)]
+        found.sort(key=lambda folder: (ARRAY_RECORD in file_formats(folder), version(folder)))
         return found[-1] if found else None
 
 
-def only_tensorflow(prepared: Prepared) -> str:
-    """Why a version without ArrayRecord is not read, and what to do about it; no full stop."""
+def only_tensorflow(folder: Path) -> str:
+    """Why a version without ArrayRecord is not read, and what to do about it, if it is one."""
+    formats = file_formats(folder)
+    if ARRAY_RECORD in formats:
+        return ""
     return (
-        f"{prepared.folder} is prepared as {prepared.file_formats[0]}, which only TensorFlow reads:"
-        f" add ArrayRecord files to it with `python scripts/convert_tfds.py {prepared.folder}`"
+        f"{folder} is prepared as {formats[0]}, which only TensorFlow reads: add ArrayRecord files"
+        f" to it with `python scripts/convert_tfds.py {folder}`"
     )
 
 
-def described(info: Path) -> Prepared | None:
-    """What a `dataset_info.json` says; None for a folder whose preparation was cut off."""
-    if version(info.parent) is None:
-        return None
+def file_formats(folder: Path) -> list[str]:
+    """What a version is prepared as, says its `dataset_info.json`; `UserError` if it is damaged."""
+    info = folder / INFO
     try:
         content = json.loads(info.read_text())
         formats = (content["fileFormat"], *content.get("alternativeFileFormats", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{info} is damaged ({type(error).__name__}): delete {info.parent}, prepare it again."
+            f"{info} is damaged ({type(error).__name__}): delete {folder}, prepare it again."
         ) from error
-    return Prepared(info.parent, tuple(str(name).lower() for name in formats))
+    return [str(name).lower() for name in formats]
 
 
-def version(folder: Path) -> tuple[int, ...] | None:
-    """The numbers of a folder named like 3.0.1, else None."""
-    parts = folder.name.split(".")
-    return tuple(map(int, parts)) if len(parts) == 3 and all(map(str.isdecimal, parts)) else None
+def version(folder: Path) -> tuple[int, ...]:
+    """The numbers of a folder named like 3.0.1; none of one whose preparation was cut off."""
+    named = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", folder.name)
+    return tuple(map(int, named.groups())) if named else ()
 
 
 def missing_packages(*names: str) -> str:
@@ -135,10 +120,9 @@ def imported() -> Any:
     return tensorflow_datasets
 
 
-def prepare(name: str, root: Path) -> None:
+def prepare(name: str, root: Path) -> Path:
     """Download a data set and write it as ArrayRecord below `root`, whole or not at all."""
-    missing = missing_packages("tensorflow")
-    if missing:
+    if missing_packages("tensorflow"):
         raise UserError(
             f"{name} is not prepared in {root}, and to download and prepare it TFDS needs"
             f" TensorFlow: install {EXTRA}, or use source=files."
@@ -151,6 +135,7 @@ def prepare(name: str, root: Path) -> None:
         refuse_offline(builder.url_infos, root)
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
+        return Path(builder.data_dir)
     except Exception as error:  # TFDS passes on whatever the network, the disk or a checksum raises
         raise UserError(
             f"TFDS could not download and prepare {name} in {root} ({brief(error)}): check the"
@@ -176,19 +161,15 @@ def read(folder: Path) -> RawImages:
     tfds = imported()
     try:
         builder = tfds.builder_from_directory(folder)
-        train = read_part(tfds, builder, "train")
-        test = read_part(tfds, builder, "test")
+        return RawImages(*read_part(tfds, builder, "train"), *read_part(tfds, builder, "test"))
     except Exception as error:  # a damaged shard surfaces as anything from KeyError to RuntimeError
         raise UserError(
             f"{folder} is incomplete or damaged ({brief(error)}): delete that folder and prepare"
             " it again with source=tfds."
         ) from error
-    return RawImages(*train, *test)
 
 
-def read_part(
-    tfds: Any, builder: Any, part: str
-) -> tuple[UInt8[np.ndarray, "n h w c"], Int64[np.ndarray, " n"]]:
+def read_part(tfds: Any, builder: Any, part: str) -> tuple[Images, Labels]:
     """All images and labels of a part, decoded here: TFDS's own decoding takes twice the time."""
     from PIL import Image
 

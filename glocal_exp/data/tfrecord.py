@@ -6,11 +6,11 @@ same in both formats, so copying them needs neither.
 
 import json
 import os
-import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
-from glocal_exp.data.tfds import ARRAY_RECORD, EXTRA, described, missing_packages
+from glocal_exp.data.tfds import ARRAY_RECORD, EXTRA, INFO, file_formats, missing_packages, version
 from glocal_exp.errors import UserError
 
 
@@ -21,34 +21,33 @@ def convert(folder: Path) -> list[Path]:
     """
     if missing_packages("array_record"):
         raise UserError(f"Converting needs array_record: install {EXTRA}.")
-    info = folder / "dataset_info.json"
-    prepared = described(info) if info.is_file() else None
-    if prepared is None or "tfrecord" not in prepared.file_formats:
+    info = folder / INFO
+    if not (version(folder) and info.is_file() and "tfrecord" in file_formats(folder)):
         raise UserError(
             f"{folder} is no version prepared as TFRecord: give a folder such as mnist/3.0.1 that"
-            " holds dataset_info.json."
+            f" holds {INFO}."
         )
     content = json.loads(info.read_text())
     expected = sum(int(n) for part in content["splits"] for n in part["shardLengths"])
+    content["alternativeFileFormats"] = [ARRAY_RECORD]
     shards = sorted(folder.glob("*.tfrecord-*-of-*"))
     targets = [folder / s.name.replace(".tfrecord-", f".{ARRAY_RECORD}-") for s in shards]
-    partials = [target.with_name(f"partial.{target.name}") for target in targets]
+    partials = {path: path.with_name(f"partial.{path.name}") for path in [*targets, info]}
     try:
-        count = sum(map(copy_records, shards, partials))
+        count = sum(copy_records(s, partials[t]) for s, t in zip(shards, targets, strict=True))
         if count != expected:
             raise UserError(
                 f"{folder} holds {count:,} records, not {expected:,} as it says: prepare it again."
             )
-        for partial, target in zip(partials, targets, strict=True):
-            os.replace(partial, target)
-        content["alternativeFileFormats"] = [ARRAY_RECORD]
-        replace(info, json.dumps(content, indent=2).encode())
+        partials[info].write_text(json.dumps(content, indent=2))
+        for path, partial in partials.items():
+            os.replace(partial, path)
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written ({error.strerror}): copy it to a place that can."
         ) from error
     finally:
-        for partial in partials:
+        for partial in partials.values():
             partial.unlink(missing_ok=True)
     return targets
 
@@ -57,14 +56,11 @@ def copy_records(shard: Path, target: Path) -> int:
     """Copy all records into an ArrayRecord file; returns their number."""
     from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
 
-    writer = array_record_module.ArrayRecordWriter(str(target), "group_size:1")
-    try:
-        count = 0
+    count = 0
+    with closing(array_record_module.ArrayRecordWriter(str(target), "group_size:1")) as writer:
         for record in records(shard):
             writer.write(record)
             count += 1
-    finally:
-        writer.close()
     return count
 
 
@@ -72,18 +68,8 @@ def records(shard: Path) -> Iterator[bytes]:
     """The records of a TFRecord file: length and its checksum, content and its checksum."""
     with shard.open("rb") as stream:
         while header := stream.read(12):
-            size = struct.unpack("<Q", header[:8])[0] if len(header) == 12 else 0
+            size = int.from_bytes(header[:8], "little")
             record = stream.read(size)
             if len(header) < 12 or len(record) < size or len(stream.read(4)) < 4:
                 raise UserError(f"{shard} is truncated: prepare {shard.parent} again.")
             yield record
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    partial = path.with_name(f"partial.{path.name}")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)

@@ -1,5 +1,7 @@
 """A run directory, written by the one process that holds its lock."""
 
+import contextlib
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,15 +12,21 @@ import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
-from glocal_exp.store.arrays import pack_arrays, read_arrays
-from glocal_exp.store.checkpoints import Checkpoints
-from glocal_exp.store.files import cannot_write, write_atomically
+from glocal_exp.store.files import (
+    cannot_write,
+    make_directory,
+    pack_arrays,
+    read_arrays,
+    write_atomically,
+)
 from glocal_exp.store.locked import LockedDirectory
 from glocal_exp.store.manifest import utc_now
 from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
 from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, stored_status
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
+MAGIC = b"glocal-checkpoint-1\n"
+KEPT = 2
 
 
 def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path:
@@ -29,13 +37,13 @@ def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path
 class RunDirectory(LockedDirectory):
     """Everything that one run leaves behind, written by the one process that holds its lock.
 
-    After a kill metrics.csv may be ahead of the checkpoint: `truncate` takes it back.
+    A checkpoint `checkpoint/<count>.ckpt` is a magic line, SHA-256 and the engine's bytes, so that
+    a torn one is never trusted. After a kill metrics.csv may be ahead: `truncate` takes it back.
     """
 
     def _open(self) -> None:
-        self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
         self._rows = read_rows(self.path / METRICS)
-        self._arrays = load_arrays(self.path)
+        self._arrays = read_arrays(self.path / ARRAYS)
 
     def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
         """What the directory holds; its own lock does not count."""
@@ -57,7 +65,8 @@ class RunDirectory(LockedDirectory):
     def complete(self, **fields: Any) -> None:
         """Mark the run complete and delete its checkpoints."""
         self.update_manifest(**{"status": "complete", "error": None, "ended": utc_now()} | fields)
-        self._checkpoints.remove()
+        # a failure is left for the next time
+        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     # records
 
@@ -114,11 +123,27 @@ class RunDirectory(LockedDirectory):
 
     def save_checkpoint(self, content: bytes) -> None:
         """Add a checkpoint and keep the last two."""
-        self._checkpoints.save(content)
+        files = self._newest_first()
+        path = self.path / CHECKPOINTS / f"{int(files[0].stem) + 1 if files else 1:08d}.ckpt"
+        make_directory(path.parent)
+        write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
+        for old in [path, *files][KEPT:]:
+            with contextlib.suppress(OSError):
+                old.unlink(missing_ok=True)
 
     def load_checkpoints(self) -> Iterator[bytes]:
         """The stored checkpoints, newest first; torn or corrupt ones are left out."""
-        return self._checkpoints.load()
+        start = len(MAGIC) + hashlib.sha256().digest_size
+        for path in self._newest_first():
+            with contextlib.suppress(OSError):
+                content = path.read_bytes()
+                if content[:start] == MAGIC + hashlib.sha256(content[start:]).digest():
+                    yield content[start:]
+
+    def _newest_first(self) -> list[Path]:
+        files = (self.path / CHECKPOINTS).glob("*.ckpt")
+        numbered = [path for path in files if path.stem.isdecimal()]
+        return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
     def _write_rows(self, rows: list[Row]) -> None:
         write_atomically(self.path / METRICS, format_rows(rows))
@@ -127,11 +152,6 @@ class RunDirectory(LockedDirectory):
     def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         write_atomically(self.path / ARRAYS, pack_arrays(arrays))
         self._arrays = arrays
-
-
-def load_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """arrays.npz of the run directory `path`, by `s<outer_step>/<name>`; none when absent."""
-    return read_arrays(Path(path) / ARRAYS)
 
 
 def _outer_step(key: str) -> int:

@@ -1,9 +1,13 @@
-"""Writing files so that a reader finds the old content or the new, whatever happens between."""
+"""Files that a reader finds with the old content or the new, whatever happens between."""
 
 import contextlib
 import errno
+import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from glocal_exp.errors import UserError
 
@@ -27,7 +31,11 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_directory(path.parent)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -51,23 +59,20 @@ def remove_temporaries(directory: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The sentence for a failed write: what is wrong, and what to do about it."""
-    if error.errno in FULL:
-        return UserError(
-            f"cannot write {path}: the disk is full or over its quota; free some space and give "
-            "the same command again, it goes on from the last checkpoint"
-        )
-    if error.errno in DENIED:
-        return UserError(
-            f"cannot write {path}: {os.strerror(error.errno or 0).lower()}; "
-            "choose another output_dir or change the directory's permissions"
-        )
-    if error.errno in IN_THE_WAY:
-        return UserError(
-            f"cannot write {path}: a file is where a directory should be, or the other way round; "
-            "move it away or choose another output_dir"
-        )
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return UserError(f"cannot write {path}: {reason}; choose another output_dir or repair the disk")
+    advice = "choose another output_dir or repair the disk"
+    if error.errno in FULL:
+        reason = "the disk is full or over its quota"
+        advice = (
+            "free some space and give the same command again, it goes on from the last checkpoint"
+        )
+    elif error.errno in DENIED:
+        reason = reason.lower()
+        advice = "choose another output_dir or change the directory's permissions"
+    elif error.errno in IN_THE_WAY:
+        reason = "a file is where a directory should be, or the other way round"
+        advice = "move it away or choose another output_dir"
+    return UserError(f"cannot write {path}: {reason}; {advice}")
 
 
 def cannot_read(path: Path, error: Exception | str) -> UserError:
@@ -75,9 +80,23 @@ def cannot_read(path: Path, error: Exception | str) -> UserError:
     return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name; none when it is absent.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # zipfile, zlib, EOF and value errors: all mean a damaged file
+        raise cannot_read(file, error) from error
+
+
+def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The content of an .npz file; no Python objects, which would be pickled."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,9 @@ def import_closure(
         if file is None:
             raise ValueError(f"{name} is no module under {root}")
         closure[name] = ast.parse(file.read_text())
-        imported = _imports(closure[name], name, file.name == "__init__.py")
-        waiting += [
-            part
-            for target in imported
-            if target.split(".")[0] == package and _file(target, root) is not None
-            for part in _with_parents(target)
-        ]
+        for target in _imports(closure[name], name, file.name == "__init__.py"):
+            if target.split(".")[0] == package and _file(target, root):
+                waiting += _with_parents(target)
     return closure
 
 
@@ -104,10 +101,7 @@ def _plain(value: Any) -> Any:
 
 
 def _module_of(target: str) -> str:
-    parts = target.split(".")
-    while len(parts) > 1 and _file(".".join(parts), ROOT) is None:
-        parts.pop()
-    return ".".join(parts)
+    return [name for name in _with_parents(target) if _file(name, ROOT)][-1]
 
 
 def _file(module: str, root: Path) -> Path | None:
@@ -117,8 +111,7 @@ def _file(module: str, root: Path) -> Path | None:
 
 
 def _with_parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+    return list(accumulate(module.split("."), "{}.{}".format))
 
 
 def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
@@ -137,14 +130,12 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but the bodies of `if TYPE_CHECKING:`."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            for other in node.orelse:
-                yield other
-                yield from _running(other)
-        else:
-            yield node
-            yield from _running(node)
+    nodes = ast.iter_child_nodes(tree)
+    if isinstance(tree, ast.If) and ast.unparse(tree.test).endswith("TYPE_CHECKING"):
+        nodes = tree.orelse
+    for node in nodes:
+        yield node
+        yield from _running(node)
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

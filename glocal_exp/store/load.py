@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from glocal_exp.store.directory import load_arrays
-from glocal_exp.store.files import cannot_read
+from glocal_exp.store.directory import ARRAYS
+from glocal_exp.store.files import read_arrays
 from glocal_exp.store.fingerprint import source_fingerprint
 from glocal_exp.store.locked import CONFIG
 from glocal_exp.store.metrics import read_frame
 from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
+from glocal_exp.store.studies import study_config
 
 OUTPUTS = Path("outputs") / "runs"
 HASH_ENDING = re.compile(r"(?:^|-)([0-9a-f]{8})$")
@@ -38,37 +37,23 @@ class StoredRun:
         path: `<root>/<experiment>/<variant>/seed=<k>`.
         manifest: manifest.json; unknown fields are kept, absent ones are absent.
         status: see `store.status`; `stale` against the source of this checkout.
+        experiment, variant, method, seed: of the manifest, else as the path has them.
     """
 
     path: Path
     manifest: dict[str, Any] = field(repr=False)
     status: Status
-
-    @property
-    def experiment(self) -> str:
-        return str(self.manifest.get("experiment", self.path.parts[-3]))
-
-    @property
-    def variant(self) -> str:
-        return str(self.manifest.get("variant", self.path.parts[-2]))
-
-    @property
-    def method(self) -> str:
-        return str(self.manifest.get("method", self.variant.rsplit("-", 1)[0]))
-
-    @property
-    def seed(self) -> int:
-        return int(self.manifest.get("seed", self.path.name.removeprefix("seed=")))
+    experiment: str
+    variant: str
+    method: str
+    seed: int
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml as plain values; empty when absent."""
-        try:
-            config = OmegaConf.to_container(OmegaConf.load(self.path / CONFIG), resolve=False)
-        except FileNotFoundError:
+        if not (self.path / CONFIG).exists():
             return {}
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-            raise cannot_read(self.path / CONFIG, error) from error
+        config = OmegaConf.to_container(study_config(self.path), resolve=False)
         return {str(k): value for k, value in config.items()} if isinstance(config, dict) else {}
 
     def metrics(self) -> pd.DataFrame:
@@ -77,7 +62,7 @@ class StoredRun:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """arrays.npz, by `s<outer_step>/<name>`."""
-        return load_arrays(self.path)
+        return read_arrays(self.path / ARRAYS)
 
     def value(self, key: str, default: Any = None) -> Any:
         """A dotted key of the config (`task.init.learning_rate`), else of the manifest."""
@@ -91,22 +76,19 @@ class StoredRun:
 
     def column(self, name: str) -> Any:
         """A run column of `load_runs`."""
-        match name:
-            case "experiment" | "variant" | "method" | "seed" | "status":
-                return getattr(self, name)
-            case "path":
-                return str(self.path)
-            case "run_diverged":
-                return bool(self.manifest.get("diverged", False))
-            case "device":
-                device = self.manifest.get("device")
-                return device.get("name") if isinstance(device, Mapping) else device
-            case "title" | "notice" | "fingerprint":
-                data = self.manifest.get("data") or {}
-                return data.get(name, self.manifest.get(name))
-            case "commit":
-                return (self.manifest.get("git") or {}).get(name)
-        return self.manifest[name] if name in self.manifest else self.value(name)
+        if name in ("experiment", "variant", "method", "seed", "status"):
+            return getattr(self, name)
+        found = self.manifest
+        if name in ("title", "notice", "fingerprint"):
+            return (found.get("data") or {}).get(name, found.get(name))
+        device = found.get("device")
+        columns = found | {
+            "path": str(self.path),
+            "run_diverged": bool(found.get("diverged", False)),
+            "device": device.get("name") if isinstance(device, Mapping) else device,
+            "commit": (found.get("git") or {}).get("commit"),
+        }
+        return columns[name] if name in columns else self.value(name)
 
 
 def find_runs(
@@ -126,9 +108,17 @@ def find_runs(
         if manifest is None:
             continue
         source = current_source(manifest) if check_source else None
-        named = HASH_ENDING.search(file.parent.parent.name)
-        state = status(file.parent, named[1] if named else None, source)
-        run = StoredRun(file.parent, manifest, state)
+        experiment, variant, seed = file.parts[-4:-1]
+        named = HASH_ENDING.search(variant)
+        run = StoredRun(
+            file.parent,
+            manifest,
+            status(file.parent, named[1] if named else None, source),
+            manifest.get("experiment", experiment),
+            manifest.get("variant", variant),
+            manifest.get("method", variant.rsplit("-", 1)[0]),
+            int(manifest.get("seed", seed.removeprefix("seed="))),
+        )
         if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
             runs.append(run)
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from glocal_exp.errors import UserError
@@ -25,20 +24,22 @@ class RunLock:
         self.path = Path(path)
         self._descriptor: int | None = None
 
-    @property
-    def held(self) -> bool:
-        return self._descriptor is not None
-
     def acquire(self) -> None:
         """Take the lock, or raise a UserError that names the process which has it."""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(PAUSE_SECONDS)
-            try:
-                if self._try():
+        try:
+            for attempt in range(ATTEMPTS):
+                if attempt:
+                    time.sleep(PAUSE_SECONDS)
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                if _flock(descriptor, fcntl.LOCK_EX) and _is_file(descriptor, self.path):
+                    self._descriptor = descriptor
+                    os.ftruncate(descriptor, 0)
+                    os.write(descriptor, f"{os.getpid()}\n".encode())
                     return
-            except OSError as error:
-                raise cannot_write(self.path, error) from error
+                os.close(descriptor)
+        except OSError as error:
+            self.release()  # a full disk: nothing is to be left behind
+            raise cannot_write(self.path, error) from error
         raise UserError(
             f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
             "wait for it or stop it, or choose another seed or output_dir"
@@ -52,33 +53,6 @@ class RunLock:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = None
-
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
-        """Take the lock, and keep it unless what follows fails; OSError becomes a UserError."""
-        self.acquire()
-        try:
-            yield
-        except OSError as error:
-            self.release()
-            raise cannot_write(self.path.parent, error) from error
-        except BaseException:
-            self.release()
-            raise
-
-    def _try(self) -> bool:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not (_flock(descriptor, fcntl.LOCK_EX) and _is_file(descriptor, self.path)):
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
-        except OSError:  # a full disk: nothing is to be left behind
-            self.release()
-            raise
-        return True
 
 
 def holder(path: str | Path) -> str | None:

@@ -7,7 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from glocal_exp.store.files import make_directory, remove_temporaries, write_atomically
+from glocal_exp.store.files import (
+    cannot_write,
+    make_directory,
+    remove_temporaries,
+    write_atomically,
+)
 from glocal_exp.store.lock import RunLock
 from glocal_exp.store.status import LOCK, MANIFEST, read_manifest
 
@@ -27,10 +32,16 @@ class LockedDirectory:
         self.path = Path(path)
         make_directory(self.path)
         self._lock = RunLock(self.path / LOCK)
-        with self._lock.opening():
+        self._lock.acquire()
+        try:
             remove_temporaries(self.path)
             self._manifest = read_manifest(self.path) or {}
             self._open()
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise cannot_write(self.path, error) from error
+            raise
 
     def _open(self) -> None:
         """Read or write whatever else there is; the lock is let go if this fails."""

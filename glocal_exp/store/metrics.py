@@ -15,9 +15,7 @@ Row = dict[str, str]
 
 def format_cell(value: Any) -> str:
     """The shortest text that reads back to the same value; NaN is `nan`."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, np.generic):
+    if isinstance(value, np.ndarray | np.generic):
         value = value.item()
     if value is None:
         return ""

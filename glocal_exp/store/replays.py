@@ -18,9 +18,8 @@ FILE = Path(__file__).parents[2] / "results" / "replays.json"
 
 def is_replayed(stored: Any, current: str, file: Path = FILE) -> bool:
     """Whether replays lead from the source hash `stored` to `current`, over those in between."""
-    replays = read_replays(file) if file is not FILE else _committed()
     later: dict[Any, set[str]] = {}
-    for replay in replays:
+    for replay in read_replays(file):
         later.setdefault(replay["stored"], set()).add(replay["current"])
     seen, waiting = {stored}, [stored]
     while waiting:
@@ -30,20 +29,14 @@ def is_replayed(stored: Any, current: str, file: Path = FILE) -> bool:
     return current in seen
 
 
+@cache
 def read_replays(file: Path = FILE) -> list[dict[str, Any]]:
     """All replays that agreed, oldest first; none where there is no file."""
-    if not file.exists():
-        return []
-    return json.loads(file.read_text())
+    return json.loads(file.read_text()) if file.exists() else []
 
 
 def add_replays(replays: Iterable[Mapping[str, Any]], file: Path = FILE) -> None:
     """Append replays, each with the hashes `stored` and `current` and what it was found by."""
     text = json.dumps([*read_replays(file), *replays], indent=1) + "\n"
     write_atomically(file, text.encode())
-    _committed.cache_clear()
-
-
-@cache
-def _committed() -> list[dict[str, Any]]:
-    return read_replays(FILE)
+    read_replays.cache_clear()

@@ -13,8 +13,13 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.store.arrays import pack_arrays, read_arrays
-from glocal_exp.store.files import cannot_read, make_directory, write_atomically
+from glocal_exp.store.files import (
+    cannot_read,
+    make_directory,
+    pack_arrays,
+    read_arrays,
+    write_atomically,
+)
 from glocal_exp.store.locked import CONFIG, LockedDirectory
 from glocal_exp.store.metrics import format_cell, format_rows, read_frame
 from glocal_exp.store.status import MANIFEST, read_manifest
@@ -35,10 +40,14 @@ class StudyDirectory(LockedDirectory):
         super().__init__(path)
 
     def _open(self) -> None:
+        units = self.path / UNITS
         if any(self._manifest.get(name) != self._facts[name] for name in HASHES):
-            self._set_aside()
+            if units.exists():
+                aside = self.path / f"{UNITS}-{self._manifest.get('source_hash', 'unknown')}"
+                shutil.rmtree(aside, ignore_errors=True)
+                units.rename(aside)
             self._manifest = dict(self._facts)
-        make_directory(self.path / UNITS)
+        make_directory(units)
         self.write_config(self._config)
         self.update_manifest(status="partial")
 
@@ -54,13 +63,6 @@ class StudyDirectory(LockedDirectory):
             write_atomically(self._file(unit, "npz"), pack_arrays(arrays))
         cells = [{name: format_cell(value) for name, value in row.items()} for row in rows]
         write_atomically(self._file(unit, "csv"), format_rows(cells))
-
-    def _set_aside(self) -> None:
-        units, old = self.path / UNITS, self._manifest.get("source_hash", "unknown")
-        if units.exists():
-            aside = self.path / f"{UNITS}-{old}"
-            shutil.rmtree(aside, ignore_errors=True)
-            units.rename(aside)
 
     def _file(self, unit: str, ending: str) -> Path:
         return self.path / UNITS / f"{unit}.{ending}"
@@ -89,7 +91,7 @@ def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:
 
 
 def study_config(folder: str | Path) -> Any:
-    """The resolved config of a study directory, to be read by `OmegaConf.select`.
+    """The resolved config of a study's (or a run's) directory, to be read by `OmegaConf.select`.
 
     Raises:
         UserError: it is not readable.

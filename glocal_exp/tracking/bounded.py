@@ -20,23 +20,33 @@ EXIT_SECONDS = 5.0  # choice: what a broken sink may cost when the program ends
 class Shield:
     """Makes calls until one of them raises; then says so in one line and drops all further ones.
 
+    With `patience` the calls are made, in order, in a thread that ends when there are no more. It
+    is a daemon, so that a call that hangs dies with the program.
+
     Args:
         name: what failed, as the line calls it.
-        on_failure: cleans up before the line is printed; may raise.
+        on_failure: cleans up before the line is printed, or with `patience` at the end of the
+            program; may raise.
+        patience: by a function's name, for how many seconds its calls are waited for; None makes
+            all calls at once.
     """
 
-    def __init__(self, name: str, on_failure: Callable[[], None] = lambda: None):
-        self.name = name
-        self.broken = False
-        self._on_failure = on_failure
+    def __init__(
+        self,
+        name: str,
+        on_failure: Callable[[], None] = lambda: None,
+        patience: Mapping[str, float] | None = None,
+    ):
+        self.name, self.broken = name, False
+        self._on_failure, self._patience = on_failure, patience
+        self._calls: deque[tuple[threading.Event, Callable[..., object], tuple[Any, ...]]] = deque()
+        self._lock, self._working = threading.Lock(), False
 
     def __call__(self, function: Callable[..., object], *arguments: Any) -> None:
-        if self.broken:
-            return
-        try:
-            function(*arguments)
-        except (Exception, SystemExit) as error:
-            self.fail(f"{type(error).__name__}: {error}")
+        if self._patience is None:
+            self._make(function, *arguments)
+        else:
+            self._make(self._submit, function, self._patience.get(function.__name__), arguments)
 
     def fail(self, reason: str) -> None:
         """Give up, for a reason of which the first line is shown; only the first time counts."""
@@ -44,42 +54,32 @@ class Shield:
             return
         self.broken = True
         try:
-            self._on_failure()
+            if self._patience is None:
+                self._on_failure()
+            else:
+                at_exit(self._on_failure, EXIT_SECONDS)
         except Exception as error:
             reason = f"{reason}; {error}"
         first_line = next(iter(reason.strip().splitlines()), "")
         warn(f"{self.name} stopped, the run goes on without it ({first_line})")
 
+    def _make(self, function: Callable[..., object], *arguments: Any) -> None:
+        if self.broken:
+            return
+        try:
+            function(*arguments)
+        except (Exception, SystemExit) as error:
+            self.fail(f"{type(error).__name__}: {error}")
 
-class Bounded(Shield):
-    """A shield that makes its calls, in order, in a thread that ends when there are no more.
-
-    It is a daemon, so that a call that hangs dies with the program.
-
-    Args:
-        name, on_failure: see `Shield`; cleaning up waits for the end of the program.
-        patience: by a function's name, for how many seconds its calls are waited for.
-    """
-
-    def __init__(self, name: str, on_failure: Callable[[], None], patience: Mapping[str, float]):
-        super().__init__(name, lambda: at_exit(on_failure, EXIT_SECONDS))
-        self._patience = patience
-        self._calls: deque[tuple[threading.Event, Callable[..., object], tuple[Any, ...]]] = deque()
-        self._lock, self._working = threading.Lock(), False
-
-    def __call__(self, function: Callable[..., object], *arguments: Any) -> None:
-        super().__call__(self._submit, function, *arguments)
-
-    def _submit(self, function: Callable[..., object], *arguments: Any) -> None:
-        done, what = threading.Event(), function.__name__
+    def _submit(self, function: Callable[..., object], seconds: float | None, arguments: Any):
+        done = threading.Event()
         with self._lock:
             self._calls.append((done, function, arguments))
             if not self._working:
                 self._working = True
                 threading.Thread(target=self._work, name=self.name, daemon=True).start()
-        seconds = self._patience.get(what)
         if seconds is not None and not done.wait(seconds):
-            self.fail(f"it did not {what} within {seconds:.0f} s")
+            self.fail(f"it did not {function.__name__} within {seconds:.0f} s")
 
     def _work(self) -> None:
         while True:
@@ -88,7 +88,7 @@ class Bounded(Shield):
                 if not self._working:
                     return
                 done, function, arguments = self._calls.popleft()
-            super().__call__(function, *arguments)
+            self._make(function, *arguments)
             done.set()
 
 

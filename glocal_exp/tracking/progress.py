@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, final
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
 from rich.text import Text
 
 from glocal_exp.records import IntervalRecord
@@ -35,7 +37,8 @@ class ProgressSink(Sink):
     ):
         self._console, self._plain_seconds, self._clock = console, plain_seconds, clock
         self._runs: dict[int, SeedProgress] = {}
-        self._bars: _Bars | None = None
+        self._drawn: list[SeedProgress] = []
+        self._bars: Live | None = None
 
     def start(self, run_info: Mapping[str, Any]) -> None:
         if self._console is None:
@@ -45,10 +48,14 @@ class ProgressSink(Sink):
         label = " ".join(filter(None, [str(run_info.get("method") or ""), f"seed {seed}"]))
         run = self._runs[seed] = SeedProgress(label, steps, done, self._clock)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._drawn.append(run)
             if self._bars is None:
-                self._bars = _Bars(self._console)
+                # choice: a rate that is readable, and too rare to disturb what is timed
+                self._bars = Live(
+                    get_renderable=self._draw, console=self._console, refresh_per_second=2
+                )
                 self._bars.start()
-            run.bar = self._bars.add_task("", total=steps, completed=done, run=run)
+            self._bars.refresh()
 
     def record(self, record: IntervalRecord) -> None:
         if record.seed not in self._runs:
@@ -74,34 +81,28 @@ class ProgressSink(Sink):
         bars, self._bars = self._bars, None
         if bars is not None:
             bars.stop()
+        self._drawn = []
 
     def _show(self, run: SeedProgress, at_once: bool) -> None:
+        if self._bars is not None or self._console is None:
+            return
         now = self._clock()
-        if self._bars is not None and run.bar is not None:
-            self._bars.update(run.bar, completed=run.work, total=run.total)
-        elif self._console is not None and (at_once or now - run.printed >= self._plain_seconds):
+        if at_once or now - run.printed >= self._plain_seconds:
             run.printed = now
             print(run.line(), file=self._console.file, flush=True)
 
-
-class _Bars(Progress):
-    """Two lines a run: the bar, and below it what a reader wants to know."""
-
-    def __init__(self, console: Console):
-        label, steps, left = (
-            TextColumn(f"{{task.fields[run].{name}}}", markup=False)
-            for name in ("label", "steps_done", "time_left")
-        )
-        # choice: a rate that is readable, and too rare to disturb what is timed
-        bar = BarColumn(bar_width=24)
-        super().__init__(label, bar, steps, left, console=console, refresh_per_second=2)
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        for task in self.tasks:
-            yield self.make_tasks_table([task])
-            run: SeedProgress = task.fields["run"]
+    def _draw(self) -> Group:
+        """Two lines a run: the bar, and below it what a reader wants to know."""
+        lines = []
+        for run in list(self._drawn):
+            # where room is short, the bar gives way
+            fixed = (True, False, True, True)
+            table = Table.grid(*(Column(no_wrap=each) for each in fixed), padding=(0, 1))
+            bar = ProgressBar(total=run.total, completed=run.work, width=24)
+            table.add_row(Text(run.label), bar, Text(run.steps_done), Text(run.time_left))
             facts = "  ".join(run.facts(short_names(run.hyperparameters)))
-            yield Text(f"  {facts}", no_wrap=True, overflow="ellipsis")
+            lines += [table, Text(f"  {facts}", no_wrap=True, overflow="ellipsis")]
+        return Group(*lines)
 
 
 def short_names(names: Iterable[str]) -> list[str]:

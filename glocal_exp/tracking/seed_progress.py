@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rich.progress import TaskID
-
 from glocal_exp.records import IntervalRecord
 
 # choice: what a reader looks at first; a problem without any of these shows its first metric
@@ -47,7 +45,6 @@ class SeedProgress:
         step, work: training steps done, and work in the unit of `total`.
         metrics: each as it was last evaluated, and at which step.
         printed: when its last plain line was.
-        bar: which one is its own.
     """
 
     label: str
@@ -62,7 +59,6 @@ class SeedProgress:
     closed: bool = False
     pace: Pace = field(default_factory=Pace)
     printed: float = -math.inf
-    bar: TaskID | None = None
 
     def __post_init__(self):
         self.step = self.work = self.begun

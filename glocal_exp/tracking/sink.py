@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, final
 
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking.bounded import Bounded, Shield
+from glocal_exp.tracking.bounded import Shield
 
 
 class Sink:
@@ -61,7 +61,7 @@ class Fanout(Sink):
     """Hands everything to several sinks; one that raises or hangs is dropped with one line."""
 
     def __init__(self, sinks: Sequence[Sink]):
-        self._sinks = [(sink, _shield(sink)) for sink in sinks]
+        self._sinks = [(s, Shield(s.name, s.abandon, s.patience)) for s in sinks]
         self._open: list[int] = []
 
     def start(self, run_info: Mapping[str, Any]) -> None:
@@ -87,9 +87,3 @@ class Fanout(Sink):
     def _all(self, call: str, *arguments: Any) -> None:
         for sink, shield in self._sinks:
             shield(getattr(sink, call), *arguments)
-
-
-def _shield(sink: Sink) -> Shield:
-    if sink.patience is None:
-        return Shield(sink.name, sink.abandon)
-    return Bounded(sink.name, sink.abandon, sink.patience)

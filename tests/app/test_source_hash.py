@@ -15,7 +15,11 @@ NUMERIC = [
     ("app/assemble.py", "settings.matmul_precision)", '"default")'),
     ("app/assemble.py", "validation_chunk=settings.validation_chunk", "validation_chunk=None"),
     ("app/assemble.py", "data, validation.size, seed", "data, validation.size, seed + 1"),
-    ("data/split.py", "np.flatnonzero(labels == c)[:each]", "np.flatnonzero(labels == c)[-each:]"),
+    (
+        "data/imbalance.py",
+        "order[labels[order] == c][:count]",
+        "order[labels[order] == c][-count:]",
+    ),
     ("data/split.py", "np.arange(subset)", "np.arange(len(labels))[-subset:]"),
     ("data/imbalance.py", "+ ROUNDING", "- ROUNDING"),
     ("data/checksums.py", "pixels * t - s * s", "pixels * t"),

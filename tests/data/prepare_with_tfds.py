@@ -28,7 +28,7 @@ def main(name: str, downloads: Path, root: Path) -> None:
         mock.patch.object(manager, "download_and_extract", unpacked),
         mock.patch.object(tfds, "refuse_offline"),
     ):
-        tfds.prepare(name, root)
+        print(tfds.prepare(name, root))
 
 
 if __name__ == "__main__":

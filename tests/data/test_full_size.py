@@ -50,12 +50,13 @@ def write_binary(cifar: CifarFiles, place: Path, folder: Path) -> None:
         (folder / name).write_text("\n".join(f"class {i}" for i in range(count)))
 
 
-def prepare(wanted: DatasetSpec, downloads: Path, root: Path) -> None:
+def prepare(wanted: DatasetSpec, downloads: Path, root: Path) -> str:
     command = [sys.executable, "-m", "tests.data.prepare_with_tfds", str(wanted.tfds)]
     result = subprocess.run(
         [*command, downloads, root], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr[-3_000:]
+    return result.stdout.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -63,17 +64,18 @@ def prepare(wanted: DatasetSpec, downloads: Path, root: Path) -> None:
     importlib.util.find_spec("tensorflow") is None, reason="TensorFlow (extra tfds) is missing"
 )
 def test_tfds_gives_the_pixels_and_splits_of_the_files(tmp_path, folder_of, original):
-    wanted, downloads = spec(original.name), tmp_path / "downloads"
+    wanted, downloads = spec(original.spec.name), tmp_path / "downloads"
     assert wanted.format is not None
-    place = wanted.format.find(folder_of(original.name))
+    place = wanted.format.find(folder_of(original.spec.name))
     assert place is not None
     downloads.mkdir()
     if isinstance(wanted.format, CifarFiles):
         write_binary(wanted.format, place, downloads / BINARY[wanted.name])
     else:
         unpack(place, downloads)
-    prepare(wanted, downloads, tmp_path / "tfds")
+    folder = prepare(wanted, downloads, tmp_path / "tfds")
     prepared = Tfds(str(tmp_path / "tfds")).load(wanted)
+    assert prepared.place == folder
     assert (prepared.original, prepared.notice, prepared.recognised_by) == (True, "", "content")
     assert prepared.content == original.content
     for key in KEYS:

@@ -81,22 +81,22 @@ cifar = pytest.mark.parametrize(
 def test_they_are_recognised_by_their_content(original):
     found = (original.original, original.notice, original.recognised_by)
     assert found == (True, "", "content")
-    if original.name != "cifar100":  # whose pickles may hold other file names
+    if original.spec.name != "cifar100":  # whose pickles may hold other file names
         assert {checked.original for checked in original.files.values()} == {True}
 
 
 def test_their_classes_have_the_published_sizes(original):
-    for labels, counts in zip(KEYS[1::2], COUNTS[original.name], strict=True):
+    for labels, counts in zip(KEYS[1::2], COUNTS[original.spec.name], strict=True):
         assert np.bincount(getattr(original, labels)).tolist() == counts
 
 
 def test_their_moments_and_splits(original):
     infos = [split(original, 0.1, seed).info for seed in (0, 1)]
-    mean, std, tolerance = MOMENTS[original.name]
+    mean, std, tolerance = MOMENTS[original.spec.name]
     for name, published in (("mean", mean), ("std", std)):
         found = 255 * np.asarray(infos[0][name])
         np.testing.assert_allclose(found, published, rtol=0, atol=tolerance)
-    assert tuple(info["fingerprint"] for info in infos) == FINGERPRINTS[original.name]
+    assert tuple(info["fingerprint"] for info in infos) == FINGERPRINTS[original.spec.name]
     held_out = len(original.train_labels) // 10
     assert infos[1]["sizes"] == {
         "train": 9 * held_out,
@@ -107,22 +107,22 @@ def test_their_moments_and_splits(original):
 
 @cifar
 def test_long_tails_have_the_published_sizes(original):
-    for factor, published in TAILS[original.name].items():
+    for factor, published in TAILS[original.spec.name].items():
         every = np.arange(len(original.train_labels))
-        kept = LongTail(factor).choose(every, original.train_labels, original.num_classes)
+        kept = LongTail(factor).choose(every, original.train_labels, original.spec.num_classes)
         counts = np.bincount(original.train_labels[kept]).tolist()
         assert (counts[0], counts[-1], sum(counts)) == published
-        if (original.name, factor) == ("cifar10", 100):
+        if (original.spec.name, factor) == ("cifar10", 100):
             assert counts == CIFAR10_LT
 
 
 @cifar
 def test_long_tails_of_the_configs(original):
-    name, classes, fingerprints = original.name, original.num_classes, {}
+    name, classes, fingerprints = original.spec.name, original.spec.num_classes, {}
     for factor, counts in LEFT[name].items():
         chosen = [f"dataset={name}_lt", f"dataset.imbalance.factor={factor}"]
         config = jobs(chosen, sweep=False)[0].config
-        data = dataclasses.replace(original, imbalance=instantiate(config.dataset).imbalance)
+        data = dataclasses.replace(original, spec=instantiate(config.dataset))
         info = split(data, config.validation.size, 0, config.validation.balanced).info
         validation = [1_000 // classes] * classes
         parts = {"train": counts, "validation": validation, "test": COUNTS[name][1]}
@@ -134,8 +134,8 @@ def test_long_tails_of_the_configs(original):
 
 @cifar
 def test_cifar_with_other_file_names_is_still_the_original(tmp_path, folder_of, original):
-    wanted = spec(original.name)
-    place = wanted.format.find(folder_of(original.name))
+    wanted = spec(original.spec.name)
+    place = wanted.format.find(folder_of(original.spec.name))
     for name, content in wanted.format.contents(place).items():
         batch = cifar_pickle.load(content)
         batch["filenames"] = [f"{i}.png" for i in range(len(batch["data"]))]

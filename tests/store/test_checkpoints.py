@@ -4,37 +4,39 @@ import os
 import pytest
 
 from glocal_exp.errors import UserError
-from glocal_exp.store.checkpoints import Checkpoints
+from glocal_exp.store import RunDirectory
 
 
 @pytest.fixture
 def saved(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "checkpoint")
-    for content in (b"first", b"second", b"third" * 1000):
-        checkpoints.save(content)
-    return checkpoints
+    with RunDirectory(tmp_path) as directory:
+        for content in (b"first", b"second", b"third" * 1000):
+            directory.save_checkpoint(content)
+        yield directory
 
 
-def files(checkpoints):
-    return sorted(checkpoints.directory.iterdir())
+def files(directory):
+    return sorted((directory.path / "checkpoint").iterdir())
 
 
 def test_the_last_two_are_kept_newest_first(saved):
-    assert list(saved.load()) == [b"third" * 1000, b"second"]
+    assert list(saved.load_checkpoints()) == [b"third" * 1000, b"second"]
     assert len(files(saved)) == 2
 
 
 def test_numbers_go_on_after_a_restart(saved):
-    again = Checkpoints(saved.directory)
-    again.save(b"fourth")
-    assert list(again.load()) == [b"fourth", b"third" * 1000]
+    with saved:
+        pass
+    with RunDirectory(saved.path) as again:
+        again.save_checkpoint(b"fourth")
+        assert list(again.load_checkpoints()) == [b"fourth", b"third" * 1000]
 
 
 @pytest.mark.parametrize("cut", [0, 5, 30, 60, 5051])
 def test_a_torn_one_is_passed_over(saved, cut):
     newest = files(saved)[-1]
     newest.write_bytes(newest.read_bytes()[:cut])
-    assert list(saved.load()) == [b"second"]
+    assert list(saved.load_checkpoints()) == [b"second"]
 
 
 @pytest.mark.parametrize("place", [0, 25, 60, -1])
@@ -43,16 +45,16 @@ def test_one_flipped_bit_is_noticed(saved, place):
     content = bytearray(newest.read_bytes())
     content[place] ^= 1
     newest.write_bytes(content)
-    assert list(saved.load()) == [b"second"]
+    assert list(saved.load_checkpoints()) == [b"second"]
 
 
 def test_empty_content_and_no_directory(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "checkpoint")
-    assert list(checkpoints.load()) == []
-    checkpoints.save(b"")
-    assert list(checkpoints.load()) == [b""]
-    checkpoints.remove()
-    assert not checkpoints.directory.exists()
+    with RunDirectory(tmp_path) as directory:
+        assert list(directory.load_checkpoints()) == []
+        directory.save_checkpoint(b"")
+        assert list(directory.load_checkpoints()) == [b""]
+        directory.complete()
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_full_disk_costs_no_old_checkpoint(saved, monkeypatch):
@@ -61,6 +63,6 @@ def test_a_full_disk_costs_no_old_checkpoint(saved, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match="the disk is full"):
-        saved.save(b"fourth")
-    assert list(saved.load()) == [b"third" * 1000, b"second"]
+        saved.save_checkpoint(b"fourth")
+    assert list(saved.load_checkpoints()) == [b"third" * 1000, b"second"]
     assert len(files(saved)) == 2

@@ -13,7 +13,7 @@ import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory, run_path, status
-from glocal_exp.store.directory import load_arrays
+from glocal_exp.store.files import read_arrays
 
 from .examples import record
 
@@ -120,7 +120,7 @@ def test_records_come_back_as_they_were(directory):
     assert np.isnan(frame["hypergradient/learning_rate"][0])
     assert frame["skipped"].tolist() == [False] * 3
     assert frame["validation_gradients"].tolist() == [0, 80, 160]
-    arrays = load_arrays(directory.path)
+    arrays = read_arrays(directory.path / "arrays.npz")
     assert sorted(arrays) == ["s1/eigenvalues", "s1/trajectory"]
     for name, array in records[1].arrays.items():
         np.testing.assert_array_equal(arrays[f"s1/{name}"], array, strict=True)
@@ -131,13 +131,14 @@ def test_truncate_takes_rows_and_arrays_back(directory):
         directory.append(record(step, arrays=True))
     directory.truncate(2)
     assert directory.metrics()["outer_step"].tolist() == [0, 1, 2]
-    assert {key.split("/")[0] for key in load_arrays(directory.path)} == {"s0", "s1", "s2"}
+    arrays = read_arrays(directory.path / "arrays.npz")
+    assert {key.split("/")[0] for key in arrays} == {"s0", "s1", "s2"}
     assert directory.last_outer_step == 2
     directory.append(record(3))
     directory.truncate(None)
     assert directory.last_outer_step is None
     assert directory.metrics().empty
-    assert load_arrays(directory.path) == {}
+    assert read_arrays(directory.path / "arrays.npz") == {}
 
 
 def test_truncate_notices_records_that_are_gone(directory):
@@ -153,7 +154,7 @@ def test_records_come_in_order(directory):
 
 
 def test_python_objects_are_no_arrays(directory):
-    with pytest.raises(ValueError, match="holds Python objects"):
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         directory.save_weights({"w": np.array([{}], dtype=object)})
     assert not (directory.path / "weights.npz").exists()
 
@@ -195,7 +196,7 @@ def test_a_full_disk_leaves_what_was_stored(directory, monkeypatch):
     assert directory.last_outer_step == 0
     assert directory.status() == "partial"
     directory.append(record(1, arrays=True))  # space was freed
-    assert sorted(load_arrays(directory.path)) == [
+    assert sorted(read_arrays(directory.path / "arrays.npz")) == [
         "s0/eigenvalues", "s0/trajectory", "s1/eigenvalues", "s1/trajectory",
     ]  # fmt: skip
 

@@ -44,9 +44,10 @@ def test_release_removes_the_file_and_frees_the_run(tmp_path):
     first.release()
     assert not (tmp_path / "lock").exists()
     second.acquire()
-    assert second.held
-    assert not first.held
+    first.release()
+    assert holder(tmp_path / "lock") == str(os.getpid())
     second.release()
+    assert holder(tmp_path / "lock") is None
 
 
 def test_asking_never_keeps_a_writer_out(tmp_path, monkeypatch):
@@ -57,7 +58,7 @@ def test_asking_never_keeps_a_writer_out(tmp_path, monkeypatch):
     monkeypatch.setattr(lock_module.time, "sleep", lambda _: fcntl.flock(asking, fcntl.LOCK_UN))
     lock = RunLock(tmp_path / "lock")
     lock.acquire()
-    assert lock.held
+    assert holder(tmp_path / "lock") == str(os.getpid())
     lock.release()
     os.close(asking)
 

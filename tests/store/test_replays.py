@@ -44,7 +44,8 @@ def test_without_a_file_nothing_was_replayed(tmp_path):
 
 
 def test_a_run_of_a_replayed_source_is_current(tmp_path, monkeypatch, file):
-    monkeypatch.setattr("glocal_exp.store.replays._committed", lambda: read_replays(file))
+    replays = read_replays(file)
+    monkeypatch.setattr("glocal_exp.store.replays.read_replays", lambda _: replays)
     with RunDirectory(tmp_path / "run") as directory:
         directory.append(record(0))
         directory.update_manifest(config_hash="c0ffee00", source_hash="a", status="complete")

@@ -13,7 +13,7 @@ import pytest
 
 from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking import Fanout, Sink
-from glocal_exp.tracking.bounded import Bounded, Shield
+from glocal_exp.tracking.bounded import Shield
 
 RECORD = IntervalRecord(0, 1, 100, {"test_accuracy": 0.5}, {"momentum": 0.9})
 
@@ -108,7 +108,7 @@ def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
 
 def test_bounded_calls_are_made_in_order_in_another_thread_that_ends() -> None:
     seen: list[Any] = []
-    shield = Bounded("test-worker", lambda: None, {"<lambda>": 5.0})
+    shield = Shield("test-worker", patience={"<lambda>": 5.0})
     shield(lambda: seen.append(threading.current_thread()))
     for i in range(100):
         shield(seen.append, i)
