@@ -31,8 +31,9 @@ demo: $(BASE) ## Train all four methods on a small Fashion-MNIST, draw figures i
 test: $(DEV) ## Run the tests, but for the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
+# Without XLA's flags of tests/compilation.py: programs are compiled as those of users are.
 test-slow: $(DEV) ## Run the slow tests: real W&B, full-size data, PyTorch
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	XLA_FLAGS= $(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-all: $(DEV) ## Run the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -80,6 +80,15 @@ def last(task, mode):
     return found, records[1].diagnostics
 
 
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["quick", "whole"])
+def _compilation(request):
+    """Without most of XLA's optimizations, and as runs are compiled."""
+    jax.config.update("jax_disable_most_optimizations", request.param)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.usefixtures("_compilation")
 @pytest.mark.parametrize(("task", "mode"), [("sgd", "forward"), ("reweight", "low_rank")])
 def test_reverse_and_forward_agree_over_40_steps(task, mode):
     (found, diagnostics), (expected, _) = last(task, mode), last(task, "reverse")

@@ -42,6 +42,7 @@ def signal_service(number):
     return service[0]
 """
 BLOCK, HEADER = 32768, 7
+pytestmark = pytest.mark.slow
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds W&B's service in /proc")
 
 
