@@ -113,4 +113,7 @@ def _move(size: float) -> Callable[[], None]:
         for _ in range(passes):
             np.add(source, 1, out=result)
 
-    return lambda: list(pool.map(move, range(cores))) and None
+    def run() -> None:
+        list(pool.map(move, range(cores)))
+
+    return run
