@@ -15,7 +15,7 @@ import glocal_exp
 
 SCHEMA = 1
 REPOSITORY = Path(glocal_exp.__file__).parents[1]
-CODE = ("glocal_exp", "configs", "scripts", "pyproject.toml")
+CODE = ("glocal_exp", "benchmarks", "configs", "scripts", "pyproject.toml")
 PACKAGES = (
     "jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13", "optax", "equinox", "numpy", "scipy", "pandas", "hydra-core", "omegaconf",
