@@ -14,6 +14,7 @@ QUICK = [
     "--xla_cpu_opt_preset=FAST_COMPILE",
 ]
 ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # a worker a core: more threads wait for each other
     "XLA_FLAGS": " ".join(QUICK),
     "JAX_COMPILATION_CACHE_DIR": str(CACHE),
     # A program that may be killed reads and writes nothing, see `keep_compiled`.
