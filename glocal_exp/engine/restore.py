@@ -1,19 +1,21 @@
 """Where training goes on from: the newest place that all seeds have a checkpoint of."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots, from_bytes
+from glocal_exp.types import Hyperparams, InnerState
 
 
 def restore(
     initial: Snapshots,
     checkpoints: Mapping[int, Sequence[bytes]],
     is_over: Callable[[Snapshot], bool],
-    carry_of: Callable[[int, int | None], PyTree],
+    start: Callable[[InnerState, Hyperparams, int | None], PyTree],
 ) -> tuple[Snapshots, Snapshots, bool]:
     """The seeds that go on, those that have stopped, and whether there was training before.
 
@@ -21,14 +23,14 @@ def restore(
         initial: every seed before training.
         checkpoints: by seed, what was saved of it.
         is_over: whether a seed that stands there has stopped.
-        carry_of: of a seed, a carry of so many columns.
+        start: a carry of so many columns, where derivatives start from zero.
     """
     saved = {
         seed: [
-            from_bytes(content, start, lambda columns, seed=seed: carry_of(seed, columns))
+            from_bytes(content, first, partial(start, first.state, first.phi))
             for content in checkpoints.get(seed, ())
         ]
-        for seed, start in initial.items()
+        for seed, first in initial.items()
     }
     newest = {seed: max(ss, key=lambda s: s.position) for seed, ss in saved.items() if ss}
     finished = {seed: s for seed, s in newest.items() if is_over(s)}

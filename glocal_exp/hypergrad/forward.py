@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -185,7 +186,7 @@ def cut(tree: PyTree, length: int) -> tuple[PyTree, PyTree]:
     """Pieces of the leading axis, with an axis of them in front, and what is left over."""
     full = jax.tree.leaves(tree)[0].shape[0] // length
 
-    def pieces(leaf: Array) -> Array:
+    def pieces(leaf: Any) -> Any:
         return leaf[: full * length].reshape(full, length, *leaf.shape[1:])
 
     return jax.tree.map(pieces, tree), jax.tree.map(lambda leaf: leaf[full * length :], tree)

@@ -108,8 +108,10 @@ def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
 
 
 def _instantiated(cotangent: Any) -> Array:
-    zero = isinstance(cotangent, SymbolicZero)
-    return jnp.zeros(cotangent.shape, cotangent.dtype) if zero else cotangent
+    if not isinstance(cotangent, SymbolicZero):
+        return cotangent
+    shaped: Any = cotangent.aval
+    return jnp.zeros(shaped.shape, shaped.dtype)
 
 
 def _open(
