@@ -75,7 +75,7 @@ lock: .venv/.created ## Solve constraints.txt again for every supported Python a
 
 clean: ## Remove .venv and caches; results and outputs stay
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
-	find configs glocal_exp scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks configs glocal_exp scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 

@@ -1,8 +1,11 @@
 """Time steps, hypergradients and runs beside their peers; `python scripts/benchmark.py --help`."""
 
 import sys
+from pathlib import Path
 
-from glocal_exp.bench.command import main
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `benchmarks` is not installed
+
+from benchmarks.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

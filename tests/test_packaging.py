@@ -22,7 +22,7 @@ LOCKED_EXTRAS = [name for name in EXTRAS if name != "bench"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 PLATFORMS = {"linux": "x86_64", "darwin": "arm64"}
 TOP_LEVEL = {
-    *{"configs", "docs", "glocal_exp", "scripts", "results", "tests"},
+    *{"benchmarks", "configs", "docs", "glocal_exp", "scripts", "results", "tests"},
     *{"pyproject.toml", "constraints.txt", "Makefile", "README.md", "LICENSE", "CITATION.cff"},
 }
 
@@ -44,7 +44,7 @@ def constraint_lines() -> list[str]:
 def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder whose distribution is not declared, with the files."""
     providers = metadata.packages_distributions()
-    own = {*sys.stdlib_module_names, "glocal_exp", "scripts", "tests", ""}
+    own = {*sys.stdlib_module_names, "benchmarks", "glocal_exp", "scripts", "tests", ""}
     found: dict[str, set[str]] = {}
     for path in sources(REPOSITORY / folder):
         for top in {name.split(".")[0] for _, name in imported(path)} - own:
@@ -56,7 +56,12 @@ def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("glocal_exp", ["tfds", "bench"]), ("scripts", []), ("tests", ["dev", "tfds"])],
+    [
+        ("benchmarks", ["bench"]),
+        ("glocal_exp", ["tfds"]),
+        ("scripts", []),
+        ("tests", ["dev", "tfds"]),
+    ],
 )
 def test_every_import_is_declared(folder, extras):
     assert undeclared(folder, names(*extras)) == {}

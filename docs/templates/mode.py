@@ -53,13 +53,10 @@ class Differences(Mode):
             flat, unravel = ravel_pytree(phi)
             moves = self.radius * jnp.concatenate([jnp.eye(flat.size), -jnp.eye(flat.size)])
 
-            def losses(copies):
-                def loss(copy, move):
-                    return work.problem.meta_loss(
-                        copy, unravel(flat + move), data.for_hypergradients
-                    )
+            validation = data.for_hypergradients
 
-                return jax.vmap(loss)(copies, moves)
+            def meta_loss(copy, move):
+                return work.problem.meta_loss(copy, unravel(flat + move), validation)
 
             def body(carried, inputs):
                 (state, copies), (chosen, wanted) = carried, inputs

@@ -1,21 +1,25 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
-main.py       entry point; whatever goes wrong ends in one sentence and an exit code
-arguments.py  the command line: flags and Hydra's overrides
-help.py       what --help prints
-compose.py    overrides -> the jobs of a sweep, each with its config
-mistakes.py   what Hydra and OmegaConf say, as one sentence that names the fix
-rerun.py      from=RUN_DIR -> the overrides that give a stored run's config again
-config.py     the root config's schema, and its part that a run's identity follows from
-check.py      values against the signatures that they are passed to
-device.py     the platform that JAX runs on
-build.py      config -> data, problem, method, meta optimizer, numerics
-identity.py   what a run is called, and what its manifest says
-train.py      one job: its seeds, what is left of them to do, alone or side by side
-batch.py      the seeds of one program: begun, gone on with, completed
-group.py      those of them that share one loop of the engine
-stop.py       Ctrl-C and SIGTERM
-say.py        lines for the user
-reproduce.py  the sweep of an experiment
-demo.py       the demonstration: four methods, figures, tables, a summary
+main.py         train: whatever goes wrong ends in one sentence and an exit code
+reproduce.py    the sweeps of the paper's experiments
+study.py        what is measured without a training run
+replay.py       whether the present source still gives the numbers of stored runs
+demo.py         four methods, then figures, tables and a summary
+
+compose.py      overrides -> the jobs of a sweep, each with its config
+rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again
+config.py       the root config's schema, and its part that a run's identity follows from
+choices.py      the files in configs/ as plain YAML
+check.py        values against the signatures that they are passed to
+mistakes.py     what Hydra and OmegaConf say, as one sentence that names the fix
+help.py         what --help prints
+build.py        platform, data and all else that a run needs
+assemble.py     what the settings mean: problem, plan, split; the numeric source among these
+instantiate.py  from `_target_` to an object
+device.py       the platform that JAX runs on
+train.py        one job: its seeds, and what is left of each to do
+group.py        those of them that share one loop of the engine
+identity.py     what a run is called, and what its manifest says
+stop.py         Ctrl-C and SIGTERM
+say.py          lines for the user
 """

@@ -1,25 +1,23 @@
 """From a config to all that a run needs: the platform, the images, and what `assemble` makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import optax
 from omegaconf import DictConfig, OmegaConf
 
+from glocal_exp.app import assemble
 from glocal_exp.app.config import plain
 from glocal_exp.app.device import Device, use_device
 from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.data import ImageData
 from glocal_exp.data import Splits as ImageSplits
-from glocal_exp.tracking import Sink
-
-if TYPE_CHECKING:  # JAX is slow to import, and a mistake should not wait for it
-    import optax
-
-    from glocal_exp.engine import Hooks, Loop, Plan
-    from glocal_exp.types import InnerProblem
+from glocal_exp.engine import Loop, Plan
+from glocal_exp.studies.lab import Setting
+from glocal_exp.types import InnerProblem
 
 
 @dataclass(frozen=True)
@@ -35,47 +33,38 @@ class Experiment:
     choices: dict[str, str]
     device: Device
     data: ImageData
-    problem: "InnerProblem"
-    plan: "Plan"
-    meta_optimizer: "optax.GradientTransformation"
+    problem: InnerProblem
+    plan: Plan
+    meta_optimizer: optax.GradientTransformation
 
     def splits(self, seed: int) -> ImageSplits:
         """Training, validation and test images of one seed; `UserError` if sizes do not fit."""
-        from glocal_exp.app.assemble import make_splits
+        return assemble.make_splits(self.cfg, self.data, seed)
 
-        return make_splits(self.cfg, self.data, seed)
-
-    def loop(
-        self,
-        parts: Mapping[int, ImageSplits],
-        hooks: "Hooks | None" = None,
-        checkpoints: Mapping[int, Sequence[bytes]] | None = None,
-    ) -> "Loop":
-        """The engine's loop over some seeds, each with its images."""
-        from glocal_exp.app.assemble import examples
-        from glocal_exp.engine import Loop
-
-        return Loop(
+    def setting(self, seed: int) -> Setting:
+        """What a study of training works with."""
+        images = self.splits(seed)
+        return Setting(
             self.problem,
-            {seed: examples(self.cfg, of_seed) for seed, of_seed in parts.items()},
+            assemble.examples(self.cfg, images),
             self.plan,
-            meta_optimizer=self.meta_optimizer,
-            hooks=hooks,
-            checkpoints=checkpoints,
+            lambda: self.loop({seed: images}),
+            self.device.settings.matmul_precision,
         )
 
+    def loop(self, images: Mapping[int, ImageSplits], **options: Any) -> Loop:
+        """The engine's loop over some seeds, each with its images; `options` as of `Loop`."""
+        splits = {seed: assemble.examples(self.cfg, parts) for seed, parts in images.items()}
+        options["meta_optimizer"] = self.meta_optimizer
+        return Loop(self.problem, splits, self.plan, **options)
 
-def build(cfg: DictConfig, choices: dict[str, str], plan: "Plan | None" = None) -> Experiment:
+
+def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:
     """Platform, images, problem and plan of one job; nothing is written.
 
-    Args:
-        plan: the config's, if it was made already; its sizes of pieces become the platform's.
-
-    Raises:
-        UserError: for settings that do not fit, and for data or a platform that is not there.
+    Settings that do not fit, and data or a platform that is not there, are a `UserError`. Sizes of
+    pieces in `plan`, which is the config's if it was made already, become the platform's.
     """
-    from glocal_exp.app import assemble
-
     device = use_device(cfg)
     assemble.use_precision(cfg, device.settings)
     data = _load_data(
@@ -91,11 +80,6 @@ def build(cfg: DictConfig, choices: dict[str, str], plan: "Plan | None" = None) 
         plan=replace(plan or assemble.make_plan(cfg), numerics=numerics),
         meta_optimizer=assemble.make_meta_optimizer(cfg),
     )
-
-
-def build_tracker(cfg: DictConfig) -> Sink:
-    """The tracker that the config names."""
-    return instantiate_group("tracker", cfg.tracker)
 
 
 @lru_cache(maxsize=1)

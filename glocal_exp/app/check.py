@@ -1,18 +1,9 @@
 """Checks of what Hydra leaves unchecked: values against the signatures that they are passed to."""
 
 import inspect
-import types
-from collections.abc import Iterator, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
 from omegaconf import DictConfig
@@ -25,17 +16,18 @@ from glocal_exp.errors import UserError
 if TYPE_CHECKING:
     from glocal_exp.engine import Plan
 
-TARGETS = ("dataset", "source", "model", "task", "method", "dmd", "steady_state")
-TARGETS += ("hypergradient", "meta_optimizer", "tracker", "augmentation")
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+# Types of what YAML holds, in words, with the types that a value may be of.
+WORDS: dict[Any, tuple[str, tuple[type, ...]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    bool: ("true or false", (bool,)),
+    str: ("a word", (str,)),
+    NoneType: ("null", (NoneType,)),
+}
 
 
 def check(cfg: DictConfig) -> "Plan":
-    """Check every setting, without data and before anything is written; returns what they plan.
-
-    Raises:
-        UserError: names the key, its value and what it should be.
-    """
+    """Check every setting, without data; the `UserError` names one and what it should be."""
     seeds(cfg)
     if cfg.study is not None:
         raise UserError("A study is no training run; give the same settings to scripts/study.py.")
@@ -43,38 +35,30 @@ def check(cfg: DictConfig) -> "Plan":
 
 
 def check_settings(cfg: DictConfig) -> "Plan":
-    """`check` but for what only a training run asks for."""
+    """`check` but for what only a training run asks for; returns what the settings plan."""
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
-    _raise_first(_unfit("validation.size", cfg.validation.size, int | float))
-    _raise_first(_device_misfits(plain(cfg.device)))
-    for group in TARGETS:
-        check_group(group, plain(cfg[group]))
-    from glocal_exp.app.assemble import (
-        make_plan,  # which imports JAX: the rest does not wait for it
-    )
+    _check_value("validation.size", cfg.validation.size, int | float)
+    _check_device(plain(cfg.device))
+    for key in map(str, cfg):
+        check_group(key, plain(cfg[key]))
+    from glocal_exp.app.assemble import make_plan  # imports JAX: the rest does not wait for it
 
     return make_plan(cfg)
 
 
-def check_group(group: str, node: Any) -> None:
-    """Check one group's settings against the signature of its `_target_`; raises `UserError`."""
-    _raise_first(mismatches(group, node))
-
-
-def mismatches(path: str, node: Any) -> Iterator[str]:
-    """Sentences about values below `node` that do not fit the signature of its `_target_`."""
-    if isinstance(node, Sequence) and not isinstance(node, str):
+def check_group(path: str, node: Any) -> None:
+    """Check all settings below `node` against the signature of the `_target_` that they are for."""
+    if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from mismatches(f"{path}[{index}]", item)
+            check_group(f"{path}[{index}]", item)
     if not isinstance(node, Mapping):
         return
     if "_target_" in node:
-        hints = _parameters(node["_target_"], path)
-        given = {name: value for name, value in node.items() if not name.startswith("_")}
-        yield from _misfits(path, given, hints)
+        values = {name: value for name, value in node.items() if not name.startswith("_")}
+        _check_values(path, values, _parameters(node["_target_"], path))
     for name, value in node.items():
-        yield from mismatches(f"{path}.{name}", value)
+        check_group(f"{path}.{name}", value)
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -82,107 +66,88 @@ def fits(value: Any, hint: Any) -> bool:
 
     Annotations of objects that no YAML can hold accept whatever is no word.
     """
-    origin, options = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return any(fits(value, option) for option in options)
-    if origin is Literal:
-        return value in options
-    if hint in (None, type(None)):
-        return value is None
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, str):
-        return isinstance(value, hint)
-    if _is(hint, Sequence):
-        return isinstance(value, list) and _items_fit(value, options)
-    if _is(hint, Mapping):
-        return isinstance(value, Mapping)
-    unchecked = hint in (Any, inspect.Parameter.empty) or isinstance(hint, TypeVar)
-    return unchecked or not isinstance(value, str)
+    return any(_alternative(option)[1](value) for option in _alternatives(hint))
 
 
 def describe(hint: Any) -> str:
     """An annotation in words."""
-    origin, options = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        kinds = [kind for kind in options if kind is not int or float not in options]
-        words = dict.fromkeys(describe(kind) for kind in kinds)
-        return " or ".join(word for word in words if word)
-    if origin is Literal:
-        return " or ".join(map(str, options))
-    if _is(hint, Sequence):
-        return "a list" + (f" of {len(options)}" if _is_fixed(options) else "")
+    options = _alternatives(hint)
+    words = [_alternative(o)[0] for o in options if o is not int or float not in options]
+    return " or ".join(dict.fromkeys(filter(None, words)))
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
+    """An annotation that is no union: in words, and which values fit."""
+    options = get_args(hint)
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, options)), lambda value: value in options
+    if hint is Any or isinstance(hint, TypeVar):
+        return "", lambda value: True
     if _is(hint, Mapping):
-        return "several settings"
-    return "null" if hint in (None, type(None)) else WORDS.get(hint, "")
+        return "several settings", lambda value: isinstance(value, dict)
+    if _is(hint, Sequence) and len(options) > 1 and options[-1] is not ...:
+        return f"a list of {len(options)}", lambda value: _fit(value, options)
+    if _is(hint, Sequence):
+        item = options[:1] or (Any,)
+        return "a list", lambda value: isinstance(value, list) and _fit(value, item * len(value))
+    words, kinds = WORDS.get(hint, ("", ()))
+    return words, lambda value: type(value) in kinds if kinds else not isinstance(value, str)
+
+
+def _fit(values: Any, hints: Sequence[Any]) -> bool:
+    return isinstance(values, list) and len(values) == len(hints) and all(map(fits, values, hints))
 
 
 def _is(hint: Any, kind: type) -> bool:
-    found = get_origin(hint) or hint
-    return inspect.isclass(found) and found is not str and issubclass(found, kind)
+    hinted = get_origin(hint) or hint
+    return inspect.isclass(hinted) and hinted is not str and issubclass(hinted, kind)
 
 
-def _is_fixed(options: Sequence[Any]) -> bool:
-    """Whether what stands in brackets behind `tuple` names each of its items."""
-    return len(options) > 1 and options[-1] is not ...
-
-
-def _items_fit(values: Sequence[Any], options: Sequence[Any]) -> bool:
-    if _is_fixed(options):
-        return len(values) == len(options) and all(map(fits, values, options))
-    return all(fits(value, options[0] if options else Any) for value in values)
-
-
-def _device_misfits(device: Mapping[str, Any]) -> Iterator[str]:
-    hints = get_type_hints(Settings)
+def _check_device(device: Mapping[str, Any]) -> None:
     platform = device.get("platform")
     if platform not in ("auto", "cpu", "gpu"):
-        yield f"device.platform={platform} is none of auto, cpu and gpu."
-    elif platform != "auto":
-        yield from _misfits("device", {k: v for k, v in device.items() if k != "platform"}, hints)
-    else:
-        yield from _misfits("device", device, {"platform": str, "cpu": Mapping, "gpu": Mapping})
-        for name in ("cpu", "gpu"):
-            yield from _misfits(f"device.{name}", chosen_settings(device, name), hints)
+        raise UserError(f"device.platform={platform} is none of auto, cpu and gpu.")
+    parts = {"device": platform}
+    if platform == "auto":
+        _check_values("device", device, {"platform": str, "cpu": Mapping, "gpu": Mapping})
+        parts = {"device.cpu": "cpu", "device.gpu": "gpu"}
+    for path, name in parts.items():
+        _check_values(path, chosen_settings(device, name), get_type_hints(Settings))
 
 
-def _misfits(path: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in given.items():
+def _check_values(path: str, values: Mapping[str, Any], hints: Mapping[str, Any]) -> None:
+    for name, value in values.items():
         if name not in hints:
-            yield unknown(path, name, hints)
-        else:
-            yield from _unfit(f"{path}.{name}", value, hints[name])
+            raise UserError(unknown(path, name, hints))
+        _check_value(f"{path}.{name}", value, hints[name])
 
 
-def _unfit(path: str, value: Any, hint: Any) -> Iterator[str]:
+def _check_value(path: str, value: Any, hint: Any) -> None:
     if isinstance(value, Mapping) and "_target_" in value:
         return
     if isinstance(value, Mapping) and _is(hint, Mapping):
         for name, entry in value.items():
-            yield from _unfit(f"{path}.{name}", entry, [*get_args(hint), Any, Any][1])
+            _check_value(f"{path}.{name}", entry, [*get_args(hint), Any, Any][1])
     elif not fits(value, hint):
-        yield f"{path}={value} should be {describe(hint) or 'of another type'}."
+        raise UserError(f"{path}={value} should be {describe(hint) or 'of another type'}.")
 
 
 def _parameters(target: str, path: str) -> dict[str, Any]:
     """Names that a `_target_` takes, with their annotations."""
     try:
-        found = get_object(target)
+        factory = get_object(target)
     except Exception as error:
         raise UserError(
             f"{path}._target_={target} cannot be imported; correct the dotted path of a class or "
             "function."
         ) from error
     try:
-        hints = get_type_hints(found.__init__ if inspect.isclass(found) else found)
+        hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     except (NameError, TypeError):
         hints = {}
-    parameters = inspect.signature(found).parameters
+    parameters = inspect.signature(factory).parameters
     return {name: hints.get(name, Any) for name in parameters if name != "key"}
-
-
-def _raise_first(sentences: Iterator[str]) -> None:
-    for sentence in sentences:
-        raise UserError(sentence)

@@ -6,10 +6,8 @@ its own around errors, and go on with the next job after Ctrl-C.
 
 import itertools
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -18,11 +16,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glocal_exp.app.config import CONFIGS, Schema
-from glocal_exp.app.mistakes import groups, missing_key, sentence, unknown_key
+from glocal_exp.app.choices import CONFIGS, groups
+from glocal_exp.app.config import Schema
+from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
 from glocal_exp.app.rerun import expand
 from glocal_exp.errors import UserError
 
@@ -51,58 +50,50 @@ def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
     A setting of a swept choice is for those choices that have it: `method=none,glocal
     method.window=60` sets glocal's window.
 
-    Raises:
-        UserError: for whatever Hydra does not accept, in any of them, and for `from=` a directory
-            that is no run's.
+    What Hydra does not accept in any of them is a `UserError`, and `from=` a directory of no run.
     """
-    with _sentences(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        expanded = expand(overrides)
-        return [_job(name, chosen) for name, chosen in _combinations(expanded, sweep)]
+    made, last = [], []
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            for name, last in _combinations(expand(overrides), sweep):
+                made.append(_job(name, last))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            key = missing_key(error)
+            raise UserError(sentence(error, _settings(last, key) if key else {})) from error
+    return made
 
 
 def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
-    """Name and overrides of each job."""
+    """Name and overrides of each job.
+
+    `method=none,glocal method.window=1,2 steps=9` are four combinations. Since glocal has a window
+    and none has not, the two with none come to the same, and three jobs are left:
+
+        method=none                    method=none steps=9
+        method=glocal method.window=1  method=glocal method.window=1 steps=9
+        method=glocal method.window=2  method=glocal method.window=2 steps=9
+    """
     loader = GlobalHydra.instance().config_loader()
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    lists = []
-    for override in parsed:
-        _check_override(override, sweep)
-        key = override.get_key_element()
-        values = override.sweep_string_iterator() if override.is_sweep_override() else None
-        lists.append([f"{key}={value}" for value in values] if values else [override.input_line])
-    swept = {line for values in lists if len(values) > 1 for line in values}
+    lines = [_alternatives(override, sweep) for override in parsed]
+    swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
-    seen = set()
-    for chosen in itertools.product(*lists):
-        kept = tuple(line for line in chosen if not _is_for_others(line, chosen, swept, path))
-        if kept not in seen:
-            seen.add(kept)
-            yield " ".join([line for line in kept if line in swept] or kept), list(kept)
+    # For each override the swept choices that it is for, of which a job has to have one.
+    needed = [_choices_with(first.split("=")[0], swept, path) for first, *_ in lines]
+    combinations = dict.fromkeys(
+        tuple(line for line, of in zip(chosen, needed, strict=True) if not of or of & set(chosen))
+        for chosen in itertools.product(*lines)
+    )
+    for chosen in combinations:
+        yield " ".join([line for line in chosen if line in swept] or chosen), list(chosen)
 
 
-def _is_for_others(
-    line: str, chosen: Sequence[str], swept: Collection[str], path: Sequence[str]
-) -> bool:
-    """Whether this is a setting of a swept group that other choices have, but not this job's."""
-    key = line.split("=")[0]
-    group = key.split(".")[0]
-    choices = [other for other in swept if other.startswith(f"{group}=")]
-    if group == key or group not in groups() or not choices:
-        return False
-    mine = [other for other in chosen if other in choices][-1]
-    having = [choice for choice in choices if _has(key, choice, tuple(path))]
-    return bool(having) and mine not in having
+def _alternatives(override: Override, sweep: bool) -> list[str]:
+    """An override as it was typed, or one for each of its values.
 
-
-@lru_cache
-def _has(key: str, choice: str, path: tuple[str, ...]) -> bool:
-    nothing = object()
-    return OmegaConf.select(compose("main", [*path, choice]), key, default=nothing) is not nothing
-
-
-def _check_override(override: Override, sweep: bool) -> None:
-    """Refuse what Hydra accepts or words badly, but makes no sense here."""
-    key, line = override.key_or_group, override.input_line
+    Refuses what Hydra accepts or words badly, but makes no sense here.
+    """
+    key, line = override.key_or_group, str(override.input_line)
     if not key:
         raise UserError(f"{line!r} cannot be read; write KEY=VALUE.")
     if override.is_hydra_override() and key != "hydra.searchpath":
@@ -113,64 +104,52 @@ def _check_override(override: Override, sweep: bool) -> None:
     if override.is_delete() and "." not in key:
         raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")
     if override.is_sweep_override():
-        if not sweep:
-            raise UserError(
-                f"{line} gives several values; add -m to run them one after another, or write "
-                f"{key}=[...] for a list."
-            )
-    elif key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
+        if sweep:
+            return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+        raise UserError(
+            f"{line} gives several values; add -m to run them one after another, or write "
+            f"{key}=[...] for a list."
+        )
+    if key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
         raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
+    return [line]
+
+
+def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:
+    """Of a swept group those choices that have this setting of it."""
+    group, _, setting = key.partition(".")
+    if not setting or group not in groups():
+        return set()
+    choices = [choice for choice in swept if choice.startswith(f"{group}=")]
+    configs = [compose("main", [*path, choice]) for choice in choices]
+    values = [OmegaConf.select(config, key, default=...) for config in configs]
+    return {choice for choice, v in zip(choices, values, strict=True) if v is not ...}
 
 
 def _job(name: str, overrides: list[str]) -> Job:
-    cfg = _composed(overrides)
+    cfg = compose("main", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
-    choices = {
-        group: choice
-        for group, choice in cfg.hydra.runtime.choices.items()
-        if not group.startswith("hydra/") and choice is not None
-    }
-    with read_write(cfg), open_dict(cfg):
-        config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    chosen = cfg.hydra.runtime.choices.items()
+    choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
+    config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     known = {entry.name for entry in fields(Schema)}
-    for key in map(str, config):
-        if key not in known:
-            raise UserError(unknown_key(key))
+    for key in sorted(set(map(str, config)) - known):
+        raise UserError(unknown_key(key))
     for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
     OmegaConf.resolve(config)
     return Job(name, config, choices)
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
-    """The config with Hydra's own part; says what there is beside a setting that there is not."""
-    try:
-        return compose("main", list(overrides), return_hydra_config=True)
-    except HydraException as error:
-        if key := missing_key(error):
-            raise UserError(unknown_key(key, _settings(overrides, key))) from error
-        raise
-
-
-def _settings(overrides: Sequence[str], missing: str) -> dict[Any, Any]:
+def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
     """What the overrides lead to without those of a setting that there is not."""
     others = [line for line in overrides if line.split("=")[0] != missing]
     if len(others) == len(overrides):
         return {}  # a file of the configs names it
     try:
-        settings = OmegaConf.to_container(compose("main", others), resolve=False)
+        return compose("main", others)
     except HydraException as error:
         return _settings(others, key) if (key := missing_key(error)) else {}
-    return settings if isinstance(settings, dict) else {}
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What Hydra raises, as a `UserError`."""
-    try:
-        yield
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise UserError(sentence(error)) from error
 
 
 def as_yaml(config: Any) -> str:

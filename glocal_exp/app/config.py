@@ -1,7 +1,6 @@
 """The shape of the root config, and the part of it that a run's identity follows from."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -9,23 +8,9 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from glocal_exp.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 LARGEST_SEED = 2**32 - 1  # beyond it JAX's keys repeat
-NUMERIC = (
-    "steps",
-    "interval",
-    "batch_size",
-    "eval_every",
-    "validation",
-    "model",
-    "task",
-    "method",
-    "hypergradient",
-    "meta_optimizer",
-    "carry_tangents",
-    "stop_when_diverged",
-    "precision",
-)
+NUMERIC = ("steps", "interval", "batch_size", "eval_every", "validation", "model", "task", "method")
+NUMERIC += ("hypergradient", "meta_optimizer", "carry_tangents", "stop_when_diverged", "precision")
 """Keys that decide a run's numbers, seed and platform apart; the rest is where and how it runs."""
 
 
@@ -103,28 +88,14 @@ def numeric_config(cfg: DictConfig, source: str) -> dict[str, Any]:
     """The part of the config that a run's path and staleness follow from."""
     config = {key: plain(cfg[key]) for key in NUMERIC}
     config |= {"dataset": cfg.dataset.name, "bundled": source == "bundled"}
-    optional = {
-        "imbalance": plain(cfg.dataset).get("imbalance"),
-        "augmentation": plain(cfg.augmentation),
-    }
-    return config | {key: value for key, value in optional.items() if value is not None}
-
-
-def variant(cfg: DictConfig, digits: str) -> str:
-    """The folder between experiment and seed: `<method>-<hash of the numeric config>`."""
-    return f"{cfg.names.method}-{digits}"
+    optional = {"imbalance": cfg.dataset.get("imbalance"), "augmentation": cfg.augmentation}
+    return config | {key: plain(node) for key, node in optional.items() if node is not None}
 
 
 def seeds(cfg: DictConfig) -> list[int]:
-    """The seeds that this program trains.
-
-    Raises:
-        UserError: for an empty list, a repeated seed, or one that is out of range.
-    """
-    if cfg.seeds is None:
-        name, chosen = f"seed={cfg.seed}", [cfg.seed]
-    else:
-        name, chosen = f"seeds={list(cfg.seeds)}", list(cfg.seeds)
+    """The seeds that this program trains; `UserError` if none, one twice, or out of range."""
+    chosen = [cfg.seed] if cfg.seeds is None else list(cfg.seeds)
+    name = f"seed={cfg.seed}" if cfg.seeds is None else f"seeds={chosen}"
     if not chosen:
         raise UserError("seeds=[] names no seed; give some, as seeds=[0,1].")
     if min(chosen) < 0 or max(chosen) > LARGEST_SEED:

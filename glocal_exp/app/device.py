@@ -11,6 +11,7 @@ from glocal_exp.app.config import plain
 from glocal_exp.errors import UserError
 
 JAX_NAMES = {"cpu": "cpu", "gpu": "cuda"}
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 FLAGS_READ: list[bool] = []
 """XLA reads its flags once, when JAX first looks for devices: `deterministic` as it was then."""
 
@@ -33,10 +34,8 @@ class Settings:
     checkpoint_seconds: float
 
     def __post_init__(self):
-        chunks = ("microbatch", "validation_chunk", "evaluation_chunk")
-        for name in (*chunks, "chunks_at_once", "segment", "reverse_from", "low_rank_from"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
+        for name, value in asdict(self).items():
+            if type(value) is int and value < 1 and name != "checkpoint_seconds":
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")
 
 
@@ -57,8 +56,8 @@ class Device:
 
     def facts(self) -> dict[str, Any]:
         """All of it, flat, for a manifest."""
-        found = {"platform": self.platform, "name": self.name, "count": self.count}
-        return found | asdict(self.settings)
+        own = {"platform": self.platform, "name": self.name, "count": self.count}
+        return own | asdict(self.settings)
 
 
 def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
@@ -68,21 +67,26 @@ def chosen_settings(device: Mapping[str, Any], platform: str) -> dict[str, Any]:
 
 
 def use_device(cfg: DictConfig) -> Device:
-    """Make JAX use the platform that the config asks for.
-
-    Raises:
-        UserError: when there is no such platform here, or a setting is out of range.
-    """
-    group = plain(cfg.device)
-    asked = group["platform"]
+    """Make JAX use the platform that the config asks for; `UserError` if it is not here."""
+    group, asked = plain(cfg.device), cfg.device.platform
     deterministic = asked != "cpu" and bool(chosen_settings(group, "gpu").get("deterministic"))
-    if deterministic and not FLAGS_READ:
-        _ask_for_deterministic_gpu()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if deterministic and not FLAGS_READ and DETERMINISTIC not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC}".strip()
     devices = _devices(asked)
     if not FLAGS_READ:
         FLAGS_READ.append(deterministic)
     platform = "cpu" if devices[0].platform == "cpu" else "gpu"
-    _refuse_a_change(asked, platform, deterministic)
+    if asked not in ("auto", platform):
+        raise UserError(
+            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
+            f"device={asked} in a command of its own."
+        )
+    if platform == "gpu" and deterministic != FLAGS_READ[0]:
+        raise UserError(
+            f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
+            "with the opposite in this program; give it in a command of its own."
+        )
     settings = Settings(**chosen_settings(group, platform))
     return Device(platform, devices[0].device_kind, len(devices), settings)
 
@@ -102,23 +106,3 @@ def _devices(asked: str) -> list[Any]:
             f"device={asked} cannot be had here; install the extra cuda12 or cuda13 on a machine "
             "with a GPU, or choose device=cpu."
         ) from error
-
-
-def _refuse_a_change(asked: str, platform: str, deterministic: bool) -> None:
-    if asked not in ("auto", platform):
-        raise UserError(
-            f"device={asked} cannot be had: JAX already runs on {platform} in this program; give "
-            f"device={asked} in a command of its own."
-        )
-    if platform == "gpu" and deterministic != FLAGS_READ[0]:
-        raise UserError(
-            f"device: deterministic={str(deterministic).lower()} cannot be had: JAX already runs "
-            "with the opposite in this program; give it in a command of its own."
-        )
-
-
-def _ask_for_deterministic_gpu() -> None:
-    flag = "--xla_gpu_deterministic_ops=true"
-    flags = os.environ.get("XLA_FLAGS", "")
-    if flag not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()

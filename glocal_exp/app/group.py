@@ -1,65 +1,70 @@
 """Seeds that share one loop of the engine, between its hooks and their run directories."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
+import jax
 import numpy as np
 
-from glocal_exp.app.build import Experiment
+from glocal_exp.app.identity import Identity
+from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
-from glocal_exp.data import Splits as ImageSplits
+from glocal_exp.data import Splits
+from glocal_exp.engine import Hooks
 from glocal_exp.store import RunDirectory
 from glocal_exp.tracking import Fanout
 
-Complete = Callable[[int, Mapping[str, np.ndarray], bool], None]
+
+@dataclass
+class Run:
+    """One seed: its images, its locked directory, and whether this command has begun it."""
+
+    images: Splits
+    directory: RunDirectory
+    is_new: bool = False
 
 
 class Group:
     """One loop, gone on with from the newest checkpoint that all its seeds have.
 
     Args:
-        parts, directories: by seed.
-        complete: is given a seed at its end, its weights, and whether it diverged.
+        runs: by seed; their manifests say that they are running.
+        sinks: shown every record.
+        stop: asked between stretches of training.
 
     Attributes:
-        resumed: goes on from checkpoints.
-        steps_done: training steps done before, up to the last outer step that came to its end.
         fell_apart: its seeds have checkpoints, but none in common; nothing has been changed.
     """
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        parts: Mapping[int, ImageSplits],
-        directories: Mapping[int, RunDirectory],
-        sinks: Fanout,
-        stop: Stop,
-        complete: Complete,
-    ):
-        self._cfg, self._plan = experiment.cfg, experiment.plan
-        self._directories = dict(directories)
-        self._sinks, self._stop, self._complete = sinks, stop, complete
-        checkpoints = {s: list(d.load_checkpoints()) for s, d in directories.items()}
-        self._loop = experiment.loop(parts, self._hooks(), checkpoints)
-        self.resumed = self._loop.resumed
-        self.fell_apart = any(checkpoints.values()) and not self.resumed
-        self.steps_done = (self._loop.position.outer_step - 1) * self._cfg.interval
+    def __init__(self, identity: Identity, runs: Mapping[int, Run], sinks: Fanout, stop: Stop):
+        self._identity, self._sinks, self._stop = identity, sinks, stop
+        self._cfg, self._plan = identity.experiment.cfg, identity.experiment.plan
+        self._directories = {seed: run.directory for seed, run in runs.items()}  # of those to end
+        checkpoints = {s: list(d.load_checkpoints()) for s, d in self._directories.items()}
+        keep = self._cfg.keep_arrays
+        hooks = Hooks(
+            checkpoint=lambda seed, content: self._directories[seed].save_checkpoint(content),
+            progress=self._progress,
+            keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
+        )
+        images = {seed: run.images for seed, run in runs.items()}
+        self._loop = identity.experiment.loop(images, hooks=hooks, checkpoints=checkpoints)
+        self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
 
     def train(self) -> None:
-        """Train until all seeds are complete.
-
-        Raises:
-            Interrupted: when asked to stop; every seed has a checkpoint of where it stands.
-        """
+        """Train until all seeds are complete, or `Interrupted` with checkpoints of all."""
         loop = self._loop
-        for seed, directory in self._directories.items():
-            snapshot = {**loop.snapshots, **loop.finished}[seed]
-            directory.update_manifest(differentiation=loop.mode.name)
-            directory.truncate(snapshot.position.outer_step - 1 if self.resumed else None)
-        self._count_work()
+        # The steps that each outer step computes, playouts included.
+        outer_steps = range(1, self._plan.schedule.outer_steps + 1)
+        lengths = [(1 + self._plan.lookahead(s)) * self._cfg.interval for s in outer_steps]
+        self._before = [0, *accumulate(lengths)]
+        for seed in self._directories:
+            self._start(seed)
         for seed in loop.snapshots:
-            self._tell("compiling" if self.resumed else "compiling and evaluating", seed)
+            self._tell("compiling" if loop.resumed else "compiling and evaluating", seed)
         try:
             for record in loop:
                 self._directories[record.seed].append(record)
@@ -72,21 +77,17 @@ class Group:
         for seed in list(self._directories):
             self._end(seed)
 
-    def _hooks(self) -> Any:
-        from glocal_exp.engine import Hooks
-
-        keep = self._cfg.keep_arrays
-        return Hooks(
-            checkpoint=self._checkpoint,
-            progress=self._progress,
-            keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
-        )
-
-    def _count_work(self) -> None:
-        """Steps that each outer step computes, playouts included."""
-        outer_steps = range(1, self._cfg.steps // self._cfg.interval + 1)
-        lengths = [(1 + self._plan.lookahead(s)) * self._cfg.interval for s in outer_steps]
-        self._before = [0, *accumulate(lengths)]
+    def _start(self, seed: int) -> None:
+        """Announce a seed, and take its records back to its checkpoint."""
+        directory, loop = self._directories[seed], self._loop
+        done = (loop.position.outer_step - 1) * self._cfg.interval
+        if loop.resumed:
+            place = f"step {done}" if done else "within the first interval"
+            say(f"going on from {place}: {directory.path}")
+        self._sinks.start(self._identity.told(seed, done))
+        directory.update_manifest(differentiation=loop.mode.name)
+        stands = {**loop.snapshots, **loop.finished}[seed].position.outer_step - 1
+        directory.truncate(stands if loop.resumed else None)
 
     def _progress(self, step: int, steps: int) -> None:
         """Between two stretches of training: the place where a run may stop."""
@@ -105,21 +106,17 @@ class Group:
         done = self._before[self._loop.position.outer_step - 1] + step
         self._sinks.progress(done, self._before[-1], note, seed)
 
-    def _checkpoint(self, seed: int, content: bytes) -> None:
-        self._directories[seed].save_checkpoint(content)
-
     def _end(self, seed: int) -> None:
         snapshot = {**self._loop.snapshots, **self._loop.finished}[seed]
-        del self._directories[seed]
-        self._complete(seed, _weights(snapshot.state.params), snapshot.diverged)
+        directory = self._directories.pop(seed)
+        directory.save_weights(_by_path(snapshot.state.params))
+        directory.complete(diverged=snapshot.diverged)
+        self._sinks.finish("complete", seed)
+        say(f"done: {directory.path}")
 
 
-def _weights(params: Any) -> dict[str, np.ndarray]:
+def _by_path(params: Any) -> dict[str, np.ndarray]:
     """Parameters by their path in the tree (`conv1/0`)."""
-    import jax
-
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
-        for path, leaf in leaves
-    }
+    name = partial(jax.tree_util.keystr, simple=True, separator="/")
+    return {name(path): np.asarray(leaf) for path, leaf in leaves}

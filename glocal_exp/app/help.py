@@ -1,11 +1,12 @@
-"""What --help prints; reads the configs as plain YAML, since Hydra takes a second to import."""
+"""What `scripts/train.py --help` prints."""
 
 import json
-from pathlib import Path
+import textwrap
+from collections.abc import Iterator
+from typing import Any
 
-import yaml
+from glocal_exp.app.choices import choices, groups, read
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 KEYS = {
     "steps": "T, training steps; a multiple of interval",
     "interval": "tau, training steps between two updates of the hyperparameters",
@@ -58,44 +59,23 @@ scripts/reproduce.py runs the experiments of the paper."""
 
 def text() -> str:
     """The whole page."""
-    main = _read("main")
-    chosen = {k: v for e in main["defaults"] if isinstance(e, dict) for k, v in e.items()}
-    quick = _read("preset/quick")["steps"]
-    return TEXT.format(quick=quick, groups=_groups(chosen), keys=_keys(main, chosen))
-
-
-def _groups(chosen: dict[str, str | None]) -> str:
     lines = []
-    for group, default in chosen.items():
-        names = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
-        marked = [f"*{name}" if name == default else name for name in names]
-        lines.append(_wrapped(group, marked))
-    return "\n".join(lines)
+    for group, default in groups().items():
+        words = " ".join(f"*{name}" if name == default else name for name in choices(group))
+        lines.append(textwrap.fill(f"  {group:<16} {words}", 100, subsequent_indent=" " * 19))
+    quick = read("preset/quick")["steps"]
+    return TEXT.format(quick=quick, groups="\n".join(lines), keys="\n".join(_keys()))
 
 
-def _wrapped(name: str, words: list[str], width: int = 100) -> str:
-    lines = [f"  {name:<16}"]
-    for word in words:
-        if len(lines[-1]) + len(word) + 1 > width:
-            lines.append(" " * 18)
-        lines[-1] += f" {word}"
-    return "\n".join(lines)
-
-
-def _keys(main: dict, chosen: dict[str, str | None]) -> str:
-    values = main | {name: _read(f"{name}/{chosen[name]}") for name in ("task", "method")}
-    values |= _read(f"preset/{chosen['preset']}")
-    lines = []
+def _keys() -> Iterator[str]:
+    chosen = groups()
+    values = read("main") | {name: read(f"{name}/{chosen[name]}") for name in ("task", "method")}
+    values |= read(f"preset/{chosen['preset']}")
     for key, meaning in KEYS.items():
-        value = values
+        value: Any = values
         for part in key.split("."):
             value = value[part]
         shown = value if isinstance(value, str) else json.dumps(value)
         if shown.startswith("${oc.env:"):
             shown = f"${shown[9:].split(',')[0]}"
-        lines.append(f"  {f'{key}={shown}':<32} {meaning}")
-    return "\n".join(lines)
-
-
-def _read(name: str) -> dict:
-    return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+        yield f"  {f'{key}={shown}':<32} {meaning}"

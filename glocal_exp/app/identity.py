@@ -1,54 +1,70 @@
 """What a run is called, and what its config.yaml, its manifest and its sinks say about it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from glocal_exp.app.build import Experiment
-from glocal_exp.app.config import numeric_config, plain, variant
-from glocal_exp.store import config_hash, run_path, source_fingerprint, target_modules
+from glocal_exp.app.config import numeric_config, plain
+from glocal_exp.store import config_hash, environment, run_path, source_fingerprint, target_modules
+
+if TYPE_CHECKING:  # which imports JAX
+    from glocal_exp.app.build import Experiment
 
 # What decides a run's numbers beside the modules that its config names.
 ENGINE = ("glocal_exp.app.assemble",)
 NAMES = ("method", "dataset", "model", "task")
 NOT_THE_RUN = ("output_dir", "data_dir", "tracker", "source", "sweep", "study")
+# What is kept of each command; the rest of a manifest is what the last one wrote.
+SESSION = ("started", "command", "git", "packages", "python", "platform", "processor", "device")
 
 
-@dataclass(frozen=True)
 class Identity:
-    """A job's place among all runs, seed aside.
+    """A job's place among all runs, and what is written about each of its seeds.
 
     Attributes:
-        facts: what the manifest says about it: names, hashes, the code that counts.
+        facts: what the manifest says about all of them: names, hashes, the code that counts.
     """
 
-    root: Path
-    facts: dict[str, Any]
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> "Identity":
-        """A pure function of the config, and of whether the data are the embedded ones."""
-        cfg = experiment.cfg
-        numeric = numeric_config(cfg, experiment.data.source)
-        modules = sorted({*ENGINE, *target_modules(numeric)})
-        digits = config_hash(numeric)
-        facts = {
-            "experiment": cfg.experiment,
-            "variant": variant(cfg, digits),
-            **{name: cfg.names[name] for name in NAMES},
-            "choices": dict(experiment.choices),
-            "config_hash": digits,
-            "source_hash": source_fingerprint(modules),
-            "source_modules": modules,
-        }
-        return cls(Path(cfg.output_dir) / "runs", facts)
+    def __init__(self, experiment: "Experiment"):
+        self.experiment, cfg = experiment, experiment.cfg
+        hashed = hashes(numeric_config(cfg, experiment.data.source), ENGINE)
+        variant = f"{cfg.names.method}-{hashed['config_hash']}"
+        self.facts: dict[str, Any] = {"experiment": cfg.experiment, "variant": variant}
+        self.facts |= {name: cfg.names[name] for name in NAMES}
+        self.facts |= {"choices": dict(experiment.choices)} | hashed
 
     def path(self, seed: int) -> Path:
         """The run directory."""
-        return run_path(self.root, self.facts["experiment"], self.facts["variant"], seed)
+        root = Path(self.experiment.cfg.output_dir) / "runs"
+        return run_path(root, self.facts["experiment"], self.facts["variant"], seed)
+
+    def manifest(
+        self, seed: int, data: Mapping[str, Any], stored: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What a command writes as it begins, over what earlier ones have stored."""
+        now = environment() | self.facts | run_facts(self.experiment, seed, data)
+        session = {key: now[key] for key in SESSION} | {"data_fingerprint": data["fingerprint"]}
+        earlier = {"started": stored.get("started", now["started"]), "ended": None}
+        sessions = {"sessions": [*stored.get("sessions", []), session]}
+        return now | earlier | sessions | {"status": "running", "diverged": False, "error": None}
+
+    def told(self, seed: int, resumed_step: int) -> dict[str, Any]:
+        """What sinks are told when a run starts; see `tracking.Sink.start`."""
+        cfg, data = self.experiment.cfg, self.experiment.data
+        info = {key: self.facts[key] for key in ("experiment", "variant", *NAMES)}
+        info |= {"seed": seed, "steps": cfg.steps, "interval": cfg.interval}
+        info |= {"outer_steps": cfg.steps // cfg.interval, "resumed_step": resumed_step}
+        info |= {"path": str(self.path(seed)), "data": data.notice or data.title}
+        return info | {"config": stored_config(cfg, seed)}
+
+
+def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:
+    """What says whether stored numbers are those of a config and of today's code, `engine` too."""
+    modules = sorted({*engine, *target_modules(config)})
+    digests = {"config_hash": config_hash(config), "source_hash": source_fingerprint(modules)}
+    return digests | {"source_modules": modules}
 
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
@@ -57,34 +73,7 @@ def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
     return config | {"seed": seed, "seeds": None}
 
 
-def config_text(cfg: DictConfig, seed: int) -> str:
-    """`stored_config` as YAML."""
-    return OmegaConf.to_yaml(OmegaConf.create(stored_config(cfg, seed)))
-
-
-def run_facts(experiment: Experiment, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
+def run_facts(experiment: "Experiment", seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest's part that differs by seed or by machine."""
-    return {
-        "seed": seed,
-        "precision": experiment.cfg.precision,
-        "device": experiment.device.facts(),
-        "data": dict(data),
-    }
-
-
-def run_info(
-    experiment: Experiment, identity: Identity, seed: int, resumed_step: int
-) -> dict[str, Any]:
-    """What sinks are told when a run starts; see `tracking.Sink.start`."""
-    cfg = experiment.cfg
-    return {
-        **{key: identity.facts[key] for key in ("experiment", "variant", *NAMES)},
-        "seed": seed,
-        "steps": cfg.steps,
-        "interval": cfg.interval,
-        "outer_steps": cfg.steps // cfg.interval,
-        "path": str(identity.path(seed)),
-        "config": stored_config(cfg, seed),
-        "data": experiment.data.notice or experiment.data.title,
-        "resumed_step": resumed_step,
-    }
+    about = {"seed": seed, "precision": experiment.cfg.precision, "data": dict(data)}
+    return about | {"device": experiment.device.facts()}

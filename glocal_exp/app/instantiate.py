@@ -13,12 +13,9 @@ from glocal_exp.errors import UserError
 
 
 def instantiate_group(group: str, node: Any, **extra: Any) -> Any:
-    """What a group's node names.
+    """What a group's node names; `UserError` for settings that it does not take.
 
     `extra` are objects: they are bound in Python, since Hydra would turn dataclasses into configs.
-
-    Raises:
-        UserError: for settings that it does not take.
     """
     config = plain(node)
     finished = not config.pop("_partial_", False)

@@ -1,12 +1,13 @@
 """Entry point: whatever goes wrong ends in one sentence and an exit code."""
 
+import argparse
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from glocal_exp.app.arguments import parse
+from glocal_exp.app import help as help_page
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import INTERRUPTED, Interrupted, Stop
 from glocal_exp.errors import UserError
@@ -14,13 +15,21 @@ from glocal_exp.errors import UserError
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
+Work = Callable[["Job"], None]
 JOB_FAILED, USER_ERROR = 1, 2
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Train as the command line says; exits with 0, 1 (a job of a sweep failed), 2 or 130."""
-    given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(guarded(lambda stop: run(given, stop)))
+def entry_point(run: Callable[[Sequence[str], Stop], int]) -> Callable[..., NoReturn]:
+    """The `main` of a script: `run` on the command line, or on arguments given instead.
+
+    It exits with 0, 1 (a job of a sweep failed), 2 or 130.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> NoReturn:
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        sys.exit(guarded(lambda stop: run(words, stop)))
+
+    return main
 
 
 def guarded(function: Callable[[Stop], int]) -> int:
@@ -37,25 +46,53 @@ def guarded(function: Callable[[Stop], int]) -> int:
 
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
+    """Train as a command line says; see `run_jobs`."""
+
+    def work(job: "Job") -> None:
+        from glocal_exp.app.check import check
+
+        plan = check(job.config)
+        # Only now: what training imports takes as long again as Hydra and the check.
+        from glocal_exp.app.train import train
+
+        train(job, plan, stop)
+
+    return run_jobs(arguments, help_page.text, work)
+
+
+def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> int:
     """Do what a command line says, and return the exit code.
 
-    Raises:
-        UserError: when the command line or its only job is at fault.
-        Interrupted, KeyboardInterrupt: after Ctrl-C or SIGTERM.
+    Args:
+        page: what --help prints.
+        work: what is to be done with each job; one that fails does not stop the others, an only one
+            raises what is wrong with it.
     """
-    command = parse(arguments)
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job"])
+    parser.add_argument("--resolve", action="store_true")  # Hydra's; ours always is
+    parser.add_argument("overrides", nargs="*")
+    command = parser.parse_intermixed_args(list(arguments))
     if command.help:
-        from glocal_exp.app.help import text
-
-        print(text())
+        print(page())
         return 0
     from glocal_exp.app.compose import as_yaml, jobs
 
-    found = jobs(command.overrides, command.sweep)
-    if command.show:
-        print("---\n".join(as_yaml(job.config) for job in found), end="")
+    todo = jobs(command.overrides, command.multirun)
+    if command.cfg:
+        print("---\n".join(as_yaml(job.config) for job in todo), end="")
         return 0
-    return _train_all(found, stop)
+    if len(todo) == 1:
+        work(todo[0])
+        return 0
+    return _run_all(todo, work)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help shows what there is.")
 
 
 def tell(error: Exception) -> int:
@@ -69,23 +106,19 @@ def tell(error: Exception) -> int:
     return USER_ERROR
 
 
-def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
-    """Train job after job; one that fails does not stop the others."""
-    if len(jobs) == 1:
-        _train(jobs[0], stop)
-        return 0
+def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
     failed = []
     for number, job in enumerate(jobs, start=1):
         say(f"[{number}/{len(jobs)}] {job.name}")
         try:
-            _train(job, stop)
+            work(job)
         except Interrupted:
             raise
-        except (UserError, OSError) as error:
-            tell(error)
-            failed.append(job.name)
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            if isinstance(error, UserError | OSError):
+                tell(error)
+            else:
+                traceback.print_exc()
             failed.append(job.name)
     if failed:
         print(
@@ -96,11 +129,4 @@ def _train_all(jobs: "Sequence[Job]", stop: Stop) -> int:
     return JOB_FAILED if failed else 0
 
 
-def _train(job: "Job", stop: Stop) -> None:
-    from glocal_exp.app.check import check
-
-    plan = check(job.config)
-    # Only now: what training imports takes as long again as Hydra and the check.
-    from glocal_exp.app.train import train
-
-    train(job, plan, stop)
+main = entry_point(run)

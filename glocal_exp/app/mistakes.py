@@ -2,68 +2,80 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
-import yaml
-
-from glocal_exp.app.config import CONFIGS
+from glocal_exp.app.choices import choices, groups, read
+from glocal_exp.app.instantiate import first_line
 
 WHERE_TO_LOOK = "`--cfg job` prints the settings that there are."
+TWICE = "{0} is given twice; say {0}=CHOICE once, without +."
+OF_OVERRIDES = {
+    r"Multiple values for (\S+?)\.": TWICE,
+    r"^(\S+) appears more than once": TWICE,
+    r"^Error parsing override '(.*)'": "{0!r} cannot be read; write KEY=VALUE.",
+    r"LexerNoViableAltException: (.*)": "{0!r} cannot be read; write KEY=VALUE without spaces "
+    "around =.",
+}
+OF_VALUES = {
+    r"^Value '(.*)' of type '.*' could not be converted to Integer": "{key}={0} should "
+    "be a whole number.",
+    r"^Value '(.*)' of type '.*' could not be converted": "{key}={0} should be of another type.",
+    r"^Value '(.*)' is not a valid bool": "{key}={0} should be true or false.",
+    r"is not a ListConfig": "{key} should be a list, as {key}=[0,1].",
+    r"is not a subclass of": "{key} holds several settings; set one of them, as {key}.NAME=VALUE.",
+    r"is not Optional": "{key} cannot be null; give it a value.",
+}
 
 
-def sentence(error: BaseException) -> str:
-    """One sentence for what `hydra.compose` raised."""
+def sentence(error: BaseException, settings: Mapping) -> str:
+    """One sentence for what `hydra.compose` raised; `settings` are those that there are."""
     text, cause = str(error), str(error.__cause__ or "")
-    if match := re.search(r"Could not find '(?P<group>.+)/(?P<name>[^'/]*)'", text):
-        return _unknown_choice(match["group"], match["name"])
+    if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
+        group, name = match.groups()
+        options, hint = ", ".join(choices(group)), _hint(name, choices(group))
+        return f"There is no {group}={name}; {hint}choose one of {options}."
     if key := missing_key(error):
-        return unknown_key(key)
-    twice = r"Multiple values for (?P<group>\S+?)\.|^(?P<again>\S+) appears more than once"
-    if match := re.search(twice, text):
-        group = match["group"] or match["again"]
-        return f"{group} is given twice; say {group}=CHOICE once, without +."
+        return unknown_key(key, settings)
+    if words := _first(OF_OVERRIDES, text):
+        return words
     if "override_grammar" in text:
-        return _syntax(text)
+        part = re.search(r"input '(.*)'", text)
+        return (
+            f"An override cannot be read{f' near {part[1]}' if part else ''}; close every bracket "
+            "and quote, and put the whole of it in single quotes for the shell."
+        )
     described = cause if "full_key" in cause else text
-    if match := re.search(r"full_key: (?P<key>\S+)", described):
-        return _wrong_value(match["key"], described.splitlines()[0])
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-    return f"{first.rstrip('.')}; {WHERE_TO_LOOK}"
+    if match := re.search(r"full_key: (\S+)", described):
+        key, said = match[1], described.splitlines()[0]
+        if re.search(r"[Kk]ey '.*' (is )?not in", said):
+            return unknown_key(key)
+        return _first(OF_VALUES, said, key) or f"{key}: {said.rstrip('.')}; give it another value."
+    return f"{first_line(error)}; {WHERE_TO_LOOK}"
 
 
-def unknown_key(key: str, settings: Mapping | None = None) -> str:
-    """The sentence for a setting that does not exist.
-
-    Args:
-        settings: those that there are, nested as `key` is.
-    """
+def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
+    """The sentence for a setting that does not exist among those that there are."""
     group, _, setting = key.partition(".")
-    if others := _choices_with(group, setting):
-        return f"There is no setting {key} here; {group}={' and '.join(others)} would have it."
-    path, name, known = _missing(key, settings or {})
-    if known:
-        return unknown(path, name, known)
-    hint = _hint(group, [*groups(), *root_keys()]) if not path else ""
-    return f"There is no setting {key}; {hint}{WHERE_TO_LOOK}"
-
-
-def _missing(key: str, settings: Mapping) -> tuple[str, str, list[str]]:
-    """Where a key leaves the settings, its first name that is not there, and the names that are."""
+    files = choices(group) if group in groups() else []
+    if others := [file for file in files if setting in read(f"{group}/{file}")]:
+        named = " or ".join(filter(None, [", ".join(others[:-1]), others[-1]]))
+        return f"There is no setting {key} here; {group}={named} would have it."
     path, names = [], key.split(".")
     while len(names) > 1 and isinstance(settings.get(names[0]), Mapping):
         settings = settings[names[0]]
         path.append(names.pop(0))
     known = [str(name) for name in settings if not str(name).startswith("_")]
-    if not path or names[0] in settings:  # below a value there is nothing
-        return ".".join(path), "", []
-    return ".".join(path), names[0], known
+    if path and known and names[0] not in settings:  # below a value there is nothing
+        return unknown(".".join(path), names[0], known)
+    # The last two are set by the presets.
+    of_root = [*groups(), *read("main").keys() - {"defaults"}, "steps", "interval"]
+    return f"There is no setting {key}; {'' if path else _hint(group, of_root)}{WHERE_TO_LOOK}"
 
 
 def unknown(path: str, name: str, known: Collection[str]) -> str:
     """The sentence for a setting that is not among those `known` below `path`."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {path}.{close[0]}? " if close else ""
+    hint = _hint(name, known, f"{path}.")
     return f"There is no setting {path}.{name}; {hint}{path} has {', '.join(known) or 'none'}."
 
 
@@ -73,65 +85,14 @@ def missing_key(error: BaseException) -> str | None:
     return match["key"] if match else None
 
 
-def _choices_with(group: str, name: str) -> list[str]:
-    """The files of a group that have a setting of this name."""
-    files = sorted((CONFIGS / group).glob("*.yaml")) if group in groups() else []
-    return [file.stem for file in files if name in (yaml.safe_load(file.read_text()) or {})]
+def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None:
+    """The sentence of the first pattern that the text has."""
+    for pattern, words in sentences.items():
+        if match := re.search(pattern, text):
+            return words.format(*match.groups(), key=key)
+    return None
 
 
-def _unknown_choice(group: str, name: str) -> str:
-    options = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
-    return f"There is no {group}={name}; {_hint(name, options)}choose one of {', '.join(options)}."
-
-
-def _wrong_value(key: str, said: str) -> str:
-    if re.search(r"[Kk]ey '.*' (is )?not in", said):
-        return unknown_key(key)
-    if match := re.match(r"Value '(?P<value>.*)' of type '.*' could not be converted", said):
-        kind = "a whole number" if "Integer" in said else "of another type"
-        return f"{key}={match['value']} should be {kind}."
-    if match := re.match(r"Value '(?P<value>.*)' is not a valid bool", said):
-        return f"{key}={match['value']} should be true or false."
-    if "is not a ListConfig" in said:
-        return f"{key} should be a list, as {key}=[0,1]."
-    if "is not a subclass of" in said:
-        return f"{key} holds several settings; set one of them, as {key}.NAME=VALUE."
-    if "is not Optional" in said:
-        return f"{key} cannot be null; give it a value."
-    return f"{key}: {said.rstrip('.')}; give it another value."
-
-
-def _syntax(text: str) -> str:
-    if match := re.match(r"Error parsing override '(?P<override>.*)'", text):
-        return f"{match['override']!r} cannot be read; write KEY=VALUE."
-    if match := re.search(r"LexerNoViableAltException: (?P<override>.*)", text):
-        return f"{match['override']!r} cannot be read; write KEY=VALUE without spaces around =."
-    part = re.search(r"input '(?P<part>.*)'", text)
-    near = f" near {part['part']}" if part else ""
-    return (
-        f"An override cannot be read{near}; close every bracket and quote, and put the whole of it "
-        "in single quotes for the shell."
-    )
-
-
-def _hint(name: str, options: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, options, n=1)
-    return f"did you mean {close[0]}? " if close else ""
-
-
-def groups() -> list[str]:
-    """The groups that the root config chooses from, in its order."""
-    entries = [e for e in _root()["defaults"] if isinstance(e, dict)]
-    names = [key for entry in entries for key in entry]
-    return [name for name in names if not name.startswith("override ")]
-
-
-def root_keys() -> list[str]:
-    """The root config's own keys, with those that a preset sets."""
-    own = [key for key in _root() if key not in ("defaults", "hydra")]
-    return ["steps", "interval", *own]
-
-
-@cache
-def _root() -> dict:
-    return yaml.safe_load((CONFIGS / "main.yaml").read_text())
+def _hint(name: str, options: Iterable[str], path: str = "") -> str:
+    close = difflib.get_close_matches(name, list(options), n=1)
+    return f"did you mean {path}{close[0]}? " if close else ""

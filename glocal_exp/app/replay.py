@@ -1,17 +1,19 @@
 """`python scripts/replay.py`: does the present source still give the numbers of stored runs?"""
 
-import argparse
 import math
-import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+import pandas as pd
 
 from glocal_exp.app.build import build
 from glocal_exp.app.compose import jobs
-from glocal_exp.app.main import guarded
+from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import say
+from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import current_source
@@ -22,13 +24,13 @@ RUNS = REPOSITORY / "results" / "runs"
 TOLERANCES = {"loss": 1e-3, "accuracy": 2e-3, "hyperparameter": 1e-4, "hypergradient": 2e-2}
 """Largest differences, relative to the larger number; of accuracies absolute. Over an interval of
 100 steps rounding grows to about 1e-3 in an estimate by DMD, and less in everything else."""
-Found = dict[str, float]
+Differences = dict[str, float]
 Sources = tuple[str, str]
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Replay what is stale; exits 1 if anything differs, 2 if it cannot be replayed."""
-    parser = argparse.ArgumentParser(
+def replay(arguments: Sequence[str], stop: Stop) -> int:
+    """Replay one run for each pair of an older source and the present one; 1 if any differs."""
+    parser = ArgumentParser(
         prog="replay.py",
         description="Train the first intervals of stored runs again that are stale only because "
         "the numeric source has changed, until one for each change agrees. Then "
@@ -40,40 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = parser.parse_args(arguments)
     if options.intervals < 1:
         parser.error("--intervals is at least 1")
-    sys.exit(guarded(lambda stop: replay(options.runs, options.intervals, options.output)))
-
-
-def replay(root: Path, intervals: int, output: Path) -> int:
-    """Replay one run for each pair of an older source and the present one; returns the exit code.
-
-    Raises:
-        UserError: when the data of a run are not here.
-    """
-    chosen = outdated(find_runs(root))
+    chosen = outdated(find_runs(options.runs))
     if not chosen:
-        say(f"no complete run in {root} is stale by its source alone")
-    agreed = [_replay_one_of(runs, sources, root, intervals, output) for sources, runs in chosen]
+        say(f"no complete run in {options.runs} is stale by its source alone")
+    agreed = [_replay_one_of(runs, sources, options) for sources, runs in chosen]
     return 0 if all(agreed) else 1
 
 
-def _replay_one_of(
-    runs: Sequence[StoredRun], sources: Sources, root: Path, intervals: int, output: Path
-) -> bool:
+def _replay_one_of(runs: Sequence[StoredRun], sources: Sources, options: Namespace) -> bool:
     """Whether one of the runs comes out the same, which is noted then.
 
     One is taken to be enough, since where training is sensitive rounding alone makes a difference
     in an interval; it says nothing about what only the other runs of that source compute.
     """
     for run in runs:
-        name = run.path.relative_to(root).as_posix()
-        found = differences(run, intervals)
-        agrees = all(value <= TOLERANCES[kind] for kind, value in found.items())
-        text = ", ".join(f"{kind} {value:.1e}" for kind, value in found.items())
+        name = run.path.relative_to(options.runs).as_posix()
+        largest = differences(run, options.intervals)
+        agrees = all(value <= TOLERANCES[kind] for kind, value in largest.items())
+        text = ", ".join(f"{kind} {value:.1e}" for kind, value in largest.items())
         say(f"{'agrees' if agrees else 'differs'}: {name}: {text}")
         if agrees:
-            what = {"run": name, "intervals": intervals, "differences": found}
+            what = {"run": name, "intervals": options.intervals, "differences": largest}
             pair = {"stored": sources[0], "current": sources[1], "git": git_state(REPOSITORY)}
-            add_replays([pair | what], output)
+            add_replays([pair | what], options.output)
             return True
     return False
 
@@ -93,14 +84,13 @@ def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]
     return [(sources, list(variants.values())) for sources, variants in chosen.items()]
 
 
-def differences(run: StoredRun, intervals: int) -> Found:
+def differences(run: StoredRun, intervals: int) -> Differences:
     """The largest difference of each kind between a stored run and its first intervals now.
 
-    Raises:
-        UserError: when its data are not here, or it has no record to compare with.
+    That its data are not here is a `UserError`.
     """
-    overrides = [f"from={run.path}", f"seed={run.seed}", "seeds=null"]
-    job = jobs([*overrides, "tracker=none"], sweep=False)[0]
+    overrides = [f"from={run.path}", f"seed={run.seed}", "seeds=null", "tracker=none"]
+    (job,) = jobs(overrides, sweep=False)
     experiment = build(job.config, job.choices)
     parts = experiment.splits(run.seed)
     if parts.info["fingerprint"] != run.column("fingerprint"):
@@ -109,29 +99,25 @@ def differences(run: StoredRun, intervals: int) -> Found:
             "give its data by data_dir (GLOCAL_DATA_DIR)."
         )
     stored = run.metrics().set_index("outer_step")
-    found: Found = {}
-    for record in islice(experiment.loop({run.seed: parts}), 1 + intervals):
-        row = stored.loc[record.outer_step].to_dict()
-        for kind, value in compare(record.row(), row).items():
-            found[kind] = max(found.get(kind, 0.0), value)
-    return found
+    new = [record.row() for record in islice(experiment.loop({run.seed: parts}), 1 + intervals)]
+    each = [compare(row, stored.loc[row["outer_step"]].to_dict()) for row in new]
+    return pd.DataFrame(each).max().to_dict()
 
 
-def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Found:
+def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Differences:
     """The largest difference of each kind in `TOLERANCES`; infinite where one is missing."""
-    found: Found = {}
+    largest: Differences = {}
     for name, value in new.items():
-        kind = next((kind for kind in TOLERANCES if _is_of(name, kind)), None)
-        if kind is None:
+        kinds = (k for k in TOLERANCES if name.startswith(f"{k}/") or name.endswith(f"_{k}"))
+        if (kind := next(kinds, None)) is None:
             continue
         other = float(old.get(name, math.nan))
         if math.isnan(value) and math.isnan(other):
             continue
         scale = 1.0 if kind == "accuracy" else max(abs(value), abs(other), 1e-30)
         difference = abs(value - other) / scale
-        found[kind] = max(found.get(kind, 0.0), difference if difference >= 0 else float("inf"))
-    return found
+        largest[kind] = max(largest.get(kind, 0.0), difference if difference >= 0 else math.inf)
+    return largest
 
 
-def _is_of(name: str, kind: str) -> bool:
-    return name.startswith(f"{kind}/") or name.endswith(f"_{kind}")
+main = entry_point(replay)

@@ -7,61 +7,47 @@ from typing import Any
 
 import yaml
 
-from glocal_exp.app.config import CONFIGS
+from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.errors import UserError
 
-FROM = "from="
 NOT_REPEATED = ("names", "sweep", "experiment", "dataset")  # these follow from the groups
 ALL_KEPT = (*NOT_REPEATED, "device")  # a platform's setting that came later has today's value
 
 
 def expand(overrides: Sequence[str]) -> list[str]:
-    """Replace `from=RUN_DIR` by what it stands for; the other overrides win over it.
-
-    Raises:
-        UserError: the directory holds no run, or there are several of them.
-    """
-    stored = [line.removeprefix(FROM) for line in overrides if line.startswith(FROM)]
-    others = [line for line in overrides if not line.startswith(FROM)]
-    if not stored:
-        return others
+    """Replace `from=RUN_DIR`, the directory of one run, by its settings; the other ones win."""
+    stored = [line.removeprefix("from=") for line in overrides if line.startswith("from=")]
+    others = [line for line in overrides if not line.startswith("from=")]
     if len(stored) > 1:
         raise UserError("from= is given twice; name one run directory.")
-    given = {line.split("=")[0].lstrip("+~") for line in others}
-    return [*_repeated(Path(stored[0]).expanduser(), given), *others]
+    by_hand = {line.split("=")[0].lstrip("+~") for line in others}
+    return [line for run in stored for line in _repeated(Path(run).expanduser(), by_hand)] + others
 
 
-def _repeated(run: Path, given: set[str]) -> Iterator[str]:
+def _repeated(run: Path, by_hand: set[str]) -> Iterator[str]:
     config, manifest = _read(run / "config.yaml", run), _read(run / "manifest.json", run)
     for group, choice in _choices(config, manifest).items():
-        file = CONFIGS / group / f"{choice}.yaml"
-        if group not in given and file.exists():
+        if group not in by_hand and choice in choices(group):
             yield f"{group}={choice}"
             if group not in ALL_KEPT and isinstance(config.get(group), Mapping):
-                yield from _removed(group, _defaults(file, group), config[group], given)
+                content = read(f"{group}/{choice}")  # some set other keys of the root too
+                yield from _removed(group, content.get(group, content), config[group], by_hand)
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
-        nothing_chosen = value is None and (CONFIGS / key).is_dir()
+        nothing_chosen = value is None and key in groups()
         if key not in NOT_REPEATED and not nothing_chosen:
-            yield from _leaves(key, value, given)
+            yield from _leaves(key, value, by_hand)
 
 
-def _defaults(file: Path, group: str) -> Any:
-    """What a group's file sets of the group itself; some set other keys of the root too."""
-    text = file.read_text()
-    content = yaml.safe_load(text)
-    return content.get(group) if text.startswith("# @package _global_") else content
-
-
-def _removed(path: str, default: Any, stored: Any, given: set[str]) -> Iterator[str]:
+def _removed(path: str, default: Any, stored: Any, by_hand: set[str]) -> Iterator[str]:
     """What a group's file has and the run had not (`~task.init.momentum`)."""
     if not isinstance(default, Mapping) or not isinstance(stored, Mapping):
         return
     for name in default.keys() - {"defaults"}:
         if name in stored:
-            yield from _removed(f"{path}.{name}", default[name], stored[name], given)
-        elif f"{path}.{name}" not in given:
+            yield from _removed(f"{path}.{name}", default[name], stored[name], by_hand)
+        elif f"{path}.{name}" not in by_hand:
             yield f"~{path}.{name}"
 
 
@@ -76,12 +62,12 @@ def _choices(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str
     return {k: v for k, v in named.items() if v and k not in ("preset", "tracker")}
 
 
-def _leaves(path: str, value: Any, given: set[str]) -> Iterator[str]:
-    if path in given:
+def _leaves(path: str, value: Any, by_hand: set[str]) -> Iterator[str]:
+    if path in by_hand:
         return
     if isinstance(value, Mapping) and value:
         for name, entry in value.items():
-            yield from _leaves(f"{path}.{name}", entry, given)
+            yield from _leaves(f"{path}.{name}", entry, by_hand)
     else:
         prefix = "++" if "." in path else ""
         yield f"{prefix}{path}={text_of(value)}"

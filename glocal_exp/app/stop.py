@@ -40,18 +40,13 @@ class Stop:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear Ctrl-C and SIGTERM, unless they are ignored or this is not the main thread."""
-        before = {}
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(ValueError):
                 for name in SIGNALS:
                     if signal.getsignal(name) != signal.SIG_IGN:  # a shell's background job ignores
-                        before[name] = signal.signal(name, self._hear)
+                        stack.callback(signal.signal, name, signal.signal(name, self._hear))
                 stack.enter_context(self._watched())
-            try:
-                yield
-            finally:
-                for name, handler in before.items():
-                    signal.signal(name, handler)
+            yield
 
     @contextmanager
     def training(self) -> Iterator[None]:

@@ -1,68 +1,78 @@
 """One job: its seeds, what is left of each to do, and which of them train side by side."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from glocal_exp.app.batch import Batch
-from glocal_exp.app.build import Experiment, build, build_tracker
-from glocal_exp.app.compose import Job
+from glocal_exp.app.build import build
+from glocal_exp.app.compose import Job, as_yaml
 from glocal_exp.app.config import seeds
-from glocal_exp.app.identity import Identity
+from glocal_exp.app.group import Group, Run
+from glocal_exp.app.identity import Identity, stored_config
+from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
-from glocal_exp.app.stop import Stop
+from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.engine import Plan
-from glocal_exp.store import RunDirectory, status
-from glocal_exp.store.status import read_manifest
+from glocal_exp.errors import UserError
+from glocal_exp.store import RunDirectory, utc_now
+from glocal_exp.store.status import read_manifest, stored_status
 from glocal_exp.tracking import Fanout, ProgressSink
 
-HASHES = ("config_hash", "source_hash")
+GOES_ON = (Interrupted, KeyboardInterrupt, UserError)
+"""After these (a full disk is a `UserError`) the same command goes on with the run."""
 
 
 def train(job: Job, plan: Plan, stop: Stop) -> None:
     """Train every seed of a job that is not complete yet, as its config has been found to plan.
 
     Raises:
-        UserError: when the config or the machine does not allow it.
+        UserError: when the config does not allow it, or the machine, as by a full disk.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
     experiment = build(job.config, job.choices, plan)
-    identity = Identity.of(experiment)
-    for together in _batches(experiment, seeds(job.config)):
-        _train(experiment, identity, together, stop)
+    identity, chosen = Identity(experiment), seeds(job.config)
+    batched = experiment.device.settings.seeds == "batched"
+    for together in [chosen] if batched else [[seed] for seed in chosen]:
+        _train(identity, together, stop)
 
 
-def _batches(experiment: Experiment, chosen: list[int]) -> list[list[int]]:
-    side_by_side = experiment.device.settings.seeds == "batched"
-    return [chosen] if side_by_side else [[seed] for seed in chosen]
-
-
-def _train(experiment: Experiment, identity: Identity, chosen: list[int], stop: Stop) -> None:
-    left = [seed for seed in chosen if not _is_complete(experiment, identity, seed)]
+def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
+    experiment = identity.experiment
+    left = [seed for seed in chosen if not _is_complete(identity, seed)]
     # The last thing that a config can get wrong, before anything is written.
-    parts = {seed: experiment.splits(seed) for seed in left}
+    images = {seed: experiment.splits(seed) for seed in left}
     with ExitStack() as stack:
-        directories = {seed: stack.enter_context(_opened(identity.path(seed))) for seed in left}
+        runs = {}
         for seed in left:
+            directory = stack.enter_context(_opened(identity.path(seed)))
             # Under the lock once more: another process may have completed it since.
-            if _is_complete(experiment, identity, seed, directories[seed]):
-                del directories[seed]
-        if directories:
-            sinks = Fanout([ProgressSink(), build_tracker(experiment.cfg)])
-            Batch(experiment, identity, parts, directories, sinks, stop).train()
+            if not _is_complete(identity, seed):
+                runs[seed] = Run(images[seed], directory)
+        if not runs:
+            return
+        sinks = Fanout([ProgressSink(), instantiate_group("tracker", experiment.cfg.tracker)])
+        try:
+            with stop.training():
+                for seed, run in runs.items():
+                    _begin(identity, seed, run)
+                # Seeds that have been trained before wait for no others to catch up.
+                trained = [s for s, run in runs.items() if any(run.directory.load_checkpoints())]
+                for together in (trained, [seed for seed in runs if seed not in trained]):
+                    if together:
+                        _train_group(identity, {s: runs[s] for s in together}, sinks, stop)
+        except BaseException as error:
+            _give_up(runs, sinks, error)
+            raise
 
 
-def _is_complete(
-    experiment: Experiment, identity: Identity, seed: int, locked: RunDirectory | None = None
-) -> bool:
-    """Whether a run over the images at hand is stored; the batch says so of one over others."""
-    path, hashes = identity.path(seed), (identity.facts[name] for name in HASHES)
-    found = locked.status(*hashes) if locked else status(path, *hashes)
-    manifest = (locked.manifest if locked else read_manifest(path)) or {}
-    content = (manifest.get("data") or {}).get("content")
+def _is_complete(identity: Identity, seed: int) -> bool:
+    """Whether a run over the images at hand is stored; `_begin` says so of one over others."""
+    path, facts = identity.path(seed), identity.facts
+    state = stored_status(path, facts["config_hash"], facts["source_hash"])
+    content = ((read_manifest(path) or {}).get("data") or {}).get("content")
     # The whole data set's digest: config and source hash leave only one split of it.
-    if found != "complete" or content not in (None, experiment.data.content):
+    if state != "complete" or content not in (None, identity.experiment.data.content):
         return False
     say(f"complete already: {path}")
     return True
@@ -79,3 +89,46 @@ def _opened(path: Path) -> Iterator[RunDirectory]:
         with contextlib.suppress(OSError):
             for folder in created:
                 folder.rmdir()  # succeeds only if it is empty
+
+
+def _begin(identity: Identity, seed: int, run: Run) -> None:
+    """Start afresh unless there is a run to go on with, and say so in the manifest."""
+    directory, data, facts = run.directory, run.images.info, identity.facts
+    state: str = directory.status(facts["config_hash"], facts["source_hash"])
+    before = (directory.manifest.get("data") or {}).get("fingerprint")
+    if state not in ("missing", "stale") and before not in (None, data["fingerprint"]):
+        state = "made with other images"
+    run.is_new = state not in ("partial", "failed") or not directory.manifest
+    if run.is_new:
+        if state != "missing":
+            say(f"{state}, so run afresh: {directory.path}")
+        directory.clear()
+    directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
+    directory.update_manifest(**identity.manifest(seed, data, directory.manifest))
+
+
+def _train_group(identity: Identity, runs: Mapping[int, Run], sinks: Fanout, stop: Stop) -> None:
+    """Train seeds side by side if their checkpoints allow it, else one after another."""
+    group = Group(identity, runs, sinks, stop)
+    if not group.fell_apart:
+        group.train()
+        return
+    for seed, run in runs.items():
+        _train_group(identity, {seed: run}, sinks, stop)
+
+
+def _give_up(runs: Mapping[int, Run], sinks: Fanout, error: BaseException) -> None:
+    """Say in the manifests how what was under way has ended, as far as the disk allows.
+
+    What could not even begin leaves nothing, as if the command had not been given: settings that do
+    not fit each other, a disk that refuses the first file.
+    """
+    state = "interrupted" if isinstance(error, GOES_ON) else "failed"
+    text = None if isinstance(error, Interrupted) else f"{type(error).__name__}: {error}"
+    for directory, is_new in ((run.directory, run.is_new) for run in runs.values()):
+        with contextlib.suppress(UserError):
+            if is_new and isinstance(error, UserError) and directory.last_outer_step is None:
+                directory.clear()
+            elif directory.manifest.get("status") == "running":
+                directory.update_manifest(status=state, error=text, ended=utc_now())
+    sinks.finish(state)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -33,23 +32,21 @@ class Context:
         runs: the `runs` directory.
         paper: results/paper.csv, the numbers printed in the paper; empty when absent.
         studies: the `studies` directory.
+        configs: the folder of all configs.
     """
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=pd.DataFrame)
     studies: Path = Path("results") / "studies"
+    configs: Path = Path("configs")
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""
         if self.paper.empty:
             return None
-        found = (
-            (self.paper["artifact"] == artifact)
-            & (self.paper["quantity"] == quantity)
-            & (self.paper["setting"].fillna("") == setting)
-        )
-        values = self.paper.loc[found, "value"].to_numpy(float)
-        return float(values[0]) if values.size else None
+        rows = self.paper.fillna({"setting": ""}).set_index(["artifact", "quantity", "setting"])
+        values = rows["value"].get((artifact, quantity, setting))
+        return None if values is None else float(values)
 
 
 @dataclass(frozen=True)
@@ -62,27 +59,18 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A table: `data` in full precision for CSV, `rows` as text under `header` for print.
+class Artifact:
+    """An entry of configs/figure, with `draw(context)`, or of configs/table, with `make(context)`.
 
-    Text between dollar signs is TeX; the first `words` columns are words, the others numbers.
+    Attributes:
+        title: the caption's first sentence.
+        reading: how to read it; fields and other values in braces are filled in.
     """
 
-    header: list[str]
-    rows: list[list[str]]
-    data: pd.DataFrame
-    caption: str
-    missing: tuple[str, ...] = ()
-    words: int = 1
+    title: str
+    reading: str = field(default="", kw_only=True)
 
-
-class FigureMaker(Protocol):
-    """An entry of configs/figure."""
-
-    def draw(self, context: Context) -> Drawing: ...
-
-
-class TableMaker(Protocol):
-    """An entry of configs/table."""
-
-    def make(self, context: Context) -> Sheet: ...
+    def caption(self, *sources: str, apart: bool = True, **values: object) -> str:
+        """Title and reading (`apart`: two paragraphs) with `values`, then a paragraph a source."""
+        words = (self.title, self.reading.format(**vars(self) | values))
+        return "\n\n".join([*(words if apart else (" ".join(words),)), *sources]) + "\n"

@@ -1,20 +1,19 @@
 """Axes for hyperparameters: logarithmic towards the ends of their range, with readable ticks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
+from scipy.special import expit, logit
 
 Scale = Literal["log", "logit", "linear"]
 FEWEST, MOST = 3, 6
 EDGE = 1e-7  # closer to 0 or 1 nothing is shown
 
 
-@dataclass(frozen=True)
-class HyperparameterAxis:
+class HyperparameterAxis(NamedTuple):
     """The label and scale of one hyperparameter's axis."""
 
     label: str
@@ -33,10 +32,9 @@ HYPERPARAMETERS = {
 
 def hyperparameter_axis(name: str, values: Sequence[float]) -> HyperparameterAxis:
     """The axis for a hyperparameter; an unknown one is logarithmic if it spans over a decade."""
-    if name in HYPERPARAMETERS:
-        return HYPERPARAMETERS[name]
     wide = len(values) > 0 and min(values) > 0 and max(values) > 10 * min(values)
-    return HyperparameterAxis(name.replace("_", " "), "log" if wide else "linear")
+    unknown = HyperparameterAxis(name.replace("_", " "), "log" if wide else "linear")
+    return HYPERPARAMETERS.get(name, unknown)
 
 
 def apply_scale(axes: Axes, scale: Scale, values: Sequence[float]) -> None:
@@ -102,10 +100,10 @@ class ChosenTicks(Locator):
 
 def _limits(values: np.ndarray, scale: Scale) -> tuple[float, float]:
     forward, backward, narrowest = {
-        "linear": (lambda v: v, lambda v: v, 1e-3 * max(1e-12, float(np.max(np.abs(values))))),
+        "linear": (float, float, 1e-3 * max(1e-12, float(np.max(np.abs(values))))),
         "log": (np.log, np.exp, 0.2),
-        "logit": (lambda v: np.log(v / (1 - v)), lambda v: 1 / (1 + np.exp(-v)), 0.2),
+        "logit": (logit, expit, 0.2),
     }[scale]
-    low, high = float(forward(values.min())), float(forward(values.max()))
+    low, high = forward(values.min()), forward(values.max())
     room = max(0.06 * (high - low), narrowest - (high - low) / 2)
     return float(backward(low - room)), float(backward(high + room))

@@ -1,18 +1,17 @@
 """Building every figure or table that configs name: the body of make_figures and make_tables."""
 
 import argparse
-import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.objects import entries, load
 from glocal_exp.store.files import make_directory, write_atomically
 
 # In YAML: built only when its id is given.
@@ -36,24 +35,9 @@ def main(kind: Kind, repository: Path, arguments: Sequence[str] | None = None) -
         return 2
 
 
-def instantiate(config: Path) -> Any:
-    """The object that a YAML file's `_target_` names, made from its other entries."""
-    settings = _entries(config)
-    if "_target_" not in settings:
-        raise UserError(f"{config} names no _target_; give it the dotted path of a class")
-    settings.pop(ON_REQUEST, None)
-    module, _, name = str(settings.pop("_target_")).rpartition(".")
-    try:
-        target = getattr(importlib.import_module(module), name)
-        return target(**settings)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise UserError(f"{config} cannot be used: {error}; correct it") from error
-
-
 def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     configs = {path.stem: path for path in sorted((repository / "configs" / kind).glob("*.yaml"))}
-    unknown = [name for name in options.ids if name not in configs]
-    if unknown:
+    if unknown := [name for name in options.ids if name not in configs]:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
@@ -61,37 +45,41 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
-    paper = _paper(repository / "results" / "paper.csv")
-    context = Context(options.runs, paper, options.studies)
+    paper = repository / "results" / "paper.csv"
+    printed = pd.read_csv(paper) if paper.exists() else pd.DataFrame()
+    context = Context(options.runs, printed, options.studies, repository / "configs")
     make_directory(options.out)
-    built, lacking = 0, 0
-    chosen = options.ids or [n for n, path in configs.items() if not _entries(path).get(ON_REQUEST)]
-    for name in chosen:
-        maker = instantiate(configs[name])
-        try:
-            files, missing = _WRITERS[kind](maker, context)
-        except MissingStudy as error:
-            command = f"python scripts/study.py study={error.study}"
-            print(f"{name}: nothing is stored; to make it: {command}")
-            lacking += 1
-            continue
-        except MissingRuns as error:
-            print(f"{name}: no stored runs; {commands(error.experiments)}")
-            lacking += 1
-            continue
-        for ending, content in files.items():
-            write_atomically(options.out / f"{name}.{ending}", content)
-        built += 1
-        print(f"{name}: {options.out / name}.{{{','.join(files)}}}")
-        if missing:
-            lacking += 1
-            print(f"{name}: some runs are missing; {commands(missing)}")
+    chosen = options.ids or [n for n, path in configs.items() if not entries(path).get(ON_REQUEST)]
+    results = [_write(kind, configs[name], context, options.out) for name in chosen]
     if not options.ids and (others := _unknown_experiments(options.runs, repository / "configs")):
         print(
             f"in no {kind}: {', '.join(others)}; figures and tables show the experiments that "
             "their YAML files name: train with experiment=ID, and settings of your own after it"
         )
-    return 1 if built == 0 or (options.strict and lacking) else 0
+    lacking = results.count("nothing") + results.count("incomplete")
+    return 1 if results.count("nothing") == len(results) or (options.strict and lacking) else 0
+
+
+def _write(
+    kind: Kind, config: Path, context: Context, out: Path
+) -> Literal["nothing", "incomplete", "complete"]:
+    name = config.stem
+    maker = load(config, but=ON_REQUEST)
+    try:
+        files, missing = (_figure if kind == "figure" else _table)(maker, context)
+    except MissingStudy as error:
+        command = f"python scripts/study.py study={error.study}"
+        print(f"{name}: nothing is stored; to make it: {command}")
+        return "nothing"
+    except MissingRuns as error:
+        print(f"{name}: no stored runs; {commands(error.experiments)}")
+        return "nothing"
+    for ending, content in files.items():
+        write_atomically(out / f"{name}.{ending}", content)
+    print(f"{name}: {out / name}.{{{','.join(files)}}}")
+    if missing:
+        print(f"{name}: some runs are missing; {commands(missing)}")
+    return "incomplete" if missing else "complete"
 
 
 def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
@@ -102,42 +90,23 @@ def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
     return [n for n in stored if n not in known and not any(n in text for text in texts)]
 
 
-def _entries(config: Path) -> dict[str, Any]:
-    entries = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
-    return {str(key): value for key, value in entries.items()} if isinstance(entries, dict) else {}
-
-
 def commands(experiments: Sequence[str]) -> str:
     """What a user types to get the missing runs."""
     listed = ", ".join(f"python scripts/reproduce.py {name}" for name in experiments)
     return f"to make them: {listed}"
 
 
-def _figure_files(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
+def _figure(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
     with style.applied():
         drawing = maker.draw(context)
         files = style.render(drawing.figure)
     return files | {"txt": drawing.caption.encode()}, drawing.missing
 
 
-def _table_files(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
+def _table(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
     sheet = maker.make(context)
-    files = {
-        "md": formats.markdown(sheet).encode(),
-        "csv": formats.csv_text(sheet).encode(),
-        "tex": formats.latex(sheet).encode(),
-    }
-    return files, sheet.missing
-
-
-_WRITERS: dict[Kind, Callable[[Any, Context], tuple[dict[str, bytes], tuple[str, ...]]]] = {
-    "figure": _figure_files,
-    "table": _table_files,
-}
-
-
-def _paper(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+    forms = {"md": formats.markdown, "csv": formats.csv_text, "tex": formats.latex}
+    return {ending: form(sheet).encode() for ending, form in forms.items()}, sheet.missing
 
 
 def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from glocal_exp.report.style import MethodStyle
-from glocal_exp.stats import summarize
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,15 @@ class Curve:
     diverged: bool
 
 
-def curve(seed: int, metrics: pd.DataFrame, column: str) -> Curve:
+def curve(seed: int, metrics: pd.DataFrame, column: str, scale: float = 1.0) -> Curve:
     """Cut a run's column at the first diverged record; values not measured are left out."""
     lost = diverged_mask(metrics)
     kept = metrics.loc[~np.logical_or.accumulate(lost)] if len(metrics) else metrics
-    values = kept[column].to_numpy(np.float64) if column in kept else np.full(len(kept), np.nan)
-    steps = kept["step"].to_numpy(np.float64) if len(kept) else np.empty(0)
+    if column not in kept:
+        return Curve(seed, np.empty(0), np.empty(0), bool(lost.any()))
+    values = kept[column].to_numpy(np.float64) * scale
     measured = np.isfinite(values)
+    steps = kept["step"].to_numpy(np.float64)
     return Curve(seed, steps[measured], values[measured], bool(lost.any()))
 
 
@@ -39,16 +40,13 @@ def diverged_mask(metrics: pd.DataFrame) -> np.ndarray:
     return metrics["diverged"].fillna(False).to_numpy(bool)
 
 
-def mean_curve(
-    curves: Sequence[Curve],
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+def mean_curve(curves: Sequence[Curve]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Steps and means where every seed has a value: no mean over the survivors alone."""
-    shared = sorted(set.intersection(*(set(one.steps) for one in curves))) if curves else []
-    if not shared:
+    if not curves:
         return np.empty(0), np.empty(0)
-    table = [dict(zip(one.steps, one.values, strict=True)) for one in curves]
-    values = [[seed[step] for step in shared] for seed in table]
-    return np.asarray(shared), summarize(values).mean
+    by_step = [pd.Series(one.values, index=one.steps) for one in curves]
+    shared = pd.concat(by_step, axis=1, join="inner").sort_index()
+    return shared.index.to_numpy(float), shared.to_numpy().mean(axis=1)
 
 
 def draw_curves(axes: Axes, curves: Sequence[Curve], style: MethodStyle, offset: float) -> None:

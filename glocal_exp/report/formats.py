@@ -4,17 +4,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glocal_exp.report.artifact import Sheet
+from glocal_exp.report.sheet import ABSENT, Column, Sheet
 from glocal_exp.report.style import method_styles
 
-ABSENT = "\N{EN DASH}"
 DAGGER = "\N{DAGGER}"
 """Marks a mean or a seed with a run that diverged."""
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MINUS SIGN}": r"$-$", "\N{EN DASH}": "--",
-    "\N{DAGGER}": r"\dag{}", "<": r"$<$", ">": r"$>$",
+    "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MINUS SIGN}": r"$-$", ABSENT: "--",
+    DAGGER: r"\dag{}", "<": r"$<$", ">": r"$>$",
 }  # fmt: skip
 
 
@@ -30,33 +29,36 @@ def network(name: Any, settings: Any) -> str:
     return f"{name or 'an unknown model'} {size}".rstrip()
 
 
-def count(value: float | None, digits: int = 1) -> str:
-    """A number with thousands separators; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return ABSENT
-    return f"{value:,.{digits}f}"
-
-
 def spread(mean: float, deviation: float, digits: int = 1) -> str:
     """mean ± standard deviation; the mean alone for one seed."""
     if not math.isfinite(deviation):
-        return count(mean, digits)
-    return f"{count(mean, digits)} \N{PLUS-MINUS SIGN} {count(deviation, digits)}"
+        return f"{mean:,.{digits}f}"
+    return f"{mean:,.{digits}f} \N{PLUS-MINUS SIGN} {deviation:,.{digits}f}"
 
 
 def signed(value: float, digits: int = 2) -> str:
     """A difference with its sign."""
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return minus(f"{value:+.{digits}f}")
+
+
+def minus(text: str) -> str:
+    """A number with a real minus sign."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def brief(value: float) -> str:
+    """Two digits that count; what is rounding alone is called 0."""
+    return "0" if abs(value) < 1e-12 else f"{value:.2g}"
 
 
 def markdown(sheet: Sheet) -> str:
     """A Markdown table, its caption below."""
     cells = [[cell.replace("|", r"\|") for cell in row] for row in [sheet.header, *sheet.rows]]
-    widths = [max(3, *(len(row[place]) for row in cells)) for place in range(len(sheet.header))]
-    lines = [_line(row, widths, sheet.words) for row in cells]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_line(row, widths, sheet.columns) for row in cells]
     rules = [
-        f":{'-' * (width + 1)}" if place < sheet.words else f"{'-' * (width + 1)}:"
-        for place, width in enumerate(widths)
+        f":{'-' * (width + 1)}" if column.words else f"{'-' * (width + 1)}:"
+        for width, column in zip(widths, sheet.columns, strict=True)
     ]
     lines.insert(1, f"|{'|'.join(rules)}|")
     return "\n".join(lines) + "\n\n" + sheet.caption
@@ -70,22 +72,11 @@ def csv_text(sheet: Sheet) -> str:
 def latex(sheet: Sheet) -> str:
     """A tabular for the booktabs package; its caption as comments above."""
     comments = [f"% {line}".rstrip() for line in sheet.caption.splitlines()]
-    columns = "l" * sheet.words + "r" * (len(sheet.header) - sheet.words)
-    body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [sheet.header, *sheet.rows]]
-    return "\n".join(
-        [
-            *comments,
-            "% \\usepackage{booktabs}",
-            f"\\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            body[0],
-            r"\midrule",
-            *body[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    columns = "".join("l" if column.words else "r" for column in sheet.columns)
+    head, *body = [" & ".join(map(_tex, row)) + r" \\" for row in [sheet.header, *sheet.rows]]
+    begin = ["% \\usepackage{booktabs}", f"\\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    end = [r"\bottomrule", r"\end{tabular}", ""]
+    return "\n".join([*comments, *begin, head, r"\midrule", *body, *end])
 
 
 def _tex(text: str) -> str:
@@ -96,9 +87,9 @@ def _tex(text: str) -> str:
     )
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], words: int) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
     padded = [
-        cell.ljust(width) if place < words else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.ljust(width) if column.words else cell.rjust(width)
+        for cell, width, column in zip(cells, widths, columns, strict=True)
     ]
     return f"| {' | '.join(padded)} |"

@@ -10,6 +10,8 @@ from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.selection import Selection, select
 
+Cell = TypeVar("Cell", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -30,43 +32,28 @@ class Labelled:
     def select(self, context: Context, **where: Any) -> Selection | None:
         """Its finished runs; None if there are none."""
         conditions = {"method": self.method} | dict(self.where) | where
-        return select(context.runs, self.experiment, (), conditions, ends=True)
+        found = select(context.runs, self.experiment, (), conditions, ends=True)
+        return found if found and found.finals() else None
 
 
-@dataclass(frozen=True)
-class Kinds:
-    """What a figure of several kinds of runs is made from.
+def stored(
+    context: Context, kinds: Sequence[Mapping[str, Any]], where: Mapping[str, Any]
+) -> tuple[dict[str, Selection], tuple[str, ...]]:
+    """By label what has finished, and the experiments of which something is missing.
 
-    Attributes:
-        title: the caption's first sentence.
+    Args:
         kinds: entries of `Labelled`.
         where: further conditions on all of them.
+
+    Raises:
+        MissingRuns: nothing has.
     """
-
-    title: str
-    kinds: Sequence[Mapping[str, Any]]
-    where: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def experiments(self) -> list[str]:
-        """Those that have its runs."""
-        return list(dict.fromkeys(entry.experiment for entry in labelled(self.kinds)))
-
-    def stored(self, context: Context) -> tuple[dict[str, Selection], tuple[str, ...]]:
-        """By label what has finished, and the experiments of which something is missing.
-
-        Raises:
-            MissingRuns: nothing has.
-        """
-        entries = {entry.label: entry for entry in labelled(self.kinds)}
-        stored = alike(context, {label: (e, self.where) for label, e in entries.items()})
-        if not stored:
-            raise MissingRuns(self.experiments)
-        gone = {entry.experiment for label, entry in entries.items() if label not in stored}
-        return stored, tuple(name for name in self.experiments if name in gone)
-
-
-Cell = TypeVar("Cell", bound=Hashable)
+    entries = labelled(kinds)
+    found = alike(context, {entry.label: (entry, where) for entry in entries})
+    if not found:
+        raise MissingRuns(list(dict.fromkeys(entry.experiment for entry in entries)))
+    missing = (entry.experiment for entry in entries if entry.label not in found)
+    return found, tuple(dict.fromkeys(missing))
 
 
 def alike(
@@ -81,19 +68,18 @@ def alike(
         wanted: by cell its kind of run, and further conditions.
     """
     found = [entry.select(context, **where) for entry, where in wanted.values()]
-    steps = max((s.steps for s in found if s and s.finals()), default=0)
-    same = {cell: e.select(context, **where, steps=steps) for cell, (e, where) in wanted.items()}
+    steps = max((selection.steps for selection in found if selection), default=0)
+    longest = {
+        cell: selection
+        for cell, (entry, where) in wanted.items()
+        if (selection := entry.select(context, **where, steps=steps))
+    }
     networks = {
         cell: json.dumps(selection.runs[0].stored.value("model"), sort_keys=True)
-        for cell, selection in same.items()
-        if selection and selection.finals()
+        for cell, selection in longest.items()
     }
     taken = Counter(networks.values()).most_common(1)
-    return {
-        cell: selection
-        for cell, selection in same.items()
-        if selection and taken and networks.get(cell) == taken[0][0]
-    }
+    return {cell: one for cell, one in longest.items() if networks[cell] == taken[0][0]}
 
 
 def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:

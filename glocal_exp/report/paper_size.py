@@ -4,7 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.selection import Run, Selection
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection
 
 SIZE = {
     "T": "steps",
@@ -27,7 +28,7 @@ def compared(selection: Selection, context: Context, ignore: Collection[str] = (
         return ""
     differences = []
     for symbol, key in SIZE.items():
-        found = {_value(run, key, selection.steps) for run in selection.runs}
+        found = {run.stored.column(key) for run in selection.runs}
         if "." in key:  # what only some methods have
             found -= {None}
         printed = context.printed("section4", key.rpartition(".")[2])
@@ -61,10 +62,6 @@ def _network(selection: Selection, context: Context) -> list[str]:
         if key.startswith("model.") and found - {printed}:
             differences.append(_difference(key.removeprefix("model."), found, printed))
     return differences
-
-
-def _value(run: Run, key: str, steps: int) -> Any:
-    return steps if key == "steps" else run.stored.column(key)
 
 
 def _validation(run: Run, context: Context) -> str | None:

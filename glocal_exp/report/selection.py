@@ -1,71 +1,19 @@
 """Which stored runs of an experiment are compared, and what must be said about the others."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from glocal_exp.errors import UserError
-from glocal_exp.report.curves import diverged_mask
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.runs import Run, read
 from glocal_exp.report.style import method_order
-from glocal_exp.store import StoredRun, find_runs
-
-
-@dataclass(frozen=True)
-class Run:
-    """A stored run with its records.
-
-    Attributes:
-        method: the label in legends and tables; `local_every` is local with every h_t.
-        metrics: its interval records.
-    """
-
-    stored: StoredRun
-    method: str
-    metrics: pd.DataFrame = field(repr=False)
-
-    @property
-    def seed(self) -> int:
-        return self.stored.seed
-
-    @property
-    def finished(self) -> bool:
-        """Came to its end, even if by older source."""
-        return self.stored.manifest.get("status") == "complete"
-
-    @property
-    def diverged(self) -> bool:
-        return bool(diverged_mask(self.metrics).any())
-
-    def last(self, column: str) -> float:
-        """The last measured value of a column of the records; NaN if there is none."""
-        values = self.metrics[column].to_numpy(float) if column in self.metrics else np.empty(0)
-        measured = values[np.isfinite(values)]
-        return float(measured[-1]) if measured.size else float("nan")
-
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """The manifest's part about the data set."""
-        return self.stored.manifest.get("data") or {}
-
-    def images(self, split: str) -> int | None:
-        """The number of images in `train`, `validation` or `test`."""
-        sizes = self.data.get("sizes")
-        found = sizes.get(split) if isinstance(sizes, Mapping) else self.data.get(f"{split}_size")
-        if found is None and split == "validation":
-            found = self.stored.value("validation.size")
-        return int(found) if found is not None and found >= 1 else None
-
-    @property
-    def gradient_images(self) -> int | None:
-        """The number of validation images that a hypergradient uses."""
-        subset = self.stored.value("validation.subset")
-        return int(subset) if subset else self.images("validation")
+from glocal_exp.stats import summarize
+from glocal_exp.store import find_runs
 
 
 @dataclass(frozen=True)
@@ -92,14 +40,41 @@ class Selection:
     def seeds(self) -> list[int]:
         return sorted({run.seed for run in self.runs})
 
-    def of(self, method: str) -> list[Run]:
-        return [run for run in self.runs if run.method == method]
+    @property
+    def diverged(self) -> bool:
+        """Whether one of them has."""
+        return any(run.diverged for run in self.runs)
+
+    @cached_property
+    def hyperparameters(self) -> list[str]:
+        """Those recorded, in their order."""
+        names = dict.fromkeys(name for run in self.runs for name in run.metrics.columns)
+        prefix = "hyperparameter/"
+        return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+    def of(self, method: str | None) -> list[Run]:
+        """The runs of one method, or all."""
+        return [run for run in self.runs if method in (None, run.method)]
 
     def finals(self, method: str | None = None, column: str = "test_accuracy") -> dict[int, float]:
         """Percent by seed: the last measured value of each finished run, of one method or all."""
-        runs = self.runs if method is None else self.of(method)
-        found = {run.seed: run.last(column) for run in runs if run.finished}
+        found = {run.seed: run.last(column) for run in self.of(method) if run.finished}
         return {seed: 100 * value for seed, value in found.items() if np.isfinite(value)}
+
+    def final_numbers(self, method: str | None = None) -> dict[str, float]:
+        """`finals` summarised over the seeds, then each by its seed; `seeds` alone if none has."""
+        finals = self.finals(method)
+        if not finals:
+            return {"seeds": 0}
+        summary = summarize(list(finals.values()))
+        names = ("mean", "deviation", "standard_error", "minimum", "maximum")
+        numbers = {"seeds": len(finals), "diverged": len(self.lost(method))}
+        numbers |= {name: float(getattr(summary, name)) for name in names}
+        return numbers | {f"seed_{seed}": value for seed, value in finals.items()}
+
+    def lost(self, method: str | None = None) -> set[int]:
+        """The seeds of finished runs that diverged, of one method or all."""
+        return {run.seed for run in self.of(method) if run.finished and run.diverged}
 
 
 def select(
@@ -120,52 +95,43 @@ def select(
         where: further conditions, as in `store.find_runs`.
         ends: what counts is where runs end, so that unfinished ones are left out.
     """
-    runs, notes = _read(find_runs(root, {"experiment": experiment} | dict(where or {})))
+    runs, notes = read(find_runs(root, {"experiment": experiment} | dict(where or {})))
     if ends:
-        notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in runs
-                  if not run.finished]  # fmt: skip
+        left_out = [run for run in runs if not run.finished]
+        notes += [f"Left out: {run.method} seed {run.seed}, unfinished." for run in left_out]
         runs = [run for run in runs if run.finished]
     if not runs:
         return None
-    lengths = {id(run): int(run.stored.column("steps") or 0) for run in runs}
-    finished = [run for run in runs if run.finished] or runs
-    steps = max(lengths[id(run)] for run in finished)
-    others = sorted({length for length in lengths.values() if length != steps})
-    if others:
+    steps = max(run.steps for run in [run for run in runs if run.finished] or runs)
+    if others := sorted({run.steps for run in runs} - {steps}):
         listed = ", ".join(f"{length:,}" for length in others)
         notes.append(f"Runs of other lengths are stored and not shown (T = {listed}).")
-    kept, dropped = _one_variant_a_method([run for run in runs if lengths[id(run)] == steps])
+    kept, dropped = _one_variant_a_method([run for run in runs if run.steps == steps])
     notes += [f"A further variant of {run_name} is stored and not shown." for run_name in dropped]
-    ordered = [run for method in method_order(r.method for r in kept) for run in kept
-               if run.method == method]  # fmt: skip
-    selection = Selection(experiment, steps, tuple(ordered))
+    order = method_order(run.method for run in kept)
+    kept.sort(key=lambda run: (order.index(run.method), run.seed))
+    selection = Selection(experiment, steps, tuple(kept))
     gaps = _gaps(selection, expected)
-    return Selection(
-        experiment, steps, selection.runs, (*gaps, *_states(selection, ends), *notes), bool(gaps)
-    )
+    notes = (*gaps, *_states(selection, ends), *notes)
+    return replace(selection, notes=notes, incomplete=bool(gaps))
 
 
-def method_label(run: StoredRun, metrics: pd.DataFrame) -> str:
-    """The method's name, but `local_every` for local with more than one h_t an interval."""
-    if run.method == "local" and "validation_gradients" in metrics and len(metrics):
-        last = metrics.iloc[-1]
-        if last["outer_step"] > 0 and last["validation_gradients"] > 1.5 * last["outer_step"]:
-            return "local_every"
-    return run.method
+def select_all(
+    context: Context,
+    experiments: Iterable[str],
+    expected: Sequence[str] = (),
+    where: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Selection], tuple[str, ...]]:
+    """`select` by experiment, and the experiments of which something is missing.
 
-
-def _read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
-    runs, notes = [], []
-    for one in stored:
-        try:
-            metrics = one.metrics()
-            _ = one.config
-        except UserError as error:
-            notes.append(f"Left out: {error}.")
-            continue
-        if len(metrics):
-            runs.append(Run(one, method_label(one, metrics), metrics))
-    return runs, notes
+    Raises:
+        MissingRuns: all is.
+    """
+    found = {name: select(context.runs, name, expected, where) for name in experiments}
+    stored = {name: one for name, one in found.items() if one}
+    if not stored:
+        raise MissingRuns(list(found))
+    return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
 
 
 def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
@@ -175,7 +141,7 @@ def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     kept, dropped = [], []
     for method, by_variant in variants.items():
         best = max(by_variant, key=lambda name: _preference(name, by_variant[name]))
-        kept += sorted(by_variant[best], key=lambda run: run.seed)
+        kept += by_variant[best]
         dropped += [f"{method} ({name})" for name in sorted(by_variant) if name != best]
     return kept, dropped
 
@@ -190,10 +156,9 @@ def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
     absent = [name for name in expected if name not in selection.methods]
     notes = [f"No run of {', '.join(absent)} is stored."] if absent else []
     for method in selection.methods:
-        seeds = {run.seed for run in selection.of(method)}
-        lacking = [str(seed) for seed in selection.seeds if seed not in seeds]
+        lacking = sorted(set(selection.seeds) - {run.seed for run in selection.of(method)})
         if lacking:
-            notes.append(f"{method} lacks seed {', '.join(lacking)}.")
+            notes.append(f"{method} lacks seed {', '.join(map(str, lacking))}.")
     return notes
 
 
@@ -206,22 +171,15 @@ def _states(selection: Selection, ends: bool) -> list[str]:
         ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
         (f"diverged, shown {shown}", lambda run: run.diverged),
     ):
-        named = [
-            f"{method} {len(runs)} of {len(selection.of(method))}"
-            for method in selection.methods
-            if (runs := [run for run in selection.of(method) if holds(run)])
-        ]
-        if named:
+        by_method = {name: [holds(run) for run in selection.of(name)] for name in selection.methods}
+        if any(map(any, by_method.values())):
+            named = (f"{m} {sum(one)} of {len(one)}" for m, one in by_method.items() if any(one))
             notes.append(f"Runs {text}: {'; '.join(named)}.")
     skipped = {
-        method: sum(_total(run.metrics, "skipped") for run in selection.of(method))
+        method: int(sum(np.nansum(run.column("skipped")) for run in selection.of(method)))
         for method in selection.methods
     }
     if any(skipped.values()):
         listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
         notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")
     return notes
-
-
-def _total(metrics: pd.DataFrame, column: str) -> int:
-    return int(np.nansum(metrics[column].to_numpy(np.float64))) if column in metrics else 0

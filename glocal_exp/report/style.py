@@ -2,55 +2,29 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
-import matplotlib
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from jaxtyping import Shaped
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 COLUMN_WIDTH = 3.25  # inches: one column of a two-column paper
 PAGE_WIDTH = 6.75
-RESOLUTION = 300  # dots an inch of the PNG
 SMALLEST_FONT = 7.0  # points at print size
+LOOK = Path(__file__).with_name("paper.mplstyle")
 
 # The Okabe-Ito palette (Okabe & Ito 2008), which colour-blind readers can tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 BROWN = "#5A3E1B"  # not of the palette, whose colours left over are too light for lines
-
-RC: dict[str, Any] = {
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral"],  # comes with matplotlib, so every machine draws the same
-    "mathtext.fontset": "stix",
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": SMALLEST_FONT,
-    "ytick.labelsize": SMALLEST_FONT,
-    "legend.fontsize": 8.0,
-    "figure.titlesize": 8.0,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.4,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.major.pad": 2.0,
-    "ytick.major.pad": 2.0,
-    "axes.labelpad": 2.0,
-    "legend.frameon": False,
-    "legend.handlelength": 3.4,
-    "pdf.fonttype": 42,  # embedded TrueType: text stays text, as journals ask
-    "savefig.dpi": RESOLUTION,
-    "figure.constrained_layout.use": True,
-}
 
 
 @dataclass(frozen=True)
@@ -101,8 +75,21 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     return {name: STYLES.get(name) or spare[name] for name in ordered}
 
 
+def panels(
+    rows: int, columns: int, height: float, **options: Any
+) -> tuple[Figure, Shaped[np.ndarray, "rows columns"]]:
+    """A figure as wide as the page, `height` in inches, with its axes by row and column."""
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend_above(figure: Figure, handles: Sequence[Artist], **options: Any) -> None:
+    """A legend above all panels, in one row."""
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), **options)
+
+
 def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> None:
-    """A legend above all panels: one entry a method, one for the mark of divergence."""
+    """A legend of methods, and of the mark of divergence."""
     handles = [
         Line2D(
             [], [], color=style.colour, linestyle=style.line, marker=style.marker,
@@ -111,14 +98,20 @@ def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> Non
         for style in method_styles(methods).values()
     ]  # fmt: skip
     if diverged:
-        handles.append(
-            Line2D(
-                [], [], color="#555555", linestyle="", marker="X", markersize=5, label="diverged"
-            )
-        )
-    figure.legend(
-        handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4
-    )
+        cross = {"color": "#555555", "linestyle": "", "marker": "X", "markersize": 5}
+        handles.append(Line2D([], [], **cross, label="diverged"))
+    legend_above(figure, handles, columnspacing=1.4)
+
+
+def draw_quartiles(
+    axes: Axes, frame: pd.DataFrame, along: str, column: str, shade: float, **look: Any
+) -> None:
+    """A column's line, as `look` says, and a shade between `<column>_low` and `<column>_high`."""
+    frame = frame.sort_values(along)
+    axes.plot(frame[along], frame[column], **look)
+    if f"{column}_low" in frame:
+        low, high = frame[f"{column}_low"], frame[f"{column}_high"]
+        axes.fill_between(frame[along], low, high, color=look["color"], alpha=shade, linewidth=0)
 
 
 @contextlib.contextmanager
@@ -126,7 +119,7 @@ def applied() -> Iterator[None]:
     """Draw and save inside this context."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # a reader's own matplotlibrc changes nothing
-        matplotlib.rcParams.update(cast("Any", RC))
+        matplotlib.style.use(LOOK)
         yield
 
 

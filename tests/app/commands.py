@@ -21,16 +21,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"seconds", "compile_seconds", "evaluation_seconds"}
 # Two intervals, as long as glocal's own window needs; four checkpoints in each.
-TINY = [
+LENET = [
     *["preset=smoke", "steps=160", "interval=80", "batch_size=4", "validation.size=20"],
     *["device.cpu.segment=20", "device.cpu.checkpoint_seconds=0", "tracker=none"],
 ]
-# A second instead of ten: no network, four intervals.
+LINEAR = [
+    "model._target_=tests.app.toy.Linear",
+    *["~model.filters", "~model.hidden", "~model.negative_slope", "~model.initializer"],
+]
+# Three seconds instead of twenty: the network compiles at once.
+TINY = [*LENET, *LINEAR]
+# A second instead of three: no network, four intervals.
 TOY = [
-    *[*TINY, "steps=80", "interval=20", "device.cpu.segment=5", "method=local"],
+    *[*LENET, "steps=80", "interval=20", "device.cpu.segment=5", "method=local"],
     "task._target_=tests.app.toy.Toy",
     *["~task.rule", "~task.transform", "~task.init.momentum", "~task.init.weight_decay"],
 ]
+PACED = "tracker._target_=tests.app.toy.Paced"  # for a run that is to be stopped on its way
 SHELLS: list["Shell"] = []  # one for all modules, each of which imports the fixture
 PATIENCE = 300.0  # for a machine that does a lot besides
 
@@ -86,17 +93,21 @@ class Shell:
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, *arguments: str, module: str = "main", cached: bool = True) -> Command:
-        """Start a command of `glocal_exp.app.<module>` and do not wait.
+    def start(
+        self, *arguments: str, script: str = "train", cached: bool = True, quick: bool = True
+    ) -> Command:
+        """Start a script and do not wait.
 
-        With `cached` it takes from JAX's cache on disk what others have compiled.
+        With `cached` it takes from JAX's cache on disk what others have compiled; without `quick`
+        it compiles as it does for users.
         """
         self._count += 1
         out, err = (self._folder / f"{self._count}.{name}" for name in ("out", "err"))
         request = {
-            "module": module,
+            "script": script,
             "arguments": arguments,
             "cached": cached,
+            "quick": quick,
             "out": str(out),
             "err": str(err),
             "cwd": str(self._folder),
@@ -140,7 +151,7 @@ def until(holds: Callable[[], Any]) -> None:
     end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def checkpoint(run: Path) -> int:

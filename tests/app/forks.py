@@ -1,18 +1,19 @@
-"""Runs command lines as `python scripts/train.py` would, each in a process of its own.
+"""Runs command lines as `python scripts/<name>.py` would, each in a process of its own.
 
 Started as a program it imports everything once and then forks for each line of its input, so that
 a command does not cost the seconds that importing takes.
 """
 
-import importlib
 import json
 import os
+import runpy
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
-SCRIPT = "scripts/train.py"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def serve() -> None:
@@ -21,13 +22,22 @@ def serve() -> None:
     import jax  # noqa: F401
 
     import glocal_exp.app.check
+    import glocal_exp.app.replay
+    import glocal_exp.app.study
     import glocal_exp.app.train
     import glocal_exp.engine  # noqa: F401
     from glocal_exp.app.compose import jobs
+    from glocal_exp.app.config import numeric_config
+    from glocal_exp.app.identity import ENGINE
+    from glocal_exp.store.fingerprint import source_fingerprint, target_modules
     from tests.compilation import keep_compiled
 
+    from .commands import TOY
+
     keep_compiled()
-    jobs(["preset=smoke"], sweep=False)
+    (job,) = jobs(TOY, sweep=False)
+    # Remembered by the children, nearly all of which ask for it.
+    source_fingerprint({*ENGINE, *target_modules(numeric_config(job.config, "bundled"))})
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
         request = json.loads(line)
@@ -40,7 +50,7 @@ def serve() -> None:
 
 
 def child(
-    module: str, arguments: list[str], cached: bool, out: str, err: str, cwd: str
+    script: str, arguments: list[str], cached: bool, quick: bool, out: str, err: str, cwd: str
 ) -> NoReturn:
     import jax
 
@@ -52,11 +62,14 @@ def child(
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(cwd)
-    sys.argv = [SCRIPT, *arguments]
+    sys.argv = [f"scripts/{script}.py", *arguments]
     jax.config.update("jax_enable_compilation_cache", cached)
+    jax.config.update("jax_disable_most_optimizations", quick)
+    if not quick:
+        os.environ["XLA_FLAGS"] = ""
     code: Any = 1
     try:
-        importlib.import_module(f"glocal_exp.app.{module}").main()
+        runpy.run_path(f"{ROOT}/scripts/{script}.py", run_name="__main__")
     except SystemExit as end:
         code = end.code or 0
     except BaseException:

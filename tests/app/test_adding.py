@@ -3,14 +3,10 @@
 from .commands import TINY, Shell, manifest, rows, runs, shell
 
 __all__ = ["shell"]
-LINEAR = [
-    "model._target_=tests.app.toy.Linear",
-    *["~model.filters", "~model.hidden", "~model.negative_slope", "~model.initializer"],
-]
 
 
 def test_a_model_needs_no_setting_of_another(shell: Shell, tmp_path):
-    overrides = [*TINY, *LINEAR, "source=bundled", "method=local", f"output_dir={tmp_path}"]
+    overrides = [*TINY, "source=bundled", "method=local", f"output_dir={tmp_path}"]
     command = shell.run(*overrides)
     assert command.code == 0, command.err
     (run,) = runs(tmp_path).values()

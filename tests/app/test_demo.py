@@ -1,5 +1,7 @@
 """The demonstration, reproduce and W&B, each as one real command of a tiny size."""
 
+import pytest
+
 from .commands import TINY, TOY, manifest, rows, runs, shell
 
 __all__ = ["shell"]
@@ -7,7 +9,7 @@ __all__ = ["shell"]
 
 def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path):
     sizes = [*TINY[1:], "method=none,glocal", f"output_dir={tmp_path}"]
-    command = shell.run(*sizes, module="demo")
+    command = shell.run(*sizes, script="demo")
     assert (command.code, command.err) == (0, "")
     assert set(runs(tmp_path)) == {"none/0", "glocal/0"}
     for name in ("demo.png", "demo.pdf", "demo_accuracy.md", "demo_run_time.md"):
@@ -17,14 +19,14 @@ def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path)
         method, accuracy = name.split("/")[0], float(rows(run)[-1]["test_accuracy"])
         assert f"  {method:<8} seed 0  {accuracy:.3f}\n" in command.out
     (tmp_path / "demo.png").unlink()
-    again = shell.run(*sizes, module="demo")
+    again = shell.run(*sizes, script="demo")
     assert again.out.count("complete already: ") == 2
     assert "done: " not in again.out
     assert (tmp_path / "demo.png").exists()
 
 
 def test_the_demonstration_takes_settings_only(shell):
-    command = shell.run("--nosuch", module="demo")
+    command = shell.run("--nosuch", script="demo")
     assert command.code == 2
     assert command.err == "error: '--nosuch' is no setting; write KEY=VALUE, or nothing.\n"
 
@@ -32,12 +34,13 @@ def test_the_demonstration_takes_settings_only(shell):
 def test_reproduce_runs_the_sweep_of_an_experiment(shell, tmp_path):
     settings = [*TOY, "source=bundled", "seed=0,1", f"output_dir={tmp_path}"]
     settings.remove("preset=smoke")
-    command = shell.run("c3_fmnist", *settings, module="reproduce")
+    command = shell.run("c3_fmnist", *settings, script="reproduce")
     assert (command.code, command.err) == (0, "")
     assert set(runs(tmp_path)) == {"local/0", "local/1"}
     assert manifest(runs(tmp_path)["local/0"])["experiment"] == "c3_fmnist"
 
 
+@pytest.mark.slow
 def test_wandb_without_a_key_keeps_the_run_offline(shell, tmp_path):
     command = shell.run(*TOY, "tracker=auto", f"output_dir={tmp_path}")
     assert (command.code, command.err) == (0, "")

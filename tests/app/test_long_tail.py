@@ -9,10 +9,9 @@ from glocal_exp.data import Splits
 from tests.data.writers import cifar10_batches, small, write_cifar
 
 from .commands import TINY, Shell, manifest, rows, runs, shell
-from .test_adding import LINEAR
 
 __all__ = ["shell"]
-SETTINGS = [*TINY, *LINEAR, "dataset=cifar10_lt", "source=files", "interval=20", "steps=40"]
+SETTINGS = [*TINY, "dataset=cifar10_lt", "source=files", "interval=20", "steps=40"]
 SETTINGS += ["dataset.imbalance.factor=4", "device.cpu.segment=10"]
 LEARNED = ["task=reweight", "task.weight.hidden=8"]
 

@@ -44,7 +44,7 @@ def typed(value: list[str] | str) -> str:
 
 CONFIG = [
     # groups
-    (["method=glocl"], "no method=glocl; did you mean glocal? choose one of global, global_r"),
+    (["method=glocl"], "no method=glocl; did you mean glocal? choose one of ema_local, ev"),
     (["dataset=fmnst"], "no dataset=fmnst; did you mean fmnist? choose one of cifar10"),
     (["experiment=fig2_sdg"], "no experiment=fig2_sdg; did you mean fig2_sgd?"),
     (["method="], "There is no method="),
@@ -63,7 +63,7 @@ CONFIG = [
     (["task.int.momentum=1"], "no setting task.int; did you mean task.init? task has rule, init"),
     (["task=reweight", "task.detach_weight=true"], "did you mean task.detach_weights?"),
     (["model.filters.x=1"], "no setting model.filters.x; `--cfg job` prints the settings"),
-    (["method=local"], "method.window here; method=glocal and window_mean would have it"),
+    (["method=local"], "here; method=ema_local, glocal, mean_iterate or window_mean would have it"),
     (["+method.nosuch=1"], "no setting method.nosuch; method has window, delays"),
     (["+method.windw=1"], "did you mean method.window?"),
     (["task.init.nosuch=1"], "no setting task.init.nosuch"),

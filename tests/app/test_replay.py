@@ -1,8 +1,8 @@
 """A stored run whose numeric source is older is trained again, and compared."""
 
 import json
-import subprocess
-import sys
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,15 +11,23 @@ from glocal_exp.app.replay import compare, outdated
 from glocal_exp.store import find_runs
 from glocal_exp.store.replays import read_replays
 
-from .commands import ROOT, TOY, Shell, manifest, shell
+from .commands import TOY, Shell, manifest, shell
 
 __all__ = ["shell"]
 
 
+@pytest.fixture(scope="module")
+def current(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output directory of one run."""
+    output = tmp_path_factory.mktemp("current")
+    assert shell.run(*TOY, "source=bundled", "seed=3", f"output_dir={output}").code == 0
+    return output
+
+
 @pytest.fixture
-def stored(shell: Shell, tmp_path):
+def stored(current, tmp_path):
     """A run of an older source."""
-    assert shell.run(*TOY, "source=bundled", "seed=3", f"output_dir={tmp_path}").code == 0
+    shutil.copytree(current, tmp_path, dirs_exist_ok=True)
     (run,) = find_runs(tmp_path / "runs")
     edit(run.path, source_hash="0123456789abcdef")
     return run.path
@@ -29,16 +37,19 @@ def edit(run, **fields):
     (run / "manifest.json").write_text(json.dumps(manifest(run) | fields))
 
 
-def replay(stored, *options):
-    root = stored.parents[2]
-    output = f"--output={root}/replays.json"
-    command = [sys.executable, "scripts/replay.py", str(root), output, *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr, read_replays(root / "replays.json")
+@pytest.fixture
+def replay(shell: Shell, stored):
+    def replay(*options):
+        root = stored.parents[2]
+        output = f"--output={root}/replays.json"
+        done = shell.run(str(root), output, *options, script="replay")
+        return done.code, done.out + done.err, read_replays(root / "replays.json")
+
+    return replay
 
 
-def test_a_run_that_comes_out_the_same_is_noted(stored):
-    code, text, replays = replay(stored, "--intervals=2")
+def test_a_run_that_comes_out_the_same_is_noted(stored, replay):
+    code, text, replays = replay("--intervals=2")
     assert code == 0
     assert "agrees: " in text
     (found,) = replays
@@ -48,29 +59,28 @@ def test_a_run_that_comes_out_the_same_is_noted(stored):
     assert max(found["differences"].values()) < 1e-6
 
 
-def test_a_run_that_comes_out_otherwise_is_not(stored):
+def test_a_run_that_comes_out_otherwise_is_not(stored, replay):
     frame = pd.read_csv(stored / "metrics.csv")
     frame.loc[1, "hypergradient/learning_rate"] *= 1.1
     frame.to_csv(stored / "metrics.csv", index=False)
-    code, text, replays = replay(stored)
+    code, text, replays = replay()
     assert code == 1
     assert "differs: " in text
     assert replays == []
 
 
-def test_other_images_are_no_comparison(stored):
+def test_other_images_are_no_comparison(stored, replay):
     data = manifest(stored)["data"] | {"fingerprint": "another"}
     edit(stored, data=data)
-    code, text, replays = replay(stored)
+    code, text, replays = replay()
     assert code == 2
     assert "was trained on other images" in text
     assert "Traceback" not in text
     assert replays == []
 
 
-def test_what_is_current_needs_no_replay(shell, tmp_path):
-    assert shell.run(*TOY, "source=bundled", f"output_dir={tmp_path}").code == 0
-    assert outdated(find_runs(tmp_path / "runs")) == []
+def test_what_is_current_needs_no_replay(current):
+    assert outdated(find_runs(current / "runs")) == []
 
 
 @pytest.mark.parametrize(

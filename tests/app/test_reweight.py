@@ -3,10 +3,9 @@
 import pytest
 
 from .commands import TINY, Shell, manifest, rows, runs, shell
-from .test_adding import LINEAR
 
 __all__ = ["shell"]
-REWEIGHT = [*TINY, *LINEAR, "task=reweight", "steps=40", "interval=20", "device.cpu.segment=10"]
+REWEIGHT = [*TINY, "task=reweight", "steps=40", "interval=20", "device.cpu.segment=10"]
 REWEIGHT += ["task.weight.hidden=32"]  # q = 97
 WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .commands import TOY, Shell, assert_same, checkpoint, manifest, rows, runs, shell, until
+from .commands import PACED, TOY, Shell, assert_same, checkpoint, manifest, rows, runs, shell, until
 from .toy import diverges
 
 __all__ = ["shell"]
@@ -36,7 +36,7 @@ def test_a_killed_batch_goes_on_from_what_all_have(shell, tmp_path):
     whole, cut = ([*BATCHED, "seeds=[0,1]", f"output_dir={tmp_path}/{n}"] for n in ("a", "b"))
     assert shell.run(*whole).code == 0
     for after in (0, 7):  # before the first checkpoint, and inside the second interval
-        command = shell.start(*cut)
+        command = shell.start(*cut, PACED)
         until(lambda after=after: _begun(tmp_path / "b") and _newest(tmp_path / "b") >= after)
         command.kill()
         assert shell.wait(command).code == -signal.SIGKILL
@@ -59,7 +59,7 @@ def test_seeds_that_stand_apart_all_keep_what_they_have(shell, tmp_path):
     """Two were stopped at different places, the third has not begun."""
     arguments = [*BATCHED, f"output_dir={tmp_path}"]
     for seed, after in ((0, 5), (1, 9)):
-        command = shell.start(*arguments, f"seed={seed}")
+        command = shell.start(*arguments, PACED, f"seed={seed}")
         until(lambda: seed in named(tmp_path) and checkpoint(named(tmp_path)[seed]) >= after)  # noqa: B023
         command.kill(signal.SIGTERM)
         assert shell.wait(command).code == 130
@@ -97,7 +97,7 @@ def test_a_seed_that_diverges_keeps_its_record_and_the_others_go_on(stopping):
 def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, after):
     """Four checkpoints an interval; the seed stops in the second."""
     arguments = [*STOPPING, f"output_dir={tmp_path}"]
-    command = shell.start(*arguments)
+    command = shell.start(*arguments, PACED)
     until(lambda: _newest(tmp_path) >= after)
     command.kill()
     assert shell.wait(command).code == -signal.SIGKILL
@@ -110,7 +110,7 @@ def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, af
 def test_a_seed_killed_between_its_last_checkpoint_and_its_end(shell, stopping, tmp_path):
     """The checkpoint is there, the manifest says nothing of it yet."""
     arguments = [*STOPPING, f"output_dir={tmp_path}"]
-    command = shell.start(*arguments)
+    command = shell.start(*arguments, PACED)
     until(lambda: BAD in named(tmp_path) and checkpoint(named(tmp_path)[BAD]) >= 7)
     command.kill(signal.SIGSTOP)
     saved = {p: p.read_bytes() for p in (named(tmp_path)[BAD] / "checkpoint").glob("*.ckpt")}

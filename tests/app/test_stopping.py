@@ -12,6 +12,8 @@ import pytest
 from glocal_exp.app.stop import Stop
 
 from .commands import (
+    LENET,
+    PACED,
     ROOT,
     TINY,
     TOY,
@@ -27,7 +29,6 @@ from .commands import (
 )
 
 __all__ = ["shell"]
-ONE = [*TINY, "method=local"]
 RANDOM = random.Random(0)  # how long after a checkpoint a run is stopped
 METHODS = ["none", "local", "glocal", "global"]
 NOTE = "interrupted: what was done is kept; the same command goes on.\n"
@@ -51,7 +52,7 @@ def sweep(output: Path) -> list[str]:
 
 def stop(shell: Shell, output: Path, method: str, after: int, number: signal.Signals) -> Command:
     """Start the sweep, and stop it a moment after a checkpoint of one of its runs."""
-    command = shell.start(*sweep(output))
+    command = shell.start(*sweep(output), PACED)
     name = f"{method}/0"
     until(
         lambda: command.code or (name in runs(output) and checkpoint(runs(output)[name]) >= after)
@@ -99,18 +100,28 @@ def test_a_run_goes_on_from_within_its_first_interval_and_says_so(shell, tmp_pat
     assert [row["step"] for row in rows(run)] == ["0", "800"]
 
 
-def test_a_program_compiled_afresh_goes_on_to_the_same_bits(shell, whole, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "method", "quick"),
+    [
+        pytest.param(TINY, "local", True, id="linear"),
+        pytest.param(LENET, "glocal", False, id="lenet", marks=pytest.mark.slow),
+    ],
+)
+def test_a_program_compiled_afresh_goes_on_to_the_same_bits(
+    shell, tmp_path, settings, method, quick
+):
     """Without JAX's cache on disk, from which other commands take what was compiled before."""
-    arguments = [*ONE, f"output_dir={tmp_path}"]
-    command = shell.start(*arguments)
-    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 2)
+    arguments, name = [*settings, f"method={method}"], f"{method}/0"
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert shell.run(*arguments, f"output_dir={whole}", quick=quick).code == 0
+    command = shell.start(*arguments, PACED, f"output_dir={cut}", quick=quick)
+    until(lambda: name in runs(cut) and checkpoint(runs(cut)[name]) >= 2)
     command.kill()
     assert shell.wait(command).code == -signal.SIGKILL
-    command = shell.run(*arguments, cached=False)
+    command = shell.run(*arguments, f"output_dir={cut}", cached=False, quick=quick)
     assert (command.code, command.err) == (0, "")
-    run = runs(tmp_path)["local/0"]
     assert "going on from " in command.out
-    assert_same(run, whole["local/0"])
+    assert_same(runs(cut)[name], runs(whole)[name])
 
 
 def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):

@@ -25,7 +25,7 @@ def configs(tmp_path) -> Path:
 
 def study(shell: Shell, configs: Path, output: Path, *arguments: str):
     path = f"hydra.searchpath=[file://{configs}]"
-    return shell.run(path, f"output_dir={output}", *arguments, module="study")
+    return shell.run(path, f"output_dir={output}", *arguments, script="study")
 
 
 def test_a_study_is_one_class_and_one_config(shell: Shell, configs: Path, tmp_path: Path):
@@ -114,6 +114,6 @@ def test_a_study_is_no_training_run(shell: Shell, tmp_path: Path):
 
 
 def test_help_lists_the_studies(shell: Shell):
-    command = shell.run("--help", module="study")
+    command = shell.run("--help", script="study")
     assert command.code == 0
     assert "fidelity" in command.out

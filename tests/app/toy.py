@@ -1,5 +1,6 @@
-"""A task that compiles in a second: `task._target_=tests.app.toy.Toy`; a model, two studies."""
+"""A task that compiles in a second: `task._target_=tests.app.toy.Toy`; what else tests add."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.studies.lab import Lab, Measurement, Unit
+from glocal_exp.tracking import Sink
 from glocal_exp.types import InnerProblem, InnerState
 
 
@@ -80,6 +82,15 @@ class Linear(eqx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.reshape(len(x), -1) @ self.weight
+
+
+class Paced(Sink):
+    """A tracker that holds a run up where it may be stopped, so that it is not over before."""
+
+    def progress(
+        self, step: int, total_steps: int, note: str = "", seed: int | None = None
+    ) -> None:
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """A small result as `measure` and the command make it, to be printed and drawn."""
 
-from glocal_exp.bench.comparison import Candidate, Comparison, Entry, Target
-from glocal_exp.bench.interleave import Timing
+import pytest
+
+from benchmarks import machine, measure
+from benchmarks.comparison import Candidate, Comparison, Entry
 
 CIRCUMSTANCES = {
     "machine": {"processor": "a processor", "cores": 2, "packages": {"jax": "1.2"}},
@@ -15,35 +17,31 @@ CIRCUMSTANCES = {
 class Clock:
     """Moved on by candidates."""
 
-    def __init__(self):
-        self.now = 0.0
+    now = 0.0
 
     def __call__(self):
         return self.now
 
-    def takes(self, seconds):
+    def way(self, name, seconds, **settings):
         def run():
             self.now += seconds
 
-        return run
+        return Candidate(name, run, compared=False, **settings)
 
 
-def entry(clock, *, targets=(), **changes):
+def entry(clock, *targets, **changes):
     """Two comparisons: ours 2 s and a peer 4 s a run of two steps; ours 3 s."""
-    step = Comparison(
-        "step",
-        (Candidate("ours", clock.takes(2.0)), Candidate("peer", clock.takes(4.0), ours=False)),
-        calls=2,
-        flops=6 * 10**9,
-    )
-    gradient = Comparison("gradient", (Candidate("ours", clock.takes(3.0)),), unit="gradient")
+    ways = (clock.way("ours", 2.0), clock.way("peer", 4.0, ours=False))
+    step = Comparison("step", ways, calls=2, flops=6 * 10**9)
+    gradient = Comparison("gradient", (clock.way("ours", 3.0),), unit="gradient")
     return Entry("A title", (step, gradient), targets, **changes)
 
 
-def one_to_one(name, most, ours, other):
-    return Target(name, most, ({ours: 1.0},), ({other: 1.0},))
-
-
-def timings(**seconds):
-    """`ours=(1, 2)` is the candidate `ours` of the comparison `work`."""
-    return {("work", name): Timing(values) for name, values in seconds.items()}
+def measured(given, clock, rounds=2):
+    """Without warming up, on a machine of 12 GFLOP/s where nobody else is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "WARM_UP", 0.0)
+        patch.setattr(measure, "PAUSE", 0.0)
+        patch.setattr(machine, "matmul_peak", lambda clock: 12e9)
+        patch.setattr(machine, "others", lambda before: 0.0)
+        return measure.measure(given, rounds, clock)

@@ -2,21 +2,21 @@
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glocal_exp.bench import command, entries, machine
-from glocal_exp.bench.comparison import Candidate, Comparison, Entry, Target
-from glocal_exp.bench.measure import measure
-from tests.bench.results import CIRCUMSTANCES
+from benchmarks import command, entries, machine
+from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
+from tests.bench.results import CIRCUMSTANCES, measured
+
+KNOWN = {"low_rank", "one_hypergradient", "parts", "runs", "scaling", "seeds", "wide_resnet"}
 
 
 def made(*values):
     ways = tuple(
-        Candidate(f"way {place}", lambda: None, lambda value=value: {"h": np.array([value])})
+        Candidate(f"way {place}", lambda value=value: {"h": np.array([value])})
         for place, value in enumerate(values)
     )
     return Entry("A title", (Comparison("h", ways),))
@@ -26,14 +26,11 @@ def made(*values):
 def bench(monkeypatch, tmp_path):
     """The command on an entry `toy`, away from the cores and the load of this machine."""
 
-    def run(entry, *arguments, load=0.1):
-        monkeypatch.setattr(command, "names", lambda: ["toy"])
+    def run(entry, *arguments):
+        monkeypatch.setattr(command, "NAMES", ["toy"])
         monkeypatch.setattr(command, "build", lambda name, small: entry)
-        monkeypatch.setattr(command, "use_cores", lambda number: None)
-        monkeypatch.setattr(command, "measure", partial(measure, warm_up=0.0))
-        monkeypatch.setattr(machine, "matmul_peak", lambda clock: 1e9)
-        monkeypatch.setattr(machine, "load", lambda: load)
-        monkeypatch.setattr(machine.Others, "share", lambda self: 0.0)
+        monkeypatch.setattr(command, "measure", lambda e, rounds, clock: measured(e, clock, rounds))
+        monkeypatch.setattr(machine, "use_cores", lambda number: None)
         monkeypatch.setattr(machine, "describe", lambda: CIRCUMSTANCES["machine"])
         return command.main(["--rounds", "2", "--output", str(tmp_path), *arguments])
 
@@ -42,8 +39,8 @@ def bench(monkeypatch, tmp_path):
 
 def test_every_file_of_the_folder_is_an_entry():
     files = {path.stem for path in Path(entries.__file__).parent.glob("*.py")} - {"__init__"}
-    assert set(command.names()) == files
-    assert {"parts", "one_hypergradient", "scaling", "seeds", "runs"} <= files
+    assert set(command.NAMES) == files
+    assert files >= KNOWN
 
 
 def test_results_are_printed_and_written(bench, tmp_path, capsys):
@@ -56,41 +53,34 @@ def test_results_are_printed_and_written(bench, tmp_path, capsys):
     assert result["doubtful"] == []
 
 
-def test_stored_results_are_drawn_again_without_measuring(bench, tmp_path):
-    bench(made(1.0))
+def test_what_is_drawn_again_has_old_times_and_new_targets_and_facts(bench, tmp_path):
+    bench(made(1.0, 1.0))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     (tmp_path / "toy.md").unlink()
-    assert bench(made(1.0), "--draw") == 0
+    assert bench(made(1.0, 1.0), "--draw") == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_what_is_drawn_again_has_the_targets_and_facts_of_now(bench, tmp_path):
-    bench(made(1.0, 1.0))
-    before = json.loads((tmp_path / "toy.json").read_text())
     (comparison,) = made(1.0, 1.0).comparisons
     first, second = comparison.candidates
     known = replace(first, facts=lambda: {"fidelity": 0.9})
-    target = Target("first / second", 2.0, ({("h", "way 0"): 1.0},), ({("h", "way 1"): 1.0},))
+    target = Target("first / second", 2.0, costs("h", "way 0"), costs("h", "way 1"))
     now = Entry("A title", (replace(comparison, candidates=(known, second)),), (target,))
     assert bench(now, "--draw") == 0
     after = json.loads((tmp_path / "toy.json").read_text())
-    ways = [result["comparisons"][0]["candidates"] for result in (before, after)]
-    assert [[way["seconds"] for way in found] for found in ways] == [
-        [way["seconds"] for way in ways[0]]
-    ] * 2
-    assert [way["facts"] for way in ways[1]] == [{"fidelity": 0.9}, {}]
-    ratio = ways[0][0]["seconds"][0] / ways[0][1]["seconds"][0]
+    old = json.loads(before["toy.json"])["comparisons"][0]["candidates"]
+    new = after["comparisons"][0]["candidates"]
+    assert [way["seconds"] for way in new] == [way["seconds"] for way in old]
+    assert [way["facts"] for way in new] == [{"fidelity": 0.9}, {}]
+    ratio = old[0]["seconds"][0] / old[1]["seconds"][0]
     assert after["targets"][0]["ratios"][0] == pytest.approx(ratio)
 
 
-def test_drawing_what_was_not_measured_is_refused(bench, capsys):
-    assert bench(None, "--draw") == 2
-    assert "measure it first" in capsys.readouterr().err
-
-
-def test_different_work_is_not_timed(bench, tmp_path, capsys):
-    assert bench(made(1.0, 1.1)) == 1
-    assert "h, way 1: h differ by" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("values", "arguments", "words"),
+    [([], ["--draw"], "measure it first"), ([1.0, 1.1], [], "h, way 1: h differ by")],
+)
+def test_what_cannot_be_is_said(bench, tmp_path, capsys, values, arguments, words):
+    assert bench(made(*values), *arguments) == 2
+    assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

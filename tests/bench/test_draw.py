@@ -1,25 +1,49 @@
-"""What the figures show: each candidate a bar or a line, with its times."""
+"""What tables and figures show: each candidate a row and a bar or a line, with its times."""
 
-import matplotlib.image
 import numpy as np
 import pytest
 
-from glocal_exp.bench import draw
-from glocal_exp.bench.comparison import Candidate, Comparison, Entry
-from glocal_exp.bench.measure import measure
+from benchmarks import draw
+from benchmarks.comparison import Comparison, Entry, Target, costs
+from benchmarks.report import document
 from glocal_exp.report import style
-from tests.bench.results import CIRCUMSTANCES, Clock, entry
+from tests.bench.results import CIRCUMSTANCES, Clock, entry, measured
 
 
-def drawn(given, clock, **changes):
-    measured = measure(given, 2, clock, peak=lambda clock: 1.0, warm_up=0.0)
+def result(most=0.9, **changes):
+    clock = Clock()
+    target = Target("step / peer's", most, costs("step", "ours"), costs("step", "peer"))
+    return measured(entry(clock, target), clock) | CIRCUMSTANCES | changes
+
+
+def drawn(found):
     with style.applied():
-        return draw.figure(measured | CIRCUMSTANCES | changes)
+        return draw.figure(found)
+
+
+@pytest.mark.parametrize(
+    ("most", "doubtful", "verdict"),
+    [(0.9, [], "met"), (0.4, [], "missed"), (0.9, ["it was busy"], "doubtful"), (None, [], "-")],
+)
+def test_a_target_has_a_verdict_only_where_the_times_can_be_trusted(most, doubtful, verdict):
+    found = result(most, doubtful=doubtful)
+    text = document(found)
+    (line,) = [line for line in text.splitlines() if line.startswith("| step / peer's")]
+    assert line.split(" | ")[1:2] == ["0.50 (0.50 to 0.50)"]
+    assert line.split(" | ")[3] == verdict
+    assert ("Warning: these times are doubtful: it was busy." in text) == bool(doubtful)
+    assert drawn(found).get_suptitle() == ("doubtful: see the table" if doubtful else "")
+
+
+def test_tables_tell_ours_from_peers_with_units_and_what_could_not_be_timed():
+    lines = document(result(missing={"higher": "not here"})).splitlines()
+    assert "| step (per step) | **ours** | 1000.00 (1000.00 to 1000.00) | 6 | 50 % |" in lines
+    assert "|  | peer | 2000.00 (2000.00 to 2000.00) | 3 | 25 % |" in lines
+    assert "Not timed: higher (not here)." in lines
 
 
 def test_bars_are_medians_in_milliseconds_and_grey_tells_sides_apart():
-    clock = Clock()
-    steps, gradients = drawn(entry(clock), clock).axes
+    steps, gradients = drawn(result()).axes
     assert [bar.get_width() for bar in steps.patches] == [1000.0, 2000.0]
     assert [label.get_text() for label in steps.get_yticklabels()] == ["ours", "peer"]
     assert [bar.get_width() for bar in gradients.patches] == [3000.0]
@@ -29,10 +53,10 @@ def test_bars_are_medians_in_milliseconds_and_grey_tells_sides_apart():
 
 
 def test_what_is_known_of_a_way_stands_behind_its_bar_with_its_unit():
-    clock = Clock()
-    facts = {"memory, GiB": 0.157, "fidelity": 0.9}
-    way = Candidate("ours", clock.takes(1.0), facts=lambda: facts)
-    (axes,) = drawn(Entry("Facts", (Comparison("step", (way,)),)), clock).axes
+    clock, facts = Clock(), {"memory, GiB": 0.157, "fidelity": 0.9}
+    way = clock.way("ours", 1.0, facts=lambda: facts)
+    found = measured(Entry("Facts", (Comparison("step", (way,)),)), clock)
+    (axes,) = drawn(found | CIRCUMSTANCES).axes
     assert [text.get_text() for text in axes.texts] == ["memory 0.16 GiB, fidelity 0.9"]
 
 
@@ -41,27 +65,14 @@ def test_points_of_an_axis_are_a_line_a_candidate():
     points = tuple(
         Comparison(
             f"q = {q}",
-            (Candidate("forward", clock.takes(q)), Candidate("reverse", clock.takes(4.0))),
+            (clock.way("forward", float(q)), clock.way("reverse", 4.0)),
             point=("q (hyperparameters)", q),
         )
         for q in (1, 2, 8)
     )
-    (axes,) = drawn(Entry("Scaling", points), clock).axes
+    (axes,) = drawn(measured(Entry("Scaling", points), clock) | CIRCUMSTANCES).axes
     forward, reverse = axes.lines
     np.testing.assert_allclose(forward.get_xydata(), [(1, 1e3), (2, 2e3), (8, 8e3)])
     np.testing.assert_allclose(reverse.get_ydata(), [4e3] * 3)
     assert forward.get_marker() != reverse.get_marker()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("q (hyperparameters)", "ms per step")
-
-
-@pytest.mark.parametrize("doubts", [[], ["the machine was busy"]])
-def test_a_figure_says_when_it_is_doubtful(doubts, tmp_path):
-    clock = Clock()
-    figure = drawn(entry(clock), clock, doubtful=doubts)
-    said = figure.get_suptitle()
-    assert said == ("doubtful: see the table" if doubts else "")
-    with style.applied():
-        files = style.render(figure)
-    assert files["pdf"].startswith(b"%PDF")
-    (tmp_path / "figure.png").write_bytes(files["png"])
-    assert matplotlib.image.imread(tmp_path / "figure.png")[..., :3].std() > 0

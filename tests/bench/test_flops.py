@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from glocal_exp.bench.flops import lenet
+from benchmarks.flops import gradient, layers
+from benchmarks.work import SMALL, make_work
 from glocal_exp.models.lenet import LeNet
 
 SHAPE, CLASSES, BATCH = (28, 28, 1), 10, 3
@@ -42,38 +43,34 @@ def _pairs(equation):
     return pairs
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.mark.parametrize("tangents", [0, 1])
+def test_passes_take_the_products_that_are_in_them(tangents):
     model = LeNet(
         jax.random.key(0), image_shape=SHAPE, classes=CLASSES, filters=4, hidden=6,
         negative_slope=0.1, initializer="torch", convolution="lax",
     )  # fmt: skip
-    images = jnp.ones((BATCH, *SHAPE))
+    forward = jax.make_jaxpr(lambda model, images: model(images))(model, jnp.ones((BATCH, *SHAPE)))
+    assert count(forward.jaxpr) == sum(layers(forward.jaxpr))
 
-    def loss(model):
-        return jnp.sum(model(images) ** 2)
-
-    return model, loss, lenet(SHAPE, 4, 6, CLASSES)
-
-
-def test_forward_and_gradient(network):
-    model, loss, counted = network
-    assert count(jax.make_jaxpr(loss)(model).jaxpr) == BATCH * counted.forward
-    assert count(jax.make_jaxpr(jax.grad(loss))(model).jaxpr) == BATCH * counted.gradient
-
-
-def test_a_tangent_of_the_gradient(network):
-    model, loss, counted = network
+    def grad(model):
+        return jax.grad(lambda model: jnp.sum(model(jnp.ones((BATCH, *SHAPE))) ** 2))(model)
 
     def push(model):
-        return jax.jvp(jax.grad(loss), (model,), (model,))
+        return jax.jvp(grad, (model,), (model,))
 
-    both = BATCH * (counted.gradient + counted.tangent)
-    assert count(jax.make_jaxpr(push)(model).jaxpr) == both
+    passes = jax.make_jaxpr(push if tangents else grad)(model)
+    assert count(passes.jaxpr) == gradient(forward, tangents)
 
 
-def test_the_paper_s_network_by_hand():
-    counted = lenet(SHAPE, 16, 32, CLASSES)
+def test_the_paper_s_networks_by_hand():
     products = (24 * 24 * 16 * 25, 8 * 8 * 16 * 16 * 25, 256 * 32, 320)
-    assert counted.layers == tuple(2 * n for n in products)
-    assert counted.tangent_step(3) == counted.gradient + 3 * counted.tangent
+    first, whole = 2 * products[0], 2 * sum(products)
+    assert make_work(SMALL).flops(1, 3) == 3 * whole - first + 3 * (6 * whole - 4 * first)
+    work = make_work(SMALL, "model=wide_resnet", "model.depth=10", "model.width=1")
+    side = (28, 14, 7)  # of the three stages, of 16, 32 and 64 channels
+    blocks = [28**2 * 2 * 9 * 16 * 16]
+    blocks += [
+        s**2 * c * (9 * c // 2 + 9 * c + c // 2) for s, c in zip(side[1:], (32, 64), strict=True)
+    ]
+    first, whole = 2 * 28**2 * 9 * 16, 2 * (28**2 * 9 * 16 + sum(blocks) + 640)
+    assert work.flops(5) == 5 * (3 * whole - first)

@@ -1,74 +1,134 @@
-"""Times a unit, ratios of the cheapest ways, and what is refused; on a clock of our own."""
+"""Turns, times a unit, ratios of the cheapest ways, and what is refused; on clocks of our own."""
+
+import itertools
 
 import numpy as np
 import pytest
 
-from glocal_exp.bench.comparison import Candidate, Comparison, Disagreement, Entry, Target
-from glocal_exp.bench.measure import conclude, measure
-from tests.bench.results import Clock, entry, one_to_one, timings
+from benchmarks import machine, measure
+from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs, disagreements
+from benchmarks.measure import conclude, interleave
+from glocal_exp.errors import UserError
+from tests.bench.results import Clock, entry, measured
 
-PEAK = 12e9  # FLOP/s
+OUTCOME = {"losses": np.array([2.0, 1.0]), "gradients": [np.array([[3.0, 0.0]]), np.array([4.0])]}
+SLOWNESS = (1.0, 8.0, 2.0, 1.0, 16.0)  # of the machine, by round
 
 
-def measured(given, clock, rounds=2):
-    return measure(given, rounds, clock, peak=lambda clock: PEAK, warm_up=0.0)
+def test_candidates_warm_up_then_take_turns_and_rests_are_not_timed(monkeypatch):
+    monkeypatch.setattr(measure, "WARM_UP", 1.2)
+    clock, calls, slowness = Clock(), [], iter(SLOWNESS)
+
+    def candidate(name, seconds):
+        def run():
+            calls.append(name)
+            clock.now += seconds * clock.factor
+
+        return run
+
+    def rest(_):
+        calls.append("rest")
+        clock.now += 100.0
+        if calls.count("rest") % 2:  # two candidates to a round
+            clock.factor = next(slowness)
+
+    clock.factor = 1.0
+    runs = {"a": candidate("a", 2.0), "b": candidate("b", 0.5)}
+    monkeypatch.setattr(measure.time, "sleep", rest)
+    seconds = interleave(runs, len(SLOWNESS), clock)
+    assert calls == ["a", "b", "b", "b", *["rest", "a", "rest", "b"] * len(SLOWNESS)]
+    assert seconds == {"a": [2.0 * s for s in SLOWNESS], "b": [0.5 * s for s in SLOWNESS]}
 
 
-def test_times_are_those_of_one_unit_and_speed_is_of_the_peak():
+@pytest.mark.parametrize(
+    ("ours", "other", "ratios", "met"),
+    [
+        (["a"], ["b"], [0.5, 2.0, 3.0], False),  # the median is 2, that of the times' 1
+        (["lucky", "quick"], ["c"], [0.25, 4.0, 0.25], True),  # the cheapest by its median
+        (["quick"], ["absent"], None, None),
+    ],
+)
+def test_ratios_are_of_the_cheapest_ways_round_by_round(ours, other, ratios, met):
+    seconds = {"a": (1.0, 2.0, 9.0), "b": (2.0, 1.0, 3.0), "c": (8.0, 1.0, 8.0)}
+    seconds |= {"lucky": (0.1, 9.0, 9.0), "quick": (2.0, 4.0, 2.0)}
+    times = {("work", name): values for name, values in seconds.items()}
+    found = conclude(Target("", 0.3, costs("work", *ours), costs("work", *other)), times)
+    assert found.get("ratios") == ratios
+    assert found.get("met") == met
+    if ratios:
+        assert found["ours"] == f"work, {ours[-1]}"
+        assert found["ratio"] == {
+            "min": min(ratios),
+            "median": np.median(ratios),
+            "max": max(ratios),
+        }
+
+
+def test_costs_add_up():
+    times = {("work", "step"): (1.0, 2.0), ("work", "gradient"): (3.0, 3.0)}
+    interval = {("work", "step"): 4.0, ("work", "gradient"): 2.0}
+    found = conclude(Target("a", None, costs("work", "step"), (interval,)), times)
+    assert (found["ratios"], found["met"]) == ([1 / 10, 2 / 14], None)
+    assert found["other"] == "4 x work, step + 2 x work, gradient"
+
+
+def test_times_are_those_of_one_unit_and_ratios_reach_across_comparisons():
     clock = Clock()
-    result = measured(entry(clock), clock)
+    target = Target("gradient / step", 2.9, costs("gradient", "ours"), costs("step", "ours"))
+    result = measured(entry(clock, target), clock)
     ours, peer = result["comparisons"][0]["candidates"]
     assert (ours["seconds"], peer["seconds"]) == ([1.0, 1.0], [2.0, 2.0])
     # 6 GFLOP in 1 s and in 2 s, at 12 GFLOP/s at best
     assert (ours["of_peak"], peer["of_peak"]) == (0.5, 0.25)
     assert "of_peak" not in result["comparisons"][1]["candidates"][0]
-
-
-def test_ratios_reach_across_comparisons():
-    clock = Clock()
-    target = one_to_one("gradient / step", 2.9, ("gradient", "ours"), ("step", "ours"))
-    (found,) = measured(entry(clock, targets=(target,)), clock)["targets"]
+    (found,) = result["targets"]
     assert found["ratio"] == {"min": 3.0, "median": 3.0, "max": 3.0}
     assert not found["met"]
 
 
-def test_of_each_side_the_cheapest_way_counts():
-    times = timings(slow=(9.0, 9.0, 9.0), quick=(2.0, 4.0, 2.0), other=(8.0, 1.0, 8.0))
-    sides = [
-        tuple({("work", name): 1.0} for name in names) for names in (("slow", "quick"), ("other",))
-    ]
-    found = conclude(Target("a", 0.3, *sides), times)
-    assert found["ratios"] == [0.25, 4.0, 0.25]
-    assert (found["ours"], found["met"]) == ("work, quick", True)
-
-
-def test_costs_add_up():
-    times = timings(step=(1.0, 2.0), gradient=(3.0, 3.0))
-    interval = {("work", "step"): 4.0, ("work", "gradient"): 2.0}
-    found = conclude(Target("a", None, ({("work", "step"): 1.0},), (interval,)), times)
-    assert found["ratios"] == [1 / 10, 2 / 14]
-    assert found["met"] is None
-    assert found["other"] == "4 x work, step + 2 x work, gradient"
-
-
-def test_without_a_peer_there_is_no_ratio():
-    target = one_to_one("a", 1.0, ("work", "ours"), ("work", "absent"))
-    assert conclude(target, timings(ours=(1.0,)))["ratio"] is None
-
-
-def test_what_takes_long_takes_fewer_rounds():
+@pytest.mark.parametrize("rounds", [2, 5])
+def test_what_takes_long_takes_fewer_rounds(rounds):
     clock = Clock()
-    assert measured(entry(clock, rounds=3), clock, rounds=5)["rounds"] == 3
-    assert measured(entry(clock, rounds=3), clock, rounds=2)["rounds"] == 2
+    assert measured(entry(clock, rounds=3), clock, rounds)["rounds"] == min(3, rounds)
 
 
 def test_different_work_is_not_timed():
     calls = []
 
-    def candidate(name, value):
-        return Candidate(name, lambda: calls.append(name), lambda: {"h": np.array([value])})
+    def candidate(name, outcome, **settings):
+        return Candidate(name, lambda: calls.append(name) or outcome, **settings)
 
-    work = Comparison("h", (candidate("a", 1.0), candidate("b", 1.1)))
-    with pytest.raises(Disagreement, match="h, b"):
-        measured(Entry("A title", (work,)), Clock())
-    assert calls == []
+    other = OUTCOME | {"losses": np.array([2.0, 1.1])}
+    silent, first = candidate("silent", None, compared=False), candidate("a", OUTCOME)
+    step = Comparison("a step", (silent, first, candidate("c", other)))
+    with pytest.raises(UserError, match=r"a step, c: losses differ by"):
+        measured(Entry("", (step,)), Clock())
+    assert calls == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"gradients": [np.array([3.0, 4e-3]), np.array([4.0])]}, None),  # 8e-4 of the norm 5
+        ({"gradients": [np.array([3.0, 0.0]), np.array([4.05])]}, "gradients differ by 1.0e-02"),
+        ({"losses": np.array([np.nan, 1.0])}, "losses differ by nan"),
+        ({"tangents": np.ones(2)}, "results are gradients, losses, tangents and gradients, losses"),
+    ],
+)
+def test_kinds_of_results_are_compared_as_whole_vectors(changes, sentence):
+    assert disagreements(OUTCOME | changes, OUTCOME) == ([] if sentence is None else [sentence])
+    assert disagreements({}, {}) != []
+
+
+def test_the_peak_is_the_fastest_product_in_operations_a_second():
+    ticks = itertools.accumulate([0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 0.0])
+    # products of 0.5 s, then of 1 s: 2 x 16^3 operations in half a second
+    assert machine.matmul_peak(lambda: next(ticks), size=16, seconds=1.0) == 2 * 16**3 / 0.5
+
+
+def test_others_take_what_the_cores_did_not_do_for_us(monkeypatch):
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
+    # seconds that all ran, that we ran, and that passed
+    monkeypatch.setattr(machine, "busy", lambda: (116.0, 20.0, 10.0))
+    assert machine.others((100.0, 10.0, 0.0)) == (16.0 - 10.0) / (10.0 * 2)
+    assert machine.others(None) is None

@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from glocal_exp.bench.host import dmd, host
-from glocal_exp.bench.runs import whole_run
-from glocal_exp.bench.work import SMALL
+from benchmarks.runs import dmd, host, whole_run
+from benchmarks.work import SMALL
 from tests.compilation import quick_compilation  # noqa: F401
 
 TINY = ["model.filters=2", "interval=3", "steps=6", "precision=float64", "validation.subset=10"]
@@ -22,8 +21,8 @@ def told(records):
 
 
 def test_a_run_can_be_made_again():
-    call = whole_run(SMALL, "method=local", *TINY)
-    first, second = told(call()), told(call())
+    call = whole_run("", SMALL, "method=local", *TINY)
+    first, second = told(call.run()), told(call.run())
     assert list(first) == [(0, 0), (0, 3), (0, 6)]
     assert first == second
     assert first[0, 3] != first[0, 6]
@@ -31,8 +30,8 @@ def test_a_run_can_be_made_again():
 
 def test_seeds_side_by_side_and_in_turn_are_the_same_runs():
     both = {"seeds": (0, 1)}
-    together = told(whole_run(SMALL, "method=none", *TINY, **both)())
-    in_turn = told(whole_run(SMALL, "method=none", *TINY, **both, together=False)())
+    together = told(whole_run("", SMALL, "method=none", *TINY, **both).run())
+    in_turn = told(whole_run("", SMALL, "method=none", *TINY, **both, together=False).run())
     assert set(together) == set(in_turn) == {(s, t) for s in (0, 1) for t in (0, 3, 6)}
     for key, values in together.items():
         np.testing.assert_allclose(values, in_turn[key], rtol=1e-10)  # other orders of addition

@@ -1,110 +1,138 @@
 """Ours and PyTorch's compute the same, in float64, where no rounding decides a maximum."""
 
+from dataclasses import replace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.bench.ours import Ours, Program
-from glocal_exp.bench.ours_hypergradient import OurHypergradients, PaperLoop
-from glocal_exp.bench.work import SMALL, make_work, scaled
+from benchmarks.ours import Ours, paper_loop
+from benchmarks.work import CHOICES, SMALL, START, TENSORS, make_work, tuned_sgd
+from glocal_exp.tasks.rules import sgd
 from tests.compilation import quick_compilation  # noqa: F401
 
-# The same sums in another order: rounding only.
-TOLERANCE = 1e-10
-PEERS = ("TorchHypergradients", "Higher", "TorchOpt")
-
-
-def test_a_programs_memory_holds_what_it_is_given_and_what_it_makes():
-    x = jnp.ones((64, 64))
-    program = Program(lambda x: (jnp.sin(x), x @ x), x)
-    np.testing.assert_array_equal(program()[1], np.full((64, 64), 64.0))
-    assert 3 * x.nbytes <= program.memory < 6 * x.nbytes
+TOLERANCE = 1e-10  # the same sums in another order: rounding only
+PARAMS = [jnp.full(3, float(index + 1)) for index in range(TENSORS)]
 
 
 @pytest.fixture(scope="module")
 def work():
-    return make_work("precision=float64", "batch_size=16", steps=3, validation=50, gradients=2)
-
-
-@pytest.fixture(scope="module", params=[3, 8])
-def sides(work, request):
-    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
-    from glocal_exp.bench.torch_parts import TorchParts
-
-    tuned = work.tuning(request.param)
-    return Ours(tuned), TorchParts(tuned), request.param
+    return make_work(replace(SMALL, validation=50), "precision=float64", steps=3)
 
 
 @pytest.fixture(scope="module")
-def last(work):
-    """The last h of three steps, by tangents."""
-    return np.asarray(OurHypergradients(work.tuning(3)).forward())
+def peer():
+    """A function of `torch_ways` of a work."""
+    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
+    from benchmarks import torch_ways
+    from benchmarks.torch_network import TorchWork
+
+    def call(work, way, **settings):
+        try:
+            return getattr(torch_ways, way)(TorchWork(work), **settings)
+        except ImportError as error:
+            pytest.skip(f"{error}; `make bench` installs it")
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def ours():
+    """A part of ours of a work, compiled once."""
+    made = {}
+    return lambda work, part: made.setdefault((work, part), Ours(work).way("", part)).run()
+
+
+@pytest.fixture(scope="module")
+def tuned(work):
+    return {q: work.tuning(q) for q in (2, 3, TENSORS)}
 
 
 def agree(ours, peer):
+    """Leaf by leaf."""
     assert set(ours) == set(peer)
-    for name, value in ours.items():
-        assert value.dtype == np.float64
-        assert np.linalg.norm(peer[name]) > 0, name
-        error = np.linalg.norm(value - peer[name]) / np.linalg.norm(peer[name])
-        assert error < TOLERANCE, name
+    for kind, value in ours.items():
+        for mine, other in zip(value, peer[kind], strict=True):
+            mine, other = np.asarray(mine), np.asarray(other)
+            assert mine.dtype == other.dtype == np.float64
+            assert mine.shape == other.shape
+            assert np.linalg.norm(other) > 0, kind
+            assert np.linalg.norm(mine - other) / np.linalg.norm(other) < TOLERANCE, kind
 
 
-def test_plain_steps_agree(sides):
-    agree(sides[0].plain_outcome(), sides[1].plain())
-
-
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize("together", [True, False])
-def test_tangents_agree(sides, together):
-    ours, peer, q = sides
-    outcome = ours.tangent_outcome()
-    assert outcome["conv1.weight value tangents"].shape == (q, 16, 1, 5, 5)
-    agree(outcome, peer.tangent(together=together))
+@pytest.mark.parametrize(
+    ("q", "part", "settings"),
+    [
+        (3, "plain", {}),
+        *[(q, "tangent", {"together": both}) for q in (3, TENSORS) for both in (True, False)],
+        (3, "validation_gradient", {"chunk": 50}),
+        (3, "validation_gradient", {"chunk": 20}),  # with a last chunk that is shorter
+    ],
+)
+def test_parts_agree(ours, peer, tuned, q, part, settings):
+    agree(ours(tuned[q], part), peer(tuned[q], part, **settings))
 
 
-@pytest.mark.parametrize("chunk", [50, 20])
-def test_validation_gradients_agree(sides, chunk):
-    """Also with a last chunk that is shorter, on either side."""
-    outcome = sides[0].validation_outcome()
-    assert outcome["conv1.bias gradients"].shape == (2, 16)
-    agree(outcome, sides[1].validation_gradient(chunk))
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of old syntax, when Python compiles the libraries
+@pytest.mark.parametrize("way", ["reverse", "forward", "higher", "torchopt"])
+def test_peers_give_the_same_h(ours, peer, tuned, way):
+    agree(ours(tuned[3], "forward"), peer(tuned[3], way, chunk=20))
 
 
-def test_both_modes_and_the_paper_s_loop_give_one_h(work, last):
-    tuned = work.tuning(3)
-    ours = OurHypergradients(tuned, block=2)
-    every = np.asarray(ours.every())
+@pytest.mark.slow
+def test_wide_resnets_agree(ours, peer):
+    size = ["model=wide_resnet", "model.depth=10", "model.width=1", "precision=float64"]
+    wide = make_work(SMALL, *size, steps=2).tuning(2)
+    agree(ours(wide, "plain"), peer(wide, "plain"))
+
+
+def test_both_modes_and_the_paper_s_loop_give_one_h(ours, work, tuned):
+    last, every = (np.asarray(ours(tuned[3], part)["h"]) for part in ("forward", "every"))
     np.testing.assert_allclose(every[-1], last, rtol=TOLERANCE)
-    np.testing.assert_allclose(ours.reverse(), last, rtol=TOLERANCE)
-    np.testing.assert_allclose(PaperLoop(tuned).every(), every, rtol=TOLERANCE)
+    np.testing.assert_allclose(ours(tuned[3], "reverse")["h"], last, rtol=TOLERANCE)
+    paper = paper_loop(work.tuning(3, whole=True))()["h"]
+    np.testing.assert_allclose(paper, every, rtol=TOLERANCE)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
-@pytest.mark.parametrize("kind", PEERS)
-def test_peers_give_the_same_h(work, last, kind):
-    pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
-    from glocal_exp.bench import torch_hypergradient
-
-    try:
-        peer = getattr(torch_hypergradient, kind)(work.tuning(3), 20)
-    except ImportError as error:
-        pytest.skip(f"{error}; `make bench` installs it")
-    np.testing.assert_allclose(peer.reverse(), last, rtol=TOLERANCE)
-    if kind == "TorchHypergradients":
-        np.testing.assert_allclose(peer.forward(), last, rtol=TOLERANCE)
-
-
-def test_every_call_starts_anew(sides):
-    ours, peer, _ = sides
-    np.testing.assert_array_equal(ours.plain_outcome()["losses"], ours.plain_outcome()["losses"])
-    np.testing.assert_array_equal(peer.plain()["losses"], peer.plain()["losses"])
+def test_every_call_starts_anew_and_knows_its_memory(tuned):
+    way = Ours(tuned[3]).way("ours", "tangent")
+    assert way.facts() == {}
+    first, second = way.run(), way.run()
+    np.testing.assert_array_equal(first["losses"], second["losses"])
+    assert first["weights tangents"][0].shape == (3, 16, 1, 5, 5)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(first))  # its results at least
+    assert held < 2**30 * way.facts()["memory, GiB"] < 100 * held
 
 
 def test_batches_are_different_images():
-    work = scaled(SMALL, steps=2)
-    assert work.x.shape == (2, SMALL.batch, 28, 28, 1)
-    assert not (work.x[0] == work.x[1]).all(axis=(1, 2, 3)).any()
-    assert work.y.shape == (2, SMALL.batch)
-    assert len(work.cut(1).x) == 1
-    assert len(work.validated_on(7).validation_y) == 7
+    work = make_work(SMALL, steps=2)
+    assert work.train["x"].shape == (2, SMALL.batch, 28, 28, 1)
+    assert not (work.train["x"][0] == work.train["x"][1]).all(axis=(1, 2, 3)).any()
+    assert work.cut(steps=1).steps == 1
+    assert len(work.cut(validation=7).validation["y"]) == 7
+
+
+def twice(rule):
+    """Updates of a second step, by tensor."""
+    state, gradient = rule.init(PARAMS), jax.tree.map(jnp.cos, PARAMS)
+    _, state = rule.update(gradient, state, PARAMS)
+    return rule.update(gradient, state, PARAMS)[0]
+
+
+@pytest.mark.parametrize("q", CHOICES)
+def test_all_are_the_same_sgd_and_each_tensor_follows_its_own_rate(q):
+    rule, start = tuned_sgd(q)
+    assert len(start) == q
+    updates = twice(rule(**start))
+    for mine, other in zip(updates, twice(sgd(**START)), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-14)
+    changed = "rate5" if q == TENSORS else "learning_rate"
+    ratios = [
+        a[0] / b[0] for a, b in zip(twice(rule(**start | {changed: 0.03})), updates, strict=True)
+    ]
+    expected = [1, 1, 1, 1, 1, 3, 1, 1] if q == TENSORS else [3] * TENSORS
+    np.testing.assert_allclose(ratios, expected, rtol=1e-14)

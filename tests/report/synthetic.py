@@ -12,6 +12,7 @@ from glocal_exp.koopman import HankelDMD
 from glocal_exp.records import Costs, IntervalRecord
 from glocal_exp.store import RunDirectory, config_hash, run_path
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 STARTS = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4},
     "adam": {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999},
@@ -79,6 +80,11 @@ def write_run(
         if stop_at is None:
             directory.complete()
     return path
+
+
+def reading(artifact: str) -> str:
+    """The words of a caption, of `figure/<id>` or `table/<id>`."""
+    return yaml.safe_load((CONFIGS / f"{artifact}.yaml").read_text())["reading"]
 
 
 def records(

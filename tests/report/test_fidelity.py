@@ -4,30 +4,25 @@ import numpy as np
 import pytest
 import yaml
 
-from glocal_exp.errors import UserError
+from glocal_exp.methods.method import Moment
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.fidelity import (
-    Estimator,
-    ceiling,
-    cosine,
-    estimators,
-    points,
-    relative_error,
-    same_signs,
-    score,
-)
-from glocal_exp.report.figures.fidelity import FidelityFigure
-from glocal_exp.report.figures.sensitivity import SensitivityFigure, difference
+from glocal_exp.report.fidelity_points import differences, points
+from glocal_exp.report.fidelity_scores import ceiling, score
+from glocal_exp.report.figures.fidelity_cosines import FidelityFigure
+from glocal_exp.report.figures.sensitivity import SensitivityFigure
 from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.tables.fidelity import FidelityTable
+from glocal_exp.report.tables.fidelity_by_setting import FidelityTable
 from glocal_exp.report.tables.fidelity_settings import FidelitySettings
+from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory
+
+from .synthetic import CONFIGS, reading
 
 GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
 NAMES = ("learning_rate", "momentum", "weight_decay")
 DECAY = 0.93
-ENTRIES = [{"label": "last", "kind": "last"}, {"label": "mean", "kind": "mean"}, {"label": "dmd"}]
+IDS = ["local", "window_mean", "glocal"]
 
 
 def trajectory(size: float = 1.0) -> np.ndarray:
@@ -53,7 +48,7 @@ def stored(root, rates, seeds):
             with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
                 for s in (1, 3):
                     fill(directory, s, np.random.default_rng([seed, s]))
-    return Context(root, studies=root)
+    return Context(root, studies=root, configs=CONFIGS)
 
 
 def fill(directory, s, rng):
@@ -80,42 +75,27 @@ def test_points_are_read_as_they_were_measured(context):
     ]  # fmt: skip
     first = found[0]
     assert first.names == NAMES
-    assert first.steps_left == 300
+    assert first.moment == Moment(1, 4, 100, NAMES)
     assert set(first.truths) == {"base", "float64", "order1"}
     np.testing.assert_array_equal(first.slopes, [[-0.1, 0.1, 0.1]])
     np.testing.assert_array_equal(first.intervals["all"], trajectory())
     assert len(frame) == 4 * 2 * 3 + 4 * 4 + 4 * 2 * 3
 
 
-def test_estimators_are_what_they_say(context):
-    point = points(context)[0][0]
-    h = trajectory()
-    np.testing.assert_array_equal(point.estimate(Estimator("a", "last")), h[-1])
-    expected = h[[-13, -9, -5, -1]].mean(axis=0)
-    mean = Estimator("b", "mean", window=15, stride=4)
-    np.testing.assert_allclose(point.estimate(mean), expected)
-    assert mean.gradients == 4
-    # An affine map: its steady state is exact, whatever the window.
-    for one in (Estimator("c"), Estimator("d", window=40, delays=3)):
-        np.testing.assert_allclose(point.estimate(one), GOAL, rtol=1e-6)
-    np.testing.assert_allclose(point.estimate(Estimator("e", "last", validation=1000)), h[-1] + 0.1)
-    assert np.isnan(point.estimate(Estimator("f", validation=7))).all()
-    finite = Estimator("g", steady={"horizon": "finite"})
-    expected = GOAL + DECAY**300 * (h[-1] - GOAL)
-    np.testing.assert_allclose(point.estimate(finite), expected, rtol=1e-6)
-
-
 def test_scores_against_known_truths(context):
     point = points(context)[0][0]
     found = score(point, -GOAL)
-    assert found.cosine == pytest.approx(-1, abs=1e-3)
-    assert found.error == pytest.approx(2, abs=0.05)
-    np.testing.assert_array_equal(found.signs, [0, 0, 0])
-    np.testing.assert_array_equal(score(point, GOAL).slope_signs, [1, 1, 1])
+    assert found["cosine"] == pytest.approx(-1, abs=1e-3)
+    assert found["error"] == pytest.approx(2, abs=0.05)
+    assert [found[f"sign_{name}"] for name in NAMES] == [0, 0, 0]
+    assert (found["above"], found["signs"], found["slope_signs"]) == (0, 0, 0)
+    right = score(point, GOAL)
+    assert (right["above"], right["signs"], right["slope_signs"]) == (1, 1, 1)
+    assert right["slope_cosine"] == pytest.approx(cosine(GOAL, np.array([-0.1, 0.1, 0.1])))
     best = ceiling(point)
-    assert 0.999 < best.cosine <= 1
-    assert 0 < best.error < 0.05
-    assert np.isnan(ceiling(points(context)[0][1]).cosine)
+    assert 0.999 < best["cosine"] <= 1
+    assert 0 < best["error"] < 0.05
+    assert np.isnan(ceiling(points(context)[0][1])["cosine"])
 
 
 def test_the_vectors_that_are_compared():
@@ -125,18 +105,21 @@ def test_the_vectors_that_are_compared():
         same_signs(np.array([1.0, -1.0, np.nan]), np.ones(3)), [1, 0, np.nan]
     )
     assert relative_error(np.array([3.0, 0.0]), np.array([0.0, 4.0])) == pytest.approx(5 / 4)
+    for other in (np.array([np.nan, 1.0]), np.zeros(2)):
+        assert np.isnan(cosine(other, np.ones(2)))
+    assert np.isnan(relative_error(np.array([np.nan, 1.0]), np.ones(2)))
 
 
 def test_the_table_has_a_row_an_estimator(context):
-    sheet = FidelityTable("Title.", ENTRIES).make(context)
-    assert [row[0] for row in sheet.rows] == ["another truth", "last", "mean", "dmd"]
+    sheet = FidelityTable("Title.", IDS, reading=reading("table/fidelity")).make(context)
+    assert [row[0] for row in sheet.rows] == ["another truth", "local", "window mean", "glocal"]
     assert [row[1] for row in sheet.rows] == [ABSENT, "1", "80", "80"]
     data = sheet.data.set_index(["estimator", "setting"])
     setting = "lr 0.1, momentum 0.5"
-    assert data.loc[("dmd", setting), "cosine"] > 0.999
-    assert data.loc[("dmd", setting), "error"] < 0.03
-    assert data.loc[("mean", setting), "error"] > 0.1
-    assert data.loc[("dmd", setting), "slope_signs"] == 1
+    assert data.loc[("glocal", setting), "cosine"] > 0.999
+    assert data.loc[("glocal", setting), "error"] < 0.03
+    assert data.loc[("window mean", setting), "error"] > 0.1
+    assert data.loc[("glocal", setting), "slope_signs"] == 1
     assert "seeds 0, 1; 4 points" in sheet.caption
 
 
@@ -147,7 +130,7 @@ def test_settings_are_tried_in_all_combinations(context):
     sheet = maker.make(context)
     assert [row[0] for row in sheet.rows] == ["another truth", "local", "dmd", "far"]
     assert sheet.header == ["estimate", "[1] s = 1", "[1] s = 3", "[2] s = 1", "[2] s = 3"]
-    data = sheet.data.set_index(["estimate", "setting", "s"])
+    data = sheet.data.set_index(["estimator", "setting", "s"])
     dmd = data.loc[("dmd", "lr 0.1, momentum 0.5", 1)]
     assert (dmd["finite"], dmd["agreeing"]) == (2 * 2, 1)  # settings and seeds
     assert dmd["mean"] > 0.999
@@ -158,13 +141,13 @@ def test_settings_are_tried_in_all_combinations(context):
 
 def test_every_point_is_drawn(context):
     with style.applied():
-        figure = FidelityFigure("Title.", ENTRIES).draw(context).figure
+        figure = FidelityFigure("Title.", IDS).draw(context).figure
     first, second = (axes for axes in figure.axes)
     assert [axes.get_title() for axes in (first, second)] == [
         "lr 0.01, momentum 0.5", "lr 0.1, momentum 0.5"
     ]  # fmt: skip
     assert [label.get_text() for label in first.get_yticklabels()] == [
-        "another truth", "last", "mean", "dmd"
+        "another truth", "local", "window mean", "glocal"
     ]  # fmt: skip
     marks = [line for line in first.lines if line.get_marker() in ("o", "s")]
     assert len(marks) == 4 * 4  # rows x points; one of a NaN shows nothing
@@ -173,7 +156,7 @@ def test_every_point_is_drawn(context):
 def test_a_panel_with_nothing_below_has_its_axis_labelled(tmp_path):
     three = stored(tmp_path, rates=(0.1, 0.01, 0.03), seeds=(0,))
     with style.applied():
-        panels = FidelityFigure("Title.", ENTRIES).draw(three).figure.axes[:3]
+        panels = FidelityFigure("Title.", IDS).draw(three).figure.axes[:3]
     assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, True]
 
 
@@ -189,16 +172,11 @@ def test_sensitivity_is_drawn_for_every_point(context):
 
 def test_the_difference_is_relative():
     h = np.array([[3.0, 4.0], [0.0, 1.0]])
-    np.testing.assert_allclose(difference(h, h + np.array([[0.3, 0.4], [0.0, -2.0]])), [0.1, 2.0])
+    found = {"a": h, "b": h + np.array([[0.3, 0.4], [0.0, -2.0]])}
+    np.testing.assert_allclose(differences(found, "a", "b"), [0.1, 2.0])
+    assert len(differences(found, "a", "c")) == 0
 
 
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingStudy):
-        FidelityTable("Title.", ENTRIES).make(Context(tmp_path, studies=tmp_path))
-
-
-def test_an_unknown_setting_is_said(context):
-    with pytest.raises(UserError, match="An estimator cannot be made"):
-        estimators([{"label": "a", "windows": 3}])
-    with pytest.raises(UserError, match="kind=lst is none of"):
-        points(context)[0][0].estimate(Estimator("a", "lst"))
+        FidelityTable("Title.", IDS).make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))

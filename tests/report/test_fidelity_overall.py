@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from glocal_exp.report.fidelity import Point
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.estimators import load_estimator
+from glocal_exp.report.fidelity_points import Point
 from glocal_exp.report.tables import fidelity_overall
 from glocal_exp.report.tables.fidelity_overall import FidelityOverall, truths_agree
-from glocal_exp.report.tables.sensitivity import SensitivityTable
+from glocal_exp.report.tables.sensitivity_steps import SensitivityTable
 from glocal_exp.report.tables.theorem_real import TheoremReal, both_sides
 
-from .test_fidelity import DECAY, ENTRIES, GOAL, context, trajectory  # noqa: F401
+from .synthetic import CONFIGS, reading
+from .test_fidelity import DECAY, GOAL, IDS, context, trajectory  # noqa: F401
+
+TABLE = FidelityOverall("Title.", 1000, IDS, reading=reading("table/fidelity_overall"))
 
 
 def point(truths, slopes=None, **intervals) -> Point:
@@ -18,7 +23,7 @@ def point(truths, slopes=None, **intervals) -> Point:
         setting="a",
         seed=0,
         s=1,
-        steps_left=300,
+        outer_steps=4,
         interval=100,
         names=("learning_rate", "momentum", "weight_decay"),
         intervals={"all": trajectory(), "1000": trajectory()} | intervals,
@@ -40,7 +45,7 @@ def five(monkeypatch):
     ]
     frame = object()
     monkeypatch.setattr(fidelity_overall, "points", lambda _: (found, frame))
-    monkeypatch.setattr(fidelity_overall, "provenance", lambda frame: "invented")
+    monkeypatch.setattr(fidelity_overall.study_rows, "provenance", lambda *_: "invented")
     return found
 
 
@@ -49,9 +54,9 @@ def test_truths_agree_with_each_other_and_with_the_slopes(five):
 
 
 def test_points_are_counted_by_each_truth(five):
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
+    sheet = TABLE.make(Context(CONFIGS, configs=CONFIGS))
     data = sheet.data.set_index("estimator")
-    dmd = data.loc["dmd"]  # finds GOAL at every point
+    dmd = data.loc["glocal"]  # finds GOAL at every point
     assert (dmd["right"], dmd["right_of"]) == (3, 5)
     assert (dmd["right_by_slopes"], dmd["right_by_slopes_of"]) == (3, 5)
     assert (dmd["right_where_agreed"], dmd["right_where_agreed_of"]) == (1, 2)
@@ -61,13 +66,13 @@ def test_points_are_counted_by_each_truth(five):
     truths = data.loc["another truth"]
     assert (truths["right"], truths["right_of"]) == (3, 4)
     assert "2 of 5 points" in sheet.caption
-    row = next(row for row in sheet.rows if row[0] == "dmd")
+    row = next(row for row in sheet.rows if row[0] == "glocal")
     assert row[1:5] == ["3 of 5", "3 of 5", "1 of 2", "0.67 [0.50]"]
 
 
 def test_an_interval_computed_again_is_compared_with_itself(five):
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
-    last = sheet.data.set_index("estimator").loc["last"]
+    sheet = TABLE.make(Context(CONFIGS, configs=CONFIGS))
+    last = sheet.data.set_index("estimator").loc["local"]
     np.testing.assert_allclose(trajectory()[-1], GOAL, atol=2e-3)
     # 2 GOAL - h ends near GOAL as well; no interval was begun from moved weights.
     assert (last["repeats_float64"], last["repeats_float64_of"]) == (2, 2)
@@ -77,8 +82,8 @@ def test_an_interval_computed_again_is_compared_with_itself(five):
 
 def test_an_estimate_that_turns_round_does_not_repeat(five, monkeypatch):
     five[0].intervals["float64"] = -trajectory()
-    sheet = FidelityOverall("Title.", 1000, ENTRIES).make(None)  # pyright: ignore
-    dmd = sheet.data.set_index("estimator").loc["dmd"]
+    sheet = TABLE.make(Context(CONFIGS, configs=CONFIGS))
+    dmd = sheet.data.set_index("estimator").loc["glocal"]
     assert (dmd["repeats_float64"], dmd["repeats_float64_of"]) == (1, 2)
 
 
@@ -96,7 +101,9 @@ def test_sensitivity_is_a_row_a_setting_and_interval(context):  # noqa: F811
 def test_both_sides_of_the_theorem_at_a_point():
     """An affine map: Eq. 14 finds GOAL, and e is rounding."""
     h_tau = np.linalg.norm(trajectory()[-1])
-    found = both_sides(point({"base": 3 * GOAL, "order1": 2 * GOAL}), 0.02)
+    found = both_sides(
+        point({"base": 3 * GOAL, "order1": 2 * GOAL}), load_estimator(CONFIGS, "glocal")
+    )
     assert found["left"] == pytest.approx(2 * np.linalg.norm(GOAL) / h_tau, rel=1e-6)
     assert found["truths"] == pytest.approx(np.linalg.norm(GOAL) / h_tau, rel=1e-6)
     assert found["truth"] == pytest.approx(3 * np.linalg.norm(GOAL) / h_tau, rel=1e-6)

@@ -12,18 +12,19 @@ from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.fig4_left_middle import NEAR, SpectrumFigure
-from glocal_exp.report.figures.learning_curves import LearningCurves
-from glocal_exp.report.figures.start_matrix import StartMatrix
+from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
-from .synthetic import write_run
+from .synthetic import reading, write_run
 
 MAKERS = {
     "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
     "one row": LearningCurves("Title.", {"sgd": "SGD"}),
     "long": LearningCurves("Title.", {"long": "SGD"}),
     "starts": StartMatrix("Title.", {"sgd": "lr 0.01", "nowhere": "lr 1", "long": "lr 0.1"}),
-    "spectrum": SpectrumFigure("Title.", ["nowhere", "sgd"]),
+    "spectrum": SpectrumFigure(
+        "Title.", ["nowhere", "sgd"], reading=reading("figure/fig4_left_middle")
+    ),
 }
 
 

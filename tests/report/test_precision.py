@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.tables.precision import PrecisionTable, distance
-from glocal_exp.report.tables.precision_spread import PrecisionSpread
+from glocal_exp.report.tables.precision_distances import PrecisionSpread, PrecisionTable
 from glocal_exp.store.studies import StudyDirectory
 
 TRUE = np.tile([3.0, 4.0], (12, 1))
@@ -56,11 +55,6 @@ def test_without_the_true_values_there_is_nothing_to_show(tmp_path):
     store(tmp_path, 0, base=TRUE)
     with pytest.raises(MissingStudy):
         TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
-
-
-def test_what_is_not_finite_has_no_distance():
-    assert np.isnan(distance(np.array([np.nan, 1.0]), np.ones(2))).all()
-    assert np.isnan(distance(np.zeros(2), np.ones(2))[1])
 
 
 def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):

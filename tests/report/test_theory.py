@@ -9,9 +9,8 @@ import pytest
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.figures.noise import NoiseFigure
-from glocal_exp.report.figures.noise_last import LastFigure
-from glocal_exp.report.figures.theorem import TheoremFigure
+from glocal_exp.report.figures.noise_errors import LastFigure, NoiseFigure
+from glocal_exp.report.figures.theorem_sides import TheoremFigure
 from glocal_exp.report.tables.table1 import Complexity, memory_terms
 from glocal_exp.report.tables.theorem_gaps import TheoremGaps
 from glocal_exp.report.tables.theorem_terms import TheoremTerms, computable_terms
@@ -21,7 +20,7 @@ from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
 from glocal_exp.studies.theorem import Theorem
 
-from .synthetic import write_run
+from .synthetic import reading, write_run
 
 THEOREM = Theorem(
     systems={"normal": {"eigenvalues": [1, 0.9]}},
@@ -97,7 +96,9 @@ def context(tmp_path_factory):
     return Context(root, studies=root)
 
 
-THEOREM_FIGURE = TheoremFigure("Title.", "normal", {"normal": "q = 2"}, 1e-2, 40, 100)
+THEOREM_FIGURE = TheoremFigure(
+    "Title.", "normal", {"normal": "q = 2"}, 1e-2, 40, 100, reading=reading("figure/theorem")
+)
 NOISE_FIGURE = NoiseFigure(
     "Title.",
     {"rank": {"system": "even", "variants": {"default": "full", "energy": "energy"}}},
@@ -154,7 +155,7 @@ def test_the_comparison_with_the_last_h_is_a_map(context):
 
 
 def test_exponents_of_exact_power_laws(context):
-    sheet = Complexity("Title.").make(context)
+    sheet = Complexity("Title.", reading=reading("table/table1")).make(context)
     data = sheet.data.set_index(["quantity", "letter", "method"])["measured"]
     expected = {"S": (0, 1, 0), "T": (1, 2, 1), "tau": (1, 1, 1), "p": (1, 1, 1), "q": (1, 1, 1)}
     for letter, exponents in expected.items():

@@ -1,7 +1,7 @@
 """Fig. 4, left and middle: the spectrum of one interval and how its modes decay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,31 +13,21 @@ from matplotlib.ticker import NullLocator
 
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import caption, style
-from glocal_exp.report.artifact import Context, Drawing, MissingRuns
-from glocal_exp.report.selection import Run, Selection, select
+from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection, select
 
 HEIGHT = 2.6  # inches
 SMALLEST = 1e-8  # of the largest magnitude: what is smaller is not shown
 ZOOM = 0.1  # half the width of the enlarged square around 1
 NEAR, OTHER = style.ORANGE, style.BLUE
-PREFIX = "hypergradient/"
-READING = (
-    "Seed {seed}, outer step s = {s}. Left: the {rank} eigenvalues of the transition from one "
-    "training step to the next, with the unit circle; {steady}; {growing} of modulus over "
-    "{limit:g}. Spectral radius {radius:.4f}. Centre: enlarged around 1, with the circle of that "
-    "tolerance (dashed). Right: the magnitude of each mode in the {word}'s hypergradient (loss in "
-    "nats a unit of the unconstrained hyperparameter) over {steps} steps, t = 0 at the first "
-    "hypergradient that enters DMD; conjugate pairs coincide; magnitudes under {smallest:g} of the "
-    "largest are not shown."
-)
 
 
 @dataclass(frozen=True)
-class SpectrumFigure:
+class SpectrumFigure(Artifact):
     """Eigenvalues of Hankel DMD in the complex plane; mode magnitudes of one hyperparameter.
 
     Attributes:
-        title: the caption's first sentence.
         experiments: of the first that has stored arrays, the first such seed is drawn.
         outer_step: s, whose interval is decomposed.
         hyperparameter: the component u_j is read at.
@@ -45,7 +35,6 @@ class SpectrumFigure:
         method: whose runs are read.
     """
 
-    title: str
     experiments: Sequence[str]
     outer_step: int = 1
     hyperparameter: str = "learning_rate"
@@ -57,31 +46,28 @@ class SpectrumFigure:
         spectrum, tolerance = self._spectrum(run), unit_tolerance(run)
         near = spectrum.steady(tolerance)
         word = self.hyperparameter.replace("_", " ")
-        figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
-        left, zoom, middle = figure.subplots(1, 3, width_ratios=(1.0, 0.62, 1.3))
+        component = selection.hyperparameters.index(self.hyperparameter)
+        figure, ((left, zoom, middle),) = style.panels(1, 3, HEIGHT, width_ratios=(1.0, 0.62, 1.3))
         draw_eigenvalues(left, spectrum, near)
         draw_enlarged(zoom, spectrum, near, tolerance)
-        draw_magnitudes(middle, spectrum.magnitudes(self._component(run), self.steps + 1), near)
+        draw_magnitudes(middle, spectrum.magnitudes(component, self.steps + 1), near)
         middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
         draw_legend(figure, tolerance)
-        steady, growing = np.count_nonzero(near), np.count_nonzero(spectrum.growing(tolerance))
-        reading = READING.format(
+        within = f"within {tolerance:g} of 1"
+        text = self.caption(
+            # One seed's one interval is all that the figure shows, in the paper too.
+            caption.describe(replace(selection, runs=(run,)), context, ("steps", "seeds")),
             seed=run.seed,
-            s=self.outer_step,
             rank=spectrum.rank,
-            steady=f"orange: the {steady} within {tolerance:g} of 1, which count as steady"
-            if steady
-            else f"none lies within {tolerance:g} of 1, so that none counts as steady",
-            growing=growing or "none",
+            steady=f"orange: the {near.sum()} {within}, which count as steady"
+            if near.any()
+            else f"none lies {within}, so that none counts as steady",
+            growing=np.count_nonzero(spectrum.growing(tolerance)) or "none",
             limit=1 + tolerance,
             radius=spectrum.spectral_radius,
             word=word,
-            steps=self.steps,
             smallest=SMALLEST,
         )
-        one = Selection(selection.experiment, selection.steps, (run,), selection.notes)
-        # One seed's one interval is all that the figure shows, in the paper too.
-        text = caption.join(self.title, reading, [one], context, ignore=("steps", "seeds"))
         return Drawing(figure, text)
 
     def _first_run(self, context: Context) -> tuple[Selection, Run]:
@@ -104,10 +90,6 @@ class SpectrumFigure:
             snapshots=hypergradients - modes.shape[0] // size + 1,
             stride=int(run.stored.value("method.stride", 1)),
         )
-
-    def _component(self, run: Run) -> int:
-        names = [name for name in run.metrics.columns if name.startswith(PREFIX)]
-        return names.index(PREFIX + self.hyperparameter)
 
 
 def unit_tolerance(run: Run, default: float = 0.02) -> float:
@@ -143,40 +125,34 @@ def draw_enlarged(
     """The same plane around 1, with the circle inside of which an eigenvalue counts as 1."""
     draw_eigenvalues(axes, spectrum, near)
     half = max(ZOOM, 2 * tolerance)
-    axes.add_patch(
-        Circle(
-            (1, 0), tolerance, fill=False, linewidth=0.6, linestyle=(0, (2, 2)), edgecolor="#555555"
-        )
-    )
+    dashed = {"linewidth": 0.6, "linestyle": (0, (2, 2)), "edgecolor": "#555555"}
+    axes.add_patch(Circle((1, 0), tolerance, fill=False, **dashed))
     tick = float(f"{half / 2:.1g}")
     axes.set(xlim=(1 - half, 1 + half), ylim=(-half, half))
     axes.set(xticks=(1 - tick, 1, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
 
 
-def draw_magnitudes(
-    axes: Axes, magnitudes: Float[np.ndarray, "r steps"], near: Bool[np.ndarray, " r"]
-) -> None:
-    """One line a mode on a logarithmic axis, the steady ones on top."""
-    steps = np.arange(magnitudes.shape[1])
-    for mode in np.flatnonzero(~near):
-        axes.plot(steps, magnitudes[mode], color=OTHER, linewidth=0.6, alpha=0.8)
-    for mode in np.flatnonzero(near):
-        axes.plot(
-            steps, magnitudes[mode], color=NEAR, linewidth=1.5, linestyle=(0, (5, 1)), zorder=3
-        )
-    top = float(np.max(magnitudes[np.isfinite(magnitudes)], initial=0.0)) or 1.0
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set(xlim=(0, steps[-1]), ylim=(top * SMALLEST, 3 * top))
-    axes.set_xlabel(r"$t$ (training steps)")
-
-
 def draw_legend(figure: Figure, tolerance: float) -> None:
-    """What is orange and what is blue, above all panels."""
+    """What is orange and what is blue."""
     near = rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"
     handles = [
         Line2D([], [], color=NEAR, linestyle=(0, (5, 1)), marker="D", markersize=3.5,
                markeredgecolor="black", markeredgewidth=0.4, label=near),
         Line2D([], [], color=OTHER, linewidth=0.6, marker="o", markersize=2.8, label="other modes"),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    style.legend_above(figure, handles)
+
+
+def draw_magnitudes(
+    axes: Axes, magnitudes: Float[np.ndarray, "r steps"], near: Bool[np.ndarray, " r"]
+) -> None:
+    """One line a mode on a logarithmic axis, the steady ones on top."""
+    if (~near).any():
+        axes.plot(magnitudes[~near].T, color=OTHER, linewidth=0.6, alpha=0.8)
+    if near.any():
+        axes.plot(magnitudes[near].T, color=NEAR, linewidth=1.5, linestyle=(0, (5, 1)), zorder=3)
+    top = float(np.max(magnitudes[np.isfinite(magnitudes)], initial=0.0)) or 1.0
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(xlim=(0, magnitudes.shape[1] - 1), ylim=(top * SMALLEST, 3 * top))
+    axes.set_xlabel(r"$t$ (training steps)")

@@ -1,20 +1,18 @@
-"""Figs. 2, 3 and C.1 to C.4: test accuracy and every hyperparameter over training."""
+"""Test accuracy and hyperparameters over training: Figs. 2, 3 and C.1 to C.4, and starts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from glocal_exp.report import caption, style
-from glocal_exp.report.artifact import Context, Drawing, MissingRuns
+from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
-from glocal_exp.report.curves import Curve, curve, draw_curves
-from glocal_exp.report.selection import Selection, select
+from glocal_exp.report.curves import curve, draw_curves
+from glocal_exp.report.selection import Selection, select_all
 
-ROW_HEIGHT, LEGEND_HEIGHT = 1.55, 0.3  # inches
+ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 3.2  # inches
 EARLY = 0.1  # the share of training whose accuracy may lie below the axis
 READING = (
     "Thin lines are single seeds, bold lines their mean, drawn as far as all seeds of a method "
@@ -23,117 +21,121 @@ READING = (
     "it was used, on axes that are logarithmic towards 0 (and towards 1 for momentum and the "
     "betas). The first 10 % of training may lie below the accuracy axis."
 )
+Styles = Mapping[str, style.MethodStyle]
 
 
 @dataclass(frozen=True)
-class LearningCurves:
+class LearningCurves(Artifact):
     """One row of panels an experiment: test accuracy, then its hyperparameters.
 
     Attributes:
-        title: the caption's first sentence.
         rows: experiment -> the label of its row.
         methods: those that the comparison needs; others that are stored are drawn too.
         where: further conditions on the runs, as in `store.find_runs`.
     """
 
-    title: str
     rows: Mapping[str, str]
     methods: Sequence[str] = ("none", "local", "global", "glocal")
     where: Mapping[str, Any] = field(default_factory=dict)
+    reading: str = field(default=READING, kw_only=True)
 
     def draw(self, context: Context) -> Drawing:
-        found = {name: select(context.runs, name, self.methods, self.where) for name in self.rows}
-        selections = [one for one in found.values() if one is not None]
-        if not selections:
-            raise MissingRuns(list(self.rows))
-        names = [_hyperparameters(one) for one in selections]
-        columns = 1 + max(len(row) for row in names)
-        height = ROW_HEIGHT * len(selections) + LEGEND_HEIGHT
-        figure = Figure(figsize=(style.PAGE_WIDTH, height))
-        panels = figure.subplots(len(selections), columns, squeeze=False)
-        methods = style.method_order(name for one in selections for name in one.methods)
-        styles = style.method_styles(methods)
-        for row, selection, hyperparameters in zip(panels, selections, names, strict=True):
+        found, missing = select_all(context, self.rows, self.methods, self.where)
+        styles = style.method_styles(name for one in found.values() for name in one.methods)
+        height = ROW_HEIGHT * len(found) + LEGEND_HEIGHT
+        columns = 1 + max(len(one.hyperparameters) for one in found.values())
+        figure, panels = style.panels(len(found), columns, height)
+        for row, (experiment, selection) in zip(panels, found.items(), strict=True):
+            names = selection.hyperparameters
             draw_accuracy(row[0], selection, styles)
-            for axes, name in zip(row[1:], hyperparameters, strict=False):
+            for axes, name in zip(row[1:], names, strict=False):
                 draw_hyperparameter(axes, selection, name, styles)
-            for axes in row[1 + len(hyperparameters) :]:
+            for axes in row[1 + len(names) :]:
                 axes.set_visible(False)
-            label = caption.marked(self.rows[selection.experiment], selection.runs)
-            if len(self.rows) > 1 or label != self.rows[selection.experiment]:
+            label = caption.marked(self.rows[experiment], selection.runs)
+            if len(self.rows) > 1 or label != self.rows[experiment]:
                 row[0].set_title(label, loc="left", fontweight="bold")
-        diverged = any(run.diverged for one in selections for run in one.runs)
-        style.method_legend(figure, methods, diverged)
-        missing = [name for name, one in found.items() if one is None or one.incomplete]
-        return Drawing(
-            figure, caption.join(self.title, READING, selections, context), tuple(missing)
-        )
+        style.method_legend(figure, styles, any(one.diverged for one in found.values()))
+        text = self.caption(*caption.paragraphs(found.values(), context))
+        return Drawing(figure, text, missing)
 
 
-def draw_accuracy(
-    axes: Axes, selection: Selection, styles: Mapping[str, style.MethodStyle]
-) -> list[float]:
+@dataclass(frozen=True)
+class StartMatrix(Artifact):
+    """One column a start: test accuracy above one hyperparameter, on the same axes.
+
+    Attributes:
+        columns: experiment -> the label of its column.
+        hyperparameter: the one drawn below.
+        methods: those that the comparison needs.
+    """
+
+    columns: Mapping[str, str]
+    hyperparameter: str = "learning_rate"
+    methods: Sequence[str] = ("none", "local", "glocal")
+    reading: str = field(default=READING, kw_only=True)
+
+    def draw(self, context: Context) -> Drawing:
+        found, missing = select_all(context, self.columns, self.methods)
+        styles = style.method_styles(name for one in found.values() for name in one.methods)
+        figure, panels = style.panels(2, len(self.columns), STARTS_HEIGHT)
+        by_experiment = dict(zip(self.columns, panels.T, strict=True))
+        accuracies, values = [], []
+        for name, (upper, lower) in by_experiment.items():
+            upper.set_title(self.columns[name])
+            if name in found:
+                accuracies += draw_accuracy(upper, found[name], styles)
+                values += draw_hyperparameter(lower, found[name], self.hyperparameter, styles)
+                upper.set_xlabel("")
+                continue
+            for axes in (upper, lower):
+                axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
+                axes.set(xticks=[], yticks=[])
+        for name in found:
+            upper, lower = by_experiment[name]
+            apply_scale(upper, "linear", accuracies)
+            apply_scale(lower, hyperparameter_axis(self.hyperparameter, values).scale, values)
+        for axes in panels[:, 1:].flat:
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+        style.method_legend(figure, styles, any(one.diverged for one in found.values()))
+        text = self.caption(*caption.paragraphs(found.values(), context))
+        return Drawing(figure, text, missing)
+
+
+def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[float]:
     """Test accuracy in percent over training steps; returns the values that its axis must hold."""
-    curves = _curves(selection, "test_accuracy", scale=100.0)
-    late = [
-        one.values[one.steps >= EARLY * selection.steps]
-        for group in curves.values()
-        for one in group
-    ]
-    values = np.concatenate([np.empty(0), *late]).tolist()
-    _draw(axes, selection, curves, styles)
+    values = _draw(axes, selection, "test_accuracy", styles, EARLY * selection.steps, scale=100)
     apply_scale(axes, "linear", values)
     axes.set_ylabel("test accuracy (%)")
     return values
 
 
-def draw_hyperparameter(
-    axes: Axes, selection: Selection, name: str, styles: Mapping[str, style.MethodStyle]
-) -> list[float]:
+def draw_hyperparameter(axes: Axes, selection: Selection, name: str, styles: Styles) -> list[float]:
     """One hyperparameter in natural units over training steps; returns its values."""
-    curves = _curves(selection, f"hyperparameter/{name}")
-    values = np.concatenate(
-        [np.empty(0), *(one.values for group in curves.values() for one in group)]
-    ).tolist()
+    values = _draw(axes, selection, f"hyperparameter/{name}", styles)
     axis = hyperparameter_axis(name, values)
-    _draw(axes, selection, curves, styles)
     apply_scale(axes, axis.scale, values)
     axes.set_ylabel(axis.label)
     return values
 
 
-def _curves(selection: Selection, column: str, scale: float = 1.0) -> dict[str, list[Curve]]:
-    grouped = {}
-    for method in selection.methods:
-        raw = [curve(run.seed, run.metrics, column) for run in selection.of(method)]
-        grouped[method] = [
-            Curve(one.seed, one.steps, one.values * scale, one.diverged) for one in raw
-        ]
-    return grouped
-
-
 def _draw(
     axes: Axes,
     selection: Selection,
-    curves: Mapping[str, Sequence[Curve]],
-    styles: Mapping[str, style.MethodStyle],
-) -> None:
-    for place, (method, group) in enumerate(curves.items()):
-        draw_curves(axes, group, styles[method], offset=(place + 0.5) / len(curves))
-    axes.set_xlim(0, selection.steps)
-    axes.set_xlabel("training step")
-    thousands = selection.steps >= 10_000
-    axes.set_xticks([0, selection.steps / 2, selection.steps])
+    column: str,
+    styles: Styles,
+    start: float = 0,
+    scale: float = 1,
+) -> list[float]:
+    """All methods; returns the values from the step `start` on."""
+    values, end = [], selection.steps
+    for place, method in enumerate(selection.methods):
+        curves = [curve(run.seed, run.metrics, column, scale) for run in selection.of(method)]
+        draw_curves(axes, curves, styles[method], (place + 0.5) / len(selection.methods))
+        values += [v for one in curves for v in one.values[one.steps >= start].tolist()]
+    axes.set(xlim=(0, end), xlabel="training step", xticks=[0, end / 2, end])
     axes.xaxis.set_major_formatter(
-        lambda value, _: f"{value / 1000:g}k" if thousands and value else f"{value:g}"
+        lambda value, _: f"{value / 1000:g}k" if end >= 10_000 and value else f"{value:g}"
     )
-
-
-def _hyperparameters(selection: Selection) -> list[str]:
-    names = (
-        column.removeprefix("hyperparameter/")
-        for run in selection.runs
-        for column in run.metrics.columns
-        if column.startswith("hyperparameter/")
-    )
-    return list(dict.fromkeys(names))
+    return values

@@ -2,100 +2,69 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from glocal_exp.report import style
-from glocal_exp.report.artifact import Context, Drawing
-from glocal_exp.report.fidelity import STUDY, Point, points
-from glocal_exp.report.study import provenance
+from glocal_exp.report import study_rows, style
+from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.fidelity_points import STUDY, by_setting, differences, points
 
-LOOKS = {"float64": (style.BLUE, "-"), "start1": (style.VERMILLION, (0, (4, 1.5)))}
+LOOKS: dict[str, Any] = {
+    "float64": {"color": style.BLUE, "linestyle": "-"},
+    "start1": {"color": style.VERMILLION, "linestyle": (0, (4, 1.5))},
+}
 LABELS = {"float64": "float64 against float32", "start1": "weights moved by rounding's size"}
 HEIGHT = 3.4  # inches
 LEVELS = (1e-7, 1e1)
-READING = (
-    "Relative difference |h_t - h'_t| / |h_t| between the hypergradient of training as it is, and "
-    "that of the same training computed in float64, or begun from weights moved by about "
-    "float32's rounding. Above: at every step of an interval. Below: at the end of every interval "
-    "of the playout to T. Thin lines are single points (seeds and intervals), bold ones their "
-    "median; above 1 (dotted) nothing of the hypergradient is left."
-)
 
 
 @dataclass(frozen=True)
-class SensitivityFigure:
+class SensitivityFigure(Artifact):
     """One column a setting.
 
     Attributes:
-        title: the caption's first sentence.
         validation: images that h_t inside of an interval is taken on.
     """
 
-    title: str
     validation: int
 
     def draw(self, context: Context) -> Drawing:
         found, frame = points(context)
-        settings = sorted({point.setting for point in found})
-        figure = Figure(figsize=(style.PAGE_WIDTH, HEIGHT))
-        panels = figure.subplots(2, len(settings), squeeze=False, sharey=True)
-        for column, setting in zip(panels.T, settings, strict=True):
-            of_setting = [point for point in found if point.setting == setting]
+        settings = by_setting(found)
+        figure, panels = style.panels(2, len(settings), HEIGHT, sharey=True)
+        for column, (setting, of) in zip(panels.T, settings.items(), strict=True):
             column[0].set_title(setting)
             for name in LOOKS:
-                inside = [self._inside(point, name) for point in of_setting]
-                _lines(column[0], name, [line for line in inside if line is not None])
-                outside = [_played_out(point, name) for point in of_setting]
-                _lines(column[1], name, [line for line in outside if line is not None])
+                inside = [differences(p.intervals, str(self.validation), name) for p in of]
+                _lines(column[0], name, inside, [1] * len(of))
+                outside = [differences(p.playouts, "base", name) for p in of]
+                _lines(column[1], name, outside, [p.interval for p in of])
             column[0].set_xlabel("training step t of the interval")
             column[1].set_xlabel("training steps played out")
         for axes in panels.flat:
-            axes.set_yscale("log")
-            axes.set_ylim(*LEVELS)
+            axes.set(yscale="log", ylim=LEVELS)
             axes.axhline(1, color="black", linewidth=0.8, linestyle=(0, (1, 1.5)))
         for axes in panels[:, 0]:
             axes.set_ylabel("relative difference of $h_t$")
-        handles = [
-            Line2D([], [], color=colour, linestyle=line, label=LABELS[name])
-            for name, (colour, line) in LOOKS.items()
-        ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-        text = f"{self.title} {READING}\n\n{STUDY}: {provenance(frame)}\n"
+        handles = [Line2D([], [], **look, label=LABELS[name]) for name, look in LOOKS.items()]
+        style.legend_above(figure, handles)
+        text = self.caption(study_rows.provenance(frame, STUDY), apart=False)
         return Drawing(figure, text)
 
-    def _inside(self, point: Point, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-        base, other = (point.intervals.get(key) for key in (str(self.validation), name))
-        if base is None or other is None:
-            return None
-        return np.arange(1, len(base) + 1), difference(base, other)
 
-
-def _played_out(point: Point, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-    if name not in point.playouts:
-        return None
-    base, other = point.playouts["base"], point.playouts[name]
-    return np.arange(1, len(base) + 1) * point.interval, difference(base, other)
-
-
-def difference(
-    h: Float[np.ndarray, "n q"], other: Float[np.ndarray, "n q"]
-) -> Float[np.ndarray, " n"]:
-    """|h_t - h'_t| / |h_t| at every t."""
-    return np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
-
-
-def _lines(axes: Axes, name: str, lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    colour, look = LOOKS[name]
-    by_x: dict[float, list[float]] = {}
-    for x, y in lines:
-        axes.plot(x, y, color=colour, linestyle=look, linewidth=0.4, alpha=0.5)
-        for place, value in zip(x.tolist(), y.tolist(), strict=True):
-            by_x.setdefault(place, []).append(value)
-    medians = [(x, np.median(by_x[x])) for x in sorted(by_x)]
-    if medians:
-        axes.plot(*zip(*medians, strict=True), color=colour, linestyle=look, linewidth=1.4)
+def _lines(axes: Axes, name: str, lines: Sequence[np.ndarray], steps: Sequence[int]) -> None:
+    """Each thin and their median bold, against steps of so many training steps."""
+    by_x = [
+        pd.Series(y, index=step * np.arange(1, len(y) + 1))
+        for y, step in zip(lines, steps, strict=True)
+        if len(y)
+    ]
+    for line in by_x:
+        axes.plot(line.index, line, **LOOKS[name], linewidth=0.4, alpha=0.5)
+    if by_x:
+        medians = pd.concat(by_x, axis=1).median(axis=1).sort_index()
+        axes.plot(medians.index, medians, **LOOKS[name], linewidth=1.4)

@@ -1,15 +1,18 @@
 """Final test accuracy by experiment and method, every seed, and differences paired by seed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Context, MissingRuns, Sheet
-from glocal_exp.report.formats import ABSENT, DAGGER, count, method_label, signed, spread
-from glocal_exp.report.selection import Selection, select
-from glocal_exp.stats import PairedDifference, paired_difference, summarize
+from glocal_exp.report.artifact import Artifact, Context, MissingRuns
+from glocal_exp.report.formats import DAGGER, method_label, signed, spread
+from glocal_exp.report.selection import Selection, select_all
+from glocal_exp.report.sheet import Column, Sheet
+from glocal_exp.stats import paired_difference
 
 READING = (
     "Test accuracy in percent after the last training step: mean and standard deviation over "
@@ -19,94 +22,63 @@ READING = (
     "interval over the seeds that both have. Unfinished runs are left out."
 )
 
+TWO_DIGITS = partial(spread, digits=2)
+DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_seeds")
+
 
 @dataclass(frozen=True)
-class FinalAccuracy:
+class FinalAccuracy(Artifact):
     """One row a method of each experiment.
 
     Attributes:
-        title: the caption's first sentence.
         experiments: experiment -> its label.
         subject: the method that the others are compared with.
         methods: those that the comparison needs.
     """
 
-    title: str
     experiments: Mapping[str, str]
     subject: str = "glocal"
     methods: Sequence[str] = ("none", "local", "glocal")
+    reading: str = field(default=READING, kw_only=True)
 
     def make(self, context: Context) -> Sheet:
-        found = {name: select(context.runs, name, self.methods) for name in self.experiments}
-        selections = [one for one in found.values() if one is not None]
-        records: list[dict[str, object]] = []
-        rows: list[list[str]] = []
-        for selection in selections:
-            for method in selection.methods:
-                if selection.finals(method):
-                    record, row = self._row(selection, method)
-                    repeated = bool(records) and records[-1]["experiment"] == selection.experiment
-                    rows.append(["", "", *row[2:]] if repeated else row)
-                    records.append(record)
-        if not rows:
+        found, missing = select_all(context, self.experiments, self.methods)
+        records = [record for one in found.values() for record in self._records(one)]
+        if not records:
             raise MissingRuns(list(self.experiments))
-        header = ["experiment", "T", "method", "mean \N{PLUS-MINUS SIGN} sd (%)", "seeds (%)"]
-        header.append(f"{self.subject} minus it (points)")
-        reading = READING.format(dagger=DAGGER, subject=self.subject)
-        missing = [name for name, one in found.items() if one is None or one.incomplete]
-        text = caption.join(self.title, reading, selections, context)
-        return Sheet(header, rows, pd.DataFrame(records), text, tuple(missing), words=3)
-
-    def _row(self, selection: Selection, method: str) -> tuple[dict[str, object], list[str]]:
-        finals, diverged = selection.finals(method), _diverged(selection, method)
-        summary = summarize(list(finals.values()))
-        pair = (
-            paired_difference(selection.finals(self.subject), finals)
-            if method != self.subject
-            else None
-        )
-        record = {
-            "experiment": selection.experiment,
-            "steps": selection.steps,
-            "method": method,
-            "seeds": len(finals),
-            "diverged": len(diverged),
-            "mean": float(summary.mean),
-            "deviation": float(summary.deviation),
-            "standard_error": float(summary.standard_error),
-            "minimum": float(summary.minimum),
-            "maximum": float(summary.maximum),
+        labels = {
+            name: caption.marked(self.experiments[name], one.runs) for name, one in found.items()
         }
-        record |= {f"seed_{seed}": value for seed, value in finals.items()}
-        if pair is not None and pair.summary is not None:
-            record |= {
-                "difference": float(pair.summary.mean),
-                "difference_low": float(pair.summary.low),
-                "difference_high": float(pair.summary.high),
-                "difference_seeds": len(pair.keys),
-            }
-        cells = [
-            caption.marked(self.experiments[selection.experiment], selection.runs),
-            f"{selection.steps:,}",
-            method_label(method),
-            spread(float(summary.mean), float(summary.deviation), digits=2),
-            ", ".join(
-                count(value, 2) + (DAGGER if seed in diverged else "")
-                for seed, value in finals.items()
-            ),
-            _difference(pair),
+        columns = [
+            Column("experiment", "experiment", labels.__getitem__, words=True, once=True),
+            Column("T", "steps", "{:,}", words=True, once=True),
+            Column("method", "method", method_label, words=True),
+            Column("mean \N{PLUS-MINUS SIGN} sd (%)", ("mean", "deviation"), TWO_DIGITS),
+            Column("seeds (%)", ("experiment", "method"), lambda e, m: _seeds(found[e], m)),
+            Column(f"{self.subject} minus it (points)", DIFFERENCE, _difference),
         ]
-        return record, cells
+        sources = caption.paragraphs(found.values(), context)
+        text = self.caption(*sources, dagger=DAGGER)
+        return Sheet(pd.DataFrame(records), columns, text, missing)
+
+    def _records(self, selection: Selection) -> Iterator[dict[str, Any]]:
+        for method in selection.methods:
+            finals = selection.finals(method)
+            if not finals:
+                continue
+            record = {"experiment": selection.experiment, "steps": selection.steps}
+            record |= {"method": method} | selection.final_numbers(method)
+            pair = paired_difference(selection.finals(self.subject), finals)
+            if method != self.subject and pair.summary:
+                values = (pair.summary.mean, pair.summary.low, pair.summary.high, len(pair.keys))
+                record |= dict(zip(DIFFERENCE, map(float, values), strict=True))
+            yield record
 
 
-def _diverged(selection: Selection, method: str) -> set[int]:
-    return {run.seed for run in selection.of(method) if run.finished and run.diverged}
+def _seeds(selection: Selection, method: str) -> str:
+    values, lost = selection.finals(method), selection.lost(method)
+    return ", ".join(f"{v:.2f}{DAGGER if seed in lost else ''}" for seed, v in values.items())
 
 
-def _difference(pair: PairedDifference | None) -> str:
-    if pair is None or pair.summary is None:
-        return ABSENT
-    mean, low, high = (float(getattr(pair.summary, key)) for key in ("mean", "low", "high"))
-    if len(pair.keys) == 1:
-        return signed(mean)
-    return f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+def _difference(mean: float, low: float, high: float, seeds: float) -> str:
+    return signed(mean) + (f" [{signed(low)}, {signed(high)}]" if seeds > 1 else "")

@@ -1,106 +1,80 @@
 """Table 1: exponents of time and space, measured, beside those of the paper's expressions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from glocal_exp.report.artifact import Context, Sheet
-from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.study import chosen, provenance, rows
+from glocal_exp.report import study_rows
+from glocal_exp.report.artifact import Artifact, Context
+from glocal_exp.report.formats import ABSENT, minus
+from glocal_exp.report.sheet import Column, Sheet
 from glocal_exp.stats import log_log_slope
 
-Law = Callable[[pd.DataFrame], Any]
 METHODS = ("local", "global", "glocal")
 LETTERS = ("S", "T", "tau", "p", "q")
 MEASURED = {"time": "cpu_seconds", "space": "bytes"}
 
 # Table 1 of the paper, as far as it could be read, and its section 3 for glocal's time.
-PAPER: dict[tuple[str, str], Law] = {
-    ("time", "global"): lambda d: d["S"] * d["T"] * d["p"] * d["q"],
-    ("time", "glocal"): lambda d: d["T"] * d["p"] * d["q"],
-    ("space", "local"): lambda d: d["p"] + d["q"],
-    ("space", "global"): lambda d: d["p"] + d["q"],
-    ("space", "glocal"): lambda d: d["p"] + d["tau"] * d["q"],
+PAPER: dict[tuple[str, str], str] = {
+    ("time", "global"): "S * T * p * q",
+    ("time", "glocal"): "T * p * q",
+    ("space", "local"): "p + q",
+    ("space", "global"): "p + q",
+    ("space", "glocal"): "p + tau * q",
 }
 # Forward mode pushes q tangents of p numbers at every step, and h is q numbers a step.
-DERIVED: dict[tuple[str, str], Law] = {
-    ("time", "local"): lambda d: d["T"] * d["p"] * d["q"],
-    ("time", "global"): lambda d: d["T"] * (d["S"] + 1) / 2 * d["p"] * d["q"],
-    ("time", "glocal"): lambda d: d["T"] * d["p"] * d["q"],
-    ("space", "local"): lambda d: d["p"] * d["q"] + d["p"],
-    ("space", "global"): lambda d: d["p"] * d["q"] + d["p"],
-    ("space", "glocal"): lambda d: d["p"] * d["q"] + d["p"] + d["tau"] * d["q"],
+DERIVED: dict[tuple[str, str], str] = {
+    ("time", "local"): "T * p * q",
+    ("time", "global"): "T * (S + 1) / 2 * p * q",
+    ("time", "glocal"): "T * p * q",
+    ("space", "local"): "p * q + p",
+    ("space", "global"): "p * q + p",
+    ("space", "glocal"): "p * q + p + tau * q",
 }
-TERMS: dict[str, Law] = {
-    "1": lambda d: 0 * d["p"] + 1,
-    "p": lambda d: d["p"],
-    "q": lambda d: d["q"],
-    "pq": lambda d: d["p"] * d["q"],
-    "tau": lambda d: d["tau"],
-    "tau q": lambda d: d["tau"] * d["q"],
+TERMS = {
+    "1": "0 * p + 1",
+    "p": "p",
+    "q": "q",
+    "pq": "p * q",
+    "tau": "tau",
+    "tau q": "tau * q",
 }
-READING = (
-    "Exponents a of size^a by least squares of logarithms, one letter varied: S at fixed T (so "
-    "tau = T/S), T at fixed tau (so S = T/tau), tau at fixed S (so T = S tau), p and q alone. "
-    "Measured: CPU time of whole runs of the engine without compilation ({repeats} repeats, "
-    "interleaved; 95 % t interval), and memory of the compiled training as the compiler states it "
-    "with what the outer loop holds beside it, which has no noise. Paper / derived: the exponents, "
-    "over the very same sizes, of the paper's expressions (local O(p + q) space; global O(STpq) "
-    "and O(p + q); glocal O(Tpq) and O(p + tau q); local's time could not be read) and of what "
-    "forward mode needs: time O(Tpq) for local and glocal and O(T(S + 1)/2 pq) for the greedy "
-    "global, space O(pq), and tau q more for glocal. Since Z is q tangents of p numbers, O(p + q) "
-    "cannot hold. {memory} The problem is a regression with a learning rate for each of q "
-    "blocks of its p weights; base S = {S}, tau = {tau}, p = {p:,}, q = {q}."
-)
 
 
 @dataclass(frozen=True)
-class Complexity:
-    """One row a quantity and letter.
+class Complexity(Artifact):
+    """One row a quantity and letter."""
 
-    Attributes:
-        title: the caption's first sentence.
-    """
-
-    title: str
     study: str = "complexity"
 
     def make(self, context: Context) -> Sheet:
-        frame = rows(context, self.study)
+        frame = study_rows.load(context, self.study)
         frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
         records = [
-            exponents(chosen(frame, {"sweep": letter, "method": method}), quantity, letter, method)
+            exponents(found, quantity, letter, method)
             for quantity in MEASURED
             for letter in LETTERS
             for method in METHODS
-            if len(chosen(frame, {"sweep": letter, "method": method}))
+            if len(found := study_rows.chosen(frame, {"sweep": letter, "method": method}))
         ]
-        lines = []
-        for quantity in MEASURED:
-            for letter in LETTERS:
-                one = {r["method"]: r for r in records
-                       if (r["quantity"], r["letter"]) == (quantity, letter)}  # fmt: skip
-                cells = [_cells(one.get(method)) for method in METHODS]
-                lines.append([quantity, letter, *(cell for pair in cells for cell in pair)])
-        header = ["", "in"]
+        columns = [Column("", "quantity", words=True), Column("in", "letter", words=True)]
         for method in METHODS:
-            header += [f"{method}: measured", "paper / derived"]
-        text = "\n\n".join([self.title, self._reading(frame), provenance(frame)]) + "\n"
-        return Sheet(header, lines, pd.DataFrame(records), text, words=2)
-
-    def _reading(self, frame: pd.DataFrame) -> str:
-        smallest: Any = chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
-        return READING.format(
+            at = {"method": method}
+            measured = ("measured", "low", "high", "quantity")
+            columns.append(Column(f"{method}: measured", measured, _measured, at))
+            columns.append(Column("paper / derived", ("derived", "paper"), _stated, at))
+        smallest = study_rows.chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
+        sizes: dict[str, Any] = {name: int(smallest[name]) for name in ("S", "tau", "p", "q")}
+        text = self.caption(
+            study_rows.provenance(frame),
             repeats=len(set(frame["repeat"])),
             memory=memory_in_words(frame),
-            S=int(smallest["S"]),
-            tau=int(smallest["tau"]),
-            p=int(smallest["p"]),
-            q=int(smallest["q"]),
+            **sizes,
         )
+        return Sheet(pd.DataFrame(records), columns, text, by=("quantity", "letter"))
 
 
 def exponents(
@@ -111,7 +85,8 @@ def exponents(
     found = log_log_slope(sizes, frame[MEASURED[quantity]])
     laws = {"paper": PAPER.get((quantity, method)), "derived": DERIVED[quantity, method]}
     stated = {
-        name: log_log_slope(sizes, law(frame)).value if law else None for name, law in laws.items()
+        name: log_log_slope(sizes, frame.eval(law)).value if law else None
+        for name, law in laws.items()
     }
     return {
         "quantity": quantity, "letter": letter, "method": method,
@@ -122,7 +97,7 @@ def exponents(
 def memory_terms(frame: pd.DataFrame, column: str) -> tuple[Mapping[str, float], float]:
     """Float32 numbers of memory for each term of `TERMS`, and the largest relative misfit."""
     sizes = frame.drop_duplicates(["S", "tau", "p", "q"])
-    matrix = np.stack([law(sizes).to_numpy(float) for law in TERMS.values()], axis=1)
+    matrix = np.stack([sizes.eval(law).to_numpy(float) for law in TERMS.values()], axis=1)
     numbers = sizes[column].to_numpy(float) / 4
     scales = matrix.max(axis=0)
     solution = np.linalg.lstsq(matrix / scales, numbers, rcond=None)[0] / scales
@@ -139,7 +114,7 @@ def memory_in_words(frame: pd.DataFrame) -> str:
         ("global:", "global", "held_bytes"),
         ("glocal:", "glocal", "held_bytes"),
     ):
-        terms, misfit = memory_terms(chosen(frame, {"method": method}), column)
+        terms, misfit = memory_terms(study_rows.chosen(frame, {"method": method}), column)
         formula = " + ".join(
             f"{value:.3g}" if term == "1" else f"{value:.3g} {term}"
             for term, value in terms.items()
@@ -149,16 +124,15 @@ def memory_in_words(frame: pd.DataFrame) -> str:
     return f"{parts[0]} numbers of 4 bytes; {'; '.join(parts[1:])}."
 
 
-def _cells(record: Mapping | None) -> tuple[str, str]:
-    if record is None:
-        return ABSENT, ABSENT
-    exact = record["quantity"] == "space"
-    measured = _number(record["measured"])
-    if not exact:
-        measured += f" [{_number(record['low'])}, {_number(record['high'])}]"
-    paper = ABSENT if record["paper"] is None else _number(record["paper"])
-    return measured, f"{paper} / {_number(record['derived'])}"
+def _measured(value: float, low: float, high: float, quantity: str) -> str:
+    """Space is known exactly."""
+    interval = f" [{_number(low)}, {_number(high)}]" if quantity == "time" else ""
+    return _number(value) + interval
+
+
+def _stated(derived: float, paper: float) -> str:
+    return f"{ABSENT if np.isnan(paper) else _number(paper)} / {_number(derived)}"
 
 
 def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+    return minus(f"{round(value, 2) + 0.0:.2f}")

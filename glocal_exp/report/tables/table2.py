@@ -7,146 +7,107 @@ from typing import Any
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Context, MissingRuns, Sheet
-from glocal_exp.report.formats import ABSENT, DAGGER, count, spread
+from glocal_exp.report.artifact import Artifact, Context, MissingRuns
+from glocal_exp.report.formats import DAGGER, spread
 from glocal_exp.report.labelled import Labelled, alike, labelled
 from glocal_exp.report.selection import Selection
-from glocal_exp.stats import summarize
+from glocal_exp.report.sheet import Column, Sheet
 
 FACTOR = "dataset.imbalance.factor"
+NOTHING = {"seeds": 0}
+SHOWN = ("mean", "deviation", "diverged", "seeds")
 Cell = tuple[str, str, int]
-"""Row, data set, imbalance factor."""
-PUBLISHED = "{published}"
-READING = (
-    "Test accuracy in percent after the last training step, on balanced test images: mean and "
-    "standard deviation over the seeds, their number in brackets. Columns are imbalance factors, "
-    "how many times more training images the first class has than the last. The numbers of the "
-    "paper's own table did not survive in its text that is at hand; it states that glocal "
-    "surpasses local. Rows marked * are published numbers of {published}; a cell marked "
-    f"{DAGGER} has a seed that diverged, with the accuracy of the weights it ended with."
-)
+"""Data set, row, imbalance factor."""
 
 
 @dataclass(frozen=True)
-class Reweighting:
+class Reweighting(Artifact):
     """One row a way of weighing, one column a data set and imbalance factor.
 
     Attributes:
-        title: the caption's first sentence.
         data: data set -> its label.
         factors: imbalance factors.
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
-        published_of: what network and data those are of.
-        note: what else a reader of the rows should know.
     """
 
-    title: str
     data: Mapping[str, str]
     factors: Sequence[int]
     kinds: Sequence[Mapping[str, Any]]
     published: Mapping[str, Mapping[str, Mapping[int, float]]] = field(default_factory=dict)
-    published_of: str = "another network"
-    note: str = ""
 
     @property
     def experiments(self) -> list[str]:
         """Those that have its runs."""
-        names = (row.experiment for name in self.data for row in self._rows(name))
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(entry.experiment for entry, _ in self._wanted().values()))
 
     def make(self, context: Context) -> Sheet:
-        columns = [(name, factor) for name in self.data for factor in self.factors]
-        labels = list(dict.fromkeys(e.label for name in self.data for e in self._rows(name)))
-        found = self._found(context)
+        wanted, found = self._wanted(), {}
+        for name in self.data:  # on each data set runs of one length and network
+            found |= alike(context, {cell: one for cell, one in wanted.items() if cell[0] == name})
         if not found:
             raise MissingRuns(self.experiments)
-        named = {name: self._named(name, found) for name in self.data}
-        records = [
-            {"weighing": label, "data": named[name], "factor": factor}
-            | _numbers(found.get((label, name, factor)))
-            for label in labels
-            for name, factor in columns
-        ]
-        rows = [
-            [label, *(_cell(found.get((label, *column))) for column in columns)] for label in labels
-        ]
-        for label, numbers in self.published.items():
-            rows.append([f"{label}*", *(_printed(numbers, *column) for column in columns)])
-            records += [
-                {"weighing": f"{label}*", "data": self.data[name], "factor": factor, "mean": value}
-                for name, by_factor in numbers.items()
-                for factor, value in by_factor.items()
-            ]
-        header = ["weighing", *(f"{named[name]}, {factor}" for name, factor in columns)]
-        missing = {
-            entry.experiment
-            for name, factor in columns
-            for entry in self._rows(name)
-            if (entry.label, name, factor) not in found
-        }
-        reading = f"{READING.replace(PUBLISHED, self.published_of)} {self.note}".strip()
-        text = caption.join(self.title, reading, self._together(found, named), context)
-        gone = tuple(name for name in self.experiments if name in missing)
-        return Sheet(header, rows, pd.DataFrame(records), text, gone, words=1)
-
-    def _found(self, context: Context) -> dict[Cell, Selection]:
-        """What has finished; on each data set runs of one length and network."""
-        found = {}
-        for name in self.data:
-            wanted = {
-                (entry.label, name, factor): (entry, {FACTOR: factor})
-                for entry in self._rows(name)
-                for factor in self.factors
-            }
-            found |= alike(context, wanted)
-        return found
-
-    def _named(self, data: str, found: Mapping[Cell, Selection]) -> str:
-        runs = (run for cell, one in found.items() if cell[1] == data for run in one.runs)
-        return caption.marked(self.data[data], runs)
-
-    def _together(
-        self, found: Mapping[Cell, Selection], named: Mapping[str, str]
-    ) -> dict[str, Selection]:
-        """By row and data set, the runs of all factors."""
-        groups: dict[tuple[str, str], list[Selection]] = {}
-        for (label, name, _), selection in found.items():
-            groups.setdefault((label, name), []).append(selection)
-        return {
-            f"{label}, {named[name]}": replace(
-                parts[0],
-                runs=tuple(run for part in parts for run in part.runs),
-                notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        named = {
+            name: caption.marked(
+                label, (run for cell, one in found.items() if cell[0] == name for run in one.runs)
             )
-            for (label, name), parts in groups.items()
+            for name, label in self.data.items()
         }
-
-    def _rows(self, data: str) -> list[Labelled]:
-        entries = [
-            {**row, "experiment": str(row["experiment"]).format(data=data)} for row in self.kinds
+        columns = [
+            Column("weighing", "weighing", words=True),
+            *(
+                Column(f"{named[name]}, {factor}", SHOWN, _cell,
+                       {"dataset": name, "factor": factor})
+                for name in self.data for factor in self.factors
+            ),
+        ]  # fmt: skip
+        records = [
+            {"weighing": label, "dataset": name, "data": named[name], "factor": factor}
+            | (found[cell].final_numbers() if (cell := (name, label, factor)) in found else NOTHING)
+            for label in dict.fromkeys(label for _, label, _ in wanted)
+            for name in self.data
+            for factor in self.factors
         ]
-        return labelled(entries)
+        records += [
+            {"weighing": f"{label}*", "dataset": name, "data": self.data[name]}
+            | {"factor": factor, "mean": percent}
+            for label, numbers in self.published.items()
+            for name, by_factor in numbers.items()
+            for factor, percent in by_factor.items()
+        ]
+        missing = (entry.experiment for cell, (entry, _) in wanted.items() if cell not in found)
+        text = self.caption(*caption.paragraphs(_together(found, named), context), dagger=DAGGER)
+        data = pd.DataFrame(records)
+        return Sheet(data, columns, text, tuple(dict.fromkeys(missing)), by=("weighing",))
+
+    def _wanted(self) -> dict[Cell, tuple[Labelled, dict[str, Any]]]:
+        """By cell its kind of run, and further conditions."""
+        return {
+            (name, entry.label, factor): (
+                replace(entry, experiment=entry.experiment.format(data=name)), {FACTOR: factor}
+            )
+            for name in self.data
+            for entry in labelled(self.kinds)
+            for factor in self.factors
+        }  # fmt: skip
 
 
-def _numbers(selection: Selection | None) -> dict[str, float]:
-    values = selection.finals() if selection else {}
-    if not values:
-        return {"seeds": 0}
-    summary = summarize(list(values.values()))
-    by_seed = {f"seed_{seed}": value for seed, value in values.items()}
-    spread = {"mean": float(summary.mean), "deviation": float(summary.deviation)}
-    return {"seeds": len(values)} | spread | by_seed
+def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict[str, Selection]:
+    """By row and data set, the runs of all factors."""
+    groups: dict[str, list[Selection]] = {}
+    for (name, label, _), selection in found.items():
+        groups.setdefault(f"{label}, {named[name]}", []).append(selection)
+    return {
+        label: replace(
+            parts[0],
+            runs=tuple(run for part in parts for run in part.runs),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        )
+        for label, parts in groups.items()
+    }
 
 
-def _cell(selection: Selection | None) -> str:
-    values = selection.finals() if selection else {}
-    if not values:
-        return ABSENT
-    summary = summarize(list(values.values()))
-    mark = DAGGER if selection and any(run.diverged for run in selection.runs) else ""
-    return f"{spread(float(summary.mean), float(summary.deviation), 2)}{mark} [{len(values)}]"
-
-
-def _printed(numbers: Mapping[str, Mapping[int, float]], data: str, factor: int) -> str:
-    return count(numbers.get(data, {}).get(factor), 2)
+def _cell(mean: float, deviation: float, diverged: float, seeds: float) -> str:
+    """Published numbers have no seeds."""
+    text = spread(mean, deviation, 2)
+    return f"{text}{DAGGER if diverged > 0 else ''} [{seeds:.0f}]" if seeds > 0 else text

@@ -1,28 +1,30 @@
 """Table 3: run time by method, with the work that explains it, beside the paper's numbers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Context, MissingRuns, Sheet
-from glocal_exp.report.formats import count, method_label, spread
-from glocal_exp.report.selection import Run, Selection, select
+from glocal_exp.report.artifact import Artifact, Context, MissingRuns
+from glocal_exp.report.formats import method_label, spread
+from glocal_exp.report.selection import Selection, select
+from glocal_exp.report.sheet import Column, Sheet
 from glocal_exp.stats import summarize
 
-HEADER = [
-    "method",
-    "time (s)",
-    "per 1,000 steps (s)",
-    "times none",
-    "compilation (s)",
-    "tangent steps",
-    "validation gradients",
-    "paper: time (s)",
-    "paper: times none",
-]
+COLUMNS = (
+    Column("method", "method", method_label, words=True),
+    Column("time (s)", ("seconds_mean", "seconds_deviation"), spread),
+    Column("per 1,000 steps (s)", "seconds_per_1000_steps", "{:,.1f}"),
+    Column("times none", "times_none", "{:,.1f}"),
+    Column("compilation (s)", "compile_seconds_mean", "{:,.1f}"),
+    Column("tangent steps", "tangent_steps", "{:,.0f}"),
+    Column("validation gradients", "validation_gradients", "{:,.0f}"),
+    Column("paper: time (s)", "paper_seconds", "{:,.1f}"),
+    Column("paper: times none", "paper_times_none", "{:,.1f}"),
+)
 READING = (
     "Time is the wall time of training and hypergradients, mean and standard deviation over "
     "seeds; compilation is apart, evaluation is in neither. Counts are calls a seed. 'local' "
@@ -33,100 +35,57 @@ READING = (
 
 
 @dataclass(frozen=True)
-class RunTime:
+class RunTime(Artifact):
     """One row a method.
 
     Attributes:
-        title: the caption's first sentence.
         experiments: the first of them that has runs is read.
         methods: those that the comparison needs.
     """
 
-    title: str
     experiments: Sequence[str]
     methods: Sequence[str] = ("none", "local", "local_every", "glocal", "global")
+    reading: str = field(default=READING, kw_only=True)
 
     def make(self, context: Context) -> Sheet:
-        selection = next(
-            (s for name in self.experiments if (s := select(context.runs, name, self.methods))),
-            None,
-        )
-        if selection is None:
-            raise MissingRuns(self.experiments[:1])
-        data = pd.DataFrame(
-            [
-                row
-                for method in selection.methods
-                if (row := _measure(method, selection, context)) is not None
-            ]
-        )
-        if data.empty:
-            raise MissingRuns(self.experiments[:1])
-        text = caption.join(self.title, READING, [selection], context)
-        if selection.experiment != self.experiments[0]:
+        first = self.experiments[0]
+        stored = (select(context.runs, name, self.methods) for name in self.experiments)
+        selection = next((one for one in stored if one), None)
+        records = list(_records(selection, context)) if selection else []
+        if selection is None or not records:
+            raise MissingRuns([first])
+        text = self.caption(caption.describe(selection, context))
+        if selection.experiment != first:
             text += (
-                f"\nNo run of {self.experiments[0]} is stored: these are the times of "
-                f"{selection.experiment}, whose runs may have shared the machine.\n"
+                f"\nNo run of {first} is stored: these are the times of {selection.experiment}, "
+                "whose runs may have shared the machine.\n"
             )
-        complete = selection.experiment == self.experiments[0] and not selection.incomplete
-        missing = () if complete else (self.experiments[0],)
-        return Sheet(
-            HEADER, [_row(record) for record in data.to_dict("records")], data, text, missing
-        )
+        complete = selection.experiment == first and not selection.incomplete
+        return Sheet(pd.DataFrame(records), COLUMNS, text, () if complete else (first,))
 
 
-def _measure(method: str, selection: Selection, context: Context) -> dict[str, object] | None:
-    """Full-precision numbers of one method; only finished runs have a time."""
-    runs = [run for run in selection.of(method) if run.finished]
-    if not runs:
-        return None
-    seconds = summarize([_total(run, "seconds") for run in runs])
-    none = [_total(run, "seconds") for run in selection.of("none") if run.finished]
-    printed = context.printed("table3", "run_time", method)
+def _records(selection: Selection, context: Context) -> Iterator[dict[str, Any]]:
+    """Full-precision numbers of each method; only finished runs have a time."""
+    finished = {name: [r for r in selection.of(name) if r.finished] for name in selection.methods}
+    none = [run.total("seconds") for run in finished.get("none", ())]
     printed_none = context.printed("table3", "run_time", "none")
-    return {
-        "method": method,
-        "steps": selection.steps,
-        "seeds": len(runs),
-        "seconds_mean": float(seconds.mean),
-        "seconds_deviation": float(seconds.deviation),
-        "seconds_per_1000_steps": float(seconds.mean) / selection.steps * 1000,
-        "times_none": float(seconds.mean) / (sum(none) / len(none)) if none and sum(none) else None,
-        "compile_seconds_mean": float(
-            summarize([_total(run, "compile_seconds") for run in runs]).mean
-        ),
-        "evaluation_seconds_mean": float(
-            summarize([_total(run, "evaluation_seconds") for run in runs]).mean
-        ),
-        "tangent_steps": _last(runs, "tangent_steps"),
-        "validation_gradients": _last(runs, "validation_gradients"),
-        "paper_seconds": printed,
-        "paper_times_none": printed / printed_none if printed and printed_none else None,
-    }
-
-
-def _row(record: dict) -> list[str]:
-    return [
-        method_label(record["method"]),
-        spread(record["seconds_mean"], record["seconds_deviation"]),
-        count(record["seconds_per_1000_steps"]),
-        count(record["times_none"]),
-        count(record["compile_seconds_mean"]),
-        count(record["tangent_steps"], digits=0),
-        count(record["validation_gradients"], digits=0),
-        count(record["paper_seconds"]),
-        count(record["paper_times_none"]),
-    ]
-
-
-def _total(run: Run, column: str) -> float:
-    return (
-        float(np.sum(run.metrics[column].to_numpy(float)))
-        if column in run.metrics
-        else float("nan")
-    )
-
-
-def _last(runs: Sequence[Run], column: str) -> float | None:
-    values = [run.metrics[column].to_numpy(float)[-1] for run in runs if column in run.metrics]
-    return float(np.mean(values)) if values else None
+    for method, runs in finished.items():
+        if not runs:
+            continue
+        seconds = summarize([run.total("seconds") for run in runs])
+        printed = context.printed("table3", "run_time", method)
+        yield {
+            "method": method,
+            "steps": selection.steps,
+            "seeds": len(runs),
+            "seconds_mean": float(seconds.mean),
+            "seconds_deviation": float(seconds.deviation),
+            "seconds_per_1000_steps": float(seconds.mean) / selection.steps * 1000,
+            "times_none": seconds.mean / np.mean(none) if none and sum(none) else None,
+            "compile_seconds_mean": np.mean([run.total("compile_seconds") for run in runs]),
+            "evaluation_seconds_mean": np.mean([run.total("evaluation_seconds") for run in runs]),
+            "tangent_steps": np.mean([run.last("tangent_steps") for run in runs]),
+            "validation_gradients": np.mean([run.last("validation_gradients") for run in runs]),
+            "paper_seconds": printed,
+            "paper_times_none": printed / printed_none if printed and printed_none else None,
+        }

@@ -2,47 +2,28 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
+from glocal_exp.report import study_rows
+from glocal_exp.report.artifact import Artifact, Context
+from glocal_exp.report.formats import brief
+from glocal_exp.report.sheet import Column, Sheet
 
-from glocal_exp.report.artifact import Context, Sheet
-from glocal_exp.report.study import chosen, provenance, rows
-
-READING = (
-    "Each row is a linear system with spectral radius 1 for which the claim, left at most right, "
-    "does not hold; both sides are computed. Where no claim of the proof is named it is the "
-    "theorem itself."
+COLUMNS = (
+    Column("gap", "name", words=True),
+    Column("claim", "claim", words=True),
+    Column("system", "system", words=True),
+    Column("left side", "left", brief),
+    Column("right side", "right", brief),
 )
 
 
 @dataclass(frozen=True)
-class TheoremGaps:
-    """One row a gap.
+class TheoremGaps(Artifact):
+    """One row a gap."""
 
-    Attributes:
-        title: the caption's first sentence.
-    """
-
-    title: str
     study: str = "theorem"
 
     def make(self, context: Context) -> Sheet:
-        frame = rows(context, self.study)
-        columns = ["name", "claim", "system", "left", "right"]
-        data = pd.DataFrame({name: chosen(frame, {"unit": "gaps"})[name] for name in columns})
-        lines = [
-            [
-                str(row["name"]),
-                str(row["claim"]),
-                str(row["system"]),
-                *map(brief, (row["left"], row["right"])),
-            ]
-            for row in data.to_dict("records")
-        ]
-        text = "\n\n".join([self.title, READING, provenance(frame)]) + "\n"
-        header = ["gap", "claim", "system", "left side", "right side"]
-        return Sheet(header, lines, data.reset_index(drop=True), text, words=3)
-
-
-def brief(value: float) -> str:
-    """Two digits that count; what is rounding alone is called 0."""
-    return "0" if abs(value) < 1e-12 else f"{value:.2g}"
+        frame = study_rows.load(context, self.study)
+        gaps = study_rows.chosen(frame, {"unit": "gaps"})
+        data = gaps.loc[:, [str(column.entries) for column in COLUMNS]]
+        return Sheet(data, COLUMNS, self.caption(study_rows.provenance(frame)))

@@ -1,0 +1,1 @@
+"""Timing the compiled steps and whole runs beside peers; not part of the installed package."""

@@ -1,0 +1,82 @@
+"""What a user pays: whole runs of none, local and glocal, the exact one and its cheaper kin."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.comparison import Comparison, Entry, Target, costs
+from benchmarks.runs import whole_run
+from benchmarks.work import FULL, Scale
+
+NAME = "whole run"
+INTERVALS, STRIDE = 2, 4
+FIDELITY = Path(__file__).parents[2] / "results" / "tables" / "fidelity.csv"
+TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is lower by no more
+
+
+def build(scale: Scale = FULL) -> Entry:
+    """Runs of `INTERVALS` intervals each."""
+    settings = _settings(scale)
+    none, reverse, forward, exact, *cheaper = settings
+    least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
+    faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
+    length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
+    ways = tuple(
+        replace(whole_run(name, scale, *chosen, *length), facts=partial(fidelity, name))
+        for name, chosen in settings.items()
+    )
+    local = costs(NAME, reverse, forward)
+    targets = [
+        Target("whole local / whole none", 4.5, local, costs(NAME, none)),
+        Target("whole glocal / whole local", None, costs(NAME, exact), local),
+    ]
+    for kind, most, chosen in (("faithful ", 2.5, faithful), ("", None, cheaper)):
+        if chosen:
+            cheapest = costs(NAME, *chosen)
+            targets.append(Target(f"cheapest {kind}glocal / whole local", most, cheapest, local))
+    notes = (
+        f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
+        f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
+        "evaluations are in it, compiling and writing are not. With a stride there are fewer "
+        "delays, which span about as many steps.",
+        "Fidelity is the share of intervals of real training where the estimate has a positive "
+        "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what has "
+        f"that of the exact glocal, less {TOLERANCE:g} at most.",
+    )
+    comparison = Comparison(NAME, ways, unit="run")
+    return Entry("Whole runs", (comparison,), tuple(targets), notes, rounds=5)
+
+
+def _settings(scale: Scale) -> dict[str, list[str]]:
+    """By name, what each run overrides."""
+    step = min(STRIDE, max(1, scale.window // (scale.delays + 1)))
+    delays = 1 + round((scale.delays - 1) / step)  # that span about as many steps
+    glocal = ["method=glocal", f"method.window={scale.window}"]
+    every = [*glocal, f"method.delays={scale.delays}"]
+    seldom = [*glocal, f"method.delays={delays}", f"method.stride={step}"]
+    strided, fewer = f"glocal, stride={step}", f"{scale.subset:,} images"
+    subset = f"validation.subset={scale.subset}"
+    return {
+        "none": ["method=none"],
+        "local, reverse": ["method=local", "hypergradient=reverse"],
+        "local, forward": ["method=local", "hypergradient=forward"],
+        "glocal": every,
+        strided: seldom,
+        f"glocal, {fewer}": [*every, subset],
+        f"{strided}, {fewer}": [*seldom, subset],
+    }
+
+
+def fidelity(name: str) -> dict[str, float]:
+    """The share of intervals whose estimate points the right way; nothing where not measured."""
+    if not FIDELITY.exists():
+        return {}
+    label = name.split(", ")[0] if name.startswith("local") else name.replace("stride=", "stride ")
+    table = pd.read_csv(FIDELITY)
+    rows = table[table["estimator"] == label]
+    if rows.empty:
+        return {}
+    return {"fidelity": float(np.average(rows["agreeing"], weights=rows["points"]))}

@@ -1,0 +1,72 @@
+"""What timings were taken on, how fast it is at best, and how busy it was."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from glocal_exp.store.manifest import environment
+
+FACTS = ("processor", "platform", "python", "packages", "git", "started")
+PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")
+Busy = tuple[float, float, float]  # seconds that all processes and this one ran, and the time
+
+
+def use_cores(number: int) -> None:
+    """Keep this process, with JAX and PyTorch, to so many cores; before either is imported."""
+    if hasattr(os, "sched_setaffinity"):  # elsewhere both take all
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")  # not on macOS
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
+    found, versions = environment(), {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    found["packages"] = versions
+    return {"cores": cores(), **{name: found[name] for name in FACTS}}
+
+
+def matmul_peak(clock: Callable[[], float], size: int = 1024, seconds: float = 1.0) -> float:
+    """FLOP/s of float32 products of square matrices, 2 size^3 each: the best of so many seconds."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
+    program = jax.jit(jnp.matmul).lower(a, a).compile()
+    best, end = float("inf"), clock() + seconds
+    while clock() < end or best == float("inf"):
+        start = clock()
+        jax.block_until_ready(program(a, a))
+        best = min(best, clock() - start)
+    return 2 * size**3 / best
+
+
+def busy() -> Busy | None:
+    """None where the system does not say."""
+    try:
+        first = Path("/proc/stat").read_text().splitlines()[0].split()
+    except OSError:  # not Linux
+        return None
+    user, nice, system, _, _, irq, soft, steal = (float(value) for value in first[1:9])
+    everyone = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    return everyone, time.process_time(), time.perf_counter()
+
+
+def others(before: Busy | None) -> float | None:
+    """Share of the time of all cores that other processes have taken since `busy` said this."""
+    now = busy()
+    if before is None or now is None:
+        return None
+    everyone, mine, passed = (b - a for a, b in zip(before, now, strict=True))
+    return max(0.0, everyone - mine) / max(passed * (os.cpu_count() or 1), 1e-9)

@@ -1,0 +1,138 @@
+"""The work that all candidates get: a problem, its batches and its validation images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, PyTree
+
+from benchmarks import flops
+from glocal_exp.app.build import Experiment, build
+from glocal_exp.app.compose import jobs
+from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
+from glocal_exp.tasks.rules import Number, sgd
+from glocal_exp.types import Batch, InnerState
+
+START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
+TENSORS = 8  # of LeNet: the weight and the bias of each layer
+CHOICES = (1, 2, 3, TENSORS)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the work of all entries is."""
+
+    batch: int = 128  # training images to a step
+    steps: int = 10  # training steps to a run of a candidate
+    validation: int = 6000  # images of a full validation gradient
+    subset: int = 1000  # images of the validation gradients that end a hypergradient
+    stretch: int = 20  # tau of one h: so short, since later ones cannot be compared in float32
+    interval: int = 100  # tau of a whole run, and so many steps to its interval
+    window: int = 80  # sigma
+    delays: int = 10  # m
+    filters: tuple[int, ...] = (4, 8, 16, 32)  # of LeNet, where it is varied
+    wide: tuple[int, int] = (28, 2)  # depth and width of WideResNet
+
+
+FULL = Scale()
+SMALL = Scale(16, 2, 40, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Images and settings that every candidate gets; those of a run on a CPU."""
+
+    problem: Any  # with a `classifier`
+    train: Batch  # images and labels of all steps, leading axes (steps, batch)
+    validation: Batch  # those of a validation gradient
+    chunks: dict[str, Any]  # how many validation images ours takes at a time
+
+    @cached_property
+    def start(self) -> tuple[InnerState, dict[str, Array]]:
+        """The state before training, and the unconstrained hyperparameters by name."""
+        state, phi = self.problem.init(jax.random.key(1))
+        # A dtype that yields to no other, as after the first step.
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), (state, phi))
+
+    @property
+    def steps(self) -> int:
+        """Training steps to a run of a candidate."""
+        return len(self.train["y"])
+
+    def flops(self, images: int, q: int = 0) -> int:
+        """Operations of the gradient for so many images, with q tangents."""
+        network = partial(self.problem.classifier.network, convolution="lax")
+        image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
+        params = jax.eval_shape(network, jax.random.key(0))
+        return images * flops.gradient(jax.make_jaxpr(lambda n, x: n(x))(params, image), q)
+
+    def tuning(self, q: int, *, whole: bool = False) -> "Work":
+        """The same with q hyperparameters of SGD to learn.
+
+        With `whole`, all images at a time, and convolutions that are fast outside compiled loops.
+        """
+        task, chunks = self.problem.classifier, self.chunks
+        if whole:
+            network = partial(task.network, convolution="lax")
+            task, chunks = replace(task, network=network, microbatch=None, at_once=1), {}
+        return replace(self, problem=OptimizerHPO(task, *tuned_sgd(q)), chunks=chunks)
+
+    def cut(self, *, steps: int | None = None, validation: int | None = None) -> "Work":
+        """The same with the first so many steps, or validation images, alone."""
+        train = {name: part[:steps] for name, part in self.train.items()}
+        images = {name: part[:validation] for name, part in self.validation.items()}
+        return replace(self, train=train, validation=images)
+
+
+def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
+    """LeNet with learnable SGD at a scale, or with so many steps.
+
+    Batches and validation images are drawn from the same training images, and again if too few.
+    """
+    made = experiment(scale, *overrides)
+    images, labels, settings = made.data.train_images, made.data.train_labels, made.device.settings
+    order = np.random.default_rng(0).permutation(len(labels))
+    chosen = np.resize(order, (steps or scale.steps, scale.batch))
+    held_out = np.resize(order, scale.validation)
+    train, validation = ({"x": images[i], "y": labels[i]} for i in (chosen, held_out))
+    chunks = {"chunk": settings.validation_chunk, "chunks_at_once": settings.chunks_at_once}
+    return Work(made.problem, train, validation, chunks)
+
+
+def experiment(scale: Scale, *overrides: str) -> Experiment:
+    """What a run on the embedded Fashion-MNIST is made of, `overrides` as a run takes them."""
+    common = ["source=bundled", "device=cpu", "tracker=none", f"batch_size={scale.batch}"]
+    job = jobs([*common, *overrides], sweep=False)[0]
+    return build(job.config, job.choices)
+
+
+def tuned_sgd(q: int) -> tuple[Callable[..., optax.GradientTransformation], dict[str, float]]:
+    """A rule with q hyperparameters of `CHOICES`, and where they start, in natural units.
+
+    One is the learning rate, two and three add momentum and weight decay; with eight, each
+    parameter tensor has a learning rate of its own.
+    """
+    names = list(START)
+    if q == TENSORS:
+        learned = {f"rate{index}": START["learning_rate"] for index in range(TENSORS)}
+        return partial(per_tensor_sgd, **{name: START[name] for name in names[1:]}), learned
+    rule = partial(sgd, **{name: START[name] for name in names[q:]})
+    return rule, {name: START[name] for name in names[:q]}
+
+
+def per_tensor_sgd(
+    momentum: Number, weight_decay: Number, **rates: Number
+) -> optax.GradientTransformation:
+    """`sgd` with a learning rate for each parameter tensor: `rate0` for the tree's first leaf."""
+
+    def scale(updates: PyTree, params: PyTree = None) -> PyTree:
+        leaves, structure = jax.tree.flatten(updates)
+        scaled = [rates[f"rate{index}"] * leaf for index, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(structure, scaled)
+
+    return optax.chain(sgd(1.0, momentum, weight_decay), optax.stateless(scale))

@@ -1,1 +1,0 @@
-"""Timing the compiled steps and whole runs beside peers; no training run imports this."""

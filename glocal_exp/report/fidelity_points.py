@@ -1,0 +1,123 @@
+"""The fidelity study's records as points to compare estimates at: trajectories and truths.
+
+A point is one interval of one training run. Its estimates are computed from the stored trajectory
+of h_t, so a new estimator needs no new playout.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from glocal_exp.methods.method import Moment
+from glocal_exp.report import study_rows
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.vectors import Vector
+from glocal_exp.store.studies import study_config, unit_arrays
+
+STUDY = "fidelity"
+SETTING = {"learning_rate": "lr", "momentum": "momentum", "b1": "b1"}
+"""What tells one setting from another, in the order of its label."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """The start of interval `s` of a training run, and what was played out from it.
+
+    Attributes:
+        setting: the start of training, as a label.
+        outer_steps: intervals up to T.
+        intervals: by variation or validation size, h at every step of the interval.
+        playouts: by variation, h at the end of each interval up to T.
+        slopes: of the final loss by finite differences, one row a start.
+    """
+
+    setting: str
+    seed: int
+    s: int
+    outer_steps: int
+    interval: int
+    names: tuple[str, ...]
+    intervals: dict[str, Float[np.ndarray, "tau q"]]
+    playouts: dict[str, Float[np.ndarray, "intervals q"]]
+    slopes: Float[np.ndarray, "starts q"]
+
+    @property
+    def moment(self) -> Moment:
+        """As methods have it."""
+        return Moment(self.s, self.outer_steps, self.interval, self.names)
+
+    @property
+    def truths(self) -> dict[str, Vector]:
+        """h_T of each playout that stayed finite."""
+        ends = {name: h[-1] for name, h in self.playouts.items()}
+        return {name: h for name, h in ends.items() if np.isfinite(h).all()}
+
+
+def differences(
+    found: Mapping[str, Float[np.ndarray, "n q"]], first: str, second: str
+) -> Float[np.ndarray, " n"]:
+    """|h_t - h'_t| / |h_t| at every t; empty where one of the two is missing."""
+    if first not in found or second not in found:
+        return np.zeros(0)
+    h, other = found[first], found[second]
+    return np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+
+
+def points(context: Context) -> tuple[list[Point], pd.DataFrame]:
+    """Every point with a truth, in the order of settings, seeds and intervals; and all rows.
+
+    Raises:
+        MissingStudy: nothing of the study is stored.
+    """
+    frame = study_rows.load(context, STUDY)
+    found = []
+    for folder, of_run in frame.groupby("folder"):
+        config = study_config(str(folder))
+        for s, of_point in of_run.groupby("s"):
+            if ((of_point.kind == "truth") & (of_point.variation == "base")).any():
+                found.append(_point(str(folder), config, int(s), of_point))  # pyright: ignore
+    return sorted(found, key=lambda point: (point.setting, point.seed, point.s)), frame
+
+
+def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
+    """The points of each setting."""
+    names = dict.fromkeys(point.setting for point in found)
+    return {name: [point for point in found if point.setting == name] for name in names}
+
+
+def seeds(found: Sequence[Point]) -> str:
+    """Those of the points, in words."""
+    return f"seeds {', '.join(map(str, sorted({point.seed for point in found})))}"
+
+
+def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:
+    init = config.task.init
+    names = tuple(sorted(init))  # the hypergradient's order is that of the tree
+    return Point(
+        setting=", ".join(f"{label} {init[n]:g}" for n, label in SETTING.items() if n in init),
+        seed=int(frame.seed.iloc[0]),
+        s=s,
+        outer_steps=int(config.steps) // int(config.interval),
+        interval=int(config.interval),
+        names=names,
+        intervals=_arrays(folder, frame, f"s{s}.interval."),
+        playouts=_arrays(folder, frame, f"s{s}.truth."),
+        slopes=_slopes(frame, names),
+    )
+
+
+def _slopes(frame: pd.DataFrame, names: Sequence[str]) -> Float[np.ndarray, "starts q"]:
+    found = frame[frame.kind == "slope"]
+    if found.empty:
+        return np.zeros((0, len(names)))
+    table = found.pivot_table(index="unit", columns="hyperparameter", values="slope", sort=False)
+    return table[list(names)].to_numpy()
+
+
+def _arrays(folder: str, frame: pd.DataFrame, prefix: str) -> dict[str, np.ndarray]:
+    units = [unit for unit in frame.unit.unique() if unit.startswith(prefix)]
+    return {unit.removeprefix(prefix): unit_arrays(folder, unit)["h"] for unit in units}

@@ -1,0 +1,77 @@
+"""Estimates of an interval beside the true global hypergradient, every point shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from glocal_exp.report import study_rows, style
+from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.estimators import estimators
+from glocal_exp.report.fidelity_points import STUDY, points
+from glocal_exp.report.fidelity_scores import scores
+
+MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
+ROW = 0.16  # inches
+
+
+@dataclass(frozen=True)
+class FidelityFigure(Artifact):
+    """One panel a setting, one row an estimator.
+
+    Attributes:
+        estimators: files of configs/estimator; all if None.
+        without: those of them that are left out.
+    """
+
+    estimators: Sequence[str] | None = None
+    without: Sequence[str] = ()
+
+    def draw(self, context: Context) -> Drawing:
+        found, frame = points(context)
+        compared, notes = estimators(context.configs, found, self.estimators, self.without)
+        scored = scores(found, compared)
+        labels = list(dict.fromkeys(scored["estimator"]))
+        intervals = sorted(set(scored["s"]))
+        marks = {s: MARKERS[place % len(MARKERS)] for place, s in enumerate(intervals)}
+        settings = list(scored.groupby("setting"))
+        columns = min(2, len(settings))
+        rows = -(-len(settings) // columns)
+        height = 0.7 + ROW * len(labels) * rows + 0.35
+        figure, panels = style.panels(rows, columns, height, sharex=True, sharey=True)
+        for axes, (setting, of_setting) in zip(panels.flat, settings, strict=False):
+            axes.set_title(setting)
+            _panel(axes, of_setting, labels, marks)
+        for axes in panels.flat[len(settings) :]:
+            axes.set_axis_off()
+        for axes in panels.flat[: len(settings)][-columns:]:  # nothing below them
+            axes.set_xlabel("cosine to the true global hypergradient")
+            axes.tick_params(labelbottom=True)
+        handles = [
+            Line2D(
+                [], [], linestyle="", marker=m, color=c, markersize=3.5, label=f"interval s = {s}"
+            )
+            for s, (m, c) in marks.items()
+        ]
+        handles.append(Line2D([], [], color="black", linewidth=1.3, label="median"))
+        style.legend_above(figure, handles)
+        text = self.caption(*notes, study_rows.provenance(frame, STUDY), apart=False)
+        return Drawing(figure, text)
+
+
+def _panel(
+    axes: Axes, scored: Any, labels: Sequence[str], marks: Mapping[int, tuple[str, str]]
+) -> None:
+    for row, label in enumerate(labels):
+        rows = scored[scored["estimator"] == label]
+        for value, s in zip(rows["cosine"], rows["s"], strict=True):
+            marker, colour = marks[s]
+            axes.plot(value, row, marker, color=colour, markersize=2.8, markeredgewidth=0)
+        median = rows["cosine"].median()
+        axes.plot([median, median], [row - 0.38, row + 0.38], color="black", linewidth=1.3)
+    axes.axhline(0.5, color="#888888", linewidth=0.6)
+    axes.axvline(0, color="#888888", linewidth=0.6)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
