@@ -49,6 +49,7 @@ from jaxtyping import Float
 
 from glocal_exp.koopman import HankelDMD
 from glocal_exp.koopman.hankel import delay_embedding
+from glocal_exp.studies.linear import finite
 
 
 @dataclass(frozen=True)
@@ -175,5 +176,4 @@ def _operator(snapshots: Float[np.ndarray, "mq n"], tolerance: float) -> Float[n
 
 
 def _norm(vector: Float[np.ndarray, " n"]) -> float:
-    norm = float(np.linalg.norm(vector))
-    return norm if np.isfinite(norm) else np.inf
+    return finite(np.linalg.norm(vector))

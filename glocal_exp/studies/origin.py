@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,43 +17,15 @@ from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples
 from glocal_exp.engine.modes.forward import Forward, start_tangents
-from glocal_exp.engine.modes.mode import Marks
-from glocal_exp.engine.work import Work
+from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count, names
 from glocal_exp.studies.lab import Lab, Setting
+from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
 
 ORDERS = 10_000
 """Seeds of other batch orders lie so far above the runs' own."""
-
-
-@dataclass(frozen=True)
-class Variation:
-    """What differs from the training run itself.
-
-    Attributes:
-        float64: compute in it, from the same numbers.
-        start: 0 for the run's own weights, else the number of a random perturbation of them.
-        start_size: its size, relative to the standard deviation of each array of weights.
-        order: 0 for the run's own batches, else the number of another order of them.
-    """
-
-    float64: bool = False
-    start: int = 0
-    start_size: float = 0.0
-    order: int = 0
-
-    @property
-    def name(self) -> str:
-        """`base`, `float64`, `start1`, `order1`, ..."""
-        parts = ["float64"] if self.float64 else []
-        parts += [f"start{self.start}"] if self.start else []
-        parts += [f"order{self.order}"] if self.order else []
-        return "-".join(parts) or "base"
-
-
-BASE = Variation()
 
 
 class Origins:
@@ -186,11 +157,8 @@ class Origin:
             params = jax.tree.unflatten(structure, moved)
         state, phi = eqx.tree_at(lambda s: s.params, self.state, params), self.phi
         if variation.float64:
-
-            def widen(leaf: Any) -> Any:
-                return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf
-
-            state, phi = jax.tree.map(widen, (state, phi))
+            inexact, rest = eqx.partition((state, phi), eqx.is_inexact_array)
+            state, phi = eqx.combine(jax.tree.map(lambda x: x.astype(float), inexact), rest)
         carry = start_tangents(state, count(phi)) if tangents else None
         return Snapshot(Position(self.outer_step), state, carry, None, phi, None)
 
@@ -208,14 +176,13 @@ class Origin:
         for length in self.setting.plan.numerics.pieces(self._interval):
             snapshots = {self.seed: place}
             if wanted is None:
-                results, _ = work.train(snapshots, first, length)
+                segment = work.train(snapshots, first, length)[self.seed]
             else:
-                part, wanted = wanted[:length], wanted[length:]
-                results, _ = self._forward.segment(work, snapshots, first, Marks(part), length)
-                h = np.asarray(results[self.seed].rows["h"], np.float64)
-                recorded.append(h[part])
-            segment, first = results[self.seed], first + length
-            place = replace(place, state=segment.state, carry=segment.carry)
+                marks, wanted = Marks(wanted[:length]), wanted[length:]
+                results = self._forward.segment(work, snapshots, first, marks, length)
+                segment = results[self.seed]
+                recorded.append(np.asarray(segment.rows["h"], np.float64)[marks.steps])
+            place, first = replace(place, state=segment.state, carry=segment.carry), first + length
         return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
 
     def _varied(self, variation: Variation, validation: int | None) -> Work:
@@ -223,7 +190,7 @@ class Origin:
         return replace(self.work, examples=examples)
 
     def _loss(self, place: Snapshot) -> float:
-        metrics, _ = evaluate(self._varied(BASE, None), {self.seed: place})
+        metrics = evaluate(self._varied(BASE, None), {self.seed: place})
         return metrics[self.seed]["validation_loss"]
 
 
