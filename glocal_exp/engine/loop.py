@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, to_bytes
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, restore, to_bytes
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
@@ -23,7 +23,6 @@ from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.playout import Playout
 from glocal_exp.engine.recorder import Recorder
-from glocal_exp.engine.restore import restore
 from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import count, names

@@ -34,7 +34,7 @@ class Origins:
     def __init__(self, lab: Lab):
         self._lab = lab
         self._reached: dict[int, Origin] = {}
-        self._training: Iterator[None] | None = None
+        self._training = self._train()
 
     def at(self, outer_step: int) -> "Origin":
         """The start of interval `outer_step`.
@@ -48,8 +48,6 @@ class Origins:
                 f"study.outer_steps names interval {outer_step}, and training has {last}; lower it "
                 "or raise steps."
             )
-        if self._training is None:
-            self._training = self._train()
         with precision(self._lab.setting):
             while outer_step not in self._reached:
                 next(self._training)
@@ -61,8 +59,7 @@ class Origins:
         for _ in loop:
             if seed not in loop.snapshots:
                 break
-            snapshot = loop.snapshots[seed]
-            s = snapshot.position.outer_step
+            snapshot, s = loop.snapshots[seed], loop.position.outer_step
             if snapshot.diverged:
                 raise UserError(f"Training diverged before interval {s}; choose earlier ones.")
             self._reached[s] = Origin(setting, work, seed, s, snapshot.state, snapshot.phi)
