@@ -20,9 +20,9 @@ def evaluate(work: Work, snapshots: Snapshots) -> dict[int, dict[str, float]]:
 
         def metrics(piece: Batch) -> dict[str, Array]:
             named = work.problem.metrics(state, piece)
-            if "meta_loss" not in named:
-                named |= {"meta_loss": work.problem.meta_loss(state, phi, piece)}
-            return named
+            if "meta_loss" in named:
+                return named
+            return named | {"meta_loss": work.problem.meta_loss(state, phi, piece)}
 
         numerics = work.plan.numerics
         chunk, at_once = numerics.evaluation_chunk, numerics.chunks_at_once

@@ -13,5 +13,6 @@ Snapshots = Float[np.ndarray, "d n"]
 Modes = Complex[np.ndarray, "d r"]
 ByMode = Complex[np.ndarray, " r"]
 """A number for each mode: eigenvalues, amplitudes."""
+SingularValues = Float[np.ndarray, " k"]
 Mask = Bool[np.ndarray, " r"]
 """Some of the modes."""

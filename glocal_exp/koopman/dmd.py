@@ -1,9 +1,10 @@
 """Hankel dynamic mode decomposition of a trajectory of hypergradients."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex
 
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.amplitudes import FITS
@@ -99,11 +100,8 @@ class HankelDMD:
         tall = snapshots.shape[0] > snapshots.shape[1]
         reduced = np.asarray(np.linalg.qr(snapshots, mode="r")) if tall else snapshots
         past, future = reduced[:, :-1], reduced[:, 1:]
-
-        def rank(values: Float[np.ndarray, " k"]) -> int:
-            shape = (snapshots.shape[0], past.shape[1])
-            return select_rank(values, shape, self.rank, self.rank_tolerance)
-
+        shape = (snapshots.shape[0], past.shape[1])
+        rank = partial(select_rank, shape=shape, rule=self.rank, tolerance=self.rank_tolerance)
         transition = REGRESSIONS[self.regression](past, future, rank)
         weights = np.ascontiguousarray(transition.weights)
         side = slice(1, None) if transition.of_future else slice(None, -1)

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
 
 from glocal_exp.errors import UserError
+from glocal_exp.koopman.arrays import SingularValues
 
 RankRule = str | int | float
 
@@ -26,10 +26,7 @@ def check_rank_rule(rule: object) -> None:
 
 
 def select_rank(
-    singular_values: Float[np.ndarray, " k"],
-    shape: tuple[int, int],
-    rule: RankRule,
-    tolerance: float | int,
+    singular_values: SingularValues, shape: tuple[int, int], rule: RankRule, tolerance: float | int
 ) -> int:
     """Number of leading singular values of a matrix of `shape` to keep; 0 only if all are zero.
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float
 
-from glocal_exp.koopman.arrays import ByMode, Modes, Snapshots
+from glocal_exp.koopman.arrays import ByMode, Modes, SingularValues, Snapshots
 
-RankRule = Callable[[Float[np.ndarray, " k"]], int]
+RankRule = Callable[[SingularValues], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def _whiten(past: Snapshots, rank: RankRule) -> tuple[np.ndarray, np.ndarray]:
     return left[:, :kept], right[:kept].T / values[:kept]
 
 
-def _numerical_rank(values: Float[np.ndarray, " k"]) -> int:
+def _numerical_rank(values: SingularValues) -> int:
     return int(np.count_nonzero(values > _EPSILON * values.max(initial=0.0)))
 
 

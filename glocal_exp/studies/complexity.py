@@ -24,6 +24,7 @@ from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Named, Scalar, Stepped
 
 FEATURES, EXAMPLES = 16, 8
+STILL = optax.sgd(0.0)
 DELAYS, RANK = 2, 4  # of a decomposition whose cost is small beside training, as in the paper
 
 
@@ -176,7 +177,7 @@ def start(
         interval=size.interval,
         batch_size=EXAMPLES,
         eval_every=steps,
-        meta_optimizer=optax.sgd(0.0),
+        meta_optimizer=STILL,
         numerics=Numerics(segment=size.interval),
         hooks=Hooks(progress=progress),
         programs=programs,

@@ -18,19 +18,7 @@ from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Segment, Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad import count
-from glocal_exp.hypergrad.lowrank import (
-    Basis,
-    Rows,
-    basis,
-    blank,
-    columns_for,
-    count_outside,
-    decompose,
-    lift,
-    rows_of,
-    sample,
-)
+from glocal_exp.hypergrad import count, lowrank
 from glocal_exp.methods.method import Measured
 from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
@@ -40,7 +28,7 @@ class Along(eqx.Module):
     """Tangents and the basis that their columns are of; made for one outer step."""
 
     pushed: Tangential
-    basis: Basis
+    basis: lowrank.Basis
 
 
 @dataclass(frozen=True)
@@ -95,7 +83,7 @@ class LowRank(Mode):
         if columns is None:
             return None
         tangents = start_tangents(state, columns, plan.wanted.mean > 0)
-        return Along(tangents, blank(count(phi), columns))
+        return Along(tangents, lowrank.blank(count(phi), columns))
 
     def columns(self, carry: Along | None) -> int | None:
         return carry and carry.basis.columns
@@ -112,10 +100,12 @@ class LowRank(Mode):
         before = work.programs.seconds
         met = self._first_pass(work, snapshots, start, lengths, pause)
         with work.programs.timed():
-            numbers = {seed: sample(signals) for seed, signals in met.items()}
+            numbers = {seed: lowrank.sample(signals) for seed, signals in met.items()}
         rows = self._rows(work, snapshots, numbers)
         with work.programs.timed():
-            spans = {seed: decompose(of_seed, numbers[seed]) for seed, of_seed in rows.items()}
+            spans = {
+                seed: lowrank.decompose(of_seed, numbers[seed]) for seed, of_seed in rows.items()
+            }
             laid = {seed: self._lay(work.plan, seed, s, spans) for seed, s in snapshots.items()}
         costs, seconds = Costs(plain_steps=sum(lengths)), work.programs.seconds - before
         return {
@@ -127,10 +117,10 @@ class LowRank(Mode):
         problem: Any = work.problem
 
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
-            laid: Basis = carry.basis
+            laid: lowrank.Basis = carry.basis
 
             def observe(state: InnerState, batch: Batch, step_key: Array) -> Array:
-                return count_outside(laid, problem.signals(state, phi, batch, step_key))
+                return lowrank.count_outside(laid, problem.signals(state, phi, batch, step_key))
 
             push = partial(
                 train_along, directions=laid.directions, chunk=self.chunk, observe=observe
@@ -149,8 +139,8 @@ class LowRank(Mode):
         """
         if snapshot.carry is None:
             return super().read(snapshot)
-        laid: Basis = snapshot.carry.basis
-        lifted = {name: lift(laid, rows) for name, rows in snapshot.measured.items()}
+        laid: lowrank.Basis = snapshot.carry.basis
+        lifted = {name: lowrank.lift(laid, rows) for name, rows in snapshot.measured.items()}
         diagnostics = {
             "low_rank": float(laid.rank),
             "low_rank_tangents": float(laid.columns),
@@ -195,17 +185,19 @@ class LowRank(Mode):
         problem: Any = work.problem
 
         def rows(phi: Hyperparams, numbers: Array) -> Array:
-            return rows_of(problem, phi, numbers)
+            return lowrank.rows_of(problem, phi, numbers)
 
         signals = {seed: jnp.asarray(n, jnp.result_type(float)) for seed, n in numbers.items()}
         by_seed = {seed: (s.phi, signals[seed]) for seed, s in snapshots.items()}
         found = work.programs.call("rows", rows, by_seed)
         return {seed: np.asarray(of_seed) for seed, of_seed in found.items()}
 
-    def _lay(self, plan: Plan, seed: int, snapshot: Snapshot, spans: Mapping[int, Rows]) -> Along:
+    def _lay(
+        self, plan: Plan, seed: int, snapshot: Snapshot, spans: Mapping[int, lowrank.Rows]
+    ) -> Along:
         ranks = {seed: rows.rank(self.tolerance) for seed, rows in spans.items()}
         q = count(snapshot.phi)
-        columns = columns_for(max(ranks.values()), self.probes, self.sizes, q)
+        columns = lowrank.columns_for(max(ranks.values()), self.probes, self.sizes, q)
         place = (seed, snapshot.position.outer_step)
-        laid = basis(spans[seed], ranks[seed], columns, self.probes, place)
+        laid = lowrank.basis(spans[seed], ranks[seed], columns, self.probes, place)
         return Along(start_tangents(snapshot.state, columns, plan.wanted.mean > 0), laid)
