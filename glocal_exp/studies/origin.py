@@ -102,20 +102,17 @@ class Origin:
         self, variation: Variation, validation: int | None
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
-        every = np.ones(self._interval, bool)
+        every = np.ones(self.setting.plan.schedule.interval, bool)
         with precision(self.setting, float64=variation.float64):
             start = self._start(variation, tangents=True)
-            return self._train(variation, start, 0, every, validation)[1]
+            return self._train(variation, start, every, validation)[1]
 
     def playout(self, variation: Variation) -> tuple[Float[np.ndarray, "intervals q"], float]:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
-        last = np.arange(self._interval) == self._interval - 1
         with precision(self.setting, float64=variation.float64):
-            place, ends = self._start(variation, tangents=True), []
-            for number in range(self._intervals):
-                place, h = self._train(variation, place, number, last, None)
-                ends.append(h[-1])
-            return np.array(ends), self._loss(place)
+            start = self._start(variation, tangents=True)
+            end, h = self._train(variation, start, self._ends)
+            return h, self._loss(end)
 
     def final_loss(self, variation: Variation, index: int, move: float) -> float:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
@@ -123,22 +120,14 @@ class Origin:
             place = self._start(variation)
             flat, unravel = ravel_pytree(place.phi)
             place = replace(place, phi=unravel(flat.at[index].add(move)))
-            for number in range(self._intervals):
-                place, _ = self._train(variation, place, number, None, None)
-            return self._loss(place)
+            return self._loss(self._train(variation, place, self._ends)[0])
 
     @property
-    def _forward(self) -> Forward:
-        mode = self.setting.plan.mode
-        return mode if isinstance(mode, Forward) else Forward()
-
-    @property
-    def _interval(self) -> int:
-        return self.setting.plan.schedule.interval
-
-    @property
-    def _intervals(self) -> int:
-        return self.setting.plan.schedule.outer_steps - self.outer_step + 1
+    def _ends(self) -> Bool[np.ndarray, " steps"]:
+        """Of all steps up to T, those that end an interval."""
+        schedule = self.setting.plan.schedule
+        intervals = schedule.outer_steps - self.outer_step + 1
+        return np.arange(1, intervals * schedule.interval + 1) % schedule.interval == 0
 
     def _start(self, variation: Variation, *, tangents: bool = False) -> Snapshot:
         """State and hyperparameters, in the variation's precision and with its perturbation."""
@@ -163,21 +152,21 @@ class Origin:
         self,
         variation: Variation,
         place: Snapshot,
-        number: int,
-        wanted: Bool[np.ndarray, " steps"] | None,
-        validation: int | None,
+        wanted: Bool[np.ndarray, " steps"],
+        validation: int | None = None,
     ) -> tuple[Snapshot, Float[np.ndarray, "recorded q"]]:
-        """An interval, `number` intervals after the origin; h at the wanted steps, if any."""
+        """Intervals from the origin on; h at the wanted of their steps, if there are tangents."""
+        plan, interval = self.setting.plan, self.setting.plan.schedule.interval
+        mode = plan.mode if isinstance(plan.mode, Forward) else Forward()
         work, recorded = self._varied(variation, validation), []
-        first = (self.outer_step - 1 + number) * self._interval
-        for length in self.setting.plan.numerics.pieces(self._interval):
+        first = (self.outer_step - 1) * interval
+        for length in plan.numerics.pieces(interval) * (len(wanted) // interval):
             snapshots = {self.seed: place}
-            if wanted is None:
+            marks, wanted = Marks(wanted[:length]), wanted[length:]
+            if place.carry is None:
                 segment = work.train(snapshots, first, length)[self.seed]
             else:
-                marks, wanted = Marks(wanted[:length]), wanted[length:]
-                results = self._forward.segment(work, snapshots, first, marks, length)
-                segment = results[self.seed]
+                segment = mode.segment(work, snapshots, first, marks, length)[self.seed]
                 recorded.append(np.asarray(segment.rows["h"], np.float64)[marks.steps])
             place, first = replace(place, state=segment.state, carry=segment.carry), first + length
         return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
