@@ -11,6 +11,18 @@ LOW_RANK_FROM = 32
 """Even a small basis costs a dozen tangents with its probes, and a first pass."""
 
 
+def check_counts(settings: object, *names: str, group: str = "") -> None:
+    """Refuse settings that count something and are below 1; None is no count.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise UserError(f"{group}{name}={value} is not at least 1.")
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The run's length; all in training steps.
@@ -82,12 +94,8 @@ class Numerics:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self):
-        chunks = ("validation_chunk", "evaluation_chunk")
-        counts = ("chunks_at_once", "segment", "reverse_from", "low_rank_from")
-        for name in (*chunks, *counts):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name}={value} is not at least 1.")
+        check_counts(self, "validation_chunk", "evaluation_chunk", "chunks_at_once")
+        check_counts(self, "reverse_from", "low_rank_from", "segment")
 
     def pieces(self, interval: int) -> list[int]:
         """Lengths of an interval's segments: as few as `segment` allows, at most two distinct."""

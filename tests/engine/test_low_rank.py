@@ -7,7 +7,7 @@ import pytest
 
 from glocal_exp.engine import Auto, Forward, Hooks, LowRank, Numerics, Plan, Schedule
 from glocal_exp.engine.checkpoint import from_bytes
-from glocal_exp.engine.modes.mode import Problem
+from glocal_exp.engine.plan import Problem
 from glocal_exp.engine.settings import LOW_RANK_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from glocal_exp.engine import Auto, Hooks, Numerics, Plan, Reverse, Schedule
-from glocal_exp.engine.modes.mode import Problem
+from glocal_exp.engine.plan import Problem
 from glocal_exp.engine.settings import REVERSE_FROM
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local

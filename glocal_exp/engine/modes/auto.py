@@ -1,16 +1,13 @@
 """The cheapest mode that a method and a task allow."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from glocal_exp.engine.modes.copies import Copies
 from glocal_exp.engine.modes.forward import Forward
 from glocal_exp.engine.modes.low_rank import LowRank
-from glocal_exp.engine.modes.mode import Choice, Mode, Problem
+from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.modes.reverse import Reverse
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
+from glocal_exp.engine.plan import Choice, Plan, Problem
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,15 @@ class Auto(Choice):
 
     name = "auto"
 
-    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> None:
+    def obstacle(self, plan: Plan, problem: Problem | None = None) -> None:
         """None: one of them serves what is wanted, or says itself why it cannot."""
 
-    def resolve(self, plan: "Plan", problem: Problem) -> Mode:
+    def resolve(self, plan: Plan, problem: Problem) -> Mode:
         if plan.wanted.copies:
             return self.copies.resolve(plan, problem)
         numerics = plan.numerics
         cheaper = ((self.reverse, numerics.reverse_from), (self.low_rank, numerics.low_rank_from))
         for mode, least in cheaper:
             if problem.q >= least and mode.obstacle(plan, problem) is None:
-                return mode.resolve(plan, problem)
+                return mode
         return self.forward.resolve(plan, problem)
