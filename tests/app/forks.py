@@ -4,6 +4,7 @@ Started as a program it imports everything once and then forks for each line of 
 a command does not cost the seconds that importing takes.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -38,6 +39,7 @@ def serve() -> None:
     (job,) = jobs(TOY, sweep=False)
     # Remembered by the children, nearly all of which ask for it.
     source_fingerprint({*ENGINE, *target_modules(numeric_config(job.config, "bundled"))})
+    gc.freeze()
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
         request = json.loads(line)
