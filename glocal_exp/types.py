@@ -16,6 +16,12 @@ Batch = PyTree[Any]
 Hyperparams = PyTree[Float[Array, "..."]]
 """phi: unconstrained hyperparameters, q numbers in all."""
 
+Scalar = Float[Array, ""]
+Numbers = Float[Array, " n"]
+"""A number for each of n examples."""
+
+Named = dict[str, Float[Array, "..."]]
+
 Tangents = PyTree[Any]
 """Z = d state / d phi: the state's tree, inexact leaves with a leading axis q, the rest None."""
 
@@ -34,6 +40,10 @@ class InnerState(eqx.Module):
     step: Int[Array, ""]
 
 
+Stepped = tuple[InnerState, Scalar]
+"""What a training step leaves: the next state and the training loss."""
+
+
 class InnerProblem(eqx.Module):
     """Theta of Eq. 4 and the meta loss of Eq. 1."""
 
@@ -42,22 +52,20 @@ class InnerProblem(eqx.Module):
         """The state before training and the starting hyperparameters."""
 
     @abstractmethod
-    def step(
-        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[InnerState, Float[Array, ""]]:
-        """One differentiable training step; returns the next state and the training loss.
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray) -> Stepped:
+        """One differentiable training step.
 
         Pure: what is random (dropout, augmentation) comes from `key`, one per step and seed.
         """
 
     @abstractmethod
-    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Scalar:
         """The validation loss, a mean over the examples of `batch`, so that chunks average.
 
         Its direct dependence on phi counts (the first term of Eq. 12's total derivative).
         """
 
-    def metrics(self, state: InnerState, batch: Batch) -> dict[str, Float[Array, "..."]]:
+    def metrics(self, state: InnerState, batch: Batch) -> Named:
         """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default.
 
         A problem whose meta loss is among them may return it as `meta_loss` too, to save its being
@@ -65,7 +73,7 @@ class InnerProblem(eqx.Module):
         """
         return {}
 
-    def summarize(self, means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+    def summarize(self, means: Named) -> Named:
         """What is recorded, from the means of `metrics` over all examples; they by default.
 
         Of a vector each entry is recorded, as `name/index`.
@@ -73,7 +81,7 @@ class InnerProblem(eqx.Module):
         return means
 
     @abstractmethod
-    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
+    def describe(self, phi: Hyperparams) -> Named:
         """phi by name in natural units."""
 
 
@@ -88,11 +96,11 @@ class RowSpaceProblem(InnerProblem):
     @abstractmethod
     def signals(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> Float[Array, " n"]:
+    ) -> Numbers:
         """What a step's dependence on phi goes through, one number for each of n examples."""
 
     @abstractmethod
-    def tangent_rows(self, phi: Hyperparams, signals: Float[Array, " n"]) -> PyTree:
+    def tangent_rows(self, phi: Hyperparams, signals: Numbers) -> PyTree:
         """By signal, a direction in phi: phi's tree, leaves with a leading axis n.
 
         Their scale tells how much each can matter; their span is what counts.

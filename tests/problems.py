@@ -156,7 +156,7 @@ def reweighting(detach_weights=False, hidden=128, initializer="torch", scale=1.0
 
     classifier = Classifier(Smooth, mean=(0.5,), std=(0.25,))
     rule = partial(sgd, learning_rate=0.05, momentum=0.9)
-    return Reweight(classifier, weight, rule, detach_weights, (0.5, 2.0))
+    return Reweight(classifier, rule, weight, detach_weights, (0.5, 2.0))
 
 
 def images(seed: int, train: int = 60, validation: int = 17) -> Splits:

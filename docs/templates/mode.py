@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from glocal_exp.engine.modes.mode import Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.plan import Plan, Problem
+from glocal_exp.engine.work import Segment, Work
 from glocal_exp.types import Hyperparams, InnerState
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
-    from glocal_exp.engine.work import Work
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class Differences(Mode):
     name = "differences"
     counts = "tangent_steps"  # the column of the records that its steps count in
 
-    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+    def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         """What it cannot serve, as the end of a sentence."""
         if plan.wanted.mean or plan.wanted.training or plan.plays_out or plan.carry_tangents:
             return "looks at the losses of one interval alone"
         return None
 
     def start(
-        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+        self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> Any:
         """What is carried beside the state, and checkpointed: here the copies, (2 q, ...)."""
         if not plan.wanted:
@@ -46,7 +44,7 @@ class Differences(Mode):
         arrays = eqx.filter(state, eqx.is_array)
         return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], copies, axis=0), arrays)
 
-    def train(self, work: "Work") -> Callable[..., Segment]:
+    def train(self, work: Work) -> Callable[..., Segment]:
         """A segment for one seed; the engine compiles it, and vectorises it over several."""
 
         def train(state, phi, copies, key, indices, data, marks) -> Segment:

@@ -45,8 +45,6 @@ def make_numerics(settings: Settings) -> Numerics:
         validation_chunk=settings.validation_chunk,
         evaluation_chunk=settings.evaluation_chunk,
         chunks_at_once=settings.chunks_at_once,
-        reverse_from=settings.reverse_from,
-        low_rank_from=settings.low_rank_from,
         segment=settings.segment,
         checkpoint_seconds=settings.checkpoint_seconds,
     )

@@ -28,8 +28,6 @@ class Settings:
     validation_chunk: int | None
     evaluation_chunk: int | None
     chunks_at_once: int
-    reverse_from: int
-    low_rank_from: int
     segment: int
     checkpoint_seconds: float
 

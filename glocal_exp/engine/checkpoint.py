@@ -3,11 +3,14 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -107,7 +110,7 @@ def from_bytes(
         carry = initial.carry
         if header["columns"] is not None and carry_of is not None:
             carry = carry_of(header["columns"])
-        return _restore(header, io.BytesIO(body), replace(initial, carry=carry))
+        return _snapshot(header, io.BytesIO(body), replace(initial, carry=carry))
     except (ValueError, KeyError, TypeError, EOFError, RuntimeError) as error:
         raise UserError(
             "The checkpoint is damaged, or of another run or version; delete the run's folder or "
@@ -115,7 +118,41 @@ def from_bytes(
         ) from error
 
 
-def _restore(header: dict[str, Any], body: io.BytesIO, template: Snapshot) -> Snapshot:
+def restore(
+    initial: Snapshots,
+    checkpoints: Mapping[int, Sequence[bytes]],
+    is_over: Callable[[Snapshot], bool],
+    start: Callable[[InnerState, Hyperparams, int | None], PyTree],
+) -> tuple[Snapshots, Snapshots, bool]:
+    """The seeds that go on, those that have stopped, and whether there was training before.
+
+    They go on from the newest place that all of them have a checkpoint of.
+
+    Args:
+        initial: every seed before training.
+        checkpoints: by seed, what was saved of it.
+        is_over: whether a seed that stands there has stopped.
+        start: a carry of so many columns, where derivatives start from zero.
+    """
+    saved = {
+        seed: [
+            from_bytes(content, first, partial(start, first.state, first.phi))
+            for content in checkpoints.get(seed, ())
+        ]
+        for seed, first in initial.items()
+    }
+    newest = {seed: max(ss, key=lambda s: s.position) for seed, ss in saved.items() if ss}
+    finished = {seed: s for seed, s in newest.items() if is_over(s)}
+    running = [seed for seed in saved if seed not in finished]
+    common = [{_place(s): s for s in saved[seed]} for seed in running]
+    places = set.intersection(*map(set, common)) if common else set()
+    if not places:
+        return {seed: initial[seed] for seed in running}, finished, not running
+    place = max(places, key=lambda place: place[0])
+    return {s: at[place] for s, at in zip(running, common, strict=True)}, finished, True
+
+
+def _snapshot(header: dict[str, Any], body: io.BytesIO, template: Snapshot) -> Snapshot:
     """A snapshot from its parts; `RuntimeError` where they do not fit."""
     kept = (template.state, template.carry) if header["kept"] else None
     like = _trees(replace(template, kept=kept))
@@ -151,3 +188,8 @@ def _arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
     arrays = {f"measured/{name}": rows for name, rows in snapshot.measured.items()}
     arrays |= {f"memory/{name}": np.asarray(value) for name, value in snapshot.memory.items()}
     return arrays | {"losses": snapshot.losses}
+
+
+def _place(snapshot: Snapshot) -> tuple:
+    """Where it stands, and what seeds side by side have to share: the shapes of what it carries."""
+    return snapshot.position, tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(snapshot.carry))

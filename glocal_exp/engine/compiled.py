@@ -5,7 +5,8 @@ axis of seeds on all that differs by seed; what it returns comes back by seed ei
 """
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -17,13 +18,21 @@ class Programs:
 
     Attributes:
         compile_seconds: time spent compiling so far.
+        seconds: time spent computing so far.
         traces: functions traced so far.
     """
 
     def __init__(self):
         self._compiled: dict[tuple, jax.stages.Compiled] = {}
-        self.compile_seconds = 0.0
+        self.compile_seconds = self.seconds = 0.0
         self.traces = 0
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count the time of what is computed here, by a program or without one."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
 
     def call(
         self,
@@ -34,10 +43,10 @@ class Programs:
         stacked: tuple = (),
         shared: tuple = (),
         static: Hashable = None,
-    ) -> tuple[dict[int, Any], float]:
-        """What `function(*arguments, *stacked, *shared)` gives for each seed, and its seconds.
+    ) -> dict[int, Any]:
+        """What `function(*arguments, *stacked, *shared)` gives for each seed.
 
-        Compiled ahead of time, once for each signature; the seconds are without that.
+        Compiled ahead of time, once for each signature.
 
         Args:
             name: of the function; the same for one function alone.
@@ -60,11 +69,11 @@ class Programs:
             self._compiled[signature] = jax.jit(function).lower(*arrays).compile()
             self.compile_seconds += time.perf_counter() - start
             self.traces += 1
-        start = time.perf_counter()
-        result = self._compiled[signature](*arrays)
-        results = unstack(result, len(by_seed)) if batched else [result]
-        jax.block_until_ready(results)
-        return dict(zip(by_seed, results, strict=True)), time.perf_counter() - start
+        with self.timed():
+            result = self._compiled[signature](*arrays)
+            results = unstack(result, len(by_seed)) if batched else [result]
+            jax.block_until_ready(results)
+        return dict(zip(by_seed, results, strict=True))
 
     def memory(self) -> dict[str, int]:
         """Bytes of each function compiled so far, of its largest call, by name.

@@ -1,6 +1,6 @@
 """Metrics of the real state of every seed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -12,17 +12,17 @@ from glocal_exp.hypergrad.forward import mean_over_chunks
 from glocal_exp.types import Batch
 
 
-def evaluate(work: Work, snapshots: Snapshots) -> tuple[dict[int, dict[str, float]], float]:
-    """Metrics on validation and test examples, by seed; and the seconds that it took."""
+def evaluate(work: Work, snapshots: Snapshots) -> dict[int, dict[str, float]]:
+    """Metrics on validation and test examples, by seed."""
 
     def metrics_of(state, phi, batch) -> dict[str, Array]:
         """The problem's metrics, and its meta loss as `meta_loss`, as means over `batch`."""
 
         def metrics(piece: Batch) -> dict[str, Array]:
             named = work.problem.metrics(state, piece)
-            if "meta_loss" not in named:
-                named |= {"meta_loss": work.problem.meta_loss(state, phi, piece)}
-            return named
+            if "meta_loss" in named:
+                return named
+            return named | {"meta_loss": work.problem.meta_loss(state, phi, piece)}
 
         numerics = work.plan.numerics
         chunk, at_once = numerics.evaluation_chunk, numerics.chunks_at_once
@@ -33,17 +33,12 @@ def evaluate(work: Work, snapshots: Snapshots) -> tuple[dict[int, dict[str, floa
     data = work.examples.data(list(snapshots))
     by_seed = {seed: (s.kept[0] if s.kept else s.state, s.phi) for seed, s in snapshots.items()}
     by_split: dict[int, dict] = {seed: {} for seed in snapshots}
-    elapsed = 0.0
-    for split in ("validation", "test"):
-        examples = getattr(data, split)
+    for split, examples in (("validation", data.validation), ("test", data.test)):
         if examples is not None:
-            results, seconds = work.programs.call(
-                "evaluate", metrics_of, by_seed, stacked=(examples,)
-            )
-            elapsed += seconds
-            for seed, values in results.items():
+            found = work.programs.call("evaluate", metrics_of, by_seed, stacked=(examples,))
+            for seed, values in found.items():
                 by_split[seed][split] = jax.device_get(values)
-    return {seed: name(values) for seed, values in by_split.items()}, elapsed
+    return {seed: name(values) for seed, values in by_split.items()}
 
 
 def name(values: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
@@ -51,18 +46,10 @@ def name(values: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
 
     Of a vector each entry has a name of its own, `test_class_accuracy/3`.
     """
-    named = {
-        f"{split}_{metric}{ending}": number
-        for split, metrics in values.items()
-        for metric, value in metrics.items()
-        if metric != "meta_loss"
-        for ending, number in _numbers(value)
-    }
+    named = {}
+    for split, metrics in values.items():
+        for metric, value in metrics.items():
+            entries = {f"/{i}": x for i, x in enumerate(value)} if np.ndim(value) else {"": value}
+            named |= {f"{split}_{metric}{i}": float(x) for i, x in entries.items()}
+        del named[f"{split}_meta_loss"]
     return named | {"validation_loss": float(values["validation"]["meta_loss"])}
-
-
-def _numbers(value: np.ndarray) -> Iterator[tuple[str, float]]:
-    if np.ndim(value) == 0:
-        yield "", float(value)
-    else:
-        yield from ((f"/{index}", float(number)) for index, number in enumerate(value))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -13,9 +13,10 @@ from glocal_exp.engine.compiled import stack
 from glocal_exp.types import Batch
 
 
-@dataclass(frozen=True)
-class Splits:
+class Splits(eqx.Module):
     """The examples of one seed: trees of arrays that share their leading axis.
+
+    Of several seeds side by side: with an axis of them in front.
 
     Attributes:
         train: what the inner steps see.
@@ -28,15 +29,6 @@ class Splits:
     validation: Batch
     test: Batch | None = None
     meta: Batch | None = None
-
-
-class Data(NamedTuple):
-    """`Splits` on the device; with several seeds side by side, with a leading axis of seeds."""
-
-    train: Batch
-    validation: Batch
-    test: Batch | None
-    meta: Batch | None
 
     @property
     def for_hypergradients(self) -> Batch:
@@ -56,13 +48,10 @@ class Examples:
         self._sizes = {seed: len(jax.tree.leaves(s.train)[0]) for seed, s in splits.items()}
         for seed in splits:
             self._indices(seed, 0, 1)
-        self._data = {
-            seed: jax.tree.map(jnp.asarray, Data(s.train, s.validation, s.test, s.meta))
-            for seed, s in splits.items()
-        }
-        self._stacked: tuple[tuple[int, ...], Data] | None = None
+        self._data = {seed: jax.tree.map(jnp.asarray, s) for seed, s in splits.items()}
+        self._stacked: tuple[tuple[int, ...], Splits] | None = None
 
-    def data(self, seeds: Sequence[int]) -> Data:
+    def data(self, seeds: Sequence[int]) -> Splits:
         """The data of `seeds`, with a leading axis of them if there are several."""
         if len(seeds) == 1:
             return self._data[seeds[0]]
@@ -77,13 +66,9 @@ class Examples:
         """
         other = copy(self)
         other._order, other._stacked = order, None
-        other._data = {
-            seed: d._replace(
-                test=None,
-                meta=None if meta is None else jax.tree.map(lambda x: x[:meta], d.validation),
-            )
-            for seed, d in self._data.items()
-        }
+        for seed, data in self._data.items():
+            part = None if meta is None else jax.tree.map(lambda x: x[:meta], data.validation)
+            other._data = {**other._data, seed: replace(data, test=None, meta=part)}
         return other
 
     def indices(self, seed: int, start: int, count: int) -> jax.Array:

@@ -7,25 +7,26 @@ estimate, takes a meta step, and yields one record for each seed.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, to_bytes
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, restore, to_bytes
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.meta_step import MetaStep
-from glocal_exp.engine.modes.mode import Mode, Problem
-from glocal_exp.engine.plan import Plan
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.playout import Playout
 from glocal_exp.engine.recorder import Recorder
-from glocal_exp.engine.restore import restore
 from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import count, names
-from glocal_exp.methods.method import Estimate, Measured, Moment
+from glocal_exp.methods.method import Estimate, Moment
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import Hyperparams, InnerProblem, InnerState, RowSpaceProblem
 
@@ -83,14 +84,15 @@ class Loop(Iterator[IntervalRecord]):
         self.names = names(phi)
         self._recorder = Recorder(problem, self.names, self._hooks.keep)
         self._playout = Playout(self.work, self.mode, self._after_segment)
-        self._initial = {
-            seed: Snapshot(Position(), *start, None, phi, meta_optimizer.init(phi))
-            for seed, (state, phi) in starts.items()
-            for start in [(state, self.mode.start(plan, state, phi))]
-        }
+        start = partial(self.mode.start, plan)
+
+        def begin(state: InnerState, phi: Hyperparams) -> Snapshot:
+            carry, meta_state = start(state, phi), meta_optimizer.init(phi)
+            return Snapshot(Position(), state, carry, None, phi, meta_state)
+
+        self._initial = {seed: begin(*pair) for seed, pair in starts.items()}
         self.snapshots, self.finished, self.resumed = restore(
-            *(self._initial, checkpoints or {}, self._is_over),
-            lambda seed, columns: self.mode.start(plan, *starts[seed], columns),
+            self._initial, checkpoints or {}, self._is_over, start
         )
         self._saved = time.monotonic()
         self._records = self._iterate()
@@ -151,47 +153,54 @@ class Loop(Iterator[IntervalRecord]):
             self.snapshots = {k: s for k, s in self.snapshots.items() if k not in over}
 
     def _before_training(self) -> Iterator[IntervalRecord]:
-        before = self.work.programs.compile_seconds
-        metrics, seconds = evaluate(self.work, self.snapshots)
+        moment, compiling = self._moment(0), self.work.programs.compile_seconds
+        metrics, evaluating = self._evaluate(self.snapshots, step=0)
+        compiling = self.work.programs.compile_seconds - compiling
         for seed, snapshot in self.snapshots.items():
-            yield self._recorder.before(
-                *(seed, snapshot, metrics[seed]),
-                compile_seconds=self.work.programs.compile_seconds - before,
-                evaluation_seconds=seconds,
-            )
+            record = partial(self._recorder.record, seed, moment, snapshot, metrics[seed])
+            yield record(compile_seconds=compiling, evaluation_seconds=evaluating)
 
     def _outer_step(self) -> Iterator[IntervalRecord]:
-        schedule, programs = self._plan.schedule, self.work.programs
-        outer_step, before = self.position.outer_step, programs.compile_seconds
+        moment, programs = self._moment(self.position.outer_step), self.work.programs
+        compiling = programs.compile_seconds
         played = self._playout.play(self.snapshots)
-        moment = Moment(outer_step, schedule.outer_steps, schedule.interval, self.names)
-        metrics, evaluation_seconds = {seed: {} for seed in played}, 0.0
-        if schedule.evaluates(outer_step * schedule.interval):
-            metrics, evaluation_seconds = evaluate(self.work, played)
+        metrics, evaluating = self._evaluate(played, moment.outer_step * moment.interval)
         records, after = [], {}
         for seed, snapshot in played.items():
-            began = time.perf_counter()
-            measured, estimate = self._estimate(snapshot, moment)
-            estimating = time.perf_counter() - began
+            running = programs.seconds
+            with programs.timed():
+                estimate = self._estimate(snapshot, moment)
             new, moved = self._meta_step(replace(snapshot, memory=estimate.memory), estimate)
             after[seed] = self._advance(new, self._initial[seed].state)
-            records.append(
-                self._recorder.after(
-                    *(seed, moment, snapshot, measured, estimate, metrics[seed]),
+            record = partial(self._recorder.record, seed, moment, snapshot, metrics[seed], estimate)
+            records += [
+                record(
                     skipped=estimate.hypergradient is not None and not moved,
-                    seconds=new.seconds + estimating,
-                    compile_seconds=programs.compile_seconds - before,
-                    evaluation_seconds=evaluation_seconds,
+                    seconds=snapshot.seconds + programs.seconds - running,
+                    compile_seconds=programs.compile_seconds - compiling,
+                    evaluation_seconds=evaluating,
                 )
-            )
+            ]
         self.snapshots = after
         yield from records
 
-    def _estimate(self, snapshot: Snapshot, moment: Moment) -> tuple[Measured, Estimate]:
+    def _moment(self, outer_step: int) -> Moment:
+        schedule = self._plan.schedule
+        return Moment(outer_step, schedule.outer_steps, schedule.interval, self.names)
+
+    def _evaluate(self, snapshots: Snapshots, step: int) -> tuple[dict[int, dict], float]:
+        """By seed, metrics, none where they are not taken; and the seconds that it took."""
+        before, wanted = self.work.programs.seconds, self._plan.schedule.evaluates(step)
+        metrics = evaluate(self.work, snapshots) if wanted else {seed: {} for seed in snapshots}
+        return metrics, self.work.programs.seconds - before
+
+    def _estimate(self, snapshot: Snapshot, moment: Moment) -> Estimate:
         measured, diagnostics = self.mode.read(snapshot)
         moment = replace(moment, memory=snapshot.memory)
-        estimate = self._plan.method.estimate(measured, moment)
-        return measured, replace(estimate, diagnostics={**estimate.diagnostics, **diagnostics})
+        made = self._plan.method.estimate(measured, moment)
+        arrays = {"trajectory": measured.h, "hypergradient": np.asarray(made.hypergradient)}
+        diagnostics, arrays = {**made.diagnostics, **diagnostics}, {**arrays, **made.arrays}
+        return replace(made, diagnostics=diagnostics, arrays=arrays)
 
     def _advance(self, snapshot: Snapshot, initial: InnerState) -> Snapshot:
         """Drop the playout, and stand at the start of the next outer step."""

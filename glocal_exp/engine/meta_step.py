@@ -35,11 +35,9 @@ class MetaStep:
         with np.errstate(over="ignore"):
             gradient = unravel(jnp.asarray(np.asarray(h, flat.dtype)))
         old = (snapshot.phi, snapshot.meta_state)
-        results, seconds = self.programs.call(
-            "meta_step", self._update, {0: (gradient, *old)}, static=self.optimizer
-        )
-        phi, meta_state = results[0]
-        snapshot = replace(snapshot, seconds=snapshot.seconds + seconds)
+        arguments = {0: (gradient, *old)}
+        new = self.programs.call("meta_step", self._update, arguments, static=self.optimizer)
+        phi, meta_state = new[0]
         if _overflows(old, (phi, meta_state)):
             return snapshot, False
         return replace(snapshot, phi=phi, meta_state=meta_state), True

@@ -1,13 +1,65 @@
 """What a run is to do, problem and examples aside; settings that do not fit are refused here."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
-from glocal_exp.engine.modes.forward import Forward
-from glocal_exp.engine.modes.mode import Choice
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method, Wanted
+
+
+class Problem(NamedTuple):
+    """What a mode has to know of the problem before anything is computed.
+
+    Attributes:
+        q: hyperparameters.
+        has_rows: whether it is a `RowSpaceProblem`.
+    """
+
+    q: int
+    has_rows: bool
+
+
+class Choice(ABC):
+    """What a config names: a mode, or what chooses one; a frozen dataclass of settings.
+
+    Attributes:
+        name: as users type it.
+    """
+
+    name: ClassVar[str]
+
+    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+        """Why it cannot serve a plan, as the end of a sentence that starts with its name.
+
+        Asked twice: before anything of the problem is known, and then with it. By default all is
+        served but losses of perturbed copies, which no derivative gives.
+        """
+        return "trains no copies, and this method compares some" if plan.wanted.copies else None
+
+    def refuse(self, obstacle: str | None) -> None:
+        """Raise a `UserError` that names the obstacle, if there is one."""
+        if obstacle:
+            raise UserError(
+                f"hypergradient={self.name} {obstacle}; choose hypergradient=auto, which takes the "
+                "cheapest that can."
+            )
+
+    @abstractmethod
+    def resolve(self, plan: "Plan", problem: Problem) -> Any:
+        """The `Mode` that does the work.
+
+        Raises:
+            UserError: when it cannot serve the plan with this problem.
+        """
+
+
+def _forward() -> Choice:
+    from glocal_exp.engine.modes.forward import Forward  # which is made of plans itself
+
+    return Forward()
 
 
 @dataclass(frozen=True)
@@ -15,6 +67,7 @@ class Plan:
     """A run's lengths, its method, how its hypergradients are computed, and in which pieces.
 
     Attributes:
+        mode: forward mode by default.
         carry_tangents: keep Z across intervals instead of starting each from zero.
         stop_when_diverged: end a seed when its weights are no longer finite.
 
@@ -24,17 +77,17 @@ class Plan:
 
     schedule: Schedule
     method: Method
-    mode: Choice = field(default_factory=Forward)
+    mode: Choice = field(default_factory=_forward)
     numerics: Numerics = field(default_factory=Numerics)
     carry_tangents: bool = False
     stop_when_diverged: bool = False
 
     def __post_init__(self):
-        for name, kind in (("method", Method), ("mode", Choice)):
+        for name, kind, such in (("method", Method, "Local()"), ("mode", Choice, "Forward()")):
             if not isinstance(getattr(self, name), kind):
                 raise UserError(
                     f"{name}={getattr(self, name)!r} is no {name}; give an object of one "
-                    f"of its classes, such as {'Local()' if kind is Method else 'Forward()'}."
+                    f"of its classes, such as {such}."
                 )
         if self.carry_tangents and self.method.fresh:
             raise UserError(

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
-from glocal_exp.engine.modes.mode import Marks, Mode, Segment
-from glocal_exp.engine.work import Work
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.work import Marks, Segment, Work
 from glocal_exp.records import Costs
 
 
@@ -30,14 +31,11 @@ class Playout:
 
     def play(self, snapshots: Snapshots) -> Snapshots:
         """The snapshots at the end of the current outer step's playout."""
-        plan = self.work.plan
-        place = _position(snapshots)
+        plan, place = self.work.plan, _position(snapshots)
         interval, intervals = plan.schedule.interval, 1 + plan.lookahead(place.outer_step)
         marks, total = Marks.of(plan.wanted, interval), interval * intervals
-        snapshots = self.mode.prepare(
-            *(self.work, snapshots, self._steps_done(place)),
-            lambda: self.after_segment(snapshots, 0, total),
-        )
+        pause = partial(self.after_segment, snapshots, 0, total)
+        snapshots = self.mode.prepare(self.work, snapshots, self._steps_done(place), pause)
         while (place := _position(snapshots)).interval < intervals:
             last = place.interval == intervals - 1
             active = bool(plan.wanted) and (last or not plan.method.fresh)
@@ -45,38 +43,40 @@ class Playout:
             # A checkpoint may be from segments of another length: on to the next end all the same.
             stop = next(end for end in np.cumsum(lengths).tolist() if end > place.step)
             part = marks.part(place.step, stop, last=last) if active else None
-            snapshots = self._segment(snapshots, place, part, stop - place.step)
-            snapshots = {
-                seed: _move_on(
-                    s, place, stop, interval, keep=plan.method.keeps > 0 and intervals > 1
-                )
-                for seed, s in snapshots.items()
-            }
+            snapshots = self._segment(snapshots, part, stop - place.step)
+            snapshots = {seed: self._move_on(s, stop, intervals) for seed, s in snapshots.items()}
             self.after_segment(snapshots, place.interval * interval + stop, total)
         return snapshots
+
+    def _move_on(self, snapshot: Snapshot, stop: int, intervals: int) -> Snapshot:
+        """To the next segment; what a greedy method keeps is set aside after one interval."""
+        place, plan = snapshot.position, self.work.plan
+        if stop < plan.schedule.interval:
+            return replace(snapshot, position=replace(place, step=stop))
+        keep = place.interval == 0 and plan.method.keeps and intervals > 1
+        kept = (snapshot.state, snapshot.carry) if keep else snapshot.kept
+        return replace(snapshot, position=Position(place.outer_step, place.interval + 1), kept=kept)
 
     def _steps_done(self, place: Position) -> int:
         first = place.outer_step - 1 if self.work.plan.method.keeps else 0
         return (first + place.interval) * self.work.plan.schedule.interval + place.step
 
-    def _segment(
-        self, snapshots: Snapshots, place: Position, marks: Marks | None, length: int
-    ) -> Snapshots:
+    def _segment(self, snapshots: Snapshots, marks: Marks | None, length: int) -> Snapshots:
         """All seeds after one more segment, differentiated where there are marks."""
-        start = self._steps_done(place)
+        place, before = _position(snapshots), self.work.programs.seconds
+        start, rows = self._steps_done(place), {}
         if marks is None:
-            results, seconds = self.work.train(snapshots, start, length)
-            costs, rows = Costs(plain_steps=length), {}
+            results, costs = self.work.train(snapshots, start, length), Costs(plain_steps=length)
         else:
-            results, seconds = self.mode.segment(self.work, snapshots, start, marks, length)
+            results = self.mode.segment(self.work, snapshots, start, marks, length)
             gradients = Costs(validation_gradients=marks.gradients())
-            costs = self.mode.costs(self.work.plan, length) + gradients
-            rows = marks.rows()
+            costs, rows = self.mode.costs(self.work.plan, length) + gradients, marks.rows()
+        seconds = self.work.programs.seconds - before
         # Without greedy steps the whole playout is real, and the last interval is what counts.
         real = place.interval == 0 or not self.work.plan.method.keeps
         return {
             seed: replace(
-                _absorb(snapshots[seed], result, rows, real=real, first=place.step == 0),
+                _absorb(snapshots[seed], result, rows, real=real),
                 costs=snapshots[seed].costs + costs,
                 seconds=snapshots[seed].seconds + seconds,
             )
@@ -89,27 +89,20 @@ def _position(snapshots: Snapshots) -> Position:
 
 
 def _absorb(
-    snapshot: Snapshot,
-    segment: Segment,
-    marked: dict[str, np.ndarray],
-    *,
-    real: bool,
-    first: bool,
+    snapshot: Snapshot, segment: Segment, marked: dict[str, np.ndarray], *, real: bool
 ) -> Snapshot:
     """A segment's results added to what the outer step has gathered so far.
 
     Args:
         real: whether its training counts; that of an interval replaces the one before.
-        first: whether it begins an interval.
     """
-    measured = dict(snapshot.measured)
+    measured, losses = dict(snapshot.measured), snapshot.losses
     for name, mask in marked.items():
         rows = np.asarray(segment.rows[name], np.float64)[mask]
         measured[name] = np.concatenate([measured[name], rows]) if name in measured else rows
-    losses = snapshot.losses
     if real:
-        new = np.asarray(segment.losses, np.float64)
-        losses = new if first else np.concatenate([losses, new])
+        before = losses if snapshot.position.step else losses[:0]
+        losses = np.concatenate([before, np.asarray(segment.losses, np.float64)])
     return replace(
         snapshot,
         state=segment.state,
@@ -118,15 +111,3 @@ def _absorb(
         losses=losses,
         diverged=snapshot.diverged or (real and not bool(segment.finite)),
     )
-
-
-def _move_on(
-    snapshot: Snapshot, place: Position, stop: int, interval: int, *, keep: bool
-) -> Snapshot:
-    """To the next segment; what a greedy method keeps is set aside after one interval."""
-    if stop < interval:
-        return replace(snapshot, position=replace(place, step=stop))
-    kept = snapshot.kept
-    if place.interval == 0 and keep:
-        kept = (snapshot.state, snapshot.carry)
-    return replace(snapshot, position=Position(place.outer_step, place.interval + 1), kept=kept)

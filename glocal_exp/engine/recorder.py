@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.engine.checkpoint import Snapshot
-from glocal_exp.methods.method import Estimate, Measured, Moment
+from glocal_exp.methods.method import Estimate, Moment
 from glocal_exp.records import IntervalRecord
 from glocal_exp.types import Hyperparams, InnerProblem
 
@@ -29,51 +29,36 @@ class Recorder:
     names: tuple[str, ...]
     keep: Callable[[int], bool]
 
-    def before(
-        self, seed: int, snapshot: Snapshot, metrics: dict[str, float], **times: Any
-    ) -> IntervalRecord:
-        """The record of a seed before training."""
-        return IntervalRecord(
-            seed=seed,
-            outer_step=0,
-            step=0,
-            metrics=metrics | {"train_loss": float("nan")},
-            hyperparameters=self._describe(snapshot.phi),
-            **times,
-        )
-
-    def after(
+    def record(
         self,
         seed: int,
         moment: Moment,
         played: Snapshot,
-        measured: Measured,
-        estimate: Estimate,
         metrics: dict[str, float],
-        *,
-        skipped: bool,
-        **times: Any,
+        estimate: Estimate | None = None,
+        **others: Any,
     ) -> IntervalRecord:
-        """The record of a seed's outer step, played out as far as the method looks."""
-        h = estimate.hypergradient
-        by_name, arrays = {}, {}
+        """The record of a seed's outer step, played out as far as the method looks.
+
+        Outer step 0 is before training, where there is no estimate.
+        """
+        estimate = estimate or Estimate(None)
+        h, losses, by_name = estimate.hypergradient, played.losses, {}
         if h is not None and len(h) <= NAMED:
             by_name = dict(zip(self.names, map(float, h), strict=True))
-        if h is not None and self.keep(moment.outer_step):
-            arrays = {"trajectory": measured.h, "hypergradient": np.asarray(h), **estimate.arrays}
+        kept = h is not None and self.keep(moment.outer_step)
         return IntervalRecord(
             seed=seed,
             outer_step=moment.outer_step,
             step=moment.outer_step * moment.interval,
-            metrics=metrics | {"train_loss": float(np.mean(played.losses))},
+            metrics=metrics | {"train_loss": float(np.mean(losses)) if len(losses) else np.nan},
             hyperparameters=self._describe(played.phi),
             hypergradient=by_name,
             diverged=played.diverged,
             costs=played.costs,
             diagnostics=dict(estimate.diagnostics),
-            skipped=skipped,
-            arrays=arrays,
-            **times,
+            arrays=dict(estimate.arrays) if kept else {},
+            **others,
         )
 
     def _describe(self, phi: Hyperparams) -> dict[str, float]:

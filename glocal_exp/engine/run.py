@@ -8,8 +8,7 @@ from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.forward import Forward
-from glocal_exp.engine.modes.mode import Choice
-from glocal_exp.engine.plan import Plan
+from glocal_exp.engine.plan import Choice, Plan
 from glocal_exp.engine.settings import Numerics, Schedule
 from glocal_exp.methods.method import Method
 from glocal_exp.types import InnerProblem
@@ -57,16 +56,13 @@ def run(
     Raises:
         UserError: when the settings do not fit each other or the data.
     """
-    plan = Plan(
-        Schedule(steps, interval, batch_size, eval_every),
-        method,
-        mode or Forward(),
-        numerics or Numerics(),
-        carry_tangents,
-        stop_when_diverged,
-    )
+    schedule = Schedule(steps, interval, batch_size, eval_every)
+    mode, numerics = mode or Forward(), numerics or Numerics()
+    plan = Plan(schedule, method, mode, numerics, carry_tangents, stop_when_diverged)
     return Loop(
-        *(problem, splits if isinstance(splits, Mapping) else {seed: splits}, plan),
+        problem,
+        splits if isinstance(splits, Mapping) else {seed: splits},
+        plan,
         meta_optimizer=meta_optimizer,
         hooks=hooks,
         checkpoints=checkpoints,

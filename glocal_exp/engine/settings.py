@@ -4,11 +4,17 @@ from dataclasses import dataclass
 
 from glocal_exp.errors import UserError
 
-REVERSE_FROM = 2
-"""A step with q tangents costs 1 + 2.1 q plain steps, a swept one 3.3 (LeNet on one core,
-`results/benchmarks/LOG.md`)."""
-LOW_RANK_FROM = 32
-"""Even a small basis costs a dozen tangents with its probes, and a first pass."""
+
+def check_counts(settings: object, *names: str, group: str = "") -> None:
+    """Refuse settings that count something and are below 1; None is no count.
+
+    Raises:
+        UserError: names the first of them.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise UserError(f"{group}{name}={value} is not at least 1.")
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,6 @@ class Numerics:
         evaluation_chunk: examples at a time in an evaluation; all if None.
         chunks_at_once: chunks that may be worked on side by side; more than one helps where a
             single one does not keep all cores busy.
-        reverse_from: `Auto` takes reverse mode from so many hyperparameters on.
-        low_rank_from: `Auto` takes low rank from so many on.
         segment: training steps in one compiled call, at most; a run can be interrupted and
             checkpointed between two of them.
         checkpoint_seconds: inside an interval, checkpoints are at least so far apart.
@@ -76,18 +80,12 @@ class Numerics:
     validation_chunk: int | None = None
     evaluation_chunk: int | None = None
     chunks_at_once: int = 1
-    reverse_from: int = REVERSE_FROM
-    low_rank_from: int = LOW_RANK_FROM
     segment: int = 100
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self):
-        chunks = ("validation_chunk", "evaluation_chunk")
-        counts = ("chunks_at_once", "segment", "reverse_from", "low_rank_from")
-        for name in (*chunks, *counts):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"{name}={value} is not at least 1.")
+        check_counts(self, "validation_chunk", "evaluation_chunk", "chunks_at_once")
+        check_counts(self, "segment")
 
     def pieces(self, interval: int) -> list[int]:
         """Lengths of an interval's segments: as few as `segment` allows, at most two distinct."""

@@ -2,19 +2,86 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from glocal_exp.engine.checkpoint import Snapshots
 from glocal_exp.engine.compiled import Programs
-from glocal_exp.engine.examples import Data, Examples
-from glocal_exp.engine.modes.mode import Marks, Segment
+from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.plan import Plan
+from glocal_exp.methods.method import Wanted
 from glocal_exp.types import Batch, InnerProblem, InnerState
+
+Carry = PyTree[Any]
+"""What a mode carries from step to step beside the state: tangents, sums, a basis, or nothing."""
+Mask = Bool[np.ndarray, " steps"]
+
+
+class Marks(NamedTuple):
+    """What is to be measured at each of some steps; None where a method wants none of the kind.
+
+    Attributes:
+        steps: h_t.
+        training: h_t of the training loss on the next step's batch.
+        weights: the step's share in the window's mean.
+        ends: h at that mean.
+        copies: losses of perturbed copies.
+    """
+
+    steps: Mask | None = None
+    training: Mask | None = None
+    weights: Float[np.ndarray, " steps"] | None = None
+    ends: Mask | None = None
+    copies: Mask | None = None
+
+    @classmethod
+    def of(cls, wanted: Wanted, interval: int) -> "Marks":
+        """Those of an outer step's last interval."""
+        place = np.arange(interval)
+        first, end = interval - wanted.mean, place == interval - 1
+        return cls(
+            np.isin(place, wanted.steps) if wanted.steps else None,
+            np.isin(place, wanted.training) if wanted.training else None,
+            (place >= first) / np.float64(wanted.mean) if wanted.mean else None,
+            end if wanted.mean else None,
+            end if wanted.copies else None,
+        )
+
+    def part(self, start: int, stop: int, *, last: bool) -> "Marks":
+        """Those of some of the steps; all off unless this is an outer step's last interval."""
+        return Marks(*(None if m is None else m[start:stop] * last for m in self))
+
+    def rows(self) -> dict[str, Mask]:
+        """By name of what is measured, the steps that have a row of it."""
+        named = {"h": self.steps, "training": self.training}
+        named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
+        return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
+
+    def gradients(self) -> int:
+        """Gradients of the whole validation loss."""
+        return int(sum(mask.sum() for mask in (self.steps, self.ends) if mask is not None))
+
+
+class Segment(NamedTuple):
+    """What a stretch of steps leaves, of one seed.
+
+    Attributes:
+        rows: what was measured, by the names of `Marks.rows`, (steps, columns) each; rows that are
+            not marked do not count.
+        losses: training loss of each step.
+        finite: whether the parameters still are.
+    """
+
+    state: InnerState
+    carry: Carry
+    rows: dict[str, Float[Array, "steps columns"]]
+    losses: Float[Array, " steps"]
+    finite: Bool[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -33,7 +100,7 @@ class Work:
         return {"chunk": numerics.validation_chunk, "chunks_at_once": numerics.chunks_at_once}
 
     def batch(
-        self, data: Data, key: PRNGKeyArray, step: Int[Array, ""], chosen: Int[Array, " batch"]
+        self, data: Splits, key: PRNGKeyArray, step: Int[Array, ""], chosen: Int[Array, " batch"]
     ) -> tuple[Batch, PRNGKeyArray]:
         """The batch and the key of a step."""
         batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
@@ -53,7 +120,7 @@ class Work:
         length: int,
         marks: Marks | None = None,
         static: Hashable = None,
-    ) -> tuple[dict[int, Any], float]:
+    ) -> dict[int, Any]:
         """Call `function(state, phi, carry, key, indices, data, marks)` for a stretch of steps.
 
         Args:
@@ -62,31 +129,23 @@ class Work:
             static: whatever else the function depends on.
 
         Returns:
-            By seed, what it gives; and the seconds that it took.
+            By seed, what it gives.
         """
-        following = marks is not None and marks.training is not None
+        count = length + (marks is not None and marks.training is not None)
+        indices = self.examples.indices
         by_seed = {
-            seed: (
-                *(s.state, s.phi, s.carry, jax.random.key(seed)),
-                self.examples.indices(seed, start, length + following),
-            )
+            seed: (s.state, s.phi, s.carry, jax.random.key(seed), indices(seed, start, count))
             for seed, s in snapshots.items()
         }
-        data = self.examples.data(list(snapshots))
-        shared = () if marks is None else (marks,)
+        data, shared = (self.examples.data(list(snapshots)),), () if marks is None else (marks,)
         return self.programs.call(
-            name, function, by_seed, stacked=(data,), shared=shared, static=static
+            name, function, by_seed, stacked=data, shared=shared, static=static
         )
 
-    def train(
-        self, snapshots: Snapshots, start: int, length: int
-    ) -> tuple[Mapping[int, Segment], float]:
+    def train(self, snapshots: Snapshots, start: int, length: int) -> Mapping[int, Segment]:
         """Plain training; what is carried stays as it is."""
-        results, seconds = self.stretch("plain", self._train, snapshots, start, length)
-        carries = {
-            seed: result._replace(carry=snapshots[seed].carry) for seed, result in results.items()
-        }
-        return carries, seconds
+        trained = self.stretch("plain", self._train, snapshots, start, length)
+        return {seed: new._replace(carry=snapshots[seed].carry) for seed, new in trained.items()}
 
     def _train(self, state, phi, carry, key, indices, data) -> Segment:
         def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:

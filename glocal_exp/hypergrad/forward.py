@@ -14,6 +14,8 @@ Memory is q copies of the state, whatever the number of steps.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,9 +23,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped, Tangents
 
-Step = Callable[[InnerState, Hyperparams], tuple[InnerState, Float[Array, ""]]]
+Loss = Callable[[PyTree, Hyperparams, Batch], Scalar]
 
 _pushing = ContextVar("pushing", default=False)
 """Whether the code being traced is a step that tangents are pushed through."""
@@ -39,8 +41,7 @@ def names(phi: Hyperparams) -> tuple[str, ...]:
     named = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(phi):
         name = jax.tree_util.keystr(path, simple=True, separator="/") or "phi"
-        entries = [name] if leaf.ndim == 0 else [f"{name}[{index}]" for index in range(leaf.size)]
-        named += entries
+        named += [name] if leaf.ndim == 0 else [f"{name}[{index}]" for index in range(leaf.size)]
     return tuple(named)
 
 
@@ -51,14 +52,14 @@ def zero_tangents(state: InnerState, q: int) -> Tangents:
 
 
 def push_tangents(
-    step: Step,
+    step: Callable[[InnerState, Hyperparams], Stepped],
     state: InnerState,
     phi: Hyperparams,
     tangents: Tangents,
     *,
     directions: Float[Array, "q r"] | None = None,
     chunk: int | None = None,
-) -> tuple[InnerState, Tangents, Float[Array, ""]]:
+) -> tuple[InnerState, Tangents, Scalar]:
     """One training step for the state and its r tangents together; the primal is computed once.
 
     Args:
@@ -76,7 +77,7 @@ def push_tangents(
     columns = jnp.eye(flat.size, dtype=flat.dtype) if directions is None else directions.T
 
     def advance(inexact: PyTree, flat: Array) -> tuple[PyTree, tuple[PyTree, Array]]:
-        with _while_pushing():
+        with tracing(_pushing):
             new_state, loss = step(eqx.combine(inexact, rest), unravel(flat))
         new_inexact, new_rest = eqx.partition(new_state, eqx.is_inexact_array)
         return new_inexact, (new_rest, loss)
@@ -87,14 +88,12 @@ def push_tangents(
             return jax.jvp(advance, (inexact, flat), (tangent, direction), has_aux=True)
 
         # vmap leaves what no tangent enters unbatched, so the primal is computed once.
-        new_inexact, new_tangents, (new_rest, loss) = jax.vmap(push, out_axes=(None, 0, None))(
-            tangents, columns
-        )
+        push_all = jax.vmap(push, out_axes=(None, 0, None))
+        new_inexact, new_tangents, (new_rest, loss) = push_all(tangents, columns)
     else:
         new_inexact, linear, (new_rest, loss) = jax.linearize(advance, inexact, flat, has_aux=True)
-        new_tangents = jax.lax.map(
-            lambda pair: linear(*pair), (tangents, columns), batch_size=chunk
-        )
+        pairs = (tangents, columns)
+        new_tangents = jax.lax.map(lambda pair: linear(*pair), pairs, batch_size=chunk)
     return eqx.combine(new_inexact, new_rest), new_tangents, loss
 
 
@@ -112,24 +111,16 @@ def contract(
     """h = direct term + gradient . Z (Eq. 12) over `validation`, in chunks of so many examples."""
     inexact, rest = eqx.partition(state, eqx.is_inexact_array)
 
-    def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+    def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Scalar:
         return problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
 
-    through, direct = contract_parts(
-        loss,
-        inexact,
-        phi,
-        tangents,
-        validation,
-        directions=directions,
-        chunk=chunk,
-        chunks_at_once=chunks_at_once,
-    )
+    parts = partial(contract_parts, loss, inexact, phi, tangents, validation)
+    through, direct = parts(directions=directions, chunk=chunk, chunks_at_once=chunks_at_once)
     return direct + through
 
 
 def contract_parts(
-    loss: Callable[[PyTree, Hyperparams, Batch], Float[Array, ""]],
+    loss: Loss,
     point: PyTree,
     phi: Hyperparams,
     tangents: Tangents,
@@ -140,11 +131,7 @@ def contract_parts(
     chunks_at_once: int = 1,
 ) -> tuple[Float[Array, " r"], Float[Array, " r"]]:
     """The derivative of a mean loss through `point`, whose tangents these are, and directly."""
-
-    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
-        return jax.grad(loss, argnums=(0, 1))(point, phi, batch)
-
-    by_point, by_phi = mean_over_chunks(gradient, batch, chunk, at_once=chunks_at_once)
+    by_point, by_phi = mean_gradient(loss, point, phi, batch, chunk, at_once=chunks_at_once)
     direct = ravel_pytree(by_phi)[0]
     if directions is not None:
         direct = direct @ directions
@@ -154,6 +141,17 @@ def contract_parts(
 
     through = sum(jax.tree.leaves(jax.tree.map(dot, by_point, tangents)), jnp.zeros_like(direct))
     return through, direct
+
+
+def mean_gradient(
+    loss: Loss, point: PyTree, phi: Hyperparams, batch: Batch, chunk: int | None, *, at_once: int
+) -> tuple[PyTree, Hyperparams]:
+    """The gradient of a mean loss by `point` and by phi."""
+
+    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
+        return jax.grad(loss, argnums=(0, 1))(point, phi, batch)
+
+    return mean_over_chunks(gradient, batch, chunk, at_once=at_once)
 
 
 def mean_over_chunks(
@@ -169,12 +167,9 @@ def mean_over_chunks(
     size = jax.tree.leaves(batch)[0].shape[0]
     if chunk is None or chunk >= size:
         return function(batch)
-    full = size // chunk
-    chunks = jax.tree.map(
-        lambda leaf: leaf[: full * chunk].reshape(full, chunk, *leaf.shape[1:]), batch
-    )
-    shape = jax.eval_shape(function, jax.tree.map(lambda leaf: leaf[0], chunks))
-    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+    full, left = divmod(size, chunk)
+    chunks, rest = cut(batch, chunk)
+    zero = zeros_like_result(function, jax.tree.map(lambda leaf: leaf[0], chunks))
 
     def add(total: PyTree, piece: Batch) -> tuple[PyTree, None]:
         return jax.tree.map(jnp.add, total, function(piece)), None
@@ -182,16 +177,43 @@ def mean_over_chunks(
     unroll = 1 if _pushing.get() else min(at_once, full)
     total, _ = jax.lax.scan(add, zero, chunks, unroll=unroll)
     total = jax.tree.map(lambda leaf: leaf * (chunk / size), total)
-    if left := size - full * chunk:
-        last = function(jax.tree.map(lambda leaf: leaf[full * chunk :], batch))
-        total = jax.tree.map(lambda a, b: a + b * (left / size), total, last)
+    if left:
+        total = jax.tree.map(lambda a, b: a + b * (left / size), total, function(rest))
     return total
 
 
+def cut(tree: PyTree, length: int) -> tuple[PyTree, PyTree]:
+    """Pieces of the leading axis, with an axis of them in front, and what is left over."""
+    full = jax.tree.leaves(tree)[0].shape[0] // length
+
+    def pieces(leaf: Any) -> Any:
+        return leaf[: full * length].reshape(full, length, *leaf.shape[1:])
+
+    return jax.tree.map(pieces, tree), jax.tree.map(lambda leaf: leaf[full * length :], tree)
+
+
+def zeros_like_result(function: Callable, *arguments: PyTree) -> PyTree:
+    """Zeros in place of what the function would give."""
+    shapes = jax.eval_shape(function, *arguments)
+    return jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+
+
+def with_params(state: InnerState, params: PyTree) -> InnerState:
+    """The state with other numbers for its inexact parameters."""
+    return InnerState(eqx.combine(params, state.params), state.opt_state, state.step)
+
+
+def add_weighted(mean: PyTree, weight: Scalar, values: PyTree) -> PyTree:
+    """One more term in the mean of the inexact leaves of `values`."""
+    values = eqx.filter(values, eqx.is_inexact_array)
+    return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, values)
+
+
 @contextmanager
-def _while_pushing() -> Iterator[None]:
-    token = _pushing.set(True)
+def tracing(kind: ContextVar[bool]) -> Iterator[None]:
+    """Trace code of some kind."""
+    token = kind.set(True)
     try:
         yield
     finally:
-        _pushing.reset(token)
+        kind.reset(token)

@@ -7,9 +7,9 @@ by chunk and keeps nothing, where differentiating the gradient's own backward pa
 intermediate arrays of all chunks.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -18,11 +18,11 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.core import Tracer, eval_jaxpr
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad.forward import mean_over_chunks
-from glocal_exp.types import Batch
+from glocal_exp.hypergrad.forward import mean_over_chunks, tracing
+from glocal_exp.types import Batch, Scalar
 
 GRADIENT = "gradient"
 """What the gradient is called where it is decided which arrays to keep for the sweep back."""
@@ -30,15 +30,18 @@ GRADIENT = "gradient"
 _pulling = ContextVar("pulling", default=False)
 """Whether the code being traced is a step that is swept back through."""
 
+while_pulling = partial(tracing, _pulling)
+"""Trace a step that is to be swept back through."""
+
 
 def value_and_gradient(
-    loss: Callable[[PyTree, Batch], Float[Array, ""]],
+    loss: Callable[[PyTree, Batch], Scalar],
     params: PyTree,
     batch: Batch,
     *,
     chunk: int | None = None,
     at_once: int = 1,
-) -> tuple[Float[Array, ""], PyTree]:
+) -> tuple[Scalar, PyTree]:
     """A mean loss over the examples of `batch` and its gradient, `chunk` examples at a time.
 
     `loss` may depend on hyperparameters that it encloses. Inside a step that is swept back through
@@ -53,16 +56,6 @@ def value_and_gradient(
         )
     explicit, enclosed, others = _open(loss, params, batch, chunk)
     return _symmetric(explicit, chunk, at_once)(params, enclosed, others, batch)
-
-
-@contextmanager
-def while_pulling() -> Iterator[None]:
-    """Trace a step that is to be swept back through."""
-    token = _pulling.set(True)
-    try:
-        yield
-    finally:
-        _pulling.reset(token)
 
 
 def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
@@ -106,12 +99,8 @@ def _symmetric(explicit: Callable, chunk: int | None, at_once: int) -> Callable:
         def add(pushed: Array, gradient: Array) -> Array:
             return pushed + by_value * gradient
 
-        return (
-            jax.tree.map(add, curved, by_params),
-            jax.tree.map(add, mixed, by_enclosed),
-            None,
-            None,
-        )
+        curved, mixed = jax.tree.map(add, (curved, mixed), (by_params, by_enclosed))
+        return curved, mixed, None, None
 
     function = jax.custom_vjp(evaluate)
     function.defvjp(forward, backward, symbolic_zeros=True)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
-from glocal_exp.types import Hyperparams, RowSpaceProblem
+from glocal_exp.types import Hyperparams, Numbers, RowSpaceProblem
 
 MARGIN = 0.05
 """Of the range met: covered beyond either end, since the two passes round differently."""
@@ -79,9 +79,7 @@ class Rows(NamedTuple):
         return int(np.argmax(self.left_out <= tolerance))
 
 
-def rows_of(
-    problem: RowSpaceProblem, phi: Hyperparams, numbers: Float[Array, " n"]
-) -> Float[Array, "n q"]:
+def rows_of(problem: RowSpaceProblem, phi: Hyperparams, numbers: Numbers) -> Float[Array, "n q"]:
     """The problem's tangent rows, in the order of the hypergradient."""
     leaves = jax.tree.leaves(problem.tangent_rows(phi, numbers))
     return jnp.concatenate([leaf.reshape(len(numbers), -1) for leaf in leaves], axis=1)
@@ -117,8 +115,7 @@ def decompose(rows: Float[np.ndarray, "n q"], numbers: Float[np.ndarray, " m"]) 
 
 def columns_for(rank: int, probes: int, sizes: Sequence[int], q: int) -> int:
     """The smallest of `sizes` that holds rank and probes, or q, without probes, if none below q."""
-    fitting = [size for size in sizes if rank + probes <= size < q]
-    return min(fitting, default=q)
+    return min((size for size in sizes if rank + probes <= size < q), default=q)
 
 
 def basis(rows: Rows, rank: int, columns: int, probes: int, seed: Sequence[int]) -> Basis:
@@ -141,7 +138,7 @@ def blank(q: int, columns: int) -> Basis:
     return Basis(jnp.zeros((q, columns)), whole, whole, number, number, whole)
 
 
-def count_outside(basis: Basis, signals: Float[Array, " n"]) -> Int[Array, ""]:
+def count_outside(basis: Basis, signals: Numbers) -> Int[Array, ""]:
     """How many of a step's numbers the basis was not made for."""
     inside = (signals >= basis.low) & (signals <= basis.high)
     return jnp.sum(~inside, dtype=basis.outside.dtype)

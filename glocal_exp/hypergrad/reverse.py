@@ -21,14 +21,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from glocal_exp.hypergrad.forward import mean_over_chunks
+from glocal_exp.hypergrad.forward import add_weighted, cut, mean_gradient, with_params
 from glocal_exp.hypergrad.gradient import GRADIENT, while_pulling
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped
 
 KEPT_BYTES = 2 * 2**30
 """Choice: states of an interval that may be kept without being asked; 180 of WideResNet 28-2's."""
-
-Step = Callable[[InnerState, Hyperparams, PyTree], tuple[InnerState, Float[Array, ""]]]
 
 
 class PulledBack(NamedTuple):
@@ -48,7 +46,7 @@ class PulledBack(NamedTuple):
 
 def train_and_pull_back(
     problem: InnerProblem,
-    step: Step,
+    step: Callable[[InnerState, Hyperparams, PyTree], Stepped],
     state: InnerState,
     phi: Hyperparams,
     inputs: PyTree,
@@ -82,7 +80,9 @@ def train_and_pull_back(
         def averaging(carried: tuple, phi: Hyperparams, inputs: tuple) -> tuple:
             (state, mean), (chosen, weight) = carried, inputs
             state, loss = step(state, phi, chosen)
-            return (state, _add(mean, weight, state.params)), loss
+            if weight is not None:
+                mean = add_weighted(mean, weight, state.params)
+            return (state, mean), loss
 
         with while_pulling():
             (final, mean), losses = _scan(averaging, (state, zero), phi, (inputs, weights), block)
@@ -91,19 +91,13 @@ def train_and_pull_back(
 
     (end, mean), pull_back, (rest, losses) = jax.vjp(train, phi, has_aux=True)
 
+    state = eqx.combine(end, rest)
+
     def gradient_at(place: Callable[[PyTree], InnerState], point: PyTree) -> tuple:
-        def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
-            def loss(point: PyTree, phi: Hyperparams) -> Float[Array, ""]:
-                return problem.meta_loss(place(point), phi, batch)
+        def loss(point: PyTree, phi: Hyperparams, batch: Batch) -> Scalar:
+            return problem.meta_loss(place(point), phi, batch)
 
-            return jax.grad(loss, argnums=(0, 1))(point, phi)
-
-        return mean_over_chunks(gradient, validation, chunk, at_once=chunks_at_once)
-
-    def at_mean(params: PyTree) -> InnerState:
-        whole = eqx.combine(end, rest)
-        params = eqx.combine(params, whole.params)
-        return InnerState(params, whole.opt_state, whole.step)
+        return mean_gradient(loss, point, phi, validation, chunk, at_once=chunks_at_once)
 
     cotangents, direct = [], []
     nothing = jax.tree.map(jnp.zeros_like, (end, mean))
@@ -111,10 +105,9 @@ def train_and_pull_back(
         by_state, by_phi = gradient_at(lambda point: eqx.combine(point, rest), end)
         cotangents, direct = [(by_state, nothing[1])], [by_phi]
     if weights is not None:
-        by_params, by_phi = gradient_at(at_mean, mean)
+        by_params, by_phi = gradient_at(partial(with_params, state), mean)
         cotangents, direct = [*cotangents, (nothing[0], by_params)], [*direct, by_phi]
     pulled = _each(lambda cotangent: pull_back(cotangent)[0], cotangents)
-    state = eqx.combine(end, rest)
     h = ravel_pytree(jax.tree.map(jnp.add, direct[0], pulled[0]))[0] if last else None
     both = (ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0])
     return PulledBack(state, losses, h, None if weights is None else both)
@@ -126,13 +119,6 @@ def _each(function: Callable, arguments: list) -> list:
         return [function(arguments[0])]
     results = jax.vmap(function)(jax.tree.map(lambda *leaves: jnp.stack(leaves), *arguments))
     return [jax.tree.map(lambda leaf: leaf[i], results) for i in range(len(arguments))]  # noqa: B023
-
-
-def _add(mean: PyTree, weight: Float[Array, ""] | None, params: PyTree) -> PyTree:
-    if weight is None:
-        return None
-    inexact = eqx.filter(params, eqx.is_inexact_array)
-    return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, inexact)
 
 
 def block_for(state: InnerState, steps: int) -> int | None:
@@ -159,8 +145,7 @@ def _scan(
     steps = jax.tree.leaves(inputs)[0].shape[0]
     if block is None or block >= steps:
         return jax.lax.scan(once, state, inputs)
-    whole = steps // block * block
-    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, block, *leaf.shape[1:]), inputs)
+    blocks, left = cut(inputs, block)
     state, losses = jax.lax.scan(several, state, blocks)
-    state, rest = jax.lax.scan(once, state, jax.tree.map(lambda leaf: leaf[whole:], inputs))
+    state, rest = jax.lax.scan(once, state, left)
     return state, jnp.concatenate([losses.reshape(-1), rest])

@@ -5,24 +5,17 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Complex, Float
 
-Eigenvalues = Complex[np.ndarray, " r"]
-Modes = Complex[np.ndarray, "d r"]
-Snapshots = Float[np.ndarray, "d n"]
-AmplitudeFit = Callable[[Eigenvalues, Modes, Snapshots], Complex[np.ndarray, " r"]]
+from glocal_exp.koopman.arrays import ByMode, Modes, Snapshots
 
 
-def fit_first(
-    eigenvalues: Eigenvalues, modes: Modes, snapshots: Snapshots
-) -> Complex[np.ndarray, " r"]:
+def fit_first(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> ByMode:
     """b that minimises |sum_j b_j u_j - g_0|: the classical choice."""
     norms = _norms(modes)
     solution = np.linalg.lstsq(modes / norms, snapshots[:, 0].astype(np.complex128), rcond=None)
     return solution[0] / norms
 
 
-def fit_all(
-    eigenvalues: Eigenvalues, modes: Modes, snapshots: Snapshots
-) -> Complex[np.ndarray, " r"]:
+def fit_all(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> ByMode:
     """b that minimises sum_k |sum_j b_j lambda_j^k u_j - g_k|^2 over all snapshots.
 
     Closed form of Jovanovic, Schmid & Nichols (2014), Eq. 10: P b = p with
@@ -52,7 +45,7 @@ def fit_all(
     return solution * scale / norms
 
 
-FITS: dict[str, AmplitudeFit] = {"first": fit_first, "all": fit_all}
+FITS: dict[str, Callable[[ByMode, Modes, Snapshots], ByMode]] = {"first": fit_first, "all": fit_all}
 
 # Directions that the normal equations cannot tell from rounding errors.
 _GRAM_TOLERANCE = 1e-14

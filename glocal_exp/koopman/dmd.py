@@ -1,22 +1,20 @@
 """Hankel dynamic mode decomposition of a trajectory of hypergradients."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from jaxtyping import Complex, Float, Shaped
+from jaxtyping import Complex
 
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.amplitudes import FITS
+from glocal_exp.koopman.arrays import ByMode, Modes, Snapshots, Trajectory, Vector
 from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.koopman.rank import check_rank_rule, select_rank
 from glocal_exp.koopman.regression import REGRESSIONS
 from glocal_exp.koopman.spectrum import Spectrum
 
-__all__ = ["HankelDMD", "Spectrum"]
-
-Decomposition = tuple[
-    Complex[np.ndarray, " r"], Complex[np.ndarray, "mq r"], Complex[np.ndarray, " r"]
-]
+CHOICES = {"amplitudes": FITS, "regression": REGRESSIONS, "scaling": ("none", "component")}
 
 
 @dataclass(frozen=True)
@@ -53,25 +51,15 @@ class HankelDMD:
                 f"The rank tolerance is a share of the largest singular value, at least 0 and "
                 f"below 1, not {self.rank_tolerance}: choose a small one such as 1e-12."
             )
-        if self.amplitudes not in FITS:
-            raise UserError(
-                f"The amplitudes of the DMD are fitted to the 'first' or to 'all' snapshots, "
-                f"not {self.amplitudes!r}: choose one of these."
-            )
-        if self.regression not in REGRESSIONS:
-            raise UserError(
-                f"The regression of the DMD is one of {', '.join(REGRESSIONS)}, "
-                f"not {self.regression!r}: choose one of these."
-            )
-        if self.scaling not in ("none", "component"):
-            raise UserError(
-                f"The scaling of the DMD is 'none' or 'component', not {self.scaling!r}: choose "
-                f"one of these."
-            )
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise UserError(
+                    f"What the DMD has for {name} is one of {', '.join(choices)}, not {value!r}: "
+                    f"choose one of these."
+                )
 
-    def fit(
-        self, trajectory: Shaped[np.ndarray, "sigma q"], delays: int, stride: int = 1
-    ) -> Spectrum:
+    def fit(self, trajectory: Trajectory, delays: int, stride: int = 1) -> Spectrum:
         """Decompose a trajectory of hypergradients, one row every `stride` training steps.
 
         A trajectory that is not finite (or whose decomposition does not converge) is no error: its
@@ -99,7 +87,7 @@ class HankelDMD:
         modes = blocks.reshape(modes.shape)
         return Spectrum(eigenvalues, modes, amplitudes, size, count, stride)
 
-    def _sizes(self, trajectory: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def _sizes(self, trajectory: Trajectory) -> Vector:
         """What each hyperparameter's column is divided by, up to rounding to a power of two."""
         peaks = np.abs(trajectory).max(axis=0, initial=0.0)
         if self.scaling == "none":
@@ -107,16 +95,13 @@ class HankelDMD:
         units = np.where(peaks > 0, peaks, 1.0)
         return units * np.sqrt(np.mean((trajectory / units) ** 2, axis=0))
 
-    def _decompose(self, snapshots: Float[np.ndarray, "mq n"]) -> Decomposition:
+    def _decompose(self, snapshots: Snapshots) -> tuple[ByMode, Modes, ByMode]:
         # DMD needs the snapshots only up to a rotation, and R of G = Q R is one with n rows.
         tall = snapshots.shape[0] > snapshots.shape[1]
         reduced = np.asarray(np.linalg.qr(snapshots, mode="r")) if tall else snapshots
         past, future = reduced[:, :-1], reduced[:, 1:]
-
-        def rank(values: Float[np.ndarray, " k"]) -> int:
-            shape = (snapshots.shape[0], past.shape[1])
-            return select_rank(values, shape, self.rank, self.rank_tolerance)
-
+        shape = (snapshots.shape[0], past.shape[1])
+        rank = partial(select_rank, shape=shape, rule=self.rank, tolerance=self.rank_tolerance)
         transition = REGRESSIONS[self.regression](past, future, rank)
         weights = np.ascontiguousarray(transition.weights)
         side = slice(1, None) if transition.of_future else slice(None, -1)
@@ -125,13 +110,11 @@ class HankelDMD:
         return transition.eigenvalues, _real_times(snapshots[:, side], weights), amplitudes
 
 
-def _powers_of_two(sizes: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _powers_of_two(sizes: Vector) -> Vector:
     """The largest power of two in each; 1 for a zero."""
     return np.ldexp(1.0, np.where(sizes > 0, np.frexp(sizes)[1] - 1, 0))
 
 
-def _real_times(
-    real: Float[np.ndarray, "a b"], weights: Complex[np.ndarray, "b r"]
-) -> Complex[np.ndarray, "a r"]:
+def _real_times(real: Snapshots, weights: Complex[np.ndarray, "n r"]) -> Modes:
     """real @ weights as one real product, at half the cost of a complex one."""
     return (real @ weights.view(np.float64)).view(np.complex128)

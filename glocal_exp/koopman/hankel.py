@@ -1,14 +1,13 @@
 """Time delays: the observable g(h_t) = [h_t; h_{t+1}; ...; h_{t+m-1}] of Hankel DMD."""
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 
 from glocal_exp.errors import UserError
+from glocal_exp.koopman.arrays import Snapshots
 
 
-def delay_embedding(
-    trajectory: Shaped[np.ndarray, "..."], delays: int
-) -> Float[np.ndarray, "mq n"]:
+def delay_embedding(trajectory: Shaped[np.ndarray, "..."], delays: int) -> Snapshots:
     """Stack `delays` consecutive rows of a trajectory into each column.
 
     From sigma rows of q numbers: column k holds h_k, h_{k+1}, ..., h_{k+m-1} (0-based), one below

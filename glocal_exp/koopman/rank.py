@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
 
 from glocal_exp.errors import UserError
+from glocal_exp.koopman.arrays import SingularValues
 
 RankRule = str | int | float
 
@@ -16,15 +16,9 @@ def check_rank_rule(rule: object) -> None:
     Raises:
         UserError: it is none of them.
     """
-    if isinstance(rule, str):
-        known = rule in ("full", "hard_threshold")
-    elif isinstance(rule, bool):
-        known = False
-    elif isinstance(rule, int):
-        known = rule >= 1
-    else:
-        known = isinstance(rule, float) and 0 < rule < 1
-    if not known:
+    whole = isinstance(rule, int) and not isinstance(rule, bool) and rule >= 1
+    share = isinstance(rule, float) and 0 < rule < 1
+    if not (whole or share or rule in ("full", "hard_threshold")):
         raise UserError(
             f"The rank of the DMD is 'full', 'hard_threshold', a whole number of at least 1, or a "
             f"share of energy between 0 and 1, not {rule!r}: choose one of these."
@@ -32,10 +26,7 @@ def check_rank_rule(rule: object) -> None:
 
 
 def select_rank(
-    singular_values: Float[np.ndarray, " k"],
-    shape: tuple[int, int],
-    rule: RankRule,
-    tolerance: float | int,
+    singular_values: SingularValues, shape: tuple[int, int], rule: RankRule, tolerance: float | int
 ) -> int:
     """Number of leading singular values of a matrix of `shape` to keep; 0 only if all are zero.
 
@@ -86,10 +77,8 @@ def marchenko_pastur_median(beta: float) -> float:
     # Bisection: the distribution function rises from 0 to 1, and 60 halvings exhaust float64.
     for _ in range(60):
         middle = (low + high) / 2
-        if _marchenko_pastur_cdf(middle, beta) < 0.5:
-            low = middle
-        else:
-            high = middle
+        below = _marchenko_pastur_cdf(middle, beta) < 0.5
+        low, high = (middle, high) if below else (low, middle)
     return (low + high) / 2
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float
 
-Snapshots = Float[np.ndarray, "d n"]
-RankRule = Callable[[Float[np.ndarray, " k"]], int]
+from glocal_exp.koopman.arrays import ByMode, Modes, SingularValues, Snapshots
+
+RankRule = Callable[[SingularValues], int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +26,9 @@ class Transition:
         of_future: whether the modes are made of the later snapshots or of the earlier ones.
     """
 
-    eigenvalues: Complex[np.ndarray, " r"]
+    eigenvalues: ByMode
     weights: Complex[np.ndarray, "n r"]
     of_future: bool
-
-
-Regression = Callable[[Snapshots, Snapshots, RankRule], Transition]
 
 
 def least_squares(past: Snapshots, future: Snapshots, rank: RankRule) -> Transition:
@@ -71,31 +69,26 @@ def forward_backward(past: Snapshots, future: Snapshots, rank: RankRule) -> Tran
     return Transition(roots, whitening @ vectors, of_future=False)
 
 
-REGRESSIONS: dict[str, Regression] = {
+REGRESSIONS: dict[str, Callable[[Snapshots, Snapshots, RankRule], Transition]] = {
     "least_squares": least_squares,
     "total_least_squares": total_least_squares,
     "forward_backward": forward_backward,
 }
 
-
 _EPSILON = 1e-14
 
 
-def _whiten(
-    past: Snapshots, rank: RankRule
-) -> tuple[Float[np.ndarray, "d r"], Float[np.ndarray, "n r"]]:
+def _whiten(past: Snapshots, rank: RankRule) -> tuple[np.ndarray, np.ndarray]:
     """U_r, and V_r S_r^-1, of the singular value decomposition truncated to rank r."""
     left, values, right = np.linalg.svd(past, full_matrices=False)
     kept = rank(values)
     return left[:, :kept], right[:kept].T / values[:kept]
 
 
-def _numerical_rank(values: Float[np.ndarray, " k"]) -> int:
+def _numerical_rank(values: SingularValues) -> int:
     return int(np.count_nonzero(values > _EPSILON * values.max(initial=0.0)))
 
 
-def _eigen(
-    operator: Float[np.ndarray, "r r"],
-) -> tuple[Complex[np.ndarray, " r"], Complex[np.ndarray, "r r"]]:
+def _eigen(operator: Float[np.ndarray, "r r"]) -> tuple[ByMode, Modes]:
     eigenvalues, vectors = np.linalg.eig(operator)
     return eigenvalues.astype(np.complex128), vectors.astype(np.complex128)

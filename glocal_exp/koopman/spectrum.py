@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Num
+from jaxtyping import Complex, Float, Num
+
+from glocal_exp.koopman.arrays import ByMode, Mask, Modes, Vector
 
 # Growing modes may leave the range of float64; whoever uses the numbers checks that.
 _OVERFLOW_IS_DATA = np.errstate(over="ignore", invalid="ignore")
@@ -31,9 +33,9 @@ class Spectrum:
         stride: training steps from one hypergradient to the next.
     """
 
-    eigenvalues: Complex[np.ndarray, " r"]
-    modes: Complex[np.ndarray, "mq r"]
-    amplitudes: Complex[np.ndarray, " r"]
+    eigenvalues: ByMode
+    modes: Modes
+    amplitudes: ByMode
     block_size: int
     snapshots: int
     stride: int = 1
@@ -49,7 +51,7 @@ class Spectrum:
         return self.modes.shape[0] // self.block_size
 
     @property
-    def step_eigenvalues(self) -> Complex[np.ndarray, " r"]:
+    def step_eigenvalues(self) -> ByMode:
         """Eigenvalues per training step: the principal roots lambda_j^(1 / stride)."""
         return self.eigenvalues if self.stride == 1 else powers(self.eigenvalues, 1 / self.stride)
 
@@ -58,11 +60,11 @@ class Spectrum:
         """Largest modulus of an eigenvalue per training step; 0 without modes."""
         return float(np.max(np.abs(self.step_eigenvalues), initial=0.0))
 
-    def steady(self, unit_tolerance: float | int) -> Bool[np.ndarray, " r"]:
+    def steady(self, unit_tolerance: float | int) -> Mask:
         """Which modes count as constant in Eq. 14: |lambda_j - 1| <= tolerance, per step."""
         return np.abs(self.step_eigenvalues - 1) <= unit_tolerance
 
-    def growing(self, unit_tolerance: float | int) -> Bool[np.ndarray, " r"]:
+    def growing(self, unit_tolerance: float | int) -> Mask:
         """Which modes grow, |lambda_j| > 1 + tolerance per training step."""
         return np.abs(self.step_eigenvalues) > 1 + unit_tolerance
 
@@ -75,9 +77,7 @@ class Spectrum:
         factors = powers(self.eigenvalues, np.asarray(snapshot, dtype=np.float64)[..., None])
         return self._combine(self.amplitudes * factors)
 
-    def steady_state(
-        self, unit_tolerance: float | int, anchor: str = "last"
-    ) -> Float[np.ndarray, " q"]:
+    def steady_state(self, unit_tolerance: float | int, anchor: str = "last") -> Vector:
         """The hypergradient that remains as t goes to infinity (Eq. 14); zeros without such modes.
 
         Eigenvalues near 1 but not equal to it still move within the window, so their modes are
@@ -86,25 +86,21 @@ class Spectrum:
         return self.select(self.steady(unit_tolerance), anchor)
 
     @_OVERFLOW_IS_DATA
-    def select(self, mask: Bool[np.ndarray, " r"], anchor: str = "last") -> Float[np.ndarray, " q"]:
+    def select(self, mask: Mask, anchor: str = "last") -> Vector:
         """Real part of the sum of b_j lambda_j^k u_j over chosen modes, k that of the anchor."""
         # Not times the mask: a growing mode left out may be infinite by then.
         return self._combine(np.where(mask, self._anchored(anchor), 0))
 
     @_OVERFLOW_IS_DATA
-    def finite_horizon(
-        self, steps_ahead: float | int, anchor: str = "last"
-    ) -> Float[np.ndarray, " q"]:
+    def finite_horizon(self, steps_ahead: float | int, anchor: str = "last") -> Vector:
         """Eq. 13 at `steps_ahead` training steps after the newest hypergradient, all modes.
 
         Up to the anchor every mode runs as fitted, from there on with |lambda_j| clipped to 1. The
         clipped part starts at the anchor's own position: m - 1 (last), n + m - 2 (first) or 0
         hypergradients before the newest.
         """
-        start = self._anchor_position(anchor)
-        newest = self._anchor_position("newest")
-        moduli = np.abs(self.eigenvalues)
-        clipped = self.eigenvalues / np.maximum(moduli, 1.0)
+        start, newest = self._anchor_position(anchor), self._anchor_position("newest")
+        clipped = self.eigenvalues / np.maximum(np.abs(self.eigenvalues), 1.0)
         ahead = powers(clipped, newest - start + steps_ahead / self.stride)
         return self._combine(self._anchored(anchor) * ahead)
 
@@ -114,15 +110,14 @@ class Spectrum:
 
         t = 0 .. steps - 1 counts training steps from the first hypergradient.
         """
-        times = np.arange(steps) / self.stride
-        factors = powers(self.eigenvalues[:, None], times)
+        factors = powers(self.eigenvalues[:, None], np.arange(steps) / self.stride)
         return np.abs((self.amplitudes * self.modes[component])[:, None] * factors)
 
     def _anchor_position(self, anchor: str) -> int:
         last = self.snapshots - 1
         return {"last": last, "first": 0, "newest": last + self.delays - 1}[anchor]
 
-    def _anchored(self, anchor: str) -> Complex[np.ndarray, " r"]:
+    def _anchored(self, anchor: str) -> ByMode:
         return self.amplitudes * powers(self.eigenvalues, self._anchor_position(anchor))
 
     def _combine(self, weights: Complex[np.ndarray, "... r"]) -> Float[np.ndarray, "... q"]:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Real
 
 from glocal_exp.errors import UserError
+from glocal_exp.koopman.arrays import Mask, Trajectory, Vector
 from glocal_exp.koopman.spectrum import Spectrum
 
 CHOICES = {
@@ -53,11 +53,8 @@ class SteadyStateEstimator:
                 )
 
     def estimate(
-        self,
-        spectrum: Spectrum,
-        trajectory: Real[np.ndarray, "sigma q"],
-        steps_left: float | int,
-    ) -> tuple[Float[np.ndarray, " q"], dict[str, float]]:
+        self, spectrum: Spectrum, trajectory: Trajectory, steps_left: float | int
+    ) -> tuple[Vector, dict[str, float]]:
         """Estimate the hypergradient after all training from the spectrum of a trajectory.
 
         Returns the estimate, all NaN if there is none (the trajectory is not finite, the fallback
@@ -94,9 +91,7 @@ class SteadyStateEstimator:
             estimate = self._fall_back(spectrum, trajectory)
         return estimate if np.isfinite(estimate).all() else unknown, diagnostics
 
-    def _fall_back(
-        self, spectrum: Spectrum, trajectory: Real[np.ndarray, "sigma q"]
-    ) -> Float[np.ndarray, " q"]:
+    def _fall_back(self, spectrum: Spectrum, trajectory: Trajectory) -> Vector:
         if self.fallback == "local":
             return np.asarray(trajectory[-1], dtype=np.float64)
         candidates = ~spectrum.growing(self.unit_tolerance)
@@ -104,11 +99,8 @@ class SteadyStateEstimator:
             return np.full(spectrum.block_size, np.nan)
         return spectrum.select(_nearest_to_one(spectrum, candidates), self.anchor)
 
-    def _describe(
-        self, spectrum: Spectrum, trajectory: Real[np.ndarray, "sigma q"]
-    ) -> dict[str, float]:
-        eigenvalues = spectrum.step_eigenvalues
-        steady = spectrum.steady(self.unit_tolerance)
+    def _describe(self, spectrum: Spectrum, trajectory: Trajectory) -> dict[str, float]:
+        eigenvalues, steady = spectrum.step_eigenvalues, spectrum.steady(self.unit_tolerance)
         on_circle = np.abs(np.abs(eigenvalues) - 1) <= self.unit_tolerance
         distances = np.abs(eigenvalues - 1)
         return {
@@ -123,9 +115,7 @@ class SteadyStateEstimator:
         }
 
 
-def _nearest_to_one(
-    spectrum: Spectrum, candidates: Bool[np.ndarray, " r"]
-) -> Bool[np.ndarray, " r"]:
+def _nearest_to_one(spectrum: Spectrum, candidates: Mask) -> Mask:
     """The candidate nearest to 1 and, if complex, its conjugate: without it h would not be real."""
     eigenvalues = spectrum.eigenvalues
     distances = np.where(candidates, np.abs(spectrum.step_eigenvalues - 1), np.inf)
@@ -137,7 +127,7 @@ def _nearest_to_one(
     return mask
 
 
-def _reconstruction_error(spectrum: Spectrum, trajectory: Real[np.ndarray, "sigma q"]) -> float:
+def _reconstruction_error(spectrum: Spectrum, trajectory: Trajectory) -> float:
     """|reconstruction - h| / |h| over the snapshots' positions; 0 for a zero trajectory."""
     observed = np.asarray(trajectory[: spectrum.snapshots], dtype=np.float64)
     peak = np.abs(observed).max()

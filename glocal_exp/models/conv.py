@@ -106,14 +106,9 @@ def _conv_max_pool_tiles(x: Array, weight: Array) -> Array:
     x = jnp.concatenate([x[:, i : i + rows] for i in range(blocks)])
     tiles = x.reshape(blocks**2 * 4 * channels, -1)
 
-    shifted = jnp.stack(
-        [
-            jnp.pad(weight, ((0, 0), (0, 0), (i, 1 - i), (j, 1 - j)))
-            for i in range(2)
-            for j in range(2)
-        ]
-    )
-    matrix = shifted.reshape(4, filters, channels, blocks, 2, blocks, 2)
+    shifts = [((i, 1 - i), (j, 1 - j)) for i in range(2) for j in range(2)]
+    shifted = [jnp.pad(weight, ((0, 0), (0, 0), *shift)) for shift in shifts]
+    matrix = jnp.stack(shifted).reshape(4, filters, channels, blocks, 2, blocks, 2)
     matrix = matrix.transpose(0, 1, 3, 5, 4, 6, 2).reshape(4 * filters, -1)
 
     y = _largest(product(matrix, tiles).reshape(4, filters, -1))

@@ -1,6 +1,7 @@
 """Initial weights: the named schemes that the paper's text leaves open."""
 
 import math
+from functools import partial
 from typing import Literal, get_args
 
 import jax
@@ -24,21 +25,18 @@ def initialize(
     """
     weight_key, bias_key = jax.random.split(key)
     fan_in = math.prod(shape[1:])
+    bounds = {"torch": 1 / math.sqrt(fan_in), "lecun_uniform": math.sqrt(3 / fan_in)}
+    scales = {
+        "he_normal": math.sqrt(2 / ((1 + negative_slope**2) * fan_in)),
+        "he_normal_fan_out": math.sqrt(2 / (shape[0] * math.prod(shape[2:]))),
+    }
     bias = jnp.zeros(shape[0])
-    if initializer == "torch":
-        bound = 1 / math.sqrt(fan_in)
-        weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-        bias = jax.random.uniform(bias_key, shape[:1], minval=-bound, maxval=bound)
-    elif initializer == "lecun_uniform":
-        bound = math.sqrt(3 / fan_in)
-        weight = jax.random.uniform(weight_key, shape, minval=-bound, maxval=bound)
-    elif initializer == "he_normal":
-        scale = math.sqrt(2 / ((1 + negative_slope**2) * fan_in))
-        weight = scale * jax.random.normal(weight_key, shape)
-    elif initializer == "he_normal_fan_out":
-        scale = math.sqrt(2 / (shape[0] * math.prod(shape[2:])))
-        weight = scale * jax.random.normal(weight_key, shape)
-    else:
+    if initializer in scales:
+        return scales[initializer] * jax.random.normal(weight_key, shape), bias
+    if initializer not in bounds:
         known = ", ".join(get_args(Initializer))
         raise ValueError(f"unknown initializer {initializer!r}; one of {known}")
-    return weight, bias
+    uniform = partial(jax.random.uniform, minval=-bounds[initializer], maxval=bounds[initializer])
+    if initializer == "torch":
+        bias = uniform(bias_key, shape[:1])
+    return uniform(weight_key, shape), bias

@@ -38,20 +38,14 @@ class LeNet(eqx.Module):
     ):
         height, width, channels = image_shape
         flat = filters * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
-        shapes = (
-            (filters, channels, 5, 5),
-            (filters, filters, 5, 5),
-            (hidden, flat),
-            (classes, hidden),
-        )
+        convolutions = (filters, channels, 5, 5), (filters, filters, 5, 5)
+        shapes = *convolutions, (hidden, flat), (classes, hidden)
         keys = jax.random.split(key, len(shapes))
-        layers = [
+        self.conv1, self.conv2, self.linear1, self.linear2 = (
             initialize(k, shape, initializer, negative_slope)
             for k, shape in zip(keys, shapes, strict=True)
-        ]
-        self.conv1, self.conv2, self.linear1, self.linear2 = layers
-        self.negative_slope = negative_slope
-        self.convolution = convolution
+        )
+        self.negative_slope, self.convolution = negative_slope, convolution
 
     def __call__(
         self, x: Float[Array, "batch height width channels"]

@@ -6,6 +6,7 @@ which was a sixth of LeNet's tangent step on a CPU. Here each derivative is writ
 which its result is stored, and a vmapped axis stays in front.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -66,10 +67,8 @@ def _batch(operands: tuple, axes: tuple, **flips: bool) -> tuple[Array, int]:
 
 
 def _shape(a: Any, b: Any, **flips: bool) -> ShapedArray:
-    out = jax.eval_shape(
-        lambda a, b: _evaluate(a, b, **flips),
-        *(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (a, b)),
-    )
+    arrays = (jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (a, b))
+    out = jax.eval_shape(partial(_evaluate, **flips), *arrays)
     return ShapedArray(out.shape, out.dtype)
 
 

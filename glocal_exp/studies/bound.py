@@ -49,44 +49,31 @@ from jaxtyping import Float
 
 from glocal_exp.koopman import HankelDMD
 from glocal_exp.koopman.hankel import delay_embedding
+from glocal_exp.studies.linear import finite
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Both sides of Theorem 3.1 and what they are made of; norms are Euclidean.
+    """Both sides of Theorem 3.1 and what they are made of; norms are Euclidean."""
 
-    Attributes:
-        left: |h_T - h_inf|.
-        left_prediction, left_limit: |h_T - h_hat_T| (Eq. 16) and |h_hat_T - h_inf| (Eq. 17).
-        condition: |U| |U^-1| of modes scaled to norm 1 (the bound depends on their scale), with
-            the pseudoinverse where U is not square.
-        residual: |e_tau|, of hypergradients as the paper defines it.
-        residual_embedded: the same of whole snapshots g, from which the proof needs it.
-        operator_gap: |Kbar - K|; its square is the smallest admissible c_tau.
-        epsilon: eps_tau (Eq. 18).
-        local_error: the largest |(Kbar - K) g_t - f_t| of the steps to come, which eps_tau is
-            meant to bound; 0 if there are none.
-        transient: the sum over |lambda_j| < 1 with the power tau, of modes that h_inf leaves out.
-        radius: spectral radius of K.
-        right: the right side of Eq. 15.
-        right_prediction: that of Eq. 16.
-        proven: the bound of this module's docstring.
-    """
-
-    left: float
-    left_prediction: float
-    left_limit: float
+    left: float  # |h_T - h_inf|
+    left_prediction: float  # |h_T - h_hat_T|, of Eq. 16
+    left_limit: float  # |h_hat_T - h_inf|, of Eq. 17
+    # |U| |U^-1| of modes scaled to norm 1 (the bound depends on their scale), with the
+    # pseudoinverse where U is not square.
     condition: float
-    residual: float
-    residual_embedded: float
-    operator_gap: float
-    epsilon: float
+    residual: float  # |e_tau|, of hypergradients as the paper defines it
+    residual_embedded: float  # the same of whole snapshots g, from which the proof needs it
+    operator_gap: float  # |Kbar - K|; its square is the smallest admissible c_tau
+    epsilon: float  # eps_tau (Eq. 18)
+    # The largest |(Kbar - K) g_t - f_t| of the steps to come, which eps_tau is meant to bound; 0 if
+    # there are none.
     local_error: float
-    transient: float
-    radius: float
-    right: float
-    right_prediction: float
-    proven: float
+    transient: float  # the sum over |lambda_j| < 1, power tau, of modes that h_inf leaves out
+    radius: float  # spectral radius of K
+    right: float  # the right side of Eq. 15
+    right_prediction: float  # that of Eq. 16
+    proven: float  # the bound of this module's docstring
 
 
 # Where a mode grows, its powers over a long horizon may leave the range of float64.
@@ -175,5 +162,4 @@ def _operator(snapshots: Float[np.ndarray, "mq n"], tolerance: float) -> Float[n
 
 
 def _norm(vector: Float[np.ndarray, " n"]) -> float:
-    norm = float(np.linalg.norm(vector))
-    return norm if np.isfinite(norm) else np.inf
+    return finite(np.linalg.norm(vector))

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -21,9 +21,10 @@ from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Named, Scalar, Stepped
 
 FEATURES, EXAMPLES = 16, 8
+STILL = optax.sgd(0.0)
 DELAYS, RANK = 2, 4  # of a decomposition whose cost is small beside training, as in the paper
 
 
@@ -44,21 +45,19 @@ class Blocks(InnerProblem):
         weights = jax.random.normal(key, (FEATURES, self.size // FEATURES)) / FEATURES
         return InnerState(weights, (), jnp.array(0)), jnp.full(self.rates, -4.0)
 
-    def step(
-        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[InnerState, Float[Array, ""]]:
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray) -> Stepped:
         loss, gradient = jax.value_and_grad(self._loss)(state.params, batch)
         block = jnp.arange(self.size) * self.rates // self.size
         rates = jnp.exp(phi)[block].reshape(gradient.shape)
         return InnerState(state.params - rates * gradient, (), state.step + 1), loss
 
-    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Scalar:
         return self._loss(state.params, batch)
 
-    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, "..."]]:
+    def describe(self, phi: Hyperparams) -> Named:
         return {"learning_rate": jnp.exp(phi)}
 
-    def _loss(self, weights: Float[Array, "16 o"], batch: Batch) -> Float[Array, ""]:
+    def _loss(self, weights: Float[Array, "16 o"], batch: Batch) -> Scalar:
         # The sine, so that second derivatives are no constants to be folded.
         return jnp.mean((jnp.sin(batch["x"] @ weights) - batch["y"]) ** 2)
 
@@ -74,13 +73,8 @@ class Size:
 
     def columns(self) -> Row:
         """By the paper's letters."""
-        return {
-            "S": self.outer_steps,
-            "T": self.outer_steps * self.interval,
-            "tau": self.interval,
-            "p": self.parameters,
-            "q": self.hyperparameters,
-        }
+        s, tau = self.outer_steps, self.interval
+        return {"S": s, "T": s * tau, "tau": tau, "p": self.parameters, "q": self.hyperparameters}
 
 
 @dataclass(frozen=True)
@@ -101,8 +95,7 @@ class Complexity:
     grid: Mapping[str, Sequence[int]]
     repeats: int
     window: float
-
-    trains: bool = field(default=False, init=False)
+    trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
         for letter, lists in self.sweeps.items():
@@ -127,8 +120,7 @@ class Complexity:
 
     def _methods(self, interval: int) -> dict[str, Any]:
         window = max(DELAYS + 1, round(self.window * interval))
-        dmd = HankelDMD(rank=RANK)
-        glocal = Glocal(window, DELAYS, 1, dmd, SteadyStateEstimator())
+        glocal = Glocal(window, DELAYS, 1, HankelDMD(rank=RANK), SteadyStateEstimator())
         return {"local": Local(), "global": Global(), "glocal": glocal}
 
 
@@ -185,7 +177,7 @@ def start(
         interval=size.interval,
         batch_size=EXAMPLES,
         eval_every=steps,
-        meta_optimizer=optax.sgd(0.0),
+        meta_optimizer=STILL,
         numerics=Numerics(segment=size.interval),
         hooks=Hooks(progress=progress),
         programs=programs,
@@ -193,6 +185,5 @@ def start(
 
 
 def _held(loop: Loop) -> int:
-    snapshots = loop.snapshots.values()
-    trees = [(dict(snapshot.measured), snapshot.kept) for snapshot in snapshots]
+    trees = [(dict(s.measured), s.kept) for s in loop.snapshots.values()]
     return sum(leaf.nbytes for leaf in jax.tree.leaves(trees))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glocal_exp.studies.bound import terms
+from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.lab import Row
 from glocal_exp.studies.linear import LinearSystem
 
@@ -21,26 +21,23 @@ Gap = tuple[str, str, str, float, float]
 
 def last_interval() -> Gap:
     """Eq. 17 bounds |lambda|^(T - s tau) by |lambda|^tau, which is smaller where T = s tau."""
-    known = _system(np.diag([1.0, 0.9]), [1.0, 1.0])
-    bound = terms(known.trajectory(INTERVAL + 2), known.operator(1), INTERVAL, 0)
+    bound = _terms(_system(np.diag([1.0, 0.9]), [1.0, 1.0]), horizon=0)
     system = "eigenvalues 1 and 0.9, no noise, tau = 10, T = s tau"
     return "last interval", "Eq. 15", system, bound.left, bound.right
 
 
 def oscillation() -> Gap:
     """Eq. 14 drops |lambda| = 1, lambda != 1, and Eq. 17 sums |lambda| < 1: this is in neither."""
-    known = _system(np.diag([1.0, -1.0]), [1.0, 1.0])
-    bound = terms(known.trajectory(4 * INTERVAL), known.operator(1), INTERVAL, 2 * INTERVAL)
+    bound = _terms(_system(np.diag([1.0, -1.0]), [1.0, 1.0]), 2 * INTERVAL)
     system = "eigenvalues 1 and -1, no noise, tau = 10, T - s tau = 20"
     return "oscillation", "Eq. 15", system, bound.left, bound.right
 
 
 def growth() -> Gap:
     """One measurement that is 2 % off per step of the window lifts K above 1: h_inf is then 0."""
-    known = _system(np.eye(1), [1.0])
-    trajectory = known.trajectory(3 * INTERVAL)
+    trajectory = np.ones((3 * INTERVAL, 1))
     trajectory[INTERVAL - 1] *= 1.25
-    bound = terms(trajectory, known.operator(1), INTERVAL, INTERVAL)
+    bound = terms(trajectory, np.eye(1), INTERVAL, INTERVAL)
     system = "h = 1, the last of tau = 10 measured as 1.25, so that K = 1.028; T - s tau = 10"
     return "spectral radius above 1", "Eq. 15", system, bound.left, bound.right
 
@@ -50,8 +47,7 @@ def later_forcing() -> Gap:
     known = _system(np.diag([1.0, 0.5]), [1.0, 1.0])
     shocks = np.zeros((5 * INTERVAL, 2))
     shocks[INTERVAL:, 0] = 0.01
-    trajectory = known.trajectory(5 * INTERVAL, shocks)
-    bound = terms(trajectory, known.operator(1), INTERVAL, 3 * INTERVAL)
+    bound = _terms(known, 3 * INTERVAL, shocks)
     system = "eigenvalues 1 and 0.5, a drift of 0.01 a step from tau = 10 on, T - s tau = 30"
     return "forcing after the window", "Eq. 15", system, bound.left, bound.right
 
@@ -61,8 +57,7 @@ def transient_growth() -> Gap:
     known = _system(np.array([[1.0, 1.0], [0.0, 0.99]]), [0.0, 1.0])
     shocks = 1e-3 * np.random.default_rng(0).standard_normal((30 * INTERVAL, 2))
     shocks[INTERVAL:] = 0
-    trajectory = known.trajectory(30 * INTERVAL, shocks)
-    bound = terms(trajectory, known.operator(1), INTERVAL, 20 * INTERVAL)
+    bound = _terms(known, 20 * INTERVAL, shocks)
     claim = "|(Kbar - K) h_t - f_t| <= eps_tau"
     system = "[[1, 1], [0, 0.99]] from h = (0, 1), noise of 0.001 up to tau = 10"
     return "transient growth", claim, system, bound.local_error, bound.epsilon
@@ -74,6 +69,11 @@ def delays() -> Gap:
     bound = terms(trajectory, np.eye(6), 3 * INTERVAL, INTERVAL, delays=3)
     claim, system = "one-step error of g <= |e_tau|", "white noise, q = 2, m = 3 delays, tau = 30"
     return "delays hide the residual", claim, system, bound.residual_embedded, bound.residual
+
+
+def _terms(known: LinearSystem, horizon: int, shocks: np.ndarray | None = None) -> Terms:
+    trajectory = known.trajectory(INTERVAL + horizon + 2, shocks)
+    return terms(trajectory, known.operator(1), INTERVAL, horizon)
 
 
 def _system(transition: np.ndarray, start: list[float]) -> LinearSystem:

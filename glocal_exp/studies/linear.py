@@ -61,9 +61,8 @@ def linear_system(
         eigenvalues: of A; one with a positive imaginary part stands for its conjugate too.
         skew: 0 for a normal A; eigenvectors lean towards each other as it grows.
     """
-    blocks = _block_diagonal(eigenvalues)
+    blocks, rotation = _blocks_and_rotation(rng, eigenvalues)
     size = len(blocks)
-    rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
     basis = rotation @ (np.eye(size) + skew * np.triu(np.ones((size, size)), 1))
     transition = basis @ blocks @ np.linalg.inv(basis)
     start = basis @ rng.choice([-1.0, 1.0], size)
@@ -80,10 +79,8 @@ def affine_system(
         eigenvalues: of the normal matrix A; one with a positive imaginary part is a pair.
         distance: from the start to the fixed point.
     """
-    blocks = _block_diagonal(eigenvalues)
-    size = len(blocks)
-    rotation = np.linalg.qr(rng.standard_normal((size, size)))[0]
-    matrix = rotation @ blocks @ rotation.T
+    blocks, rotation = _blocks_and_rotation(rng, eigenvalues)
+    size, matrix = len(blocks), rotation @ blocks @ rotation.T
     fixed, away = _unit(rng.standard_normal(size)), _unit(rng.choice([-1.0, 1.0], size))
     transition = np.eye(size + 1)
     transition[:size, :size] = matrix
@@ -99,11 +96,18 @@ def fixed_point(system: LinearSystem) -> Float[np.ndarray, " q"]:
     return np.linalg.solve(np.eye(size) - matrix, offset)
 
 
+def finite(norm: np.floating) -> float:
+    """The number, or infinity for NaN."""
+    return float(norm) if np.isfinite(norm) else np.inf
+
+
 def _unit(vector: Float[np.ndarray, " q"]) -> Float[np.ndarray, " q"]:
     return vector / np.linalg.norm(vector)
 
 
-def _block_diagonal(eigenvalues: Sequence[complex]) -> Float[np.ndarray, "d d"]:
+def _blocks_and_rotation(
+    rng: np.random.Generator, eigenvalues: Sequence[complex]
+) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d d"]]:
     values = [(complex(value).real, complex(value).imag) for value in eigenvalues]
-    blocks = ([[a, -b], [b, a]] if b else [[a]] for a, b in values)
-    return np.asarray(block_diag(*blocks))
+    blocks = np.asarray(block_diag(*([[a, -b], [b, a]] if b else [[a]] for a, b in values)))
+    return blocks, np.linalg.qr(rng.standard_normal((len(blocks), len(blocks))))[0]

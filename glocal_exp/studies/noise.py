@@ -1,16 +1,16 @@
 """What noise does to each choice of the decomposition, on affine maps whose answer is known."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Complex, Float
 
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
-from glocal_exp.studies.linear import affine_system, fixed_point
+from glocal_exp.studies.linear import affine_system, finite, fixed_point
 
 TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "last": lambda trajectory: trajectory[-1],
@@ -37,13 +37,9 @@ class Case:
         scales = np.asarray(self.scales)
         clean = known.trajectory(window) * scales
         sizes = np.sqrt(np.mean(clean**2, axis=0))
-        noise = level * sizes * rng.standard_normal(clean.shape)
-        return Draw(
-            clean + noise,
-            fixed_point(known) * scales,
-            sizes,
-            np.append(np.linalg.eigvals(known.transition[:-1, :-1]), 1.0),
-        )
+        noisy = clean + level * sizes * rng.standard_normal(clean.shape)
+        eigenvalues = np.append(np.linalg.eigvals(known.transition[:-1, :-1]), 1.0)
+        return Draw(noisy, fixed_point(known) * scales, sizes, eigenvalues)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +60,12 @@ class Draw:
 
     def error(self, estimate: Float[np.ndarray, " q"]) -> float:
         """Root mean square over components of the error in units of their size; inf for none."""
-        error = float(np.sqrt(np.mean(((estimate - self.steady) / self.sizes) ** 2)))
-        return error if np.isfinite(error) else np.inf
+        return finite(np.sqrt(np.mean(((estimate - self.steady) / self.sizes) ** 2)))
 
     def spectral_error(self, estimates: Complex[np.ndarray, " r"]) -> float:
         """The largest relative distance from a true eigenvalue to the nearest estimate."""
         distances = np.abs(self.eigenvalues[:, None] - estimates).min(axis=1)
-        error = float(np.max(distances / np.abs(self.eigenvalues)))
-        return error if np.isfinite(error) else np.inf
+        return finite(np.max(distances / np.abs(self.eigenvalues)))
 
 
 @dataclass(frozen=True)
@@ -98,49 +92,42 @@ class NoiseStudy:
     window: int
     delays: int
     draws: int
-
-    trains: bool = field(default=False, init=False)
+    trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        for name, settings in self.systems.items():
-            about: Row = {"comparison": "variants", "system": name}
-            yield from self._compare(lab, name, about, Case(**settings), self.variants)
+        groups: dict[str, tuple[Row, Case, Mapping[str, Any]]] = {
+            name: ({"comparison": "variants", "system": name}, Case(**settings), self.variants)
+            for name, settings in self.systems.items()
+        }
         for decay in self.decays:
-            about = {"comparison": "decays", "decay": decay}
             case = Case((decay, 0.8 * decay, 0.6 * decay), (1.0, 1.0, 1.0))
-            yield from self._compare(lab, f"decay={decay:g}", about, case, self.compared)
+            about: Row = {"comparison": "decays", "decay": decay}
+            groups[f"decay={decay:g}"] = about, case, self.compared
+        for group, (about, case, variants) in groups.items():
+            for variant in (*variants, *TRIVIAL):
+                settings = variants.get(variant, {})
+                measure = partial(self._measure, lab.seed, about, variant, case, settings)
+                yield Unit(f"{group}-{variant}", measure)
 
-    def _compare(
-        self,
-        lab: Lab,
-        group: str,
-        about: Row,
-        case: Case,
-        variants: Mapping[str, Mapping[str, Any]],
-    ) -> Iterator[Unit]:
-        for variant in (*variants, *TRIVIAL):
-            settings = {"delays": self.delays, **variants.get(variant, {})}
-            errors = partial(self._errors, lab, variant, settings, case)
-            named = {**about, "variant": variant}
-            yield Unit(f"{group}-{variant}", partial(self._measure, named, errors))
-
-    def _measure(self, about: Row, errors: Callable[[float], Row]) -> Measurement:
+    def _measure(
+        self, seed: int, about: Row, variant: str, case: Case, settings: Mapping[str, Any]
+    ) -> Measurement:
+        about = about | {"variant": variant}
+        errors = partial(self._errors, seed, variant, case, **{"delays": self.delays, **settings})
         return Measurement([{**about, "level": level} | errors(level) for level in self.levels])
 
     def _errors(
-        self, lab: Lab, variant: str, settings: Mapping[str, Any], case: Case, level: float
+        self, seed: int, variant: str, case: Case, level: float, delays: int, **settings: Any
     ) -> Row:
         """Quartiles over draws, and how often DMD is nearer to the truth than the last h."""
-        fields = dict(settings)
-        delays = fields.pop("delays")
         steady, spectral, last = [], [], []
         for number in range(self.draws):
-            draw = case.draw(np.random.default_rng([lab.seed, number]), self.window, level)
+            draw = case.draw(np.random.default_rng([seed, number]), self.window, level)
             last.append(draw.error(draw.trajectory[-1]))
             if variant in TRIVIAL:
                 steady.append(draw.error(TRIVIAL[variant](draw.trajectory)))
                 continue
-            spectrum = HankelDMD(**fields).fit(draw.trajectory, delays)
+            spectrum = HankelDMD(**settings).fit(draw.trajectory, delays)
             estimate, _ = SteadyStateEstimator().estimate(spectrum, draw.trajectory, 0)
             steady.append(draw.error(estimate))
             spectral.append(draw.spectral_error(spectrum.eigenvalues))

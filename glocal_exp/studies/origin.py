@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,43 +17,15 @@ from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples
 from glocal_exp.engine.modes.forward import Forward, start_tangents
-from glocal_exp.engine.modes.mode import Marks
-from glocal_exp.engine.work import Work
+from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count, names
 from glocal_exp.studies.lab import Lab, Setting
+from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
 
 ORDERS = 10_000
 """Seeds of other batch orders lie so far above the runs' own."""
-
-
-@dataclass(frozen=True)
-class Variation:
-    """What differs from the training run itself.
-
-    Attributes:
-        float64: compute in it, from the same numbers.
-        start: 0 for the run's own weights, else the number of a random perturbation of them.
-        start_size: its size, relative to the standard deviation of each array of weights.
-        order: 0 for the run's own batches, else the number of another order of them.
-    """
-
-    float64: bool = False
-    start: int = 0
-    start_size: float = 0.0
-    order: int = 0
-
-    @property
-    def name(self) -> str:
-        """`base`, `float64`, `start1`, `order1`, ..."""
-        parts = ["float64"] if self.float64 else []
-        parts += [f"start{self.start}"] if self.start else []
-        parts += [f"order{self.order}"] if self.order else []
-        return "-".join(parts) or "base"
-
-
-BASE = Variation()
 
 
 class Origins:
@@ -63,7 +34,7 @@ class Origins:
     def __init__(self, lab: Lab):
         self._lab = lab
         self._reached: dict[int, Origin] = {}
-        self._training: Iterator[None] | None = None
+        self._training = self._train()
 
     def at(self, outer_step: int) -> "Origin":
         """The start of interval `outer_step`.
@@ -77,8 +48,6 @@ class Origins:
                 f"study.outer_steps names interval {outer_step}, and training has {last}; lower it "
                 "or raise steps."
             )
-        if self._training is None:
-            self._training = self._train()
         with precision(self._lab.setting):
             while outer_step not in self._reached:
                 next(self._training)
@@ -90,8 +59,7 @@ class Origins:
         for _ in loop:
             if seed not in loop.snapshots:
                 break
-            snapshot = loop.snapshots[seed]
-            s = snapshot.position.outer_step
+            snapshot, s = loop.snapshots[seed], loop.position.outer_step
             if snapshot.diverged:
                 raise UserError(f"Training diverged before interval {s}; choose earlier ones.")
             self._reached[s] = Origin(setting, work, seed, s, snapshot.state, snapshot.phi)
@@ -134,20 +102,17 @@ class Origin:
         self, variation: Variation, validation: int | None
     ) -> Float[np.ndarray, "interval q"]:
         """h_t at every step of the interval, on the first `validation` images or on all."""
-        every = np.ones(self._interval, bool)
+        every = np.ones(self.setting.plan.schedule.interval, bool)
         with precision(self.setting, float64=variation.float64):
             start = self._start(variation, tangents=True)
-            return self._train(variation, start, 0, every, validation)[1]
+            return self._train(variation, start, every, validation)[1]
 
     def playout(self, variation: Variation) -> tuple[Float[np.ndarray, "intervals q"], float]:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
-        last = np.arange(self._interval) == self._interval - 1
         with precision(self.setting, float64=variation.float64):
-            place, ends = self._start(variation, tangents=True), []
-            for number in range(self._intervals):
-                place, h = self._train(variation, place, number, last, None)
-                ends.append(h[-1])
-            return np.array(ends), self._loss(place)
+            start = self._start(variation, tangents=True)
+            end, h = self._train(variation, start, self._ends)
+            return h, self._loss(end)
 
     def final_loss(self, variation: Variation, index: int, move: float) -> float:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
@@ -155,22 +120,14 @@ class Origin:
             place = self._start(variation)
             flat, unravel = ravel_pytree(place.phi)
             place = replace(place, phi=unravel(flat.at[index].add(move)))
-            for number in range(self._intervals):
-                place, _ = self._train(variation, place, number, None, None)
-            return self._loss(place)
+            return self._loss(self._train(variation, place, self._ends)[0])
 
     @property
-    def _forward(self) -> Forward:
-        mode = self.setting.plan.mode
-        return mode if isinstance(mode, Forward) else Forward()
-
-    @property
-    def _interval(self) -> int:
-        return self.setting.plan.schedule.interval
-
-    @property
-    def _intervals(self) -> int:
-        return self.setting.plan.schedule.outer_steps - self.outer_step + 1
+    def _ends(self) -> Bool[np.ndarray, " steps"]:
+        """Of all steps up to T, those that end an interval."""
+        schedule = self.setting.plan.schedule
+        intervals = schedule.outer_steps - self.outer_step + 1
+        return np.arange(1, intervals * schedule.interval + 1) % schedule.interval == 0
 
     def _start(self, variation: Variation, *, tangents: bool = False) -> Snapshot:
         """State and hyperparameters, in the variation's precision and with its perturbation."""
@@ -186,11 +143,8 @@ class Origin:
             params = jax.tree.unflatten(structure, moved)
         state, phi = eqx.tree_at(lambda s: s.params, self.state, params), self.phi
         if variation.float64:
-
-            def widen(leaf: Any) -> Any:
-                return leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf
-
-            state, phi = jax.tree.map(widen, (state, phi))
+            inexact, rest = eqx.partition((state, phi), eqx.is_inexact_array)
+            state, phi = eqx.combine(jax.tree.map(lambda x: x.astype(float), inexact), rest)
         carry = start_tangents(state, count(phi)) if tangents else None
         return Snapshot(Position(self.outer_step), state, carry, None, phi, None)
 
@@ -198,24 +152,23 @@ class Origin:
         self,
         variation: Variation,
         place: Snapshot,
-        number: int,
-        wanted: Bool[np.ndarray, " steps"] | None,
-        validation: int | None,
+        wanted: Bool[np.ndarray, " steps"],
+        validation: int | None = None,
     ) -> tuple[Snapshot, Float[np.ndarray, "recorded q"]]:
-        """An interval, `number` intervals after the origin; h at the wanted steps, if any."""
+        """Intervals from the origin on; h at the wanted of their steps, if there are tangents."""
+        plan, interval = self.setting.plan, self.setting.plan.schedule.interval
+        mode = plan.mode if isinstance(plan.mode, Forward) else Forward()
         work, recorded = self._varied(variation, validation), []
-        first = (self.outer_step - 1 + number) * self._interval
-        for length in self.setting.plan.numerics.pieces(self._interval):
+        first = (self.outer_step - 1) * interval
+        for length in plan.numerics.pieces(interval) * (len(wanted) // interval):
             snapshots = {self.seed: place}
-            if wanted is None:
-                results, _ = work.train(snapshots, first, length)
+            marks, wanted = Marks(wanted[:length]), wanted[length:]
+            if place.carry is None:
+                segment = work.train(snapshots, first, length)[self.seed]
             else:
-                part, wanted = wanted[:length], wanted[length:]
-                results, _ = self._forward.segment(work, snapshots, first, Marks(part), length)
-                h = np.asarray(results[self.seed].rows["h"], np.float64)
-                recorded.append(h[part])
-            segment, first = results[self.seed], first + length
-            place = replace(place, state=segment.state, carry=segment.carry)
+                segment = mode.segment(work, snapshots, first, marks, length)[self.seed]
+                recorded.append(np.asarray(segment.rows["h"], np.float64)[marks.steps])
+            place, first = replace(place, state=segment.state, carry=segment.carry), first + length
         return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
 
     def _varied(self, variation: Variation, validation: int | None) -> Work:
@@ -223,7 +176,7 @@ class Origin:
         return replace(self.work, examples=examples)
 
     def _loss(self, place: Snapshot) -> float:
-        metrics, _ = evaluate(self._varied(BASE, None), {self.seed: place})
+        metrics = evaluate(self._varied(BASE, None), {self.seed: place})
         return metrics[self.seed]["validation_loss"]
 
 

@@ -5,44 +5,31 @@ weights moved by rounding, which is what no computation in that precision can be
 settings of the config, such as `model.compute=bfloat16`. The batches are the same in all of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
 from glocal_exp.errors import UserError
 from glocal_exp.studies.lab import Lab, Measurement, Unit
-from glocal_exp.studies.origin import BASE, Origin, Origins, Variation, work_of
+from glocal_exp.studies.origin import Origin, Origins, work_of
+from glocal_exp.studies.variation import BASE, Variation, Varied
 
 
-@dataclass(frozen=True)
-class Precision:
+@dataclass(frozen=True, kw_only=True)
+class Precision(Varied):
     """Settings of the study; `configs/study/precision.yaml` explains them."""
 
-    outer_steps: Sequence[int]
-    starts: int
-    start_size: float
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     validation: int | None = None
-    trains: ClassVar[bool] = True
-
-    def __post_init__(self):
-        if not self.outer_steps or min(self.outer_steps) < 1:
-            raise UserError(
-                f"study.outer_steps={self.outer_steps} should name intervals from 1 on."
-            )
-        if self.starts < 0:
-            raise UserError(f"study.starts={self.starts} is negative; give 0 or more.")
 
     def units(self, lab: Lab) -> Iterable[Unit]:
         origins = Origins(lab)
-        moved = [Variation(start=n + 1, start_size=self.start_size) for n in range(self.starts)]
         for s in sorted(self.outer_steps):
-            for variation in (BASE, Variation(float64=True), *moved):
-                at = partial(origins.at, s)
-                yield self._unit(s, variation.name, at, variation)
+            for variation in self.variations():
+                yield self._unit(s, variation.name, partial(origins.at, s), variation)
             for name, changes in self.variants.items():
                 yield self._unit(s, name, partial(_changed, origins, s, lab, changes), BASE)
 

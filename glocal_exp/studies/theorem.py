@@ -1,10 +1,10 @@
 """Theorem 3.1 measured on linear systems: both sides, every term, and where its proof gives way."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -58,8 +58,7 @@ class Theorem:
     unit_tolerances: Sequence[float]
     noises: Sequence[Noise] = ("measurement", "process")
     amplitudes: Sequence[str] = ("newest", "first")
-
-    trains: bool = field(default=False, init=False)
+    trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
         yield Unit("gaps", lambda: Measurement(gaps()))
@@ -79,21 +78,16 @@ class Theorem:
             for draw in range(self.draws)
         ]
         rows: list[Row] = []
-        for interval, horizon, tolerance, rule in product(
-            self.intervals, self.horizons, self.unit_tolerances, self.amplitudes
-        ):
+        names = ("interval", "horizon", "unit_tolerance", "amplitudes")
+        choices = (self.intervals, self.horizons, self.unit_tolerances, self.amplitudes)
+        for chosen in product(*choices):
+            setting: dict[str, Any] = dict(zip(names, chosen, strict=True))
+            length = setting["interval"] + setting["horizon"] + system.delays + 1
+            seen = [one.observed(setting["interval"], length) for one in drawn]
             bounds = [
-                terms(
-                    one.observed(interval, interval + horizon + system.delays + 1),
-                    one.operator, interval, horizon, delays=system.delays,
-                    unit_tolerance=tolerance, amplitudes=rule,
-                )
-                for one in drawn
-            ]  # fmt: skip
-            setting: Row = {
-                "interval": interval, "horizon": horizon,
-                "unit_tolerance": tolerance, "amplitudes": rule,
-            }  # fmt: skip
+                terms(trajectory, one.operator, delays=system.delays, **setting)
+                for trajectory, one in zip(seen, drawn, strict=True)
+            ]
             rows.append({**about, **setting, **summarize(bounds)})
         return Measurement(rows)
 

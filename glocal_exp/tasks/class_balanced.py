@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classifier
-from glocal_exp.tasks.weighted import Rule, Weighted, whole
-from glocal_exp.types import Batch, Hyperparams, InnerState
+from glocal_exp.tasks.weighted import Rule, Weighted
+from glocal_exp.types import Batch, Hyperparams, InnerState, Numbers
 
 
 class ClassBalanced(Weighted):
@@ -27,11 +26,7 @@ class ClassBalanced(Weighted):
     weights: tuple[float, ...] = eqx.field(static=True)
 
     def __init__(
-        self,
-        classifier: Classifier,
-        rule: Rule,
-        beta: float,
-        class_counts: Sequence[int],
+        self, classifier: Classifier, rule: Rule, beta: float, class_counts: Sequence[int]
     ):
         """Weigh the classes.
 
@@ -46,9 +41,7 @@ class ClassBalanced(Weighted):
             raise UserError(f"task.beta={beta} is not from 0 to below 1.")
         weights = (1 - beta) / (1 - beta ** np.maximum(np.asarray(class_counts, np.float64), 1))
         self.weights = tuple(float(weight) for weight in weights / weights.mean())
-        self.classifier, self.rule = classifier, whole(rule)
+        self.classifier, self.rule = classifier, rule
 
-    def weigh(
-        self, state: InnerState, phi: Hyperparams, losses: Float[Array, " n"], batch: Batch
-    ) -> Float[Array, " n"]:
-        return jnp.asarray(self.weights, losses.dtype)[batch["y"]]
+    def weigh(self, state: InnerState, phi: Hyperparams, losses: Numbers, batch: Batch) -> Numbers:
+        return losses * jnp.asarray(self.weights, losses.dtype)[batch["y"]]

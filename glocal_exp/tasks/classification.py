@@ -1,5 +1,6 @@
 """Image classification as an inner loss: what the tasks share."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -7,11 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree, UInt8
 
 from glocal_exp.data.checksums import moments
 from glocal_exp.hypergrad.gradient import value_and_gradient
-from glocal_exp.types import Batch
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Named, Numbers, Stepped
 
 Augmentation = Callable[[UInt8[Array, "n h w c"], PRNGKeyArray], UInt8[Array, "n h w c"]]
 
@@ -68,7 +70,7 @@ class Classifier(eqx.Module):
         x = (images.astype(dtype) / 255 - mean) / std
         return eqx.combine(params, static)(x)
 
-    def losses(self, params: PyTree, batch: Batch) -> Float[Array, " n"]:
+    def losses(self, params: PyTree, batch: Batch) -> Numbers:
         """Cross entropy of each example."""
         return _cross_entropy(self.logits(params, batch["x"]), batch["y"])
 
@@ -78,9 +80,7 @@ class Classifier(eqx.Module):
         """A mean loss over `batch` and its gradient, `microbatch` examples at a time."""
         return value_and_gradient(loss, params, batch, chunk=self.microbatch, at_once=self.at_once)
 
-    def metrics(
-        self, params: PyTree, batch: Batch, *, by_class: bool = False
-    ) -> dict[str, Float[Array, "..."]]:
+    def metrics(self, params: PyTree, batch: Batch, *, by_class: bool = False) -> Named:
         """Mean cross entropy and accuracy.
 
         By class also the shares of examples that are of the class, `class_share` (classes,), and
@@ -92,14 +92,58 @@ class Classifier(eqx.Module):
         metrics = {"loss": jnp.mean(losses), "accuracy": jnp.mean(hits)}
         if by_class:
             classes = jax.nn.one_hot(batch["y"], logits.shape[1], dtype=losses.dtype)
-            metrics |= {
-                "class_share": jnp.mean(classes, axis=0),
-                "class_hits": jnp.mean(classes * hits[:, None], axis=0),
-            }
+            metrics["class_share"] = jnp.mean(classes, axis=0)
+            metrics["class_hits"] = jnp.mean(classes * hits[:, None], axis=0)
         return metrics
 
 
-def class_accuracy(means: dict[str, Float[Array, "..."]]) -> dict[str, Float[Array, "..."]]:
+class Classification(InnerProblem):
+    """Training a classifier: the meta loss is its mean loss, as is the inner loss by default.
+
+    Attributes:
+        classifier: the network and its loss.
+    """
+
+    classifier: Classifier
+
+    @abstractmethod
+    def optimizer(self, phi: Hyperparams) -> optax.GradientTransformation:
+        """The inner optimizer."""
+
+    def weigh(self, state: InnerState, phi: Hyperparams, losses: Numbers, batch: Batch) -> Numbers:
+        """The examples' losses as they count in the mean that a step lowers.
+
+        Args:
+            state: where the step starts; the step's own gradient takes it for a constant.
+            losses: of the parameters that the gradient is taken by.
+        """
+        return losses
+
+    def start(self, key: PRNGKeyArray, phi: Hyperparams) -> InnerState:
+        """The state before training; the network's start is the same in all tasks."""
+        params = self.classifier.init(key)
+        return InnerState(params, self.optimizer(phi).init(params), jnp.zeros((), int))
+
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray) -> Stepped:
+        def weighed(params: PyTree, batch: Batch) -> Float[Array, ""]:
+            losses = self.classifier.losses(params, batch)
+            return jnp.mean(self.weigh(state, phi, losses, batch))
+
+        batch = self.classifier.augmented(batch, key)
+        loss, gradient = self.classifier.loss_and_gradient(weighed, state.params, batch)
+        updates, opt_state = self.optimizer(phi).update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return InnerState(params, opt_state, state.step + 1), loss
+
+    def meta_loss(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Float[Array, ""]:
+        return jnp.mean(self.classifier.losses(state.params, batch))
+
+    def metrics(self, state: InnerState, batch: Batch) -> Named:
+        metrics = self.classifier.metrics(state.params, batch)
+        return metrics | {"meta_loss": metrics["loss"]}
+
+
+def class_accuracy(means: Named) -> Named:
     """`class_accuracy` (classes,) in place of the shares, which are means over all examples.
 
     NaN for a class that has none.

@@ -7,9 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from glocal_exp.tasks.classification import Classifier
-from glocal_exp.tasks.weighted import Rule, Weighted, whole
-from glocal_exp.types import Batch, Hyperparams, InnerState, RowSpaceProblem
+from glocal_exp.tasks.weighted import Weighted
+from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Numbers, RowSpaceProblem, Scalar
+
+
+def _numbers(values: Sequence[float]) -> tuple[float, ...]:  # what a config may give is annotated
+    return tuple(values)
 
 
 class Reweight(Weighted, RowSpaceProblem):
@@ -24,63 +27,45 @@ class Reweight(Weighted, RowSpaceProblem):
     """
 
     weight: Callable[[PRNGKeyArray], PyTree] = eqx.field(static=True)
-    detach_weights: bool = eqx.field(static=True)
-    shown_losses: tuple[float, ...] = eqx.field(static=True)
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        weight: Callable[[PRNGKeyArray], PyTree],
-        rule: Rule,
-        detach_weights: bool = False,
-        shown_losses: Sequence[float] = (),
-    ):
-        self.classifier = classifier
-        self.weight = weight
-        self.rule = whole(rule)
-        self.detach_weights = detach_weights
-        self.shown_losses = tuple(shown_losses)
+    detach_weights: bool = eqx.field(static=True, default=False)
+    shown_losses: tuple[float, ...] = eqx.field(static=True, converter=_numbers, default=())
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
         state, _ = super().init(key)
         return state, self.weight(jax.random.fold_in(key, 1))
 
-    def weigh(
-        self, state: InnerState, phi: Hyperparams, losses: Float[Array, " n"], batch: Batch
-    ) -> Float[Array, " n"]:
+    def weigh(self, state: InnerState, phi: Hyperparams, losses: Numbers, batch: Batch) -> Numbers:
         # Detached: the same numbers, but not of the parameters that the gradient is taken by.
-        return phi(self.classifier.losses(state.params, batch) if self.detach_weights else losses)
+        seen = self.classifier.losses(state.params, batch) if self.detach_weights else losses
+        return losses * phi(seen)
 
-    def describe(self, phi: Hyperparams) -> dict[str, Float[Array, ""]]:
+    def describe(self, phi: Hyperparams) -> Named:
         """The weights of `shown_losses`."""
-        shown = jnp.asarray(self.shown_losses, jnp.result_type(float))
-        weights = phi(shown)
+        weights = phi(jnp.asarray(self.shown_losses, jnp.result_type(float)))
         return {f"weight_at_{loss:g}": weights[i] for i, loss in enumerate(self.shown_losses)}
 
     def signals(
         self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
-    ) -> Float[Array, " n"]:
+    ) -> Numbers:
         """The losses: phi enters a step through the weights of their gradients alone."""
         return self.classifier.losses(state.params, self.classifier.augmented(batch, key))
 
-    def tangent_rows(
-        self, phi: Hyperparams, signals: Float[Array, " n"]
-    ) -> PyTree[Float[Array, "n ..."]]:
+    def tangent_rows(self, phi: Hyperparams, signals: Numbers) -> PyTree[Float[Array, "n ..."]]:
         """d/dphi of the factor of each loss's gradient: (L mu(L))', or mu(L) where detached.
 
         Times 1 - exp(-L), which bounds the gradient of cross entropy by the logits up to sqrt(2):
         what is learned already hardly counts.
         """
 
-        def factor(phi: Hyperparams, loss: Float[Array, ""]) -> Float[Array, ""]:
-            def weight(loss: Float[Array, ""]) -> Float[Array, ""]:
+        def factor(phi: Hyperparams, loss: Scalar) -> Scalar:
+            def weight(loss: Scalar) -> Scalar:
                 return phi(loss[None])[0]
 
             if self.detach_weights:
                 return weight(loss)
             return jax.grad(lambda loss: loss * weight(loss))(loss)
 
-        def row(loss: Float[Array, ""]) -> PyTree:
+        def row(loss: Scalar) -> PyTree:
             size = -jnp.expm1(-jnp.maximum(loss, 0.0))
             return jax.tree.map(lambda leaf: size * leaf, jax.grad(factor)(phi, loss))
 

@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from glocal_exp.engine import Loop, Numerics, Splits, run
 from glocal_exp.engine.batches import batch_indices
-from glocal_exp.engine.modes.mode import Choice
+from glocal_exp.engine.plan import Choice
 from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
 from glocal_exp.methods.global_ import Global

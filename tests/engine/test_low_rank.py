@@ -7,8 +7,7 @@ import pytest
 
 from glocal_exp.engine import Auto, Forward, Hooks, LowRank, Numerics, Plan, Schedule
 from glocal_exp.engine.checkpoint import from_bytes
-from glocal_exp.engine.modes.mode import Problem
-from glocal_exp.engine.settings import LOW_RANK_FROM
+from glocal_exp.engine.plan import Problem
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
@@ -216,7 +215,7 @@ def test_wrong_settings_end_in_a_sentence(settings, message):
         ("global", 385, True, False, "low_rank"),
         ("glocal", 385, False, False, "forward"),
         ("glocal", 385, True, True, "forward"),
-        ("glocal", LOW_RANK_FROM - 1, True, False, "forward"),
+        ("glocal", Auto().low_rank_from["cpu"] - 1, True, False, "forward"),
     ],
 )
 def test_auto_chooses_what_the_method_and_the_task_can_have(method, q, row_space, carry, mode):

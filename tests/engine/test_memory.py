@@ -5,9 +5,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from glocal_exp.engine import Forward
-from glocal_exp.engine.examples import Data
 from glocal_exp.engine.modes.forward import start_tangents
-from glocal_exp.engine.modes.mode import Marks
+from glocal_exp.engine.work import Marks
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import BATCH, SGD, SPLITS, begin
 from tests.problems import KEY
@@ -25,8 +24,7 @@ def memory(function, *arguments):
 
 
 def forward(steps):
-    splits = SPLITS[0]
-    data = jax.tree.map(jnp.asarray, Data(splits.train, splits.validation, splits.test, None))
+    data = jax.tree.map(jnp.asarray, SPLITS[0])
     indices = jnp.zeros((steps, BATCH), jnp.int32)
     train = Forward().train(begin().work)
     marks = Marks(steps=jnp.ones(steps, bool))

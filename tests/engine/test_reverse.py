@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from glocal_exp.engine import Auto, Hooks, Numerics, Plan, Reverse, Schedule
-from glocal_exp.engine.modes.mode import Problem
-from glocal_exp.engine.settings import REVERSE_FROM
+from glocal_exp.engine import Auto, Hooks, Plan, Reverse, Schedule
+from glocal_exp.engine.plan import Problem
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Wanted
@@ -21,9 +20,9 @@ S = STEPS // INTERVAL
 ROUNDING = 1e-9
 
 
-def chosen(method, q, **settings):
+def chosen(method, q, auto=Auto(), **settings):  # noqa: B008
     """What `Auto` takes."""
-    plan = Plan(Schedule(STEPS, INTERVAL, 8), method, Auto(), **settings)
+    plan = Plan(Schedule(STEPS, INTERVAL, 8), method, auto, **settings)
     return plan.mode.resolve(plan, Problem(q, has_rows=False)).name
 
 
@@ -103,6 +102,7 @@ def test_a_sweep_gives_no_hypergradient_but_the_last():
 
 
 def test_auto_goes_by_the_number_of_hyperparameters():
-    assert [chosen(Local(), q) for q in (REVERSE_FROM - 1, REVERSE_FROM)] == ["forward", "reverse"]
-    later = Numerics(reverse_from=REVERSE_FROM + 1)  # on another platform
-    assert chosen(Local(), REVERSE_FROM, numerics=later) == "forward"
+    least = Auto().reverse_from["cpu"]
+    assert [chosen(Local(), q) for q in (least - 1, least)] == ["forward", "reverse"]
+    later = Auto(reverse_from={"cpu": least + 1, "gpu": 1})
+    assert chosen(Local(), least, later) == "forward"

@@ -54,7 +54,7 @@ START = {"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 MU = partial(MetaWeight, hidden=128, initializer="torch")
 TASKS = {
     "sgd": OptimizerHPO(CLASSIFIER, sgd, START),
-    "reweight": Reweight(CLASSIFIER, MU, partial(sgd, learning_rate=0.01, momentum=0.9)),
+    "reweight": Reweight(CLASSIFIER, partial(sgd, learning_rate=0.01, momentum=0.9), MU),
 }
 
 

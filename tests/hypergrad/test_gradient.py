@@ -66,7 +66,7 @@ def pull(problem, **settings):
 
 def pulled(problem, **settings):
     run, given = pull(problem, **settings)
-    return run(*given)[:3]
+    return run(*given)
 
 
 @cache

@@ -92,6 +92,6 @@ def test_a_run_with_programs_of_another_is_the_same():
     size = Size(2, 4, 64, 2)
     fresh = start(size, Local())
     expected = [record.hypergradient for record in fresh]
-    again = start(size, Local(), programs=fresh.programs)
+    again = start(size, Local(), programs=fresh.work.programs)
     assert [record.hypergradient for record in again] == expected
     assert expected[-1]

@@ -158,4 +158,4 @@ def test_a_rule_that_is_not_whole_is_refused():
         raise AssertionError("never called")
 
     with pytest.raises(UserError, match=r"does not fit task\.rule"):
-        Reweight(CLASSIFIER, partial(Smooth), rule)
+        Reweight(CLASSIFIER, rule, partial(Smooth))

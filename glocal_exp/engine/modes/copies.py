@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,15 +13,13 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
 from glocal_exp.engine.modes.forward import where
-from glocal_exp.engine.modes.mode import Mode, Problem, Segment
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.plan import Plan, Problem
+from glocal_exp.engine.work import Segment, Work
 from glocal_exp.hypergrad.forward import count, mean_over_chunks
 from glocal_exp.methods.method import Measured
 from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
-    from glocal_exp.engine.work import Work
 
 
 class Particles(eqx.Module):
@@ -48,18 +46,18 @@ class Copies(Mode):
     name = "copies"
     counts = "plain_steps"
 
-    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+    def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         if plan.wanted.derivatives:
             return "compares copies and differentiates nothing, as this method asks"
         if plan.wanted and plan.lookahead(1) > 0:
             return "trains its copies for one interval and this method plays out more"
         return None
 
-    def costs(self, plan: "Plan", length: int) -> Costs:
+    def costs(self, plan: Plan, length: int) -> Costs:
         return Costs(plain_steps=length * (1 + 2 * plan.wanted.copies))
 
     def start(
-        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+        self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> Particles | None:
         if columns is None:
             return None
@@ -72,25 +70,25 @@ class Copies(Mode):
         return None if carry is None else len(carry.moves)
 
     def prepare(
-        self, work: "Work", snapshots: Snapshots, start: int, pause: Callable[[], None]
+        self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[], None]
     ) -> Snapshots:
         """Draw each pair's moves where an outer step begins."""
+        wanted, place = work.plan.wanted, next(iter(snapshots.values())).position
 
         def moved(seed: int, snapshot: Snapshot) -> Snapshot:
-            pairs, s = work.plan.wanted.copies, snapshot.position.outer_step
             old: Any = snapshot.carry
             if old is None:
-                old = self.start(work.plan, snapshot.state, snapshot.phi, pairs)
-            drawn = np.random.default_rng([seed, s]).standard_normal(old.moves.shape)
-            moves = jnp.asarray(work.plan.wanted.scale * drawn, old.moves.dtype)
+                old = self.start(work.plan, snapshot.state, snapshot.phi, wanted.copies)
+            random = np.random.default_rng([seed, place.outer_step])
+            drawn = random.standard_normal(old.moves.shape)
+            moves = jnp.asarray(wanted.scale * drawn, old.moves.dtype)
             return replace(snapshot, carry=Particles(old.states, moves, old.moved + moves))
 
-        place = next(iter(snapshots.values())).position
-        if place != Position(place.outer_step) or not work.plan.wanted:
+        if place != Position(place.outer_step) or not wanted:
             return snapshots
         return {seed: moved(seed, snapshot) for seed, snapshot in snapshots.items()}
 
-    def train(self, work: "Work") -> Callable[..., Segment]:
+    def train(self, work: Work) -> Callable[..., Segment]:
         problem = work.problem
 
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
@@ -112,9 +110,8 @@ class Copies(Mode):
                 states, _ = jax.vmap(problem.step, (0, 0, None, None))(states, phis, *batch)
                 return (state, states), (where(ends, losses, states), loss)
 
-            (state, states), (rows, loss) = jax.lax.scan(
-                body, (state, carry.states), (indices, marks.copies)
-            )
+            start, inputs = (state, carry.states), (indices, marks.copies)
+            (state, states), (rows, loss) = jax.lax.scan(body, start, inputs)
             carry = Particles(states, carry.moves, carry.moved)
             return Segment(state, carry, {"losses": rows}, loss, work.finite(state))
 

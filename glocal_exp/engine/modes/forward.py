@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from glocal_exp.engine.modes.mode import Marks, Mode, Segment
-from glocal_exp.errors import UserError
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.plan import Plan
+from glocal_exp.engine.settings import check_counts
+from glocal_exp.engine.work import Marks, Segment, Work
 from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents, zero_tangents
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Tangents
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
-    from glocal_exp.engine.work import Work
+from glocal_exp.hypergrad.forward import add_weighted, with_params, zeros_like_result
+from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
 Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
 """What is to be summed over the steps, from a step's state, batch and key."""
@@ -49,16 +49,15 @@ class Forward(Mode):
     counts = "tangent_steps"
 
     def __post_init__(self):
-        if self.chunk is not None and self.chunk < 1:
-            raise UserError(f"hypergradient.chunk={self.chunk} is not at least 1.")
+        check_counts(self, "chunk", group="hypergradient.")
 
     def start(
-        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+        self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> Tangential | None:
         wanted = plan.wanted
         return start_tangents(state, count(phi), wanted.mean > 0) if wanted else None
 
-    def train(self, work: "Work") -> Callable[..., Segment]:
+    def train(self, work: Work) -> Callable[..., Segment]:
         return lambda *arguments: train_along(work, *arguments, chunk=self.chunk)[0]
 
 
@@ -67,14 +66,12 @@ def start_tangents(state: InnerState, columns: int, mean: bool = False) -> Tange
     tangents = zero_tangents(state, columns)
     if not mean:
         return Tangential(tangents, None)
-    params = eqx.filter(state.params, eqx.is_inexact_array)
-    return Tangential(
-        tangents, (jax.tree.map(jnp.zeros_like, params), jax.tree.map(jnp.copy, tangents.params))
-    )
+    params = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
+    return Tangential(tangents, (params, jax.tree.map(jnp.copy, tangents.params)))
 
 
 def train_along(
-    work: "Work",
+    work: Work,
     state: InnerState,
     phi: Hyperparams,
     carry: Tangential,
@@ -116,7 +113,7 @@ def train_along(
             rows["training"] = where(marks.training, measure.training, state, tangents, *next_batch)
         mean = carry.mean
         if mean is not None:
-            mean = _add(mean, marks.weights, (state.params, tangents.params))
+            mean = add_weighted(mean, marks.weights, (state.params, tangents.params))
             through, direct = where(marks.ends, measure.at_mean, state, *mean)
             rows |= {"mean": through, "mean_direct": direct}
         return (state, Tangential(tangents, mean), sums), (rows, loss)
@@ -135,28 +132,21 @@ def train_along(
 class _Measure:
     """Hypergradients along directions, at different points."""
 
-    def __init__(self, work: "Work", phi: Hyperparams, data: Any, directions: Array | None):
-        self._problem: InnerProblem = work.problem
-        self._phi, self._batch = phi, data.for_hypergradients
-        self._along: dict[str, Any] = {"directions": directions}
-        self._chunks = work.chunks
+    def __init__(self, work: Work, phi: Hyperparams, data: Any, directions: Array | None):
+        self._problem, self._phi, self._directions = work.problem, phi, directions
+        self._batch = data.for_hypergradients
+        self._whole: dict[str, Any] = {"directions": directions, **work.chunks}
 
     def at(self, state: InnerState, tangents: Tangents) -> Array:
-        return contract(
-            *(self._problem, state, self._phi, tangents, self._batch), **self._along, **self._chunks
-        )
+        return contract(self._problem, state, self._phi, tangents, self._batch, **self._whole)
 
     def at_mean(self, state: InnerState, params: PyTree, tangents: Tangents) -> tuple[Array, Array]:
         """Of the mean parameters alone; the rest of the state is what it is."""
 
         def loss(params: PyTree, phi: Hyperparams, batch: Batch) -> Array:
-            whole = eqx.combine(params, state.params)
-            moved = InnerState(whole, state.opt_state, state.step)
-            return self._problem.meta_loss(moved, phi, batch)
+            return self._problem.meta_loss(with_params(state, params), phi, batch)
 
-        return contract_parts(
-            *(loss, params, self._phi, tangents, self._batch), **self._along, **self._chunks
-        )
+        return contract_parts(loss, params, self._phi, tangents, self._batch, **self._whole)
 
     def training(
         self, state: InnerState, tangents: Tangents, batch: Batch, key: PRNGKeyArray
@@ -166,17 +156,12 @@ class _Measure:
         def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Array:
             return self._problem.step(eqx.combine(inexact, rest), phi, batch, key)[1]
 
-        through, direct = contract_parts(loss, inexact, self._phi, tangents, batch, **self._along)
+        along = partial(contract_parts, directions=self._directions)
+        through, direct = along(loss, inexact, self._phi, tangents, batch)
         return direct + through
-
-
-def _add(mean: PyTree, weight: Array, values: PyTree) -> PyTree:
-    values = eqx.filter(values, eqx.is_inexact_array)
-    return jax.tree.map(lambda m, x: m + weight.astype(m.dtype) * x, mean, values)
 
 
 def where(wanted: Array, function: Callable, *arguments: Any) -> Any:
     """What the function gives where it is wanted, else zeros without computing it."""
-    shapes = jax.eval_shape(function, *arguments)
-    zeros = jax.tree.map(lambda like: jnp.zeros(like.shape, like.dtype), shapes)
+    zeros = zeros_like_result(function, *arguments)
     return jax.lax.cond(wanted, function, lambda *_: zeros, *arguments)

@@ -1,9 +1,9 @@
 """Few tangents for many hyperparameters: a plain first pass lays a basis, tangents follow it."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,35 +13,22 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.modes.forward import Tangential, start_tangents, train_along
-from glocal_exp.engine.modes.mode import Mode, Problem, Segment, as_measured
+from glocal_exp.engine.modes.mode import Mode, as_measured
+from glocal_exp.engine.plan import Plan, Problem
+from glocal_exp.engine.settings import check_counts
+from glocal_exp.engine.work import Segment, Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad import count
-from glocal_exp.hypergrad.lowrank import (
-    Basis,
-    Rows,
-    basis,
-    blank,
-    columns_for,
-    count_outside,
-    decompose,
-    lift,
-    rows_of,
-    sample,
-)
+from glocal_exp.hypergrad import count, lowrank
 from glocal_exp.methods.method import Measured
 from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
-    from glocal_exp.engine.work import Work
 
 
 class Along(eqx.Module):
     """Tangents and the basis that their columns are of; made for one outer step."""
 
     pushed: Tangential
-    basis: Basis
+    basis: lowrank.Basis
 
 
 @dataclass(frozen=True)
@@ -66,50 +53,43 @@ class LowRank(Mode):
 
     def __post_init__(self):
         object.__setattr__(self, "sizes", tuple(self.sizes))
-        if self.chunk is not None and self.chunk < 1:
-            raise UserError(f"hypergradient.chunk={self.chunk} is not at least 1.")
+        check_counts(self, "chunk", "probes", group="hypergradient.")
         if not 0 <= self.tolerance < 1:
             raise UserError(
                 f"hypergradient.tolerance={self.tolerance} is not a share from 0 to below 1."
             )
-        if self.probes < 1:
-            raise UserError(f"hypergradient.probes={self.probes} is not at least 1.")
         if any(size <= self.probes for size in self.sizes):
             raise UserError(
                 f"hypergradient.sizes={list(self.sizes)} has one that leaves no room beside "
                 f"probes={self.probes}."
             )
 
-    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+    def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         if plan.method.fresh:
-            return (
-                "lays its directions where a playout starts, and this method differentiates its end"
-            )
+            reason = "lays its directions where a playout starts"
+            return f"{reason}, and this method differentiates its end"
         if plan.carry_tangents:
-            return (
-                "takes other directions in each interval, and carry_tangents=true keeps the "
-                "tangents"
-            )
+            reason = "takes other directions in each interval"
+            return f"{reason}, and carry_tangents=true keeps the tangents"
         if problem is not None and not problem.has_rows:
-            return (
-                "needs a task that knows its tangent rows, such as task=reweight, and this has none"
-            )
+            reason = "needs a task that knows its tangent rows, such as task=reweight"
+            return f"{reason}, and this has none"
         return super().obstacle(plan, problem)
 
     def start(
-        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+        self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> Along | None:
         """Nothing before a basis is laid."""
         if columns is None:
             return None
         tangents = start_tangents(state, columns, plan.wanted.mean > 0)
-        return Along(tangents, blank(count(phi), columns))
+        return Along(tangents, lowrank.blank(count(phi), columns))
 
     def columns(self, carry: Along | None) -> int | None:
         return carry and carry.basis.columns
 
     def prepare(
-        self, work: "Work", snapshots: Snapshots, start: int, pause: Callable[[], None]
+        self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[], None]
     ) -> Snapshots:
         """With a basis for the whole playout, the same number of columns for all seeds."""
         first = next(iter(snapshots.values()))
@@ -117,36 +97,35 @@ class LowRank(Mode):
             return snapshots
         intervals = 1 + work.plan.lookahead(first.position.outer_step)
         lengths = self.lengths(work.plan) * intervals
-        met, seconds = self._first_pass(work, snapshots, start, lengths, pause)
-        began = time.perf_counter()
-        numbers = {seed: sample(signals) for seed, signals in met.items()}
-        computed = time.perf_counter() - began
-        rows, rows_seconds = self._rows(work, snapshots, numbers)
-        began = time.perf_counter()
-        spans = {seed: decompose(of_seed, numbers[seed]) for seed, of_seed in rows.items()}
-        laid = {seed: self._lay(work.plan, seed, s, spans) for seed, s in snapshots.items()}
-        seconds += computed + rows_seconds + time.perf_counter() - began
-        costs = Costs(plain_steps=sum(lengths))
+        before = work.programs.seconds
+        met = self._first_pass(work, snapshots, start, lengths, pause)
+        with work.programs.timed():
+            numbers = {seed: lowrank.sample(signals) for seed, signals in met.items()}
+        rows = self._rows(work, snapshots, numbers)
+        with work.programs.timed():
+            spans = {
+                seed: lowrank.decompose(of_seed, numbers[seed]) for seed, of_seed in rows.items()
+            }
+            laid = {seed: self._lay(work.plan, seed, s, spans) for seed, s in snapshots.items()}
+        costs, seconds = Costs(plain_steps=sum(lengths)), work.programs.seconds - before
         return {
             seed: replace(s, carry=laid[seed], costs=s.costs + costs, seconds=s.seconds + seconds)
             for seed, s in snapshots.items()
         }
 
-    def train(self, work: "Work") -> Callable[..., Segment]:
+    def train(self, work: Work) -> Callable[..., Segment]:
         problem: Any = work.problem
 
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
-            laid: Basis = carry.basis
+            laid: lowrank.Basis = carry.basis
 
             def observe(state: InnerState, batch: Batch, step_key: Array) -> Array:
-                return count_outside(laid, problem.signals(state, phi, batch, step_key))
+                return lowrank.count_outside(laid, problem.signals(state, phi, batch, step_key))
 
-            segment, outside = train_along(
-                *(work, state, phi, carry.pushed, key, indices, data, marks),
-                directions=laid.directions,
-                chunk=self.chunk,
-                observe=observe,
+            push = partial(
+                train_along, directions=laid.directions, chunk=self.chunk, observe=observe
             )
+            segment, outside = push(work, state, phi, carry.pushed, key, indices, data, marks)
             met = eqx.tree_at(lambda b: b.outside, laid, laid.outside + outside)
             return segment._replace(carry=Along(segment.carry, met))
 
@@ -160,8 +139,8 @@ class LowRank(Mode):
         """
         if snapshot.carry is None:
             return super().read(snapshot)
-        laid: Basis = snapshot.carry.basis
-        lifted = {name: lift(laid, rows) for name, rows in snapshot.measured.items()}
+        laid: lowrank.Basis = snapshot.carry.basis
+        lifted = {name: lowrank.lift(laid, rows) for name, rows in snapshot.measured.items()}
         diagnostics = {
             "low_rank": float(laid.rank),
             "low_rank_tangents": float(laid.columns),
@@ -172,12 +151,12 @@ class LowRank(Mode):
 
     def _first_pass(
         self,
-        work: "Work",
+        work: Work,
         snapshots: Snapshots,
         start: int,
         lengths: Sequence[int],
         pause: Callable[[], None],
-    ) -> tuple[dict[int, Float[np.ndarray, " n"]], float]:
+    ) -> dict[int, Float[np.ndarray, " n"]]:
         """By seed, the signals that training meets, from the same batches and keys."""
         problem: Any = work.problem  # a RowSpaceProblem, or there were an obstacle
 
@@ -190,37 +169,35 @@ class LowRank(Mode):
             return jax.lax.scan(body, state, indices)
 
         met: dict[int, list[np.ndarray]] = {seed: [] for seed in snapshots}
-        seconds = 0.0
         for length in lengths:
-            results, elapsed = work.stretch("survey", survey, snapshots, start, length)
-            seconds += elapsed
+            results = work.stretch("survey", survey, snapshots, start, length)
             for seed, (_, new) in results.items():
                 met[seed].append(np.asarray(new).ravel())
             snapshots = {s: replace(snapshots[s], state=state) for s, (state, _) in results.items()}
             start += length
             pause()
-        return {seed: np.concatenate(parts) for seed, parts in met.items()}, seconds
+        return {seed: np.concatenate(parts) for seed, parts in met.items()}
 
     def _rows(
-        self, work: "Work", snapshots: Snapshots, numbers: Mapping[int, Float[np.ndarray, " n"]]
-    ) -> tuple[dict[int, np.ndarray], float]:
+        self, work: Work, snapshots: Snapshots, numbers: Mapping[int, Float[np.ndarray, " n"]]
+    ) -> dict[int, np.ndarray]:
         """By seed, the tangent rows of the numbers."""
         problem: Any = work.problem
 
         def rows(phi: Hyperparams, numbers: Array) -> Array:
-            return rows_of(problem, phi, numbers)
+            return lowrank.rows_of(problem, phi, numbers)
 
-        dtype = jnp.result_type(float)
-        by_seed = {
-            seed: (s.phi, jnp.asarray(numbers[seed], dtype)) for seed, s in snapshots.items()
-        }
-        results, seconds = work.programs.call("rows", rows, by_seed)
-        return {seed: np.asarray(of_seed) for seed, of_seed in results.items()}, seconds
+        signals = {seed: jnp.asarray(n, jnp.result_type(float)) for seed, n in numbers.items()}
+        by_seed = {seed: (s.phi, signals[seed]) for seed, s in snapshots.items()}
+        found = work.programs.call("rows", rows, by_seed)
+        return {seed: np.asarray(of_seed) for seed, of_seed in found.items()}
 
-    def _lay(self, plan: "Plan", seed: int, snapshot: Snapshot, spans: Mapping[int, Rows]) -> Along:
+    def _lay(
+        self, plan: Plan, seed: int, snapshot: Snapshot, spans: Mapping[int, lowrank.Rows]
+    ) -> Along:
         ranks = {seed: rows.rank(self.tolerance) for seed, rows in spans.items()}
         q = count(snapshot.phi)
-        columns = columns_for(max(ranks.values()), self.probes, self.sizes, q)
+        columns = lowrank.columns_for(max(ranks.values()), self.probes, self.sizes, q)
         place = (seed, snapshot.position.outer_step)
-        laid = basis(spans[seed], ranks[seed], columns, self.probes, place)
+        laid = lowrank.basis(spans[seed], ranks[seed], columns, self.probes, place)
         return Along(start_tangents(snapshot.state, columns, plan.wanted.mean > 0), laid)

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from glocal_exp.engine.modes.mode import Mode, Problem, Segment
-from glocal_exp.errors import UserError
+from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.plan import Plan, Problem
+from glocal_exp.engine.settings import check_counts
+from glocal_exp.engine.work import Segment, Work
 from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
 from glocal_exp.types import Hyperparams, InnerState
-
-if TYPE_CHECKING:
-    from glocal_exp.engine.plan import Plan
-    from glocal_exp.engine.work import Work
 
 
 @dataclass(frozen=True)
@@ -32,44 +30,40 @@ class Reverse(Mode):
     counts = "reverse_steps"
 
     def __post_init__(self):
-        if self.block is not None and self.block < 1:
-            raise UserError(f"hypergradient.block={self.block} is not at least 1.")
+        check_counts(self, "block", group="hypergradient.")
 
-    def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
+    def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         wanted, interval = plan.wanted, plan.schedule.interval
         if plan.carry_tangents:
             return "has no tangents for carry_tangents=true to carry"
         if len(wanted.steps) > 1:
-            return (
-                "computes one hypergradient an interval and this method looks at "
-                f"{len(wanted.steps)}"
-            )
+            number = len(wanted.steps)
+            return f"computes one hypergradient an interval and this method looks at {number}"
         if wanted.steps not in ((), (interval - 1,)):
-            return (
-                "computes an interval's last hypergradient and this method looks at "
-                f"{wanted.steps[0] + 1}"
-            )
+            t = wanted.steps[0] + 1
+            return f"computes an interval's last hypergradient and this method looks at {t}"
         if wanted.training:
             return "differentiates the validation loss and this method looks at the training loss"
         if plan.plays_out:
             return "goes back through one interval and this method plays out more"
         return super().obstacle(plan, problem)
 
-    def lengths(self, plan: "Plan") -> list[int]:
+    def lengths(self, plan: Plan) -> list[int]:
         return [plan.schedule.interval]
 
     def start(
-        self, plan: "Plan", state: InnerState, phi: Hyperparams, columns: int | None = None
+        self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> None:
         return None
 
-    def train(self, work: "Work") -> Callable[..., Segment]:
-        def pull(state, phi, carry, key, indices, data, marks) -> Segment:
+    def train(self, work: Work) -> Callable[..., Segment]:
+        def train(state, phi, carry, key, indices, data, marks) -> Segment:
             def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
                 return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
 
-            pulled = train_and_pull_back(
-                *(work.problem, step, state, phi, indices, data.for_hypergradients),
+            pull = partial(train_and_pull_back, work.problem, step, state, phi, indices)
+            pulled = pull(
+                data.for_hypergradients,
                 last=marks.steps is not None,
                 weights=marks.weights,
                 block=self.block or block_for(state, len(indices)),
@@ -84,4 +78,4 @@ class Reverse(Mode):
             }
             return Segment(pulled.state, None, rows, pulled.losses, work.finite(pulled.state))
 
-        return pull
+        return train
