@@ -11,7 +11,18 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
 from tests.compilation import quick_compilation  # noqa: F401
-from tests.engine.runs import INTERVAL, METHODS, SGD, SPLITS, STEPS, begin, equal, same
+from tests.engine.runs import (
+    INTERVAL,
+    METHODS,
+    SGD,
+    SPLITS,
+    STEPS,
+    begin,
+    close,
+    equal,
+    same,
+    vector,
+)
 from tests.problems import Network, Noisy
 
 S = STEPS // INTERVAL
@@ -164,7 +175,11 @@ def test_segments_may_have_another_length_when_a_run_goes_on(name, segment):
     for content in inside:
         loop = start(name, checkpoints={0: [content]}, numerics=Numerics(segment=segment))
         done = loop.position.outer_step
-        assert all(same(a, b) for a, b in zip(loop, whole[done:], strict=True))
+        for a, b in zip(loop, whole[done:], strict=True):
+            assert (a.seed, a.step, a.costs, a.skipped) == (b.seed, b.step, b.costs, b.skipped)
+            # Other lengths are other programs, which may round otherwise: bits are those of one.
+            for name in ("metrics", "hyperparameters", "hypergradient"):
+                close(vector(getattr(a, name)), vector(getattr(b, name)), 1e-10)
 
 
 def mismatched() -> dict[str, Loop]:
