@@ -178,8 +178,8 @@ def test_segments_may_have_another_length_when_a_run_goes_on(name, segment):
         for a, b in zip(loop, whole[done:], strict=True):
             assert (a.seed, a.step, a.costs, a.skipped) == (b.seed, b.step, b.costs, b.skipped)
             # Other lengths are other programs, which may round otherwise: bits are those of one.
-            for name in ("metrics", "hyperparameters", "hypergradient"):
-                close(vector(getattr(a, name)), vector(getattr(b, name)), 1e-10)
+            for part in ("metrics", "hyperparameters", "hypergradient"):
+                close(vector(getattr(a, part)), vector(getattr(b, part)), 1e-10)
 
 
 def mismatched() -> dict[str, Loop]:
