@@ -30,7 +30,7 @@ PLAIN, TANGENT, Q = "plain step", "tangent step, q = 3", 3
 
 def build(scale: Scale = FULL) -> Entry:
     """Floors beside the parts that they are of, and beside PyTorch's."""
-    work = make_work(scale).cut(steps=1)
+    work = make_work(scale)
     peers, gradient = Peers(work), f"validation gradient, {scale.validation:,} images"
     micro = min(work.problem.classifier.microbatch, scale.batch)
     chunk = min(work.chunks["chunk"], scale.validation)
@@ -62,10 +62,11 @@ def _floored(
     sizes = [v.aval.size for equation in found for v in (*equation.invars, *equation.outvars)]
     accessed: Any = jax.jit(whole).lower(given).compile().cost_analysis()
     moved = pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
-    floor = {PRODUCTS: _multiply(found, round(pieces)), PASSES: _move(moved)}
+    calls = 1 if "gradient" in part else work.steps
+    floor = {PRODUCTS: _multiply(found, round(pieces), calls), PASSES: _move(moved * calls)}
     ways = [Candidate(way, run, compared=False) for way, run in floor.items()]
     unit = "gradient" if "gradient" in part else "step"
-    return Comparison(name, (Ours(work).way(OURS, part), *peers, *ways), unit=unit)
+    return Comparison(name, (Ours(work).way(OURS, part), *peers, *ways), calls, unit)
 
 
 def _products(jaxpr: Any) -> Iterator[Any]:
@@ -79,8 +80,8 @@ def _products(jaxpr: Any) -> Iterator[Any]:
                 yield from list(_products(inner.jaxpr)) * equation.params.get("length", 1)
 
 
-def _multiply(equations: list[Any], times: int) -> Callable[[], None]:
-    """All products, so many times."""
+def _multiply(equations: list[Any], pieces: int, calls: int) -> Callable[[], None]:
+    """All products of so many pieces, in so many calls."""
 
     def multiply(pairs: list) -> list:
         return [
@@ -96,8 +97,8 @@ def _multiply(equations: list[Any], times: int) -> Callable[[], None]:
     program = jax.jit(multiply).lower(pairs).compile()
 
     def run() -> None:
-        for _ in range(times):
-            jax.block_until_ready(program(pairs))
+        for _ in range(calls):
+            jax.block_until_ready([program(pairs) for _ in range(pieces)][-1])
 
     return run
 

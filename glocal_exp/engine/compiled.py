@@ -59,7 +59,7 @@ class Programs:
         arguments = list(by_seed.values())
         arrays = (*(stack(arguments) if batched else arguments[0]), *stacked, *shared)
         leaves, structure = jax.tree.flatten(arrays)
-        shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)  # arrays, all of them
         signature = (name, batched, structure, shapes, static)
         if signature not in self._compiled:
             start = time.perf_counter()
