@@ -10,7 +10,7 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import DAGGER, method_label, signed
 from glocal_exp.report.selection import Selection, select_all
 from glocal_exp.report.tables.grouped import Found
-from glocal_exp.stats import paired_difference
+from glocal_exp.stats import mean_interval, paired_differences
 
 DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_seeds")
 
@@ -45,10 +45,10 @@ def _rows(selection: Selection, subject: str) -> Iterator[dict[str, Any]]:
         each = (f"{v:.2f}{DAGGER if seed in lost else ''}" for seed, v in finals.items())
         row = {"experiment": selection.experiment, "steps": selection.steps, "method": method}
         row |= selection.final_numbers(method) | {"each": ", ".join(each)}
-        pair = paired_difference(selection.finals(subject), finals)
-        if method != subject and pair.summary:
-            values = (pair.summary.mean, pair.summary.low, pair.summary.high, len(pair.keys))
-            row |= dict(zip(DIFFERENCE, map(float, values), strict=True))
+        apart = paired_differences(selection.finals(subject), finals)
+        if method != subject and apart:
+            values = (*mean_interval(apart), float(len(apart)))
+            row |= dict(zip(DIFFERENCE, values, strict=True))
         yield row
 
 

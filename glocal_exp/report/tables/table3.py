@@ -11,7 +11,6 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import method_label
 from glocal_exp.report.selection import Selection, select
 from glocal_exp.report.tables.grouped import Found
-from glocal_exp.stats import summarize
 
 
 def run_times(context: Context, experiments: Sequence[str], methods: Sequence[str]) -> Found:
@@ -47,16 +46,16 @@ def _rows(selection: Selection, context: Context) -> Iterator[dict[str, Any]]:
     for method, runs in finished.items():
         if not runs:
             continue
-        seconds = summarize([run.total("seconds") for run in runs])
+        seconds = pd.Series([run.total("seconds") for run in runs])
         printed = context.printed("table3", "run_time", method)
         yield {
             "method": method,
             "steps": selection.steps,
             "seeds": len(runs),
-            "seconds_mean": float(seconds.mean),
-            "seconds_deviation": float(seconds.deviation),
-            "seconds_per_1000_steps": float(seconds.mean) / selection.steps * 1000,
-            "times_none": seconds.mean / np.mean(none) if none and sum(none) else None,
+            "seconds_mean": seconds.mean(),
+            "seconds_deviation": seconds.std(),
+            "seconds_per_1000_steps": seconds.mean() / selection.steps * 1000,
+            "times_none": seconds.mean() / np.mean(none) if none and sum(none) else None,
             "compile_seconds_mean": np.mean([run.total("compile_seconds") for run in runs]),
             "evaluation_seconds_mean": np.mean([run.total("evaluation_seconds") for run in runs]),
             "tangent_steps": np.mean([run.last("tangent_steps") for run in runs]),
