@@ -1,46 +1,34 @@
 """A template: the work that each method did (glocal_exp/report/tables/<id>.py)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Artifact, Context
+from glocal_exp.report.artifact import Context
 from glocal_exp.report.selection import select_all
-from glocal_exp.report.sheet import Column, Sheet
-
-COLUMNS = (
-    Column("experiment", "experiment", words=True, once=True),
-    Column("method", "method", words=True),
-    Column("plain steps", "plain_steps", "{:,.0f}"),
-    Column("validation gradients", "validation_gradients", "{:,.0f}"),
-)
-"""What is printed of a record: Markdown, LaTeX and the CSV file come from the same."""
+from glocal_exp.report.tables.grouped import Found
 
 
-@dataclass(frozen=True)
-class Work(Artifact):
-    """One row a method of each experiment; fields are the entries of the YAML file.
+def work(context: Context, experiments: Sequence[str]) -> Found:
+    """A row a run; the YAML file says how they are grouped and what is printed of a group.
 
-    Attributes:
-        experiments: folders of stored runs.
+    Args:
+        experiments: folders of stored runs; what follows the context are the file's settings.
+
+    Raises:
+        MissingRuns: no run is stored.
     """
-
-    experiments: Sequence[str]
-
-    def make(self, context: Context) -> Sheet:
-        """The table with its caption; `MissingRuns`, of `select_all`, if no run is stored."""
-        selections, missing = select_all(context, self.experiments)
-        records = [
-            {"experiment": name, "method": method, **self._counts(run.metrics)}
-            for name, selection in selections.items()
-            for method in selection.methods
-            for run in selection.of(method)[:1]
-        ]
-        text = self.caption(*caption.paragraphs(selections.values(), context))
-        return Sheet(pd.DataFrame(records), COLUMNS, text, missing)
-
-    def _counts(self, metrics: pd.DataFrame) -> dict[str, float]:
-        """At the end of training; counts are cumulative."""
-        return {name: metrics[name].iloc[-1] for name in ("plain_steps", "validation_gradients")}
+    selections, missing = select_all(context, experiments)
+    rows = [
+        {
+            "experiment": name,
+            "method": run.method,
+            "plain_steps": run.last("plain_steps"),  # at the end of training; counts add up
+            "validation_gradients": run.last("validation_gradients"),
+        }
+        for name, selection in selections.items()
+        for run in selection.runs
+    ]
+    sources = caption.paragraphs(selections.values(), context)
+    return Found(pd.DataFrame(rows), sources, missing=missing)

@@ -36,7 +36,8 @@ def main(kind: Kind, repository: Path, arguments: Sequence[str] | None = None) -
 
 
 def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
-    configs = {path.stem: path for path in sorted((repository / "configs" / kind).glob("*.yaml"))}
+    files = sorted((repository / "configs" / kind).glob("[!_]*.yaml"))  # with _: parts of others
+    configs = {path.stem: path for path in files}
     if unknown := [name for name in options.ids if name not in configs]:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"

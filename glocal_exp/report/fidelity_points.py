@@ -67,8 +67,8 @@ def differences(
     return np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
 
 
-def points(context: Context) -> tuple[list[Point], pd.DataFrame]:
-    """Every point with a truth, in the order of settings, seeds and intervals; and all rows.
+def points(context: Context) -> tuple[list[Point], str]:
+    """Every point with a truth, in the order of settings, seeds and intervals; their provenance.
 
     Raises:
         MissingStudy: nothing of the study is stored.
@@ -80,7 +80,8 @@ def points(context: Context) -> tuple[list[Point], pd.DataFrame]:
         for s, of_point in of_run.groupby("s"):
             if ((of_point.kind == "truth") & (of_point.variation == "base")).any():
                 found.append(_point(str(folder), config, int(s), of_point))  # pyright: ignore
-    return sorted(found, key=lambda point: (point.setting, point.seed, point.s)), frame
+    found.sort(key=lambda point: (point.setting, point.seed, point.s))
+    return found, study_rows.provenance(frame, STUDY)
 
 
 def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:

@@ -38,7 +38,7 @@ def score(point: Point, estimate: Vector) -> dict[str, float]:
     `cosine` is that of the angle and `above` whether it is above 0, `error` relative to the mean
     truth, `sign_<name>` the share of truths with the same sign, and `signs` its mean over the
     hyperparameters that count. With the finite differences for truths: `slope_cosine`, to their
-    mean, and `slope_signs`.
+    mean, `slope_above` and `slope_signs`.
     """
     truths = list(point.truths.values())
     error = relative_error(estimate, _mean(truths, len(estimate)))
@@ -66,14 +66,21 @@ def _compared(
     signs = _mean([same_signs(*pair) for pair in pairs], q)
     slope_signs = _mean([same_signs(e, one) for e in estimates for one in point.slopes], q)
     angle = _number([cosine(*pair) for pair in pairs])
+    slope_angle = _number([cosine(e, slope) for e in estimates])
     return {
         "cosine": angle,
-        "above": float(angle > 0) if np.isfinite(angle) else np.nan,
+        "above": above(angle),
         "error": error,
         "signs": _number(signs[counts]),
-        "slope_cosine": _number([cosine(e, slope) for e in estimates]),
+        "slope_cosine": slope_angle,
+        "slope_above": above(slope_angle),
         "slope_signs": _number(slope_signs[counts]),
     } | {f"sign_{name}": float(sign) for name, sign in zip(point.names, signs, strict=True)}
+
+
+def above(angle: float) -> float:
+    """Whether a cosine is above 0: 1 or 0, NaN for none."""
+    return float(angle > 0) if np.isfinite(angle) else np.nan
 
 
 def _mean(vectors: Sequence[Vector] | Float[np.ndarray, "n q"], q: int) -> Vector:

@@ -1,9 +1,10 @@
 """Numbers and tables as text: Markdown, CSV and LaTeX of the same sheet."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from glocal_exp.report.objects import named
 from glocal_exp.report.sheet import ABSENT, Column, Sheet
 from glocal_exp.report.style import method_styles
 
@@ -36,6 +37,11 @@ def spread(mean: float, deviation: float, digits: int = 1) -> str:
     return f"{mean:,.{digits}f} \N{PLUS-MINUS SIGN} {deviation:,.{digits}f}"
 
 
+def spread_2(mean: float, deviation: float) -> str:
+    """`spread` with two digits."""
+    return spread(mean, deviation, 2)
+
+
 def signed(value: float, digits: int = 2) -> str:
     """A difference with its sign."""
     return minus(f"{value:+.{digits}f}")
@@ -49,6 +55,36 @@ def minus(text: str) -> str:
 def brief(value: float) -> str:
     """Two digits that count; what is rounding alone is called 0."""
     return "0" if abs(value) < 1e-12 else f"{value:.2g}"
+
+
+def clean(value: float) -> str:
+    """`brief` of a residual: what is below 1e-9 is rounding."""
+    return brief(value if value > 1e-9 else 0.0)
+
+
+def with_strict(value: float, strict: float) -> str:
+    """`brief`, and in brackets what it is if the theorem is taken by its words."""
+    return f"{brief(value)} ({brief(strict)})"
+
+
+def percent(share: float) -> str:
+    """A share in whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
+def of(right: float, number: float) -> str:
+    """So many of so many; nothing of none."""
+    return f"{right:.0f} of {number:.0f}" if number else ABSENT
+
+
+def with_share(mean: float, share: float, number: float) -> str:
+    """A mean, and in brackets a share if it is one of several."""
+    return f"{mean:,.2f}" + (f" [{share:.2f}]" if number > 1 else "")
+
+
+def function(name: str) -> Callable[..., str]:
+    """One of these by its name, or another by its dotted path."""
+    return named(name if "." in name else f"{__name__}.{name}")
 
 
 def markdown(sheet: Sheet) -> str:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from glocal_exp.errors import UserError
@@ -48,31 +48,26 @@ def stored(
     Raises:
         MissingRuns: nothing has.
     """
-    entries = labelled(kinds)
-    found = alike(context, {entry.label: (entry, where) for entry in entries})
+    entries = [replace(entry, where={**entry.where, **where}) for entry in labelled(kinds)]
+    found = alike(context, {entry.label: entry for entry in entries})
     if not found:
         raise MissingRuns(list(dict.fromkeys(entry.experiment for entry in entries)))
     missing = (entry.experiment for entry in entries if entry.label not in found)
     return found, tuple(dict.fromkeys(missing))
 
 
-def alike(
-    context: Context, wanted: Mapping[Cell, tuple[Labelled, Mapping[str, Any]]]
-) -> dict[Cell, Selection]:
+def alike(context: Context, wanted: Mapping[Cell, Labelled]) -> dict[Cell, Selection]:
     """What is to be compared: runs as long as the longest that has finished, all of one network.
 
     Of several networks the one with most cells is taken. Cells whose runs are all others are left
     out.
-
-    Args:
-        wanted: by cell its kind of run, and further conditions.
     """
-    found = [entry.select(context, **where) for entry, where in wanted.values()]
+    found = [entry.select(context) for entry in wanted.values()]
     steps = max((selection.steps for selection in found if selection), default=0)
     longest = {
         cell: selection
-        for cell, (entry, where) in wanted.items()
-        if (selection := entry.select(context, **where, steps=steps))
+        for cell, entry in wanted.items()
+        if (selection := entry.select(context, steps=steps))
     }
     networks = {
         cell: json.dumps(selection.runs[0].stored.value("model"), sort_keys=True)

@@ -66,8 +66,13 @@ def instantiate(settings: Any, config: Path) -> Any:
     values = {key: instantiate(value, config) for key, value in settings.items()}
     if "_target_" not in values:
         return values
-    module, _, name = str(values.pop("_target_")).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)(**values)
+        return named(str(values.pop("_target_")))(**values)
     except (ImportError, AttributeError, TypeError) as error:
         raise UserError(f"{config} cannot be used: {error}; correct it") from error
+
+
+def named(path: str) -> Any:
+    """What a dotted path leads to."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.runs import Run, read
 from glocal_exp.report.style import method_order
-from glocal_exp.stats import summarize
 from glocal_exp.store import find_runs
 
 
@@ -66,10 +66,11 @@ class Selection:
         finals = self.finals(method)
         if not finals:
             return {"seeds": 0}
-        summary = summarize(list(finals.values()))
-        names = ("mean", "deviation", "standard_error", "minimum", "maximum")
-        numbers = {"seeds": len(finals), "diverged": len(self.lost(method))}
-        numbers |= {name: float(getattr(summary, name)) for name in names}
+        how = {"mean": "mean", "deviation": "std", "standard_error": "sem"}
+        how |= {"minimum": "min", "maximum": "max"}
+        values, numbers = pd.Series(finals), {"seeds": len(finals)}
+        numbers |= {"diverged": len(self.lost(method))}
+        numbers |= {name: float(values.agg(function)) for name, function in how.items()}
         return numbers | {f"seed_{seed}": value for seed, value in finals.items()}
 
     def lost(self, method: str | None = None) -> set[int]:

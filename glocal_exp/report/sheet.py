@@ -12,6 +12,7 @@ import pandas as pd
 
 ABSENT = "\N{EN DASH}"
 Record = Mapping[str, Any]
+Labels = Mapping[str, Mapping[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,26 @@ class Column:
     """
 
     header: str
-    entries: str | tuple[str, ...]
+    entries: str | Sequence[str]
     form: str | Callable[..., str] = "{}"
     at: Record = field(default_factory=dict)
     words: bool = False
     once: bool = False
 
-    def cell(self, row: Sequence[Record]) -> str:
+    @property
+    def names(self) -> Sequence[str]:
+        """The entries, if only one."""
+        return (self.entries,) if isinstance(self.entries, str) else self.entries
+
+    def cell(self, row: Sequence[Record], labels: Labels) -> str:
         """The text for the records of a row."""
         found = [record for record in row if self.at.items() <= record.items()]
-        names = (self.entries,) if isinstance(self.entries, str) else self.entries
-        values = [_together([record.get(name) for record in found]) for name in names]
+        values = [_together([record.get(name) for record in found]) for name in self.names]
         first = values[0]
         if first is None or (isinstance(first, float) and not math.isfinite(first)):
             return ABSENT
-        return self.form.format(*values) if isinstance(self.form, str) else self.form(*values)
+        shown = [labels.get(name, {}).get(v, v) for name, v in zip(self.names, values, strict=True)]
+        return self.form.format(*shown) if isinstance(self.form, str) else self.form(*shown)
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,18 @@ class Sheet:
 
     Attributes:
         data: the records, in full precision; the CSV file.
-        columns: what is printed of them.
+        columns: what is printed of them. Where a column is of some records alone, those with the
+            same words make a row; else each record does.
         caption: below the table.
         missing: experiments that lack runs it asks for.
-        by: entries that tell the rows in print apart; each record is one if there are none.
+        labels: entry -> value -> as printed; others are printed as they are.
     """
 
     data: pd.DataFrame
     columns: Sequence[Column]
     caption: str
     missing: tuple[str, ...] = ()
-    by: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
 
     @property
     def header(self) -> list[str]:
@@ -71,10 +78,12 @@ class Sheet:
     @cached_property
     def rows(self) -> list[list[str]]:
         """The printed cells."""
+        several = any(column.at for column in self.columns)
+        by = [name for column in self.columns if several and column.words for name in column.names]
         groups: dict[Any, list[Record]] = {}
         for number, record in enumerate(self.data.to_dict("records")):
-            groups.setdefault(tuple(record[name] for name in self.by) or number, []).append(record)
-        cells = [[column.cell(row) for column in self.columns] for row in groups.values()]
+            groups.setdefault(tuple(record[name] for name in by) or number, []).append(record)
+        cells = [[one.cell(row, self.labels) for one in self.columns] for row in groups.values()]
         once = [place for place, column in enumerate(self.columns) if column.once]
         for above, row in reversed(list(pairwise(cells))):  # from below: what is above still stands
             for place in once:

@@ -10,6 +10,7 @@ import yaml
 
 from glocal_exp.koopman import HankelDMD
 from glocal_exp.records import Costs, IntervalRecord
+from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.store import RunDirectory, config_hash, run_path
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -80,6 +81,14 @@ def write_run(
         if stop_at is None:
             directory.complete()
     return path
+
+
+def table(name: str, **settings: Any) -> Any:
+    """The table of a YAML file with other settings."""
+    found = entries(CONFIGS / "table" / f"{name}.yaml")
+    found.pop("on_request", None)
+    changed = {"settings": found.get("settings", {}) | settings}
+    return instantiate(found | changed, CONFIGS / "table" / f"{name}.yaml")
 
 
 def reading(artifact: str) -> str:

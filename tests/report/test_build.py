@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.build import main
 from glocal_exp.report.objects import load
 from glocal_exp.report.style import PURPLE
@@ -16,9 +16,16 @@ from glocal_exp.report.style import PURPLE
 from .synthetic import write_run
 
 REPOSITORY = Path(__file__).parents[2]
-CONFIGS = sorted((REPOSITORY / "configs").glob("figure/*.yaml")) + sorted(
-    (REPOSITORY / "configs").glob("table/*.yaml")
+CONFIGS = sorted((REPOSITORY / "configs").glob("figure/[!_]*.yaml")) + sorted(
+    (REPOSITORY / "configs").glob("table/[!_]*.yaml")
 )
+GROUPED = """
+_target_: glocal_exp.report.tables.grouped.Grouped
+title: A title.
+rows: glocal_exp.report.tables.table3.run_times
+settings: {}
+columns: [{header: a, entries: b, form: no_form}]
+"""
 # Fails on any import of what a report must do without, and on any use of the network.
 GUARD = """
 import runpy, socket, sys
@@ -171,7 +178,9 @@ def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypat
     [
         ("title: x\n", "names no _target_"),
         ("_target_: glocal_exp.nowhere.X\n", "cannot be used"),
-        ("_target_: glocal_exp.report.tables.table3.RunTime\nwrong: 1\n", "wrong"),
+        ("_target_: glocal_exp.report.tables.grouped.Grouped\nwrong: 1\n", "wrong"),
+        (GROUPED, "missing a required argument: 'experiments'"),
+        (GROUPED.replace("settings: {", "settings: {experiments: [a], methods: []"), "no_form"),
     ],
 )
 def test_a_wrong_config_is_named(tmp_path, capsys, text, message):
@@ -203,23 +212,18 @@ def test_the_papers_numbers_have_sources_and_are_found():
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_the_commands_for_missing_runs_exist(config):
+def test_the_commands_for_missing_runs_exist(config, tmp_path):
     maker = load(config, but="on_request")
-    names = {
-        name
-        for attribute in ("rows", "columns", "experiments")
-        for name in getattr(maker, attribute, ())
-    }
-    if not hasattr(maker, "experiments"):
-        kinds = getattr(maker, "kinds", ())
-        names |= {kind["experiment"] for kind in kinds if "experiment" in kind}
-    known = {path.stem for path in (REPOSITORY / "configs" / "experiment").glob("*.yaml")}
-    studies = {path.stem for path in (REPOSITORY / "configs" / "study").glob("*.yaml")}
-    common = getattr(sys.modules[type(maker).__module__], "STUDY", None)
-    study = {getattr(maker, "study", common)} - {None}
-    assert names or study
-    assert names <= known
-    assert study <= studies
+    make = maker.draw if config.parent.name == "figure" else maker.make
+    configs = REPOSITORY / "configs"
+    with pytest.raises(MissingRuns) as missing:
+        make(Context(tmp_path, studies=tmp_path, configs=configs))
+    if isinstance(missing.value, MissingStudy):
+        assert (configs / "study" / f"{missing.value.study}.yaml").is_file()
+        return
+    known = {path.stem for path in (configs / "experiment").glob("*.yaml")}
+    assert missing.value.experiments
+    assert set(missing.value.experiments) <= known
 
 
 def test_window_mean_is_shown_where_it_is_swept_over(tmp_path):

@@ -13,10 +13,8 @@ from glocal_exp.methods.method import Moment
 from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.report.estimators import Estimator, estimators, load_estimator
 from glocal_exp.report.fidelity_points import points
-from glocal_exp.report.tables.fidelity_by_setting import FidelityTable
-from glocal_exp.report.tables.fidelity_overall import FidelityOverall
 
-from .synthetic import CONFIGS
+from .synthetic import CONFIGS, table
 from .test_fidelity import DECAY, GOAL, context, trajectory  # noqa: F401
 
 PAPER = Glocal(80, 10, 1, HankelDMD(), SteadyStateEstimator())
@@ -113,7 +111,7 @@ def test_a_new_method_is_one_python_file_and_one_yaml_file(scratch, tmp_path, mo
     add(scratch, "median", "label: median\nmethod: {_target_: brand_new_method.Median, window: 9}")
     monkeypatch.syspath_prepend(tmp_path)
     without = [file.stem for file in FILES if file.stem != "local"]
-    sheet = FidelityTable("Title.", without=without).make(scratch)
+    sheet = table("fidelity", without=without).make(scratch)
     assert [row[:2] for row in sheet.rows] == [
         ["another truth", "\N{EN DASH}"], ["local", "1"], ["median", "9"]
     ]  # fmt: skip
@@ -128,7 +126,7 @@ def test_what_needs_more_than_is_stored_is_left_out_and_said(scratch):
     add(scratch, "played_out", "defaults: [{/method: global}]\nlabel: global")
     add(scratch, "nothing", "defaults: [{/method: none}]\nlabel: none")
     ids = ["local", "mean_iterate", "played_out", "nothing"]
-    for maker in (FidelityTable("Title.", ids), FidelityOverall("Title.", 1000, ids)):
+    for maker in (table("fidelity", names=ids), table("fidelity_overall", names=ids)):
         sheet = maker.make(scratch)
         assert [row[0] for row in sheet.rows] == ["another truth", "local"]
         said = "Left out, since they need more than the stored h_t: h at the mean; global; none."

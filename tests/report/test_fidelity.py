@@ -12,12 +12,10 @@ from glocal_exp.report.fidelity_scores import ceiling, score
 from glocal_exp.report.figures.fidelity_cosines import FidelityFigure
 from glocal_exp.report.figures.sensitivity import SensitivityFigure
 from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.tables.fidelity_by_setting import FidelityTable
-from glocal_exp.report.tables.fidelity_settings import FidelitySettings
 from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory
 
-from .synthetic import CONFIGS, reading
+from .synthetic import CONFIGS, table
 
 GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
 NAMES = ("learning_rate", "momentum", "weight_decay")
@@ -68,7 +66,7 @@ def fill(directory, s, rng):
 
 
 def test_points_are_read_as_they_were_measured(context):
-    found, frame = points(context)
+    found, source = points(context)
     assert [(p.setting, p.seed, p.s) for p in found] == [
         (f"lr {rate}, momentum 0.5", seed, s) for rate in (0.01, 0.1) for seed in (0, 1)
         for s in (1, 3)
@@ -79,7 +77,7 @@ def test_points_are_read_as_they_were_measured(context):
     assert set(first.truths) == {"base", "float64", "order1"}
     np.testing.assert_array_equal(first.slopes, [[-0.1, 0.1, 0.1]])
     np.testing.assert_array_equal(first.intervals["all"], trajectory())
-    assert len(frame) == 4 * 2 * 3 + 4 * 4 + 4 * 2 * 3
+    assert source.startswith(f"fidelity: {4 * (3 + 1) * 2 + 4 * (3 + 1)} units, seed 0, 1; ")
 
 
 def test_scores_against_known_truths(context):
@@ -111,7 +109,7 @@ def test_the_vectors_that_are_compared():
 
 
 def test_the_table_has_a_row_an_estimator(context):
-    sheet = FidelityTable("Title.", IDS, reading=reading("table/fidelity")).make(context)
+    sheet = table("fidelity", names=IDS).make(context)
     assert [row[0] for row in sheet.rows] == ["another truth", "local", "window mean", "glocal"]
     assert [row[1] for row in sheet.rows] == [ABSENT, "1", "80", "80"]
     data = sheet.data.set_index(["estimator", "setting"])
@@ -125,8 +123,8 @@ def test_the_table_has_a_row_an_estimator(context):
 
 def test_settings_are_tried_in_all_combinations(context):
     """The second estimate sees a few last values alone, which is enough for a single decay."""
-    grid = [(80, 10), (20, 2)]
-    maker = FidelitySettings("Title.", {"dmd": {}, "far": {"horizon": "finite"}}, grid, [None])
+    grid, kinds = [(80, 10), (20, 2)], {"dmd": {}, "far": {"horizon": "finite"}}
+    maker = table("fidelity_settings", kinds=kinds, grid=grid, validation=[None])
     sheet = maker.make(context)
     assert [row[0] for row in sheet.rows] == ["another truth", "local", "dmd", "far"]
     assert sheet.header == ["estimate", "[1] s = 1", "[1] s = 3", "[2] s = 1", "[2] s = 3"]
@@ -179,4 +177,4 @@ def test_the_difference_is_relative():
 
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingStudy):
-        FidelityTable("Title.", IDS).make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))
+        table("fidelity", names=IDS).make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))

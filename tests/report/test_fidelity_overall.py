@@ -6,15 +6,14 @@ import pytest
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.fidelity_points import Point
-from glocal_exp.report.tables import fidelity_overall
-from glocal_exp.report.tables.fidelity_overall import FidelityOverall, truths_agree
-from glocal_exp.report.tables.sensitivity_steps import SensitivityTable
-from glocal_exp.report.tables.theorem_real import TheoremReal, both_sides
+from glocal_exp.report.tables import fidelity
+from glocal_exp.report.tables.fidelity import truths_agree
+from glocal_exp.report.tables.theorem import both_sides
 
-from .synthetic import CONFIGS, reading
+from .synthetic import CONFIGS, table
 from .test_fidelity import DECAY, GOAL, IDS, context, trajectory  # noqa: F401
 
-TABLE = FidelityOverall("Title.", 1000, IDS, reading=reading("table/fidelity_overall"))
+TABLE = table("fidelity_overall", names=IDS)
 
 
 def point(truths, slopes=None, **intervals) -> Point:
@@ -43,9 +42,7 @@ def five(monkeypatch):
         point({"base": GOAL, "order1": -GOAL, "order2": -GOAL}),
         point({"base": GOAL}),
     ]
-    frame = object()
-    monkeypatch.setattr(fidelity_overall, "points", lambda _: (found, frame))
-    monkeypatch.setattr(fidelity_overall.study_rows, "provenance", lambda *_: "invented")
+    monkeypatch.setattr(fidelity, "points", lambda _: (found, "invented"))
     return found
 
 
@@ -88,14 +85,15 @@ def test_an_estimate_that_turns_round_does_not_repeat(five, monkeypatch):
 
 
 def test_sensitivity_is_a_row_a_setting_and_interval(context):  # noqa: F811
-    sheet = SensitivityTable("Title.", 1000, [1, 50, 400]).make(context)
+    sheet = table("sensitivity", steps=[1, 50, 400]).make(context)
     assert [row[1:3] for row in sheet.rows] == [["1", "2"], ["3", "2"]] * 2
     first = sheet.data.iloc[0]
     base, other = trajectory() + 0.1, trajectory() + 0.1
     assert first["float64 t=50"] == np.linalg.norm(base - other) == 0
     assert np.isnan(first["start1 t=1"]), "not stored"
     assert np.isnan(first["float64 t=400"]), "beyond the interval"
-    assert sheet.rows[0][3:] == ["0", "0", *["\N{EN DASH}"] * 4]
+    dash = "\N{EN DASH}"
+    assert sheet.rows[0][3:] == [dash, dash, "0", *[dash] * 7], "of these only t = 50 is asked for"
 
 
 def test_both_sides_of_the_theorem_at_a_point():
@@ -113,7 +111,7 @@ def test_both_sides_of_the_theorem_at_a_point():
 
 
 def test_the_theorem_s_table_counts_points_that_are_covered(context):  # noqa: F811
-    sheet = TheoremReal("Title.").make(context)
+    sheet = table("theorem_real").make(context)
     assert [row[1] for row in sheet.rows] == ["1", "3"] * 2
     for record, row in zip(sheet.data.to_dict("records"), sheet.rows, strict=True):
         assert record["left"] < 0.05, "GOAL, but for the truth's own one percent"

@@ -83,7 +83,8 @@ TIDY = pd.DataFrame(
     ],
 )
 def test_cells_are_read_off_the_records_of_a_row(column, cells):
-    assert [cell for (cell,) in Sheet(TIDY, [column], "", by=("who",)).rows] == cells
+    row, other = Column("", "who", words=True), Column("", "value", at={"t": 1})
+    assert [cells[-1] for cells in Sheet(TIDY, [row, other, column], "").rows] == cells
 
 
 def test_what_stands_above_is_left_out_from_the_left():

@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.tables.precision_distances import PrecisionSpread, PrecisionTable
 from glocal_exp.store.studies import StudyDirectory
 
+from .synthetic import table
+
 TRUE = np.tile([3.0, 4.0], (12, 1))
-TABLE = PrecisionTable("Title.", {"start1": "moved", "base": "float32"})
+TABLE = table("precision", labels={"start1": "moved", "base": "float32"})
 
 
 def store(root, seed, batch=128, **found):
@@ -63,7 +64,7 @@ def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
     h[4] *= -1
     h[6:9, 1] *= -1
     store(tmp_path, 0, float64=TRUE, base=h)
-    sheet = PrecisionSpread("Title.", {"base": "float32"}).make(
+    sheet = table("precision_spread", labels={"base": "float32"}).make(
         Context(tmp_path, pd.DataFrame(), tmp_path)
     )
     assert sheet.header[-2:] == ["sign of part 1", "sign of part 2"]
@@ -75,4 +76,4 @@ def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
 def test_a_spread_needs_the_true_values(tmp_path):
     store(tmp_path, 0, base=TRUE)
     with pytest.raises(MissingStudy):
-        PrecisionSpread("Title.", {}).make(Context(tmp_path, pd.DataFrame(), tmp_path))
+        table("precision_spread", labels={}).make(Context(tmp_path, pd.DataFrame(), tmp_path))

@@ -11,9 +11,8 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.long_tail import ClassAccuracy, WeightCurve
-from glocal_exp.report.tables.table2 import Reweighting
 
-from .synthetic import write_run
+from .synthetic import table, write_run
 
 COUNTS = [500, 50, 5]
 LOSSES = [0.0, 0.5, 2.0]
@@ -79,13 +78,14 @@ def context(tmp_path_factory):
     return Context(root)
 
 
-def table():
+def table2(**settings):
     published = {"Others 2000": {"a": {100: 68.91}}}
-    return Reweighting("Title.", {"a": "A", "b": "B"}, (100, 50), KINDS, published)
+    invented = {"data": {"a": "A", "b": "B"}, "factors": [100, 50], "published": published}
+    return table("table2", kinds=KINDS, **invented | settings)
 
 
 def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
-    sheet = table().make(context)
+    sheet = table2().make(context)
     assert sheet.header == ["weighing", "A, 100", "A, 50", "B, 100", "B, 50"]
     dash = "\N{EN DASH}"
     assert sheet.rows == [
@@ -104,7 +104,7 @@ def test_cells_are_means_and_spreads_of_one_factor_and_task(context):
 
 def test_columns_carry_the_mark_of_a_copy(tmp_path):
     store(tmp_path, "base_a", "none", 0, 100, 0.7, notice="A (copy), long-tailed")
-    sheet = table().make(Context(tmp_path))
+    sheet = table2().make(Context(tmp_path))
     assert sheet.header == ["weighing", "A (copy), 100", "A (copy), 50", "B, 100", "B, 50"]
 
 
@@ -112,7 +112,7 @@ def test_what_is_complete_has_nothing_missing(tmp_path):
     for task in ("plain", "cb"):
         store(tmp_path, "base_a", "none", 0, 100, 0.7, task=task)
     store(tmp_path, "learned_a", "glocal", 0, 100, 0.7)
-    sheet = Reweighting("Title.", {"a": "A"}, (100,), KINDS).make(Context(tmp_path))
+    sheet = table2(data={"a": "A"}, factors=[100], published={}).make(Context(tmp_path))
     assert sheet.missing == ()
 
 
@@ -122,7 +122,7 @@ def test_only_runs_of_the_same_length_and_network_are_compared(tmp_path):
     store(tmp_path, "base_a", "none", 0, 50, 0.7, steps=400, **flat)
     store(tmp_path, "base_a", "none", 0, 100, 0.6, task="cb", steps=400, **deep)
     store(tmp_path, "learned_a", "glocal", 0, 100, 0.9, steps=400, **deep)
-    sheet = Reweighting("Title.", {"a": "A"}, (50, 100), KINDS).make(Context(tmp_path))
+    sheet = table2(data={"a": "A"}, factors=[50, 100], published={}).make(Context(tmp_path))
     dash = "\N{EN DASH}"
     assert [row[1:] for row in sheet.rows] == [
         [dash, dash],
@@ -136,7 +136,7 @@ def test_only_runs_of_the_same_length_and_network_are_compared(tmp_path):
 def test_unfinished_runs_are_left_out_and_diverged_ones_marked(tmp_path):
     store(tmp_path, "base_a", "none", 0, 100, 0.7, stop_at=1)
     store(tmp_path, "base_a", "none", 1, 100, 0.6, diverge_at=2)
-    sheet = table().make(Context(tmp_path))
+    sheet = table2().make(Context(tmp_path))
     assert sheet.rows[0][1] == "60.00\N{DAGGER} [1]"
     assert "1 seed (1)" in sheet.caption
     assert "Left out: none seed 0, unfinished." in sheet.caption
@@ -158,7 +158,7 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path):
 
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingRuns, match="base_a"):
-        table().make(Context(tmp_path))
+        table2().make(Context(tmp_path))
     for maker in (ClassAccuracy("Title.", OF_A), WeightCurve("Title.", OF_A)):
         with pytest.raises(MissingRuns, match="base_a"):
             maker.draw(Context(tmp_path))

@@ -3,10 +3,8 @@ import pandas as pd
 import pytest
 
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.tables.final_accuracy import FinalAccuracy
-from glocal_exp.report.tables.table3 import RunTime
 
-from .synthetic import write_run
+from .synthetic import table, write_run
 
 DASH = "\N{EN DASH}"
 PAPER = pd.DataFrame(
@@ -32,7 +30,7 @@ def test_run_times_and_counts(tmp_path):
     write_run(tmp_path, "table3", "local", 0, steps=500, seconds=6, gradients_an_interval=100,
               config={"method": {"evaluate": "every"}})  # fmt: skip
     write_run(tmp_path, "table3", "global", 0, steps=500, seconds=9, stop_at=2)
-    sheet = RunTime("Title.", ["table3"]).make(Context(tmp_path, PAPER))
+    sheet = table("table3", experiments=["table3"]).make(Context(tmp_path, PAPER))
     data = sheet.data.set_index("method")
     assert list(data.index) == ["none", "local", "local_every", "glocal"]  # global is unfinished
     # 5 intervals of 2 and of 4 seconds: 10 and 20
@@ -57,17 +55,17 @@ def test_run_times_and_counts(tmp_path):
 
 def test_times_of_another_experiment_are_said_to_be_so(tmp_path):
     write_run(tmp_path, "fig2_sgd", "none", 0, steps=300)
-    sheet = RunTime("Title.", ["table3", "fig2_sgd"]).make(Context(tmp_path))
+    sheet = table("table3").make(Context(tmp_path))
     assert "No run of table3 is stored: these are the times of fig2_sgd" in sheet.caption
     assert sheet.missing == ("table3",)
 
 
 def test_no_run_time_without_runs(tmp_path):
     with pytest.raises(MissingRuns, match="table3"):
-        RunTime("Title.", ["table3", "fig2_sgd"]).make(Context(tmp_path))
+        table("table3").make(Context(tmp_path))
     write_run(tmp_path, "table3", "none", 0, steps=300, stop_at=1)
     with pytest.raises(MissingRuns):
-        RunTime("Title.", ["table3"]).make(Context(tmp_path))
+        table("table3", experiments=["table3"]).make(Context(tmp_path))
 
 
 def test_final_accuracies_and_paired_differences(tmp_path):
@@ -82,7 +80,9 @@ def test_final_accuracies_and_paired_differences(tmp_path):
             path = write_run(tmp_path, "a", method, seed, steps=300, diverge_at=lost)
             overwrite_final(path, value)
     write_run(tmp_path, "a", "local", 2, steps=300, stop_at=2)
-    sheet = FinalAccuracy("Title.", {"a": "Label", "b": "Other"}).make(Context(tmp_path))
+    sheet = table("final_accuracy", experiments={"a": "Label", "b": "Other"}).make(
+        Context(tmp_path)
+    )
     data = sheet.data.set_index("method")
     assert data.loc["none", "mean"] == pytest.approx(81)
     assert data.loc["none", "deviation"] == pytest.approx(1)
@@ -109,7 +109,7 @@ def test_final_accuracies_and_paired_differences(tmp_path):
 def test_the_last_accuracy_counts_not_the_best(tmp_path):
     path = write_run(tmp_path, "a", "glocal", 0, steps=300)
     overwrite_final(path, 0.2)
-    sheet = FinalAccuracy("Title.", {"a": "Label"}).make(Context(tmp_path))
+    sheet = table("final_accuracy", experiments={"a": "Label"}).make(Context(tmp_path))
     assert sheet.data["mean"].tolist() == [20.0]
     assert sheet.rows[0][3:] == ["20.00", "20.00", DASH]
     assert sheet.missing == ("a",)
@@ -118,4 +118,4 @@ def test_the_last_accuracy_counts_not_the_best(tmp_path):
 def test_no_accuracy_without_finished_runs(tmp_path):
     write_run(tmp_path, "a", "glocal", 0, steps=300, stop_at=1)
     with pytest.raises(MissingRuns):
-        FinalAccuracy("Title.", {"a": "Label"}).make(Context(tmp_path))
+        table("final_accuracy", experiments={"a": "Label"}).make(Context(tmp_path))

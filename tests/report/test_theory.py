@@ -11,16 +11,15 @@ from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.figures.noise_errors import LastFigure, NoiseFigure
 from glocal_exp.report.figures.theorem_sides import TheoremFigure
-from glocal_exp.report.tables.table1 import Complexity, memory_terms
-from glocal_exp.report.tables.theorem_gaps import TheoremGaps
-from glocal_exp.report.tables.theorem_terms import TheoremTerms, computable_terms
+from glocal_exp.report.tables.table1 import memory_terms
+from glocal_exp.report.tables.theorem import computable_terms
 from glocal_exp.store import find_runs
 from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
 from glocal_exp.studies.theorem import Theorem
 
-from .synthetic import reading, write_run
+from .synthetic import reading, table, write_run
 
 THEOREM = Theorem(
     systems={"normal": {"eigenvalues": [1, 0.9]}},
@@ -122,7 +121,7 @@ def test_both_sides_of_the_theorem_are_drawn(context):
 
 
 def test_gaps_are_listed(context):
-    sheet = TheoremGaps("Title.").make(context)
+    sheet = table("theorem_gaps").make(context)
     assert (sheet.data["left"] > sheet.data["right"]).all()
     assert sheet.rows[0][0] == "last interval"
     assert sheet.rows[0][3:] == ["0.39", "0.14"]
@@ -155,7 +154,7 @@ def test_the_comparison_with_the_last_h_is_a_map(context):
 
 
 def test_exponents_of_exact_power_laws(context):
-    sheet = Complexity("Title.", reading=reading("table/table1")).make(context)
+    sheet = table("table1").make(context)
     data = sheet.data.set_index(["quantity", "letter", "method"])["measured"]
     expected = {"S": (0, 1, 0), "T": (1, 2, 1), "tau": (1, 1, 1), "p": (1, 1, 1), "q": (1, 1, 1)}
     for letter, exponents in expected.items():
@@ -207,7 +206,9 @@ def test_terms_of_a_known_trajectory():
 def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
     for seed in range(3):
         write_run(tmp_path, "fig2_sgd", "glocal", seed, steps=500, keep_arrays=True)
-    sheet = TheoremTerms("Title.", {"fig2_sgd": "SGD", "c1_mnist": "MNIST"}).make(Context(tmp_path))
+    sheet = table("theorem_terms", experiments={"fig2_sgd": "SGD", "c1_mnist": "MNIST"}).make(
+        Context(tmp_path)
+    )
     found = [
         computable_terms(
             {key.split("/")[1]: value for key, value in run.arrays().items() if key[:3] == "s1/"},
@@ -229,8 +230,8 @@ def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
         THEOREM_FIGURE.draw,
         NOISE_FIGURE.draw,
         LastFigure("Title.", {"first_2": "m = 2"}).draw,
-        TheoremGaps("Title.").make,
-        Complexity("Title.").make,
+        table("theorem_gaps").make,
+        table("table1").make,
     ],
 )
 def test_without_the_study_nothing_is_made(tmp_path, build):

@@ -7,10 +7,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from glocal_exp.report import study_rows, style
+from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.estimators import estimators
-from glocal_exp.report.fidelity_points import STUDY, points
+from glocal_exp.report.fidelity_points import points
 from glocal_exp.report.fidelity_scores import scores
 
 MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
@@ -30,7 +30,7 @@ class FidelityFigure(Artifact):
     without: Sequence[str] = ()
 
     def draw(self, context: Context) -> Drawing:
-        found, frame = points(context)
+        found, source = points(context)
         compared, notes = estimators(context.configs, found, self.estimators, self.without)
         scored = scores(found, compared)
         labels = list(dict.fromkeys(scored["estimator"]))
@@ -57,7 +57,7 @@ class FidelityFigure(Artifact):
         ]
         handles.append(Line2D([], [], color="black", linewidth=1.3, label="median"))
         style.legend_above(figure, handles)
-        text = self.caption(*notes, study_rows.provenance(frame, STUDY), apart=False)
+        text = self.caption(*notes, source, apart=False)
         return Drawing(figure, text)
 
 

@@ -14,13 +14,6 @@ from glocal_exp.report.selection import Selection, select_all
 
 ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 3.2  # inches
 EARLY = 0.1  # the share of training whose accuracy may lie below the axis
-READING = (
-    "Thin lines are single seeds, bold lines their mean, drawn as far as all seeds of a method "
-    "have a finite value; a cross marks the last finite point of a seed that diverged. "
-    "Hyperparameters are in natural units, each value drawn at the end of the interval in which "
-    "it was used, on axes that are logarithmic towards 0 (and towards 1 for momentum and the "
-    "betas). The first 10 % of training may lie below the accuracy axis."
-)
 Styles = Mapping[str, style.MethodStyle]
 
 
@@ -37,7 +30,6 @@ class LearningCurves(Artifact):
     rows: Mapping[str, str]
     methods: Sequence[str] = ("none", "local", "global", "glocal")
     where: Mapping[str, Any] = field(default_factory=dict)
-    reading: str = field(default=READING, kw_only=True)
 
     def draw(self, context: Context) -> Drawing:
         found, missing = select_all(context, self.rows, self.methods, self.where)
@@ -73,7 +65,6 @@ class StartMatrix(Artifact):
     columns: Mapping[str, str]
     hyperparameter: str = "learning_rate"
     methods: Sequence[str] = ("none", "local", "glocal")
-    reading: str = field(default=READING, kw_only=True)
 
     def draw(self, context: Context) -> Drawing:
         found, missing = select_all(context, self.columns, self.methods)

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from glocal_exp.report import study_rows, style
+from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
-from glocal_exp.report.fidelity_points import STUDY, by_setting, differences, points
+from glocal_exp.report.fidelity_points import by_setting, differences, points
 
 LOOKS: dict[str, Any] = {
     "float64": {"color": style.BLUE, "linestyle": "-"},
@@ -33,7 +33,7 @@ class SensitivityFigure(Artifact):
     validation: int
 
     def draw(self, context: Context) -> Drawing:
-        found, frame = points(context)
+        found, source = points(context)
         settings = by_setting(found)
         figure, panels = style.panels(2, len(settings), HEIGHT, sharey=True)
         for column, (setting, of) in zip(panels.T, settings.items(), strict=True):
@@ -52,7 +52,7 @@ class SensitivityFigure(Artifact):
             axes.set_ylabel("relative difference of $h_t$")
         handles = [Line2D([], [], **look, label=LABELS[name]) for name, look in LOOKS.items()]
         style.legend_above(figure, handles)
-        text = self.caption(study_rows.provenance(frame, STUDY), apart=False)
+        text = self.caption(source, apart=False)
         return Drawing(figure, text)
 
 

@@ -1,16 +1,15 @@
 """Table 1: exponents of time and space, measured, beside those of the paper's expressions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from glocal_exp.report import study_rows
-from glocal_exp.report.artifact import Artifact, Context
+from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import ABSENT, minus
-from glocal_exp.report.sheet import Column, Sheet
+from glocal_exp.report.tables.grouped import Found
 from glocal_exp.stats import log_log_slope
 
 METHODS = ("local", "global", "glocal")
@@ -44,37 +43,22 @@ TERMS = {
 }
 
 
-@dataclass(frozen=True)
-class Complexity(Artifact):
-    """One row a quantity and letter."""
-
-    study: str = "complexity"
-
-    def make(self, context: Context) -> Sheet:
-        frame = study_rows.load(context, self.study)
-        frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
-        records = [
-            exponents(found, quantity, letter, method)
-            for quantity in MEASURED
-            for letter in LETTERS
-            for method in METHODS
-            if len(found := study_rows.chosen(frame, {"sweep": letter, "method": method}))
-        ]
-        columns = [Column("", "quantity", words=True), Column("in", "letter", words=True)]
-        for method in METHODS:
-            at = {"method": method}
-            measured = ("measured", "low", "high", "quantity")
-            columns.append(Column(f"{method}: measured", measured, _measured, at))
-            columns.append(Column("paper / derived", ("derived", "paper"), _stated, at))
-        smallest = study_rows.chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
-        sizes: dict[str, Any] = {name: int(smallest[name]) for name in ("S", "tau", "p", "q")}
-        text = self.caption(
-            study_rows.provenance(frame),
-            repeats=len(set(frame["repeat"])),
-            memory=memory_in_words(frame),
-            **sizes,
-        )
-        return Sheet(pd.DataFrame(records), columns, text, by=("quantity", "letter"))
+def complexity(context: Context, study: str = "complexity") -> Found:
+    """A row a quantity, letter and method."""
+    frame = study_rows.load(context, study)
+    frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
+    rows = [
+        exponents(found, quantity, letter, method)
+        for quantity in MEASURED
+        for letter in LETTERS
+        for method in METHODS
+        if len(found := study_rows.chosen(frame, {"sweep": letter, "method": method}))
+    ]
+    smallest = study_rows.chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
+    words: dict[str, Any] = {name: int(smallest[name]) for name in ("S", "tau", "p", "q")}
+    words |= {"repeats": len(set(frame["repeat"])), "memory": memory_in_words(frame)}
+    labels = {"method": dict(zip(METHODS, METHODS, strict=True))}
+    return Found(pd.DataFrame(rows), [study_rows.provenance(frame)], words, labels)
 
 
 def exponents(
@@ -124,13 +108,14 @@ def memory_in_words(frame: pd.DataFrame) -> str:
     return f"{parts[0]} numbers of 4 bytes; {'; '.join(parts[1:])}."
 
 
-def _measured(value: float, low: float, high: float, quantity: str) -> str:
-    """Space is known exactly."""
+def measured(value: float, low: float, high: float, quantity: str) -> str:
+    """An exponent; space is known exactly."""
     interval = f" [{_number(low)}, {_number(high)}]" if quantity == "time" else ""
     return _number(value) + interval
 
 
-def _stated(derived: float, paper: float) -> str:
+def stated(derived: float, paper: float) -> str:
+    """The paper's exponent and that of what forward mode needs."""
     return f"{ABSENT if np.isnan(paper) else _number(paper)} / {_number(derived)}"
 
 

@@ -1,95 +1,79 @@
 """Table 2: test accuracy on long-tailed data, by way of weighing the examples."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Artifact, Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import DAGGER, spread
 from glocal_exp.report.labelled import Labelled, alike, labelled
 from glocal_exp.report.selection import Selection
-from glocal_exp.report.sheet import Column, Sheet
+from glocal_exp.report.tables.grouped import Found
 
 FACTOR = "dataset.imbalance.factor"
 NOTHING = {"seeds": 0}
-SHOWN = ("mean", "deviation", "diverged", "seeds")
 Cell = tuple[str, str, int]
 """Data set, row, imbalance factor."""
 
 
-@dataclass(frozen=True)
-class Reweighting(Artifact):
-    """One row a way of weighing, one column a data set and imbalance factor.
+def reweighting(
+    context: Context,
+    data: Mapping[str, str],
+    factors: Sequence[int],
+    kinds: Sequence[Mapping[str, Any]],
+    published: Mapping[str, Mapping[str, Mapping[int, float]]],
+) -> Found:
+    """A row a way of weighing, data set and imbalance factor.
 
-    Attributes:
+    Args:
         data: data set -> its label.
         factors: imbalance factors.
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
     """
-
-    data: Mapping[str, str]
-    factors: Sequence[int]
-    kinds: Sequence[Mapping[str, Any]]
-    published: Mapping[str, Mapping[str, Mapping[int, float]]] = field(default_factory=dict)
-
-    @property
-    def experiments(self) -> list[str]:
-        """Those that have its runs."""
-        return list(dict.fromkeys(entry.experiment for entry, _ in self._wanted().values()))
-
-    def make(self, context: Context) -> Sheet:
-        wanted, found = self._wanted(), {}
-        for name in self.data:  # on each data set runs of one length and network
-            found |= alike(context, {cell: one for cell, one in wanted.items() if cell[0] == name})
-        if not found:
-            raise MissingRuns(self.experiments)
-        named = {
-            name: caption.marked(
-                label, (run for cell, one in found.items() if cell[0] == name for run in one.runs)
+    entries, wanted, found = labelled(kinds), dict[Cell, Labelled](), dict[Cell, Selection]()
+    for name in data:  # on each data set runs of one length and network
+        cells = {
+            (name, entry.label, factor): replace(
+                entry,
+                experiment=entry.experiment.format(data=name),
+                where={**entry.where, FACTOR: factor},
             )
-            for name, label in self.data.items()
+            for entry in entries
+            for factor in factors
         }
-        columns = [
-            Column("weighing", "weighing", words=True),
-            *(
-                Column(f"{named[name]}, {factor}", SHOWN, _cell,
-                       {"dataset": name, "factor": factor})
-                for name in self.data for factor in self.factors
-            ),
-        ]  # fmt: skip
-        records = [
-            {"weighing": label, "dataset": name, "data": named[name], "factor": factor}
-            | (found[cell].final_numbers() if (cell := (name, label, factor)) in found else NOTHING)
-            for label in dict.fromkeys(label for _, label, _ in wanted)
-            for name in self.data
-            for factor in self.factors
-        ]
-        records += [
-            {"weighing": f"{label}*", "dataset": name, "data": self.data[name]}
-            | {"factor": factor, "mean": percent}
-            for label, numbers in self.published.items()
-            for name, by_factor in numbers.items()
-            for factor, percent in by_factor.items()
-        ]
-        missing = (entry.experiment for cell, (entry, _) in wanted.items() if cell not in found)
-        text = self.caption(*caption.paragraphs(_together(found, named), context), dagger=DAGGER)
-        data = pd.DataFrame(records)
-        return Sheet(data, columns, text, tuple(dict.fromkeys(missing)), by=("weighing",))
-
-    def _wanted(self) -> dict[Cell, tuple[Labelled, dict[str, Any]]]:
-        """By cell its kind of run, and further conditions."""
-        return {
-            (name, entry.label, factor): (
-                replace(entry, experiment=entry.experiment.format(data=name)), {FACTOR: factor}
-            )
-            for name in self.data
-            for entry in labelled(self.kinds)
-            for factor in self.factors
-        }  # fmt: skip
+        wanted |= cells
+        found |= alike(context, cells)
+    experiments = [entry.experiment for entry in wanted.values()]
+    if not found:
+        raise MissingRuns(list(dict.fromkeys(experiments)))
+    runs = {n: [r for cell, one in found.items() if cell[0] == n for r in one.runs] for n in data}
+    named = {name: caption.marked(label, runs[name]) for name, label in data.items()}
+    rows = [
+        {"weighing": entry.label, "dataset": name, "data": named[name], "factor": factor}
+        | (
+            found[cell].final_numbers()
+            if (cell := (name, entry.label, factor)) in found
+            else NOTHING
+        )
+        for entry in entries
+        for name in data
+        for factor in factors
+    ]
+    rows += [
+        {"weighing": f"{label}*", "dataset": name, "data": data[name]}
+        | {"factor": factor, "mean": percent}
+        for label, numbers in published.items()
+        for name, by_factor in numbers.items()
+        for factor, percent in by_factor.items()
+    ]
+    missing = dict.fromkeys(entry.experiment for cell, entry in wanted.items() if cell not in found)
+    sources = caption.paragraphs(_together(found, named), context)
+    labels = {"dataset": named, "factor": dict(zip(factors, factors, strict=True))}
+    return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=tuple(missing))
 
 
 def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict[str, Selection]:
@@ -107,7 +91,7 @@ def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict
     }
 
 
-def _cell(mean: float, deviation: float, diverged: float, seeds: float) -> str:
+def accuracy(mean: float, deviation: float, diverged: float, seeds: float) -> str:
     """Published numbers have no seeds."""
     text = spread(mean, deviation, 2)
     return f"{text}{DAGGER if diverged > 0 else ''} [{seeds:.0f}]" if seeds > 0 else text

@@ -1,0 +1,127 @@
+"""Theorem 3.1: where it fails, and its terms and both its sides on real training."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from glocal_exp.koopman import Spectrum
+from glocal_exp.koopman.hankel import delay_embedding
+from glocal_exp.report import caption, study_rows
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.estimators import Estimator, load_estimator
+from glocal_exp.report.fidelity_points import Point, points
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import select_all
+from glocal_exp.report.tables.grouped import Found
+
+NEEDED = ("trajectory", "eigenvalues", "modes", "amplitudes", "hypergradient")
+
+
+def gaps(context: Context, study: str = "theorem") -> Found:
+    """Each gap with the two sides of what it contradicts."""
+    frame = study_rows.load(context, study)
+    found = study_rows.chosen(frame, {"unit": "gaps"})
+    entries = ["name", "claim", "system", "left", "right"]
+    return Found(found.loc[:, entries], [study_rows.provenance(frame)])
+
+
+def terms(
+    context: Context, experiments: Mapping[str, str], unit_tolerance: float, method: str = "glocal"
+) -> Found:
+    """Those that stored runs let us compute, a row each interval of a seed.
+
+    Args:
+        experiments: experiment -> its label.
+        unit_tolerance: within which a mode is steady.
+        method: whose runs are read.
+    """
+    found, missing = select_all(context, experiments, where={"method": method})
+    rows = [
+        {"experiment": experiments[name]} | row
+        for name, selection in found.items()
+        for run in selection.runs
+        for row in _terms(run, unit_tolerance)
+    ]
+    if not rows:
+        raise MissingRuns(list(experiments))
+    labels = list(experiments.values())
+    rows.sort(key=lambda row: (labels.index(row["experiment"]), row["s"]))
+    sources = caption.paragraphs(found.values(), context)
+    return Found(pd.DataFrame(rows), sources, missing=missing)
+
+
+def _terms(run: Run, unit_tolerance: float) -> Iterator[dict[str, Any]]:
+    """Of each interval of a run whose arrays are stored."""
+    arrays = run.stored.arrays()
+    for name in arrays:
+        step, _, what = name.partition("/")
+        if what == "modes" and np.isfinite(arrays[name]).all():
+            one = {key: arrays[f"{step}/{key}"] for key in NEEDED}
+            interval = int(run.stored.column("interval"))
+            yield {"s": int(step[1:])} | computable_terms(one, interval, unit_tolerance)
+
+
+def computable_terms(
+    arrays: Mapping[str, np.ndarray], interval: int, unit_tolerance: float
+) -> dict[str, float]:
+    """What of Eq. 15 follows from one interval's trajectory and spectrum, over |h_tau|."""
+    trajectory: Float[np.ndarray, "sigma q"] = np.asarray(arrays["trajectory"], np.float64)
+    size, sizes = trajectory.shape[1], np.linalg.norm(arrays["modes"], axis=0)
+    delays = arrays["modes"].shape[0] // size
+    snapshots = delay_embedding(trajectory, delays)
+    spectrum = Spectrum(
+        arrays["eigenvalues"], arrays["modes"], arrays["amplitudes"], size, snapshots.shape[1]
+    )
+    modes, moduli = arrays["modes"] / sizes, np.abs(spectrum.eigenvalues)
+    inverse = np.linalg.pinv(modes)
+    b = inverse @ snapshots[:, -2] * spectrum.eigenvalues
+    residual = snapshots[:, -1] - np.real(modes @ b)
+    scale = float(np.linalg.norm(trajectory[-1]))
+    condition = float(np.linalg.norm(modes, 2) * np.linalg.norm(inverse, 2))
+    decayed = np.where(moduli < 1, np.abs(b) * moduli**interval, 0)
+    dropped = ~spectrum.steady(unit_tolerance)
+    return {
+        "radius": spectrum.spectral_radius,
+        "condition": condition,
+        "residual_embedded": float(np.linalg.norm(residual)) / scale,
+        "residual": float(np.linalg.norm(residual[:size])) / scale,
+        "first_term": condition * float(np.linalg.norm(residual)) / scale,
+        "second_term": float(np.sum(decayed[dropped])) / scale,
+        "second_term_strict": float(np.sum(decayed)) / scale,
+        "estimate": float(np.linalg.norm(arrays["hypergradient"])) / scale,
+    }
+
+
+def sides(context: Context, estimator: str) -> Found:
+    """Both, as far as they can be known: h_T was played out in the fidelity study.
+
+    Args:
+        estimator: of configs/estimator; one whose method is `Glocal`.
+    """
+    found, source = points(context)
+    one = load_estimator(context.configs, estimator)
+    ordered = sorted(found, key=lambda point: (point.setting, point.s))
+    rows = [{"setting": point.setting, "s": point.s} | both_sides(point, one) for point in ordered]
+    return Found(pd.DataFrame(rows), [source], vars(one.method))
+
+
+def both_sides(point: Point, estimator: Estimator) -> dict[str, float]:
+    """Left side and computable terms at a point, over |h_tau|; NaN where no playout is finite."""
+    method: Any = estimator.method
+    h, made = point.intervals["all"], estimator.estimate(point, "all")
+    arrays = {"hypergradient": made.hypergradient, "trajectory": h[-method.window :]}
+    tolerance = method.steady_state.unit_tolerance
+    known = computable_terms({**made.arrays, **arrays}, point.interval, tolerance)
+    scale, truths = float(np.linalg.norm(h[-1])), list(point.truths.values())
+    base = point.truths.get("base", np.full(len(point.names), np.nan))
+    apart = [np.linalg.norm(a - b) for n, a in enumerate(truths) for b in truths[:n]]
+    left = float(np.linalg.norm(base - made.hypergradient)) / scale
+    return known | {
+        "left": left,
+        "covered": known["first_term"] + known["second_term"] >= left,
+        "truth": float(np.linalg.norm(base)) / scale,
+        "truths": float(np.mean(apart)) / scale if apart else float("nan"),
+    }
