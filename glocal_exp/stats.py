@@ -1,7 +1,7 @@
 """Means with t intervals, differences paired by seed, and exponents of power laws."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -42,7 +42,8 @@ def log_log_slope(x: ArrayLike, y: ArrayLike, confidence: float = 0.95) -> Inter
         ValueError: all x are the same.
     """
     logs, values = np.log(np.asarray(x, np.float64)), np.log(np.asarray(y, np.float64))
-    fit, degrees = stats.linregress(logs, values), len(logs) - 2
+    fit: Any = stats.linregress(logs, values)
+    degrees = len(logs) - 2
     # Not fit.stderr, which is from 1 - r^2 and loses half its digits on an exact power law.
     left = values - fit.intercept - fit.slope * logs
     error = np.std(left) / np.std(logs) / np.sqrt(max(degrees, 1))

@@ -66,11 +66,16 @@ class Selection:
         finals = self.finals(method)
         if not finals:
             return {"seeds": 0}
-        how = {"mean": "mean", "deviation": "std", "standard_error": "sem"}
-        how |= {"minimum": "min", "maximum": "max"}
-        values, numbers = pd.Series(finals), {"seeds": len(finals)}
-        numbers |= {"diverged": len(self.lost(method))}
-        numbers |= {name: float(values.agg(function)) for name, function in how.items()}
+        values: Any = pd.Series(finals)
+        numbers = {
+            "seeds": len(finals),
+            "diverged": len(self.lost(method)),
+            "mean": float(values.mean()),
+            "deviation": float(values.std()),
+            "standard_error": float(values.sem()),
+            "minimum": float(values.min()),
+            "maximum": float(values.max()),
+        }
         return numbers | {f"seed_{seed}": value for seed, value in finals.items()}
 
     def lost(self, method: str | None = None) -> set[int]:

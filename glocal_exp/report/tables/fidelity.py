@@ -33,7 +33,7 @@ def by_estimator(
     compared, notes = estimators(context.configs, found, names, without)
     rows = scores(found, compared)
     gradients = {one.label: one.gradients(found[0]) for one in compared}
-    rows["gradients"] = rows["estimator"].map(gradients)
+    rows["gradients"] = rows["estimator"].map(gradients.get).astype(float)
     return _of_settings(rows, found, [*notes, source])
 
 

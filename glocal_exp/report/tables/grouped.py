@@ -72,7 +72,7 @@ class Grouped(Artifact):
         return Sheet(data, columns, text, found.missing, found.labels)
 
     def _numbers(self, found: Found) -> pd.DataFrame:
-        how: dict[str, tuple[str, str]] = {}
+        how: dict[str, Any] = {}
         for entry, aggregate in self.numbers.items():
             others = [name for name in found.rows if name not in (*self.by, *how)]
             for name in found.names if "{name}" in entry else others if entry == "*" else [""]:
@@ -94,8 +94,9 @@ class Grouped(Artifact):
 def _column(entry: Mapping[str, Any], names: Iterable[str]) -> list[Column]:
     """The column of an entry, or that of each hyperparameter."""
     form = str(entry.get("form", "{}"))
-    own = {key: value for key, value in entry.items() if key != "across"}
-    one = Column(**own | {"form": form if "{" in form else formats.function(form)})
+    own: dict[str, Any] = {key: value for key, value in entry.items() if key != "across"}
+    own["form"] = form if "{" in form else formats.function(form)
+    one = Column(**own)
     if not any("{name}" in entry for entry in one.names):
         return [one]
     return [
