@@ -10,6 +10,7 @@ as it waits for results.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
@@ -56,16 +57,21 @@ def _floored(
     name: str, work: Work, small: Work, part: str, pieces: float, peers: Any = ()
 ) -> Comparison:
     """A part of `work`, and the two halves of its floor: `pieces` times those of the small one."""
-    given = Ours(small).given
-    whole = getattr(Ours(small), part)
-    found = list(_products(jax.make_jaxpr(whole)(given).jaxpr))
-    sizes = [v.aval.size for equation in found for v in (*equation.invars, *equation.outvars)]
-    accessed: Any = jax.jit(whole).lower(given).compile().cost_analysis()
-    moved = pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
-    calls = 1 if "gradient" in part else work.steps
-    floor = {PRODUCTS: _multiply(found, round(pieces), calls), PASSES: _move(moved * calls)}
-    ways = [Candidate(way, run, compared=False) for way, run in floor.items()]
-    unit = "gradient" if "gradient" in part else "step"
+    calls, unit = (1, "gradient") if "gradient" in part else (work.steps, "step")
+
+    @cache
+    def halves() -> dict[str, Callable[[], None]]:
+        given, whole = Ours(small).given, getattr(Ours(small), part)
+        found = list(_products(jax.make_jaxpr(whole)(given).jaxpr))
+        sizes = [v.aval.size for equation in found for v in (*equation.invars, *equation.outvars)]
+        accessed: Any = jax.jit(whole).lower(given).compile().cost_analysis()
+        moved = pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
+        return {PRODUCTS: _multiply(found, round(pieces), calls), PASSES: _move(moved * calls)}
+
+    ways = [
+        Candidate(way, lambda way=way: halves()[way](), compared=False)
+        for way in (PRODUCTS, PASSES)
+    ]
     return Comparison(name, (Ours(work).way(OURS, part), *peers, *ways), calls, unit)
 
 
