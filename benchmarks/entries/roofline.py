@@ -68,10 +68,8 @@ def _floored(
         moved = pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
         return {PRODUCTS: _multiply(found, round(pieces), calls), PASSES: _move(moved * calls)}
 
-    ways = [
-        Candidate(way, lambda way=way: halves()[way](), compared=False)
-        for way in (PRODUCTS, PASSES)
-    ]
+    names = (PRODUCTS, PASSES)
+    ways = [Candidate(way, lambda way=way: halves()[way](), compared=False) for way in names]
     return Comparison(name, (Ours(work).way(OURS, part), *peers, *ways), calls, unit)
 
 
