@@ -35,8 +35,7 @@ test: $(DEV) ## Run the tests, but for the slow ones
 test-slow: $(DEV) ## Run the slow tests: real W&B, full-size data, PyTorch
 	XLA_FLAGS= $(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
-test-all: $(DEV) ## Run the whole test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test-all: test test-slow ## Run the whole test suite
 
 lint: $(DEV) ## Check style and formatting with ruff
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """A run goes on from any checkpoint as if it had never stopped, bit by bit."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -164,10 +165,16 @@ def test_inside_an_interval_checkpoints_are_no_closer_than_told():
     assert len(saved) == 1 + S  # 30 seconds: at the start, and where an outer step ends
 
 
+@pytest.mark.parametrize("bits", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["local", "global"])
 @pytest.mark.parametrize("segment", [1, 2, 4, 100])
-def test_segments_may_have_another_length_when_a_run_goes_on(name, segment):
-    """What is saved is a number of steps, wherever the segments of the next program end."""
+def test_segments_may_have_another_length_when_a_run_goes_on(name, segment, bits):
+    """What is saved is a number of steps, wherever the segments of the next program end.
+
+    Other lengths are other programs; compiled as for users they round alike.
+    """
+    if bits and os.environ["XLA_FLAGS"]:
+        pytest.skip("compiled with flags; `make test-slow` sets none")
     saved = []
     whole = list(start(name, checkpoint=lambda seed, content: saved.append(content)))
     inside = [c for c in saved if from_bytes(c, template(name)).position.step == 3]
@@ -176,8 +183,9 @@ def test_segments_may_have_another_length_when_a_run_goes_on(name, segment):
         loop = start(name, checkpoints={0: [content]}, numerics=Numerics(segment=segment))
         done = loop.position.outer_step
         for a, b in zip(loop, whole[done:], strict=True):
+            if bits:
+                assert same(a, b)
             assert (a.seed, a.step, a.costs, a.skipped) == (b.seed, b.step, b.costs, b.skipped)
-            # Other lengths are other programs, which may round otherwise: bits are those of one.
             for part in ("metrics", "hyperparameters", "hypergradient"):
                 close(vector(getattr(a, part)), vector(getattr(b, part)), 1e-10)
 
