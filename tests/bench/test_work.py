@@ -90,6 +90,7 @@ def test_wide_resnets_agree(ours, peer):
     agree(ours(wide, "plain"), peer(wide, "plain"))
 
 
+@pytest.mark.slow  # LeNet, compiled twice over
 def test_both_modes_and_the_paper_s_loop_give_one_h(ours, work, tuned):
     last, every = (np.asarray(ours(tuned[3], part)["h"]) for part in ("forward", "every"))
     np.testing.assert_allclose(every[-1], last, rtol=TOLERANCE)

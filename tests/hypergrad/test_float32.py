@@ -89,6 +89,7 @@ def _compilation(request):
 
 
 @pytest.mark.usefixtures("_compilation")
+@pytest.mark.slow  # LeNet and 385 hyperparameters
 @pytest.mark.parametrize(("task", "mode"), [("sgd", "forward"), ("reweight", "low_rank")])
 def test_reverse_and_forward_agree_over_40_steps(task, mode):
     (found, diagnostics), (expected, _) = last(task, mode), last(task, "reverse")
