@@ -4,10 +4,12 @@ Everything between the engine and its consumers (progress, W&B, the store, the f
 one `IntervalRecord` per outer step, so that a consumer needs neither JAX nor the engine.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
+
+LARGEST_SEED = 2**32 - 1  # beyond it JAX's keys repeat
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,7 @@ class Costs:
     validation_gradients: int = 0
 
     def __add__(self, other: "Costs") -> "Costs":
-        return Costs(
-            self.plain_steps + other.plain_steps,
-            self.tangent_steps + other.tangent_steps,
-            self.reverse_steps + other.reverse_steps,
-            self.validation_gradients + other.validation_gradients,
-        )
+        return Costs(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,11 @@ class IntervalRecord:
         metrics: scalars by name (`test_accuracy`, `test_loss`, `validation_accuracy`,
             `validation_loss`, `train_loss`); all but the last are absent where they are not
             taken, and `train_loss` is NaN at outer step 0.
-        hyperparameters: natural units, as used *during* this interval.
+        hyperparameters: natural units, as used *during* this interval; of an array each entry
+            (`penalty/3`), or `penalty/min`, `/mean` and `/max` where there are more than 16.
         hypergradient: the estimate that the meta step took, by name; with respect to the
-            unconstrained hyperparameters. Empty for `none`, and for more than 16 hyperparameters
-            (then `arrays["hypergradient"]` of the intervals kept holds it).
+            unconstrained hyperparameters. Empty for `none`; of more than 16 hyperparameters its
+            `norm` and `largest` magnitude (`arrays["hypergradient"]` of the intervals kept has it).
         skipped: the meta step was skipped, since the estimate, or what the step would have made
             of the hyperparameters or of the meta optimizer's state, is not finite.
         diverged: the weights are not finite.
@@ -63,6 +61,7 @@ class IntervalRecord:
         compile_seconds: wall time spent compiling in this interval.
         evaluation_seconds: wall time spent on the metrics.
         diagnostics: scalars of the estimator (spectral radius, rank, ...).
+        remarks: sentences on what a user should know of the estimate, the same whenever it is so.
         arrays: `trajectory` (n, q), `eigenvalues` (r,), `modes` (mq, r), `amplitudes` (r,), ...;
             empty unless the interval was chosen to be kept.
     """
@@ -80,6 +79,7 @@ class IntervalRecord:
     compile_seconds: float = 0.0
     evaluation_seconds: float = 0.0
     diagnostics: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
@@ -92,10 +92,7 @@ class IntervalRecord:
         flat |= {
             "skipped": self.skipped,
             "diverged": self.diverged,
-            "plain_steps": self.costs.plain_steps,
-            "tangent_steps": self.costs.tangent_steps,
-            "reverse_steps": self.costs.reverse_steps,
-            "validation_gradients": self.costs.validation_gradients,
+            **asdict(self.costs),
             "seconds": self.seconds,
             "compile_seconds": self.compile_seconds,
             "evaluation_seconds": self.evaluation_seconds,

@@ -7,8 +7,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from glocal_exp.errors import UserError
+from glocal_exp.records import LARGEST_SEED
 
-LARGEST_SEED = 2**32 - 1  # beyond it JAX's keys repeat
 NUMERIC = ("steps", "interval", "batch_size", "eval_every", "validation", "model", "task", "method")
 NUMERIC += ("hypergradient", "meta_optimizer", "carry_tangents", "stop_when_diverged", "precision")
 """Keys that decide a run's numbers, seed and platform apart; the rest is where and how it runs."""

@@ -14,6 +14,7 @@ from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.data import Splits
 from glocal_exp.engine import Hooks
+from glocal_exp.records import IntervalRecord
 from glocal_exp.store import RunDirectory
 from glocal_exp.tracking import Fanout
 
@@ -69,6 +70,7 @@ class Group:
             for record in loop:
                 self._directories[record.seed].append(record)
                 self._sinks.record(record)
+                self._remark(record)
                 if record.outer_step == 0:
                     self._tell("compiling", record.seed)
         except Interrupted:
@@ -105,6 +107,15 @@ class Group:
         """Say what is going on after some steps of the current outer step's playout."""
         done = self._before[self._loop.position.outer_step - 1] + step
         self._sinks.progress(done, self._before[-1], note, seed)
+
+    def _remark(self, record: IntervalRecord) -> None:
+        """Say what there is to say of an outer step once, here and in the manifest."""
+        directory = self._directories[record.seed]
+        known = directory.manifest.get("remarks") or {}
+        if new := {text: record.outer_step for text in record.remarks if text not in known}:
+            for text, outer_step in new.items():
+                say(f"note: seed {record.seed}, outer step {outer_step}: {text}")
+            directory.update_manifest(remarks=known | new)
 
     def _end(self, seed: int) -> None:
         snapshot = {**self._loop.snapshots, **self._loop.finished}[seed]

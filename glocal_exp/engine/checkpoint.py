@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import equinox as eqx
 import jax
@@ -76,7 +76,7 @@ def to_bytes(snapshot: Snapshot, columns: int | None = None) -> bytes:
     """
     body = io.BytesIO()
     arrays = _arrays(snapshot)
-    eqx.tree_serialise_leaves(body, (_trees(snapshot), arrays))
+    eqx.tree_serialise_leaves(body, (_trees(snapshot), arrays), _write)
     header = {
         "format": FORMAT,
         "position": asdict(snapshot.position),
@@ -159,7 +159,7 @@ def _snapshot(header: dict[str, Any], body: io.BytesIO, template: Snapshot) -> S
     arrays = {
         name: np.zeros(tuple(shape), dtype) for name, (shape, dtype) in header["arrays"].items()
     }
-    trees, arrays = eqx.tree_deserialise_leaves(body, (like, arrays))
+    trees, arrays = eqx.tree_deserialise_leaves(body, (like, arrays), _read)
     if body.read(1):
         raise ValueError("more leaves than there should be")
 
@@ -181,6 +181,22 @@ def _snapshot(header: dict[str, Any], body: io.BytesIO, template: Snapshot) -> S
 def _trees(snapshot: Snapshot) -> dict[str, PyTree]:
     names = ("state", "carry", "kept", "phi", "meta_state")
     return {name: eqx.filter(getattr(snapshot, name), eqx.is_array) for name in names}
+
+
+def _write(file: BinaryIO, leaf: Any) -> None:
+    """As equinox does; of a typed random key its numbers."""
+    eqx.default_serialise_filter_spec(file, jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _read(file: BinaryIO, like: Any) -> Any:
+    if not _is_key(like):
+        return eqx.default_deserialise_filter_spec(file, like)
+    numbers = eqx.default_deserialise_filter_spec(file, jax.random.key_data(like))
+    return jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(like))
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:

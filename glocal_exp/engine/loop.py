@@ -22,7 +22,7 @@ from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.playout import Playout
-from glocal_exp.engine.recorder import Recorder
+from glocal_exp.engine.recorder import Recorder, without_effect
 from glocal_exp.engine.work import Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import count, names
@@ -198,9 +198,10 @@ class Loop(Iterator[IntervalRecord]):
         measured, diagnostics = self.mode.read(snapshot)
         moment = replace(moment, memory=snapshot.memory)
         made = self._plan.method.estimate(measured, moment)
+        remarks = [*made.remarks, *without_effect(measured, moment)]
         arrays = {"trajectory": measured.h, "hypergradient": np.asarray(made.hypergradient)}
         diagnostics, arrays = {**made.diagnostics, **diagnostics}, {**arrays, **made.arrays}
-        return replace(made, diagnostics=diagnostics, arrays=arrays)
+        return replace(made, diagnostics=diagnostics, remarks=remarks, arrays=arrays)
 
     def _advance(self, snapshot: Snapshot, initial: InnerState) -> Snapshot:
         """Drop the playout, and stand at the start of the next outer step."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import optax
 
 from glocal_exp.engine.compiled import Programs
+from glocal_exp.engine.contract import check_problem
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.forward import Forward
@@ -54,14 +55,17 @@ def run(
         programs: those of an earlier run of the same problem and numerics, not to compile again.
 
     Raises:
-        UserError: when the settings do not fit each other or the data.
+        UserError: when the settings do not fit each other or the data, or the problem is none.
     """
     schedule = Schedule(steps, interval, batch_size, eval_every)
     mode, numerics = mode or Forward(), numerics or Numerics()
     plan = Plan(schedule, method, mode, numerics, carry_tangents, stop_when_diverged)
+    by_seed = splits if isinstance(splits, Mapping) else {seed: splits}
+    if programs is None:  # else it has run before
+        check_problem(problem, by_seed, batch_size)
     return Loop(
         problem,
-        splits if isinstance(splits, Mapping) else {seed: splits},
+        by_seed,
         plan,
         meta_optimizer=meta_optimizer,
         hooks=hooks,

@@ -1,4 +1,8 @@
-"""Amplitudes b_j of given modes and eigenvalues: step 4 of Hankel DMD."""
+"""Amplitudes b_j of given modes and eigenvalues: step 4 of Hankel DMD.
+
+A fit returns them and the number of modes that it could not tell apart: of equal ones only the sum
+of their amplitudes is known, which the smallest solution shares out among them.
+"""
 
 from collections.abc import Callable
 
@@ -8,14 +12,14 @@ from jaxtyping import Complex, Float
 from glocal_exp.koopman.arrays import ByMode, Modes, Snapshots
 
 
-def fit_first(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> ByMode:
+def fit_first(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> tuple[ByMode, int]:
     """b that minimises |sum_j b_j u_j - g_0|: the classical choice."""
-    norms = _norms(modes)
-    solution = np.linalg.lstsq(modes / norms, snapshots[:, 0].astype(np.complex128), rcond=None)
-    return solution[0] / norms
+    norms, first = _norms(modes), snapshots[:, 0].astype(np.complex128)
+    solution, _, rank, _ = np.linalg.lstsq(modes / norms, first, rcond=None)
+    return solution / norms, modes.shape[1] - int(rank)
 
 
-def fit_all(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> ByMode:
+def fit_all(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> tuple[ByMode, int]:
     """b that minimises sum_k |sum_j b_j lambda_j^k u_j - g_k|^2 over all snapshots.
 
     Closed form of Jovanovic, Schmid & Nichols (2014), Eq. 10: P b = p with
@@ -42,10 +46,14 @@ def fit_all(eigenvalues: ByMode, modes: Modes, snapshots: Snapshots) -> ByMode:
         solution = solution + inverse @ projected
     scale = np.ones_like(eigenvalues)
     scale[growing] = bases[growing] ** last
-    return solution * scale / norms
+    rank = np.linalg.matrix_rank(gram, rtol=_GRAM_TOLERANCE, hermitian=True)
+    return solution * scale / norms, modes.shape[1] - int(rank)
 
 
-FITS: dict[str, Callable[[ByMode, Modes, Snapshots], ByMode]] = {"first": fit_first, "all": fit_all}
+FITS: dict[str, Callable[[ByMode, Modes, Snapshots], tuple[ByMode, int]]] = {
+    "first": fit_first,
+    "all": fit_all,
+}
 
 # Directions that the normal equations cannot tell from rounding errors.
 _GRAM_TOLERANCE = 1e-14

@@ -78,14 +78,15 @@ class HankelDMD:
         try:
             if not finite:
                 raise np.linalg.LinAlgError("The trajectory is not finite.")
-            eigenvalues, modes, amplitudes = self._decompose(snapshots)
+            eigenvalues, modes, amplitudes, dropped = self._decompose(snapshots)
         except np.linalg.LinAlgError:
+            dropped = 0
             eigenvalues = amplitudes = np.full(1, np.nan, dtype=np.complex128)
             modes = np.full((snapshots.shape[0], 1), np.nan, dtype=np.complex128)
         size, count = trajectory.shape[1], snapshots.shape[1]
         blocks = modes.reshape(delays, size, eigenvalues.size) * scales[:, None]
         modes = blocks.reshape(modes.shape)
-        return Spectrum(eigenvalues, modes, amplitudes, size, count, stride)
+        return Spectrum(eigenvalues, modes, amplitudes, size, count, stride, dropped)
 
     def _sizes(self, trajectory: Trajectory) -> Vector:
         """What each hyperparameter's column is divided by, up to rounding to a power of two."""
@@ -95,7 +96,7 @@ class HankelDMD:
         units = np.where(peaks > 0, peaks, 1.0)
         return units * np.sqrt(np.mean((trajectory / units) ** 2, axis=0))
 
-    def _decompose(self, snapshots: Snapshots) -> tuple[ByMode, Modes, ByMode]:
+    def _decompose(self, snapshots: Snapshots) -> tuple[ByMode, Modes, ByMode, int]:
         # DMD needs the snapshots only up to a rotation, and R of G = Q R is one with n rows.
         tall = snapshots.shape[0] > snapshots.shape[1]
         reduced = np.asarray(np.linalg.qr(snapshots, mode="r")) if tall else snapshots
@@ -106,8 +107,9 @@ class HankelDMD:
         weights = np.ascontiguousarray(transition.weights)
         side = slice(1, None) if transition.of_future else slice(None, -1)
         modes = _real_times(reduced[:, side], weights)
-        amplitudes = FITS[self.amplitudes](transition.eigenvalues, modes, reduced)
-        return transition.eigenvalues, _real_times(snapshots[:, side], weights), amplitudes
+        amplitudes, dropped = FITS[self.amplitudes](transition.eigenvalues, modes, reduced)
+        modes = _real_times(snapshots[:, side], weights)
+        return transition.eigenvalues, modes, amplitudes, dropped
 
 
 def _powers_of_two(sizes: Vector) -> Vector:

@@ -7,6 +7,9 @@ from jaxtyping import Complex, Float, Num
 
 from glocal_exp.koopman.arrays import ByMode, Mask, Modes, Vector
 
+UNCLIPPED = 0.01
+"""Choice: growth up to the end of training that a finite horizon does not take for growth."""
+
 # Growing modes may leave the range of float64; whoever uses the numbers checks that.
 _OVERFLOW_IS_DATA = np.errstate(over="ignore", invalid="ignore")
 
@@ -31,6 +34,7 @@ class Spectrum:
         block_size: q, the number of hyperparameters.
         snapshots: n, the number of columns.
         stride: training steps from one hypergradient to the next.
+        dropped: modes without an amplitude of their own, since their shapes are those of others.
     """
 
     eigenvalues: ByMode
@@ -39,6 +43,7 @@ class Spectrum:
     block_size: int
     snapshots: int
     stride: int = 1
+    dropped: int = 0
 
     @property
     def rank(self) -> int:
@@ -92,17 +97,28 @@ class Spectrum:
         return self._combine(np.where(mask, self._anchored(anchor), 0))
 
     @_OVERFLOW_IS_DATA
+    def sizes(self, anchor: str = "last") -> Float[np.ndarray, " r"]:
+        """|b_j lambda_j^k u_j| over all hyperparameters, k that of the anchor."""
+        norms = np.linalg.norm(self.modes[: self.block_size], axis=0)
+        return np.abs(self._anchored(anchor)) * norms
+
+    @_OVERFLOW_IS_DATA
     def finite_horizon(self, steps_ahead: float | int, anchor: str = "last") -> Vector:
         """Eq. 13 at `steps_ahead` training steps after the newest hypergradient, all modes.
 
-        Up to the anchor every mode runs as fitted, from there on with |lambda_j| clipped to 1. The
+        Up to the anchor every mode runs as fitted, from there on with |lambda_j| clipped to 1,
+        unless it grows by less than `UNCLIPPED` in all: rounding makes of the double eigenvalue 1
+        of a linear drift a pair beside it that is real or complex, as chance has it, and clipping
+        one half of a real one would halve the drift. The
         clipped part starts at the anchor's own position: m - 1 (last), n + m - 2 (first) or 0
         hypergradients before the newest.
         """
         start, newest = self._anchor_position(anchor), self._anchor_position("newest")
-        clipped = self.eigenvalues / np.maximum(np.abs(self.eigenvalues), 1.0)
-        ahead = powers(clipped, newest - start + steps_ahead / self.stride)
-        return self._combine(self._anchored(anchor) * ahead)
+        ahead, moduli = newest - start + steps_ahead / self.stride, np.abs(self.eigenvalues)
+        clipped = np.where(
+            moduli**ahead > 1 + UNCLIPPED, self.eigenvalues / moduli, self.eigenvalues
+        )
+        return self._combine(self._anchored(anchor) * powers(clipped, ahead))
 
     @_OVERFLOW_IS_DATA
     def magnitudes(self, component: int, steps: int) -> Float[np.ndarray, "r steps"]:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.koopman.arrays import Mask, Trajectory, Vector
+from glocal_exp.koopman.arrays import Trajectory, Vector
 from glocal_exp.koopman.spectrum import Spectrum
 
+LARGEST = 10.0
+"""Choice: an estimate that is longer than so many times the longest h of its window is none."""
+NEGLIGIBLE = float(np.finfo(np.float32).eps)
+"""Choice: nor is one that h in float32 could not tell from zero."""
 CHOICES = {
     "anchor": ("last", "first", "newest"),
-    "fallback": ("nearest", "local", "skip"),
+    "fallback": ("local", "nearest", "skip"),
     "horizon": ("infinite", "finite"),
 }
 
@@ -24,10 +28,17 @@ class SteadyStateEstimator:
             is above 1 plus this; both per training step.
         anchor: where steady modes are evaluated: at the position of the "last" snapshot or of the
             "first", or at that of the "newest" hypergradient.
-        fallback: what to take where no mode is steady: the "nearest" mode to 1 that does not grow
-            (with its conjugate), the "local" hypergradient (the newest one), or "skip", a NaN.
+        fallback: what to take where no mode is steady: the "local" hypergradient (the newest one),
+            the modes "nearest" to 1 that do not grow, or "skip", a NaN.
         horizon: "infinite" for Eq. 14; "finite" for Eq. 13, all modes run to the end of training,
             |lambda_j| > 1 clipped to 1. Then no mode is dropped and there is no fallback.
+
+    Nearest are all within the tolerance of the nearest's distance, a conjugate and what belongs
+    together, of the modes that are not `NEGLIGIBLE` at the anchor. The derivative of mu^t by mu is
+    t mu^(t-1): hypergradients of descent have double eigenvalues, which rounding splits into two
+    with amplitudes that are huge and cancel. Where noise makes half of such a pair look steady and
+    the other not, the estimate is longer than any h of the window ever was, and the newest h is
+    taken instead, or NaN by "skip".
 
     Raises:
         UserError: a setting is out of range.
@@ -35,7 +46,7 @@ class SteadyStateEstimator:
 
     unit_tolerance: float | int = 0.02
     anchor: str = "last"
-    fallback: str = "nearest"
+    fallback: str = "local"
     horizon: str = "infinite"
 
     def __post_init__(self) -> None:
@@ -58,7 +69,8 @@ class SteadyStateEstimator:
         """Estimate the hypergradient after all training from the spectrum of a trajectory.
 
         Returns the estimate, all NaN if there is none (the trajectory is not finite, the fallback
-        is "skip", or every mode grows so that "nearest" finds none), and scalars that describe it:
+        is "skip", every mode grows so that "nearest" finds none, or it is `NEGLIGIBLE` beside h,
+        as modes are that have died out by the anchor), and scalars that describe it:
 
         - `rank`: number of modes;
         - `spectral_radius`: largest |lambda_j|;
@@ -67,8 +79,10 @@ class SteadyStateEstimator:
           (for the paper a sign of hyperparameters out of range; Eq. 14 drops them), or have a
           modulus within the tolerance of 1 without being steady;
         - `fallback_used`: 1 if there was no steady mode and the fallback stepped in, else 0;
+        - `outsized`: 1 if it was more than `LARGEST` times as long as any h, and replaced, else 0;
+        - `dropped_modes`: how many have no amplitude that the fit could tell from the others';
         - `reconstruction_error`: how far the modes are from the trajectory they were fitted to,
-          over the snapshots' first blocks, relative in the Frobenius norm.
+          over the snapshots' first blocks, relative in the Frobenius norm; no modes at all have 1.
 
         Eigenvalues are those per training step.
 
@@ -89,15 +103,24 @@ class SteadyStateEstimator:
         else:
             diagnostics["fallback_used"] = 1.0
             estimate = self._fall_back(spectrum, trajectory)
-        return estimate if np.isfinite(estimate).all() else unknown, diagnostics
+        longest, length = _longest(trajectory), _longest(estimate[None])
+        if length > LARGEST * longest:
+            diagnostics["outsized"] = 1.0
+            estimate = unknown if self.fallback == "skip" else np.array(trajectory[-1], np.float64)
+        known = np.isfinite(estimate).all() and (length >= NEGLIGIBLE * longest)
+        return estimate if known else unknown, diagnostics
 
     def _fall_back(self, spectrum: Spectrum, trajectory: Trajectory) -> Vector:
         if self.fallback == "local":
             return np.asarray(trajectory[-1], dtype=np.float64)
-        candidates = ~spectrum.growing(self.unit_tolerance)
+        there = spectrum.sizes(self.anchor) >= NEGLIGIBLE * _longest(trajectory)
+        candidates = there & ~spectrum.growing(self.unit_tolerance)
         if self.fallback == "skip" or not candidates.any():
             return np.full(spectrum.block_size, np.nan)
-        return spectrum.select(_nearest_to_one(spectrum, candidates), self.anchor)
+        distances = np.where(candidates, np.abs(spectrum.step_eigenvalues - 1), np.inf)
+        # A little more than equal, for conjugates where the tolerance is 0.
+        near = distances <= distances.min() * (1 + 1e-9) + self.unit_tolerance
+        return spectrum.select(near, self.anchor)
 
     def _describe(self, spectrum: Spectrum, trajectory: Trajectory) -> dict[str, float]:
         eigenvalues, steady = spectrum.step_eigenvalues, spectrum.steady(self.unit_tolerance)
@@ -111,20 +134,16 @@ class SteadyStateEstimator:
             "growing_modes": float(np.count_nonzero(spectrum.growing(self.unit_tolerance))),
             "oscillating_modes": float(np.count_nonzero(on_circle & ~steady)),
             "fallback_used": 0.0,
+            "outsized": 0.0,
+            "dropped_modes": float(spectrum.dropped),
             "reconstruction_error": _reconstruction_error(spectrum, trajectory),
         }
 
 
-def _nearest_to_one(spectrum: Spectrum, candidates: Mask) -> Mask:
-    """The candidate nearest to 1 and, if complex, its conjugate: without it h would not be real."""
-    eigenvalues = spectrum.eigenvalues
-    distances = np.where(candidates, np.abs(spectrum.step_eigenvalues - 1), np.inf)
-    nearest = int(np.argmin(distances))
-    mask = np.zeros(spectrum.rank, dtype=bool)
-    mask[nearest] = True
-    if eigenvalues[nearest].imag != 0:
-        mask[int(np.argmin(np.abs(eigenvalues - eigenvalues[nearest].conj())))] = True
-    return mask
+def _longest(trajectory: Trajectory) -> float:
+    """The largest Euclidean norm of a row; NaN or infinite if one is."""
+    peak = np.abs(trajectory).max()  # squares of large numbers overflow
+    return peak and float(peak * np.linalg.norm(trajectory / peak, axis=1).max())
 
 
 def _reconstruction_error(spectrum: Spectrum, trajectory: Trajectory) -> float:

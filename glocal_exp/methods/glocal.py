@@ -7,6 +7,25 @@ from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted, last_of
 
+REMARKS: dict[str, tuple[float, str]] = {
+    "reconstruction_error": (
+        1.0,  # choice: that of no modes at all
+        "Glocal's modes are further from the hypergradients than zero is (reconstruction_error "
+        "above 1), so that its estimate says little of them.",
+    ),
+    "dropped_modes": (
+        0.0,
+        "Some of glocal's modes have the same shape, so that their amplitudes cannot be told "
+        "apart (dropped_modes); another rank or other delays may separate them.",
+    ),
+    "outsized": (
+        0.0,
+        "Glocal's estimate was more than ten times as long as any hypergradient of its window "
+        "(outsized), and the newest of these was taken instead.",
+    ),
+}
+"""What is said where a diagnostic exceeds a number."""
+
 
 @dataclass(frozen=True)
 class Glocal(Method):
@@ -45,4 +64,5 @@ class Glocal(Method):
             "modes": spectrum.modes,
             "amplitudes": spectrum.amplitudes,
         }
-        return Estimate(value, diagnostics, arrays)
+        remarks = [text for name, (most, text) in REMARKS.items() if diagnostics[name] > most]
+        return Estimate(value, diagnostics, arrays, remarks=remarks)

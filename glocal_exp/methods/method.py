@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from glocal_exp.errors import UserError
 
@@ -73,6 +73,13 @@ class Measured:
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
+    @property
+    def silent(self) -> Bool[np.ndarray, " q"]:
+        """Hyperparameters by which every derivative is exactly 0; empty if there are none."""
+        rows = self.h, self.training, self.mean, self.mean_direct
+        found = [np.atleast_2d(row) for row in rows if row.size]
+        return ~np.concatenate(found).any(axis=0) if found else np.zeros(0, bool)
+
 
 Memory = Mapping[str, np.ndarray]
 """What a method remembers from one outer step to the next; checkpointed."""
@@ -111,12 +118,14 @@ class Estimate:
         diagnostics: scalars by name.
         arrays: larger things by name (eigenvalues, modes, amplitudes).
         memory: what the next outer step's `Moment` is to hold.
+        remarks: sentences on what a user should know of it, the same whenever it is so.
     """
 
     hypergradient: Float[np.ndarray, " q"] | None
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     memory: Memory = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 class Method(ABC):

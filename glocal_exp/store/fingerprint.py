@@ -14,7 +14,8 @@ import numpy as np
 PACKAGE = "glocal_exp"
 ROOT = Path(__file__).parents[2]
 # What changes no number of a run: sinks, storage, pictures and messages.
-ROOMS = ("app", "errors", "records", "report", "stats", "store", "tracking", "engine.recorder")
+ROOMS = ("app", "errors", "records", "report", "stats", "store", "tracking")
+ROOMS += ("engine.contract", "engine.recorder")
 NOT_NUMERIC = tuple(f"{PACKAGE}.{room}" for room in ROOMS)
 
 

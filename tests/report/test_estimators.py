@@ -62,8 +62,8 @@ def add(scratch, name, text):
         ),
         ("glocal_finite_horizon", {"steady_state": SteadyStateEstimator(horizon="finite")}),
         (
-            "glocal_stride_4_1000_images_else_local",
-            {"stride": 4, "delays": 3, "steady_state": SteadyStateEstimator(fallback="local")},
+            "glocal_stride_4_1000_images_else_nearest",
+            {"stride": 4, "delays": 3, "steady_state": SteadyStateEstimator(fallback="nearest")},
         ),
     ],
 )
@@ -80,7 +80,7 @@ def test_every_file_is_an_estimator_with_a_label_and_a_place():
         "glocal, 1,000 images": 1000,
         "glocal, 250 images": 250,
         "glocal, stride 4, 1,000 images": 1000,
-        "glocal, stride 4, 1,000 images, else local": 1000,
+        "glocal, stride 4, 1,000 images, else nearest": 1000,
     }
 
 

@@ -1,0 +1,111 @@
+"""What `run` asks of a problem and of examples of one's own: a slip ends in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glocal_exp.engine.examples import Splits
+from glocal_exp.errors import UserError
+from glocal_exp.records import LARGEST_SEED
+from glocal_exp.types import InnerProblem, InnerState
+
+
+def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_size: int) -> None:
+    """Look at what `init`, `step` and `meta_loss` give, the latter two on shapes alone.
+
+    Raises:
+        UserError: names the first that gives something else than `InnerProblem` says.
+    """
+    if not isinstance(problem, InnerProblem):
+        raise UserError(f"{problem!r} is no problem; give an object of a subclass of InnerProblem.")
+    for seed, examples in splits.items():
+        check_seed(seed)
+        for name in ("train", "validation", "test", "meta"):
+            _check_lengths(name, getattr(examples, name))
+    given = problem.init(jax.random.key(0))
+    if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], InnerState):
+        raise UserError("init(key) should return a pair: an InnerState and the hyperparameters.")
+    state, phi = given
+    _check_arrays("the state that init returns", state, jnp.generic)
+    _check_arrays("phi, which init returns,", phi, jnp.floating)
+    examples = next(iter(splits.values()))
+    batch = jax.tree.map(lambda leaf: _shape(leaf, batch_size), examples.train)
+    meta = jax.tree.map(_shape, examples.for_hypergradients)
+    stepped = jax.eval_shape(problem.step, state, phi, batch, jax.random.key(0))
+    if not isinstance(stepped, tuple) or len(stepped) != 2:
+        raise UserError("step(...) should return a pair: the next InnerState and the loss.")
+    _check_same(state, stepped[0])
+    _check_scalar("the loss that step(...) returns", stepped[1])
+    _check_scalar("meta_loss(...)", jax.eval_shape(problem.meta_loss, state, phi, meta))
+
+
+def check_seed(seed: Any) -> None:
+    """Raise `UserError` if it is none."""
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed <= LARGEST_SEED:
+        raise UserError(f"seed={seed} is no whole number from 0 to {LARGEST_SEED}; give one.")
+
+
+def _check_lengths(split: str, examples: Any) -> None:
+    leaves = jax.tree_util.tree_leaves_with_path(examples)
+    lengths = {_path(path): len(leaf) if np.ndim(leaf) else None for path, leaf in leaves}
+    if len(set(lengths.values())) > 1 or None in lengths.values() or 0 in lengths.values():
+        described = ", ".join(
+            f"{path} {'has no axis' if n is None else n}" for path, n in lengths.items()
+        )
+        raise UserError(
+            f"The {split} examples differ in number or are none ({described}); give arrays that "
+            "share their leading axis."
+        )
+
+
+def _check_arrays(what: str, tree: Any, kind: Any) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if not isinstance(leaf, jax.Array | np.ndarray) or not jnp.issubdtype(leaf.dtype, kind):
+            word = "floating-point arrays" if kind is jnp.floating else "arrays"
+            raise UserError(
+                f"{what} should hold {word} alone, and {_path(path)} is {leaf!r}; make it one, as "
+                "jnp.asarray(...)."
+            )
+
+
+def _check_same(state: InnerState, stepped: Any) -> None:
+    """That a step returns the state's own tree, with the same shapes and types."""
+    expected, found = (
+        {_path(path): _shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (state, stepped)
+    )
+    for name in [*expected, *found]:
+        before, after = expected.get(name, "nothing"), found.get(name, "nothing")
+        if before != after:
+            raise UserError(
+                f"step(...) should return a state like the one it got, and makes of {name}, "
+                f"{_word(before)}, {_word(after)}."
+            )
+    if jax.tree.structure(state) != jax.tree.structure(stepped):
+        raise UserError("step(...) should return a state like the one it got, of the same classes.")
+
+
+def _check_scalar(what: str, value: Any) -> None:
+    if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
+        raise UserError(f"{what} should be one floating-point number, not {_word(value)}.")
+
+
+def _shape(leaf: Any, size: int | None = None) -> jax.ShapeDtypeStruct:
+    """That of an array, or of `size` of its rows."""
+    shape = jnp.shape(leaf)
+    dtype = leaf.dtype if jnp.issubdtype(leaf.dtype, jax.dtypes.extended) else jnp.result_type(leaf)
+    return jax.ShapeDtypeStruct(shape if size is None else (size, *shape[1:]), dtype)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return f"{value.dtype.name}{list(value.shape)}"
+    return value if isinstance(value, str) else type(value).__name__
+
+
+def _path(path: Any) -> str:
+    return jax.tree_util.keystr(path) or "it"
