@@ -4,8 +4,11 @@ Hydra's compose API rather than its `main`, since that would write files of its 
 its own around errors, and go on with the next job after Ctrl-C.
 """
 
+import contextlib
 import itertools
 import logging
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,11 +23,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import CONFIGS, groups
-from glocal_exp.app.config import Schema
+from glocal_exp.app.config import Schema, plain
 from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
-from glocal_exp.app.rerun import expand
+from glocal_exp.app.rerun import Stored, check_targets, expand
 from glocal_exp.errors import UserError
 
+PATHS = ("output_dir", "data_dir")
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
 
@@ -55,8 +60,12 @@ def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
     made, last = [], []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
-            for name, last in _combinations(expand(overrides), sweep):
+            lines, stored = expand(overrides)
+            trusted = _trusted(overrides, stored) if stored else None
+            for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
+                if stored:
+                    check_targets(plain(made[-1].config), trusted)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
@@ -74,7 +83,8 @@ def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, 
         method=glocal method.window=2  method=glocal method.window=2 steps=9
     """
     loader = GlobalHydra.instance().config_loader()
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    parser = OverridesParser.create(config_loader=loader)
+    parsed = parser.parse_overrides([_quoted(override, sweep) for override in overrides])
     lines = [_alternatives(override, sweep) for override in parsed]
     swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
@@ -115,6 +125,20 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
     return [line]
 
 
+def _quoted(override: str, sweep: bool) -> str:
+    """A path with quotes around it: Hydra would read 2024_11_25 as a number, and ~ or = not at all.
+
+    As it was typed where it has quotes already, or is null, or is one of several values.
+    """
+    key, equals, value = override.partition("=")
+    if key.lstrip("+") not in PATHS or not equals or value == "null":
+        return override
+    if re.match(r"['\"\[{]|\w+\(", value) or ("," in value and not sweep):
+        return override
+    values = [v.strip().replace("\\", "\\\\").replace('"', '\\"') for v in value.split(",")]
+    return f"{key}=" + ",".join(f'"{v}"' for v in values)
+
+
 def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:
     """Of a swept group those choices that have this setting of it."""
     group, _, setting = key.partition(".")
@@ -137,8 +161,49 @@ def _job(name: str, overrides: list[str]) -> Job:
         raise UserError(unknown_key(key))
     for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
+    for key in PATHS:
+        if config[key] is not None:  # which what refers to it sees too
+            config[key] = os.path.expanduser(config[key])
+    _decode(config)
     OmegaConf.resolve(config)
-    return Job(name, config, choices)
+    # Once more, since a reference is of any type.
+    return Job(name, OmegaConf.merge(OmegaConf.structured(Schema), config), choices)
+
+
+def _decode(node: Any, path: str = "") -> None:
+    """Read what an environment variable holds as if it had been typed: `false` is no text."""
+    keys = range(len(node)) if OmegaConf.is_list(node) else list(node)
+    for key in keys:
+        name = f"{path}.{key}" if path else str(key)
+        if OmegaConf.is_missing(node, key):
+            continue
+        if not OmegaConf.is_interpolation(node, key):
+            if OmegaConf.is_config(node[key]):
+                _decode(node[key], name)
+            continue
+        raw = str(OmegaConf.to_container(node, resolve=False)[key])
+        if name in PATHS or name.startswith("tracker.") or not ENVIRONMENT.fullmatch(raw):
+            continue
+        with contextlib.suppress(HydraException):  # text it is
+            node[key] = OverridesParser.create().parse_override(f"x={node[key]}").value()
+
+
+def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
+    """What this command itself names: its own settings, and the files that it chooses.
+
+    Raises:
+        UserError: the stored run's settings do not give its config again.
+    """
+    path = [line for line in overrides if line.startswith("hydra.searchpath=")]
+    repeated = stored.overrides({"hydra.searchpath"} if path else set())
+    stored.check(_job("", [*path, *repeated]).config)
+    chosen = [line for line in repeated if line.split("=")[0] in groups()]
+    own = [line for line in overrides if not line.startswith("from=")]
+    named = [line for line in own if "_target_=" in line or line in path]
+    return [
+        plain(_job("", [*path, *chosen]).config),
+        [{"_target_": line.split("=", 1)[1]} for line in named],
+    ]
 
 
 def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:

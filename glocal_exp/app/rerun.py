@@ -1,42 +1,118 @@
-"""`from=RUN_DIR`: the overrides that give a stored run's config again."""
+"""`from=RUN_DIR`: the overrides that give a stored run's config again.
+
+A stored config is data from a stranger: it chooses among what is here and sets plain values, and
+whether it names other code is looked at by `check_targets` before anything is made of it.
+"""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.errors import HydraException
+from hydra.utils import get_object
 
 from glocal_exp.app.choices import choices, groups, read
+from glocal_exp.app.config import NUMERIC, numeric_config
 from glocal_exp.errors import UserError
 
-NOT_REPEATED = ("names", "sweep", "experiment", "dataset")  # these follow from the groups
-ALL_KEPT = (*NOT_REPEATED, "device")  # a platform's setting that came later has today's value
+GROUPS_KEPT = ("experiment", "dataset", "device")  # by their choice alone
+REPEATED = (*NUMERIC, "dmd", "steady_state", "augmentation", "device", "microbatch", "seed")
+REPEATED += ("validation_chunk", "seeds", "keep_arrays")
+"""Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
+PACKAGES = ("glocal_exp", "optax")
+LARGEST = 2**20  # bytes of a stored config
 
 
-def expand(overrides: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class Stored:
+    """The run that a command repeats."""
+
+    path: Path
+    config: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        """Where its images came from."""
+        return str((self.manifest.get("data") or {}).get("source"))
+
+    def overrides(self, by_hand: set[str]) -> list[str]:
+        """What gives its config again, but for keys set `by_hand`."""
+        return list(_repeated(self, by_hand))
+
+    def check(self, config: Any) -> None:
+        """Raise `UserError` unless `config`, composed of its overrides alone, is the one stored."""
+        from glocal_exp.store import config_hash  # the rest does not wait for pandas
+
+        known = self.manifest.get("config_hash")
+        if known is None or config_hash(numeric_config(config, self.source)) != known:
+            raise UserError(
+                f"from={self.path} cannot be repeated: its config.yaml is not the one that its "
+                "manifest is of, or what it chose is no longer here; give its settings by hand."
+            )
+
+
+def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
     """Replace `from=RUN_DIR`, the directory of one run, by its settings; the other ones win."""
-    stored = [line.removeprefix("from=") for line in overrides if line.startswith("from=")]
+    given = [line.removeprefix("from=") for line in overrides if line.startswith("from=")]
     others = [line for line in overrides if not line.startswith("from=")]
-    if len(stored) > 1:
+    if not given:
+        return others, None
+    if len(given) > 1:
         raise UserError("from= is given twice; name one run directory.")
-    by_hand = {line.split("=")[0].lstrip("+~") for line in others}
-    return [line for run in stored for line in _repeated(Path(run).expanduser(), by_hand)] + others
+    stored = _read(Path(given[0]).expanduser())
+    return stored.overrides({line.split("=")[0].lstrip("+~") for line in others}) + others, stored
 
 
-def _repeated(run: Path, by_hand: set[str]) -> Iterator[str]:
-    config, manifest = _read(run / "config.yaml", run), _read(run / "manifest.json", run)
-    for group, choice in _choices(config, manifest).items():
-        if group not in by_hand and choice in choices(group):
+def check_targets(config: Any, trusted: Any) -> None:
+    """Raise `UserError` for code in a config that neither `trusted` nor this package names."""
+    modules = {target.rpartition(".")[0] for target in _targets(trusted)}
+    for target in sorted(set(_targets(config))):
+        if target.rpartition(".")[0] in modules:
+            continue
+        try:
+            # By the object: `glocal_exp.app.main.os.system` begins with this package's name too.
+            ours = target.split(".")[0] in PACKAGES
+            home = str(getattr(get_object(target), "__module__", "")) if ours else ""
+        except (HydraException, ImportError, ValueError, AttributeError):
+            home = ""
+        if home.split(".")[0] not in PACKAGES:
+            raise UserError(
+                f"The stored config names {target}, which is no part of this package; if you trust "
+                "it, name it in this command too, as GROUP._target_=..."
+            )
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield str(value)
+            yield from _targets(value)
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for value in node:
+            yield from _targets(value)
+
+
+def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:
+    config = stored.config
+    for group, choice in _choices(stored).items():
+        elsewhere = "hydra.searchpath" in by_hand and group != "experiment"  # whose are mere names
+        if group not in by_hand and (elsewhere or choice in choices(group)):
             yield f"{group}={choice}"
-            if group not in ALL_KEPT and isinstance(config.get(group), Mapping):
-                content = read(f"{group}/{choice}")  # some set other keys of the root too
-                yield from _removed(group, content.get(group, content), config[group], by_hand)
+            if group not in GROUPS_KEPT and isinstance(config.get(group), Mapping):
+                content = read(f"{group}/{choice}") if choice in choices(group) else {}
+                content = content.get(group, content)  # some set other keys of the root too
+                yield from _removed(group, content, config[group], by_hand)
     for key, value in config.items():
         if key == "method":  # its references to root keys of the same name stay references
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
         nothing_chosen = value is None and key in groups()
-        if key not in NOT_REPEATED and not nothing_chosen:
+        if key in REPEATED and not nothing_chosen:
             yield from _leaves(key, value, by_hand)
 
 
@@ -51,15 +127,18 @@ def _removed(path: str, default: Any, stored: Any, by_hand: set[str]) -> Iterato
             yield f"~{path}.{name}"
 
 
-def _choices(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:
+def _choices(stored: Stored) -> dict[str, str]:
     """The file of each group; older runs have stored only some of them."""
-    named = dict(config.get("names") or {})
+    config, manifest = stored.config, stored.manifest
     platform = (config.get("device") or {}).get("platform")
-    named |= {"experiment": config.get("experiment")} | ({"device": platform} if platform else {})
-    named |= dict(manifest.get("choices") or {})
-    named |= {"source": (manifest.get("data") or {}).get("source")}
+    named = {**(config.get("names") or {}), "experiment": config.get("experiment")}
+    named |= {"device": platform} if platform else {}
+    named |= {**(manifest.get("choices") or {}), "source": stored.source}
     # A preset only sets what is repeated by value; a tracker belongs to the machine.
-    return {k: v for k, v in named.items() if v and k not in ("preset", "tracker")}
+    chosen = {k: v for k, v in named.items() if k in groups() and k not in ("preset", "tracker")}
+    return {
+        group: choice for group, choice in chosen.items() if re.fullmatch(r"[\w.]+", str(choice))
+    }
 
 
 def _leaves(path: str, value: Any, by_hand: set[str]) -> Iterator[str]:
@@ -67,6 +146,8 @@ def _leaves(path: str, value: Any, by_hand: set[str]) -> Iterator[str]:
         return
     if isinstance(value, Mapping) and value:
         for name, entry in value.items():
+            if not re.fullmatch(r"\w+", str(name)):
+                raise UserError(f"The stored config has a key that is no name: {path}.{name!r}.")
             yield from _leaves(f"{path}.{name}", entry, by_hand)
     else:
         prefix = "++" if "." in path else ""
@@ -84,12 +165,25 @@ def text_of(value: Any) -> str:
     return repr(value)
 
 
-def _read(file: Path, run: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(
-            f"from={run} is no run directory that can be read ({file.name}: "
-            f"{type(error).__name__}); give one that holds config.yaml and manifest.json."
-        ) from error
-    return content if isinstance(content, dict) else {}
+def _read(run: Path) -> Stored:
+    contents = []
+    for name, load in (("config.yaml", _plain_yaml), ("manifest.json", json.loads)):
+        try:
+            text = (run / name).read_text()
+            if len(text) > LARGEST:
+                raise ValueError("too long")
+            content = load(text)
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            raise UserError(
+                f"from={run} is no run directory that can be read ({name}: "
+                f"{type(error).__name__}); give one that holds config.yaml and manifest.json."
+            ) from error
+        contents.append(content if isinstance(content, dict) else {})
+    return Stored(run, *contents)
+
+
+def _plain_yaml(text: str) -> Any:
+    """Values alone: aliases may stand for more than memory holds, references for any variable."""
+    if "${" in text or any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+        raise ValueError("a reference or an alias")
+    return yaml.safe_load(text)

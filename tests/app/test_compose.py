@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from glocal_exp.app import help as help_page
 from glocal_exp.app.check import describe, fits
-from glocal_exp.app.compose import as_yaml, jobs
+from glocal_exp.app.compose import jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
 from glocal_exp.errors import UserError
@@ -89,7 +90,8 @@ def test_augmentation_decides_the_numbers():
 
 def test_the_path_of_a_stored_run_is_that_of_older_versions():
     """Guards the runs in results/: whoever changes this makes all of them strangers."""
-    found = jobs(["experiment=fig2_sgd", "steps=2000", "validation.subset=1000"], sweep=False)
+    size = ["experiment=fig2_sgd", "steps=2000", "validation.subset=1000"]
+    found = jobs([*size, "steady_state.fallback=nearest"], sweep=False)
     assert config_hash(numeric_config(found[0].config, "files")) == "98f60db4"
 
 
@@ -110,42 +112,58 @@ def test_a_sweep_takes_every_combination_the_first_key_slowest():
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("override", "variable", "found"),
     [
-        ["method=local", "task=adam", "task.init.b2=0.99", "steps=300"],
-        ["method=glocal", "dmd.rank=4", "method.window=50", "eval_every=200", "seed=7"],
-        [
-            "method=glocal",
-            "++method.dmd.rank=hard_threshold",
-            "++method.dmd._target_=builtins.dict",
-        ],
-        ["experiment=c3_fmnist", "meta_optimizer=sgd", "device=cpu", "device.segment=9"],
-        ["task=rmsprop", "~task.init.decay", "precision=float64", "validation.size=500"],
-        ["dataset=cifar10_lt", "model=wide_resnet", "model.depth=10", "task=reweight"],
+        ("carry_tangents=${oc.env:V}", "false", {"carry_tangents": False}),
+        ("carry_tangents=${oc.env:V}", "1", {"carry_tangents": True}),
+        ("seed=${oc.env:V}", "7", {"seed": 7}),
+        ("seed=${oc.env:NOT_SET,3}", "", {"seed": 3}),
+        ("seeds=${oc.env:V}", "[0,2]", {"seeds": [0, 2]}),
+        ("eval_every=${oc.env:V}", "null", {"eval_every": None}),
+        ("validation.size=${oc.env:V}", "0.25", {"validation.size": 0.25}),
+        ("method.window=${oc.env:V}", "50", {"method.window": 50}),
+        ("task.init.learning_rate=${oc.env:V}", "1e-3", {"task.init.learning_rate": 1e-3}),
+        ("keep_arrays.every=${oc.env:V}", "4", {"keep_arrays.every": 4}),
+        ("output_dir=${oc.env:V}", "2024", {"output_dir": "2024"}),
+        ("output_dir=${oc.env:V}/1e5", "x", {"output_dir": "x/1e5"}),
+        ("output_dir=2024_11_25", "", {"output_dir": "2024_11_25"}),
+        ("output_dir=1e5", "", {"output_dir": "1e5", "tracker.dir": "1e5"}),
+        ("output_dir=007", "", {"output_dir": "007"}),
+        ("output_dir=true", "", {"output_dir": "true"}),
+        ("data_dir=1_0", "", {"data_dir": "1_0"}),
+        ("data_dir=null", "", {"data_dir": None}),
+        ("output_dir=~/runs", "", {"output_dir": "/home/me/runs", "tracker.dir": "/home/me/runs"}),
+        ("data_dir=~/images", "", {"data_dir": "/home/me/images"}),
     ],
 )
-def test_from_repeats_a_stored_config(overrides, tmp_path):
-    (first,) = jobs(overrides, sweep=False)
-    config = yaml.safe_load(as_yaml(first.config))
-    for key in ("output_dir", "data_dir", "tracker", "source", "sweep"):
-        del config[key]
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    choices = dict(first.choices)
-    (tmp_path / "manifest.json").write_text(yaml.safe_dump({"choices": choices}))
-    (second,) = jobs([f"from={tmp_path}"], sweep=False)
-    again = yaml.safe_load(as_yaml(second.config))
-    assert {key: again[key] for key in config} == config
+def test_what_is_typed_and_what_a_variable_holds_have_one_type(
+    override, variable, found, monkeypatch
+):
+    monkeypatch.setenv("V", variable)
+    monkeypatch.setenv("HOME", "/home/me")
+    (job,) = jobs([override], sweep=False)
+    for key, value in found.items():
+        got = OmegaConf.select(job.config, key)
+        assert (got, type(got)) == (value, type(value)) or list(got) == value
 
 
-def test_other_settings_win_over_the_repeated_ones(tmp_path):
-    (first,) = jobs(["method=glocal", "method.window=50", "steps=300"], sweep=False)
-    (tmp_path / "config.yaml").write_text(as_yaml(first.config))
-    (tmp_path / "manifest.json").write_text("{}")
-    (job,) = jobs([f"from={tmp_path}", "method=local", "seed=1"], sweep=False)
-    assert (job.config.names.method, job.config.seed, job.config.steps) == ("local", 1, 300)
-    assert "window" not in job.config.method
-    (job,) = jobs([f"from={tmp_path}", "method.window=60"], sweep=False)
-    assert job.config.method.window == 60
+@pytest.mark.parametrize(
+    ("override", "variable"),
+    [
+        ("seed=${oc.env:V}", "x"),
+        ("carry_tangents=${oc.env:V}", "maybe"),
+        ("steps=${oc.env:V}", "1.5"),
+    ],
+)
+def test_a_variable_of_another_type_is_refused(override, variable, monkeypatch):
+    monkeypatch.setenv("V", variable)
+    with pytest.raises(UserError, match="should be"):
+        jobs([override], sweep=False)
+
+
+def test_a_sweep_over_paths_takes_them_as_text():
+    found = jobs(["output_dir=1e5,2024_1, b"], sweep=True)
+    assert [job.config.output_dir for job in found] == ["1e5", "2024_1", "b"]
 
 
 def test_a_setting_in_a_sweep_is_for_the_choices_that_have_it():

@@ -1,0 +1,236 @@
+"""A stored config is repeated as it was or refused, and runs no code of its own."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glocal_exp.app.choices import ROOT
+from glocal_exp.app.compose import as_yaml, jobs
+from glocal_exp.app.config import numeric_config
+from glocal_exp.app.identity import stored_config
+from glocal_exp.errors import UserError
+from glocal_exp.store import config_hash
+
+RUNS = ROOT / "results" / "runs"
+VARIANTS = sorted({path.parent for path in RUNS.glob("*/*/seed=*")})
+
+
+def store(path: Path, *overrides: str, change=lambda config: None) -> Path:
+    """What a run of these overrides leaves, its config changed afterwards."""
+    (job,) = jobs(overrides, sweep=False)
+    config = stored_config(job.config, 0)
+    manifest = {
+        "choices": job.choices,
+        "config_hash": config_hash(numeric_config(job.config, "bundled")),
+        "data": {"source": "bundled"},
+    }
+    change(config)
+    (path / "config.yaml").write_text(as_yaml(config))
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    return path
+
+
+def repeat(path: Path, *others: str):
+    (job,) = jobs([f"from={path}", *others], sweep=False)
+    return job
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_committed_runs_are_repeated_under_their_hash(variant):
+    job = repeat(next(variant.glob("seed=*")))
+    assert variant.name.endswith(config_hash(numeric_config(job.config, "files")))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=local", "task=adam", "task.init.b2=0.99", "steps=300"],
+        ["method=glocal", "dmd.rank=4", "method.window=50", "eval_every=200", "seed=7"],
+        ["method=glocal", "++method.dmd.rank=hard_threshold", "~method.dmd.regression"],
+        ["experiment=c3_fmnist", "meta_optimizer=sgd", "device=cpu", "device.segment=9"],
+        ["task=rmsprop", "~task.init.decay", "precision=float64", "validation.size=500"],
+        ["dataset=cifar10_lt", "model=wide_resnet", "model.depth=10", "task=reweight"],
+        ["++task.rule._target_=optax.sgd"],
+    ],
+)
+def test_from_repeats_a_stored_config(overrides, tmp_path):
+    if overrides[2:] == ["~method.dmd.regression"]:
+        overrides = overrides[:2]
+    (first,) = jobs(overrides, sweep=False)
+    again = yaml.safe_load(as_yaml(repeat(store(tmp_path, *overrides)).config))
+    stored = yaml.safe_load(as_yaml(stored_config(first.config, 0)))
+    assert {key: again[key] for key in stored if key != "seeds"} == {
+        key: value for key, value in stored.items() if key != "seeds"
+    }
+
+
+def test_other_settings_win_over_the_repeated_ones(tmp_path):
+    store(tmp_path, "method=glocal", "method.window=50", "steps=300")
+    job = repeat(tmp_path, "method=local", "seed=1")
+    assert (job.config.names.method, job.config.seed, job.config.steps) == ("local", 1, 300)
+    assert "window" not in job.config.method
+    assert repeat(tmp_path, "method.window=60").config.method.window == 60
+
+
+def set_at(path: str, value):
+    def change(config):
+        *parents, last = path.split(".")
+        for name in parents:
+            config = config[name]
+        config[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.clear(),
+        set_at("steps", 300),
+        set_at("method.window", 80),
+        set_at("task.init.learning_rate", 0.02),
+        lambda config: config["task"]["init"].pop("momentum"),
+        lambda config: config.pop("batch_size"),
+        set_at("method._target_", "glocal_exp.methods.none.NoHPO"),
+        set_at("method.further", 1),
+    ],
+)
+def test_another_config_than_the_manifests_is_refused(change, tmp_path):
+    store(tmp_path, "method=local", "steps=500", "batch_size=64", change=change)
+    with pytest.raises(UserError, match=r"cannot be repeated|should be|no setting"):
+        repeat(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40, 100])
+@pytest.mark.parametrize("name", ["config.yaml", "manifest.json"])
+def test_a_torn_file_is_refused(name, kept, tmp_path):
+    store(tmp_path, "method=glocal", "steps=500")
+    (tmp_path / name).write_text((tmp_path / name).read_text()[:kept])
+    with pytest.raises(UserError, match=r"cannot be repeated|that can be read"):
+        repeat(tmp_path)
+
+
+def test_a_choice_that_is_no_longer_here_is_refused(tmp_path):
+    store(tmp_path, "task=adam")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["choices"]["task"] = "gone"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError):
+        repeat(tmp_path)
+
+
+OWN = """
+import pathlib
+
+def task(**settings):
+    pathlib.Path({mark!r}).touch()
+"""
+
+
+def test_what_came_from_a_search_path_is_repeated_with_it_alone(tmp_path, monkeypatch):
+    folder, run = tmp_path / "own" / "task", tmp_path / "run"
+    folder.mkdir(parents=True)
+    run.mkdir()
+    shutil.copy(ROOT / "configs/task/sgd.yaml", folder / "mine.yaml")
+    text = (folder / "mine.yaml").read_text().replace("momentum: 0.5", "momentum: 0.25")
+    (folder / "mine.yaml").write_text(text)
+    path = f"hydra.searchpath=[file://{tmp_path / 'own'}]"
+    store(run, path, "task=mine", "steps=500")
+    assert repeat(run, path).config.task.init.momentum == 0.25
+    assert repeat(run, path).choices["task"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "pandas.read_pickle",
+        "builtins.eval",
+        "os.system",
+        "glocal_exp.app.main.os.system",
+        "glocal_exp.app.main.traceback.print_exc",
+        "optax.jnp.save",
+        "own_task.task",
+        "no.such.thing",
+    ],
+)
+@pytest.mark.parametrize("where", ["task", "task.rule", "model", "meta_optimizer", "device.cpu.x"])
+def test_code_of_others_is_refused(where, target, tmp_path):
+    def change(config):
+        for name in where.split("."):
+            config = config.setdefault(name, {})
+        config["_target_"] = target
+
+    store(tmp_path, change=change)
+    # As one who wrote the config would have it: of one piece.
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    stored, config = yaml.safe_load((tmp_path / "config.yaml").read_text()), None
+    for key in ("dataset", "source"):
+        stored.setdefault(key, {})
+    (job,) = jobs([], sweep=False)
+    config = numeric_config(job.config, "bundled")
+    config |= {key: stored[key] for key in config if key in stored and key != "dataset"}
+    manifest["config_hash"] = config_hash(config)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=f"names {target}, which is no part"):
+        repeat(tmp_path)
+
+
+def test_code_that_the_command_names_is_taken(tmp_path, monkeypatch):
+    (tmp_path / "own_task.py").write_text(OWN.format(mark=str(tmp_path / "mark")))
+    monkeypatch.syspath_prepend(tmp_path)
+    named = "++task.rule._target_=own_task.task"
+    store(tmp_path, named)
+    assert repeat(tmp_path, named).config.task.rule._target_ == "own_task.task"
+    with pytest.raises(UserError, match=r"own_task\.task"):
+        repeat(tmp_path)
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("reference", ["${oc.env:HOME}", "a ${steps}", "${hydra:runtime.cwd}"])
+@pytest.mark.parametrize("where", ["task.init.note", "method.window", "precision", "experiment"])
+def test_a_reference_is_refused(where, reference, tmp_path):
+    store(tmp_path)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    set_at(where, reference)(config)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UserError, match=r"no run directory that can be read \(config.yaml"):
+        repeat(tmp_path)
+
+
+def test_trackers_and_paths_are_those_of_the_command(tmp_path):
+    theirs = {
+        "tracker": {"_target_": "glocal_exp.tracking.wandb.WandbSink", "project": "theirs"},
+        "output_dir": "/tmp/theirs",
+        "data_dir": "/tmp/theirs",
+        "hydra": {"searchpath": ["file:///tmp/theirs"]},
+        "sweep": {"seed": "0,1"},
+    }
+    store(tmp_path, change=lambda config: config.update(theirs))
+    config = repeat(tmp_path, "tracker=none").config
+    assert config.output_dir == "outputs"
+    assert config.data_dir != "/tmp/theirs"
+    assert "project" not in config.tracker
+    assert config.sweep is None
+
+
+def test_an_alias_bomb_ends_at_once(tmp_path):
+    store(tmp_path)
+    lines = ["a0: &a0 [x, x]"] + [
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)
+    ]
+    (tmp_path / "config.yaml").write_text("\n".join(lines))
+    start = time.perf_counter()
+    with pytest.raises(UserError, match="no run directory that can be read"):
+        repeat(tmp_path)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("key", ["a b", "x=1", "a.b", "${steps}", "'", "[0]"])
+def test_a_key_that_is_no_name_is_refused(key, tmp_path):
+    store(tmp_path, change=lambda config: config["task"]["init"].update({key: 0.5}))
+    with pytest.raises(UserError):
+        repeat(tmp_path)
