@@ -7,7 +7,6 @@ its own around errors, and go on with the next job after Ctrl-C.
 import contextlib
 import itertools
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -23,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import CONFIGS, groups
-from glocal_exp.app.config import Schema, plain
+from glocal_exp.app.config import Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
 from glocal_exp.app.rerun import Stored, check_targets, expand
 from glocal_exp.errors import UserError
@@ -163,7 +162,7 @@ def _job(name: str, overrides: list[str]) -> Job:
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
     for key in PATHS:
         if config[key] is not None:  # which what refers to it sees too
-            config[key] = os.path.expanduser(config[key])
+            config[key] = expanded(key, config[key])
     _decode(config)
     OmegaConf.resolve(config)
     # Once more, since a reference is of any type.

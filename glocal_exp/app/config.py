@@ -1,5 +1,6 @@
 """The shape of the root config, and the part of it that a run's identity follows from."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,14 @@ ConfigStore.instance().store("schema", Schema)
 def plain(node: Any) -> Any:
     """A config node as dicts, lists and scalars, with references resolved."""
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def expanded(key: str, path: str) -> str:
+    """A path with the home folder for ~; `UserError` where there is none."""
+    whole = os.path.expanduser(path)
+    if whole.startswith("~"):
+        raise UserError(f"{key}={path}: there is no such home folder here; give the whole path.")
+    return whole
 
 
 def numeric_config(cfg: DictConfig, source: str) -> dict[str, Any]:

@@ -19,9 +19,11 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
-    chosen = [s.removeprefix("output_dir=") for s in settings if s.startswith("output_dir=")]
-    output = Path(chosen[-1]) if chosen else OUTPUT
-    own = {"tracker": "none", "output_dir": text_of(str(output))}
+    own = {"tracker": "none", "output_dir": text_of(str(OUTPUT))}
+    from glocal_exp.app.compose import jobs
+
+    (where, *_) = jobs([s for s in settings if s.startswith("output_dir=")], sweep=False)
+    output = Path(where.config.output_dir if settings else OUTPUT)
     if code := run(sweep("demo", settings, own), stop):
         return code
     from glocal_exp.report.build import main as build

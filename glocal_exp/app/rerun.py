@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 
 from glocal_exp.app.choices import choices, groups, read
-from glocal_exp.app.config import NUMERIC, numeric_config
+from glocal_exp.app.config import NUMERIC, expanded, numeric_config
 from glocal_exp.errors import UserError
 
 GROUPS_KEPT = ("experiment", "dataset", "device")  # by their choice alone
@@ -64,7 +64,7 @@ def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
         return others, None
     if len(given) > 1:
         raise UserError("from= is given twice; name one run directory.")
-    stored = _read(Path(given[0]).expanduser())
+    stored = _read(Path(expanded("from", given[0])))
     return stored.overrides({line.split("=")[0].lstrip("+~") for line in others}) + others, stored
 
 
