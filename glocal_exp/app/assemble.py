@@ -55,12 +55,51 @@ def make_meta_optimizer(cfg: DictConfig) -> optax.GradientTransformation:
     return instantiate_group("meta_optimizer", cfg.meta_optimizer)
 
 
+PINNED: dict[str, Any] = {
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_threefry_gpu_kernel_lowering": False,
+    "jax_random_seed_offset": 0,
+    "jax_enable_custom_prng": False,
+    "jax_legacy_prng_key": "allow",
+    "jax_high_dynamic_range_gumbel": False,
+    "jax_softmax_custom_jvp": False,
+    "jax_use_direct_linearize": True,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_explicit_x64_dtypes": "warn",
+    "jax_default_device": None,
+    "jax_disable_jit": False,
+    "jax_disable_most_optimizations": False,
+    "jax_optimization_level": "UNKNOWN",
+    "jax_transfer_guard": "allow",
+    "jax_transfer_guard_host_to_device": "allow",
+    "jax_transfer_guard_device_to_host": "allow",
+    "jax_transfer_guard_device_to_device": "allow",
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_debug_key_reuse": False,
+    "jax_enable_checks": False,
+    "jax_check_tracer_leaks": False,
+    "jax_check_static_indices": False,
+    "jax_no_tracing": False,
+    "jax_no_execution": False,
+    "jax_error_checking_behavior_nan": "ignore",
+    "jax_error_checking_behavior_divide": "ignore",
+    "jax_error_checking_behavior_oob": "ignore",
+}
+"""Options of JAX that change numbers, or that programs such as these break by, at its defaults."""
+
+
 def use_precision(cfg: DictConfig, settings: Settings) -> None:
-    """Make JAX compute in the precision that the config asks for.
+    """Make JAX compute in the precision that the config asks for, whatever its surroundings say.
 
     Raises:
         UserError: for a precision of products that JAX does not know.
     """
+    for option, value in PINNED.items():
+        if hasattr(jax.config, option):  # some come and go from version to version
+            jax.config.update(option, value)
     try:
         jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
     except ValueError as error:
