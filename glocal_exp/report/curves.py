@@ -1,72 +1,48 @@
 """Curves over training: one a seed, cut at divergence, and their mean where all seeds have it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from glocal_exp.report.style import MethodStyle
 
 
-@dataclass(frozen=True)
-class Curve:
-    """One seed's values at the training steps where they were measured, before any divergence."""
-
-    seed: int
-    steps: Float[np.ndarray, " n"]
-    values: Float[np.ndarray, " n"]
-    diverged: bool
+def curve(metrics: pd.DataFrame, column: str) -> pd.Series:
+    """A column by training step up to the first diverged record, as far as it was measured."""
+    kept = metrics[~metrics["diverged"].cummax()].set_index("step")
+    return kept.get(column, pd.Series(dtype=float)).dropna()
 
 
-def curve(seed: int, metrics: pd.DataFrame, column: str, scale: float = 1.0) -> Curve:
-    """Cut a run's column at the first diverged record; values not measured are left out."""
-    lost = diverged_mask(metrics)
-    kept = metrics.loc[~np.logical_or.accumulate(lost)] if len(metrics) else metrics
-    if column not in kept:
-        return Curve(seed, np.empty(0), np.empty(0), bool(lost.any()))
-    values = kept[column].to_numpy(np.float64) * scale
-    measured = np.isfinite(values)
-    steps = kept["step"].to_numpy(np.float64)
-    return Curve(seed, steps[measured], values[measured], bool(lost.any()))
+def mean_curve(curves: Sequence[pd.Series]) -> pd.Series:
+    """The mean where every seed has a value: none over the survivors alone."""
+    return pd.concat(curves, axis=1, join="inner").sort_index().mean(axis=1)
 
 
-def diverged_mask(metrics: pd.DataFrame) -> np.ndarray:
-    """Which records have weights that are not finite."""
-    if "diverged" not in metrics:
-        return np.zeros(len(metrics), dtype=bool)
-    return metrics["diverged"].fillna(False).to_numpy(bool)
-
-
-def mean_curve(curves: Sequence[Curve]) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Steps and means where every seed has a value: no mean over the survivors alone."""
-    if not curves:
-        return np.empty(0), np.empty(0)
-    by_step = [pd.Series(one.values, index=one.steps) for one in curves]
-    shared = pd.concat(by_step, axis=1, join="inner").sort_index()
-    return shared.index.to_numpy(float), shared.to_numpy().mean(axis=1)
-
-
-def draw_curves(axes: Axes, curves: Sequence[Curve], style: MethodStyle, offset: float) -> None:
+def draw_curves(
+    axes: Axes,
+    curves: Sequence[pd.Series],
+    diverged: Sequence[bool],
+    style: MethodStyle,
+    offset: float,
+) -> None:
     """Every seed thin, the mean bold, a cross where a seed diverged.
 
     Args:
         offset: where on the mean the first marker sits, as a share of the marker distance.
     """
-    for one in curves:
-        axes.plot(one.steps, one.values, color=style.colour, linewidth=0.45, alpha=0.75, zorder=2)
-        if one.diverged and one.steps.size:
+    colour = style.colour
+    for one, lost in zip(curves, diverged, strict=True):
+        axes.plot(one.index, one, color=colour, linewidth=0.45, alpha=0.75, zorder=2)
+        if lost:
             axes.plot(
-                one.steps[-1], one.values[-1], color=style.colour, marker="X", markersize=5,
+                one.index[-1:], one.iloc[-1:], color=colour, marker="X", markersize=5,
                 markeredgecolor="white", markeredgewidth=0.4, zorder=5, clip_on=False,
             )  # fmt: skip
-    steps, means = mean_curve(curves)
-    if steps.size:
-        distance = max(1, steps.size // 5)
-        axes.plot(
-            steps, means, color=style.colour, linestyle=style.line, linewidth=1.2, zorder=3,
-            marker=style.marker, markersize=2.8, markeredgewidth=0.6,
-            markevery=(min(round(offset * distance), steps.size - 1), distance),
-        )  # fmt: skip
+    mean = mean_curve(curves)
+    distance = max(1, len(mean) // 5)
+    axes.plot(
+        mean.index, mean, color=colour, linestyle=style.line, linewidth=1.2, zorder=3,
+        marker=style.marker, markersize=2.8, markeredgewidth=0.6,
+        markevery=(min(round(offset * distance), max(0, len(mean) - 1)), distance),
+    )  # fmt: skip
