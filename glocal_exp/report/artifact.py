@@ -1,27 +1,20 @@
 """What a figure or table takes and gives back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+PAPER = ["artifact", "quantity", "setting", "value"]
+
 
 class MissingRuns(Exception):
-    """Nothing can be drawn: no run of these experiments is stored."""
-
-    def __init__(self, experiments: Sequence[str]):
-        super().__init__(", ".join(experiments))
-        self.experiments = tuple(experiments)
+    """Nothing can be drawn: no run of these experiments, its arguments, is stored."""
 
 
 class MissingStudy(MissingRuns):
-    """Nothing can be drawn: nothing of this study is stored."""
-
-    def __init__(self, study: str):
-        super().__init__([])
-        self.study = study
+    """Nothing can be drawn: nothing of this study, its argument, is stored."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +29,14 @@ class Context:
     """
 
     runs: Path
-    paper: pd.DataFrame = field(default_factory=pd.DataFrame)
+    paper: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAPER))
     studies: Path = Path("results") / "studies"
     configs: Path = Path("configs")
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""
-        if self.paper.empty:
-            return None
         rows = self.paper.fillna({"setting": ""}).set_index(["artifact", "quantity", "setting"])
-        values = rows["value"].get((artifact, quantity, setting))
-        return None if values is None else float(values)
+        return rows["value"].get((artifact, quantity, setting))
 
 
 @dataclass(frozen=True)

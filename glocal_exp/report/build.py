@@ -47,8 +47,10 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
     paper = repository / "results" / "paper.csv"
-    printed = pd.read_csv(paper) if paper.exists() else pd.DataFrame()
-    context = Context(options.runs, printed, options.studies, repository / "configs")
+    printed = {"paper": pd.read_csv(paper)} if paper.exists() else {}
+    context = Context(
+        options.runs, studies=options.studies, configs=repository / "configs", **printed
+    )
     make_directory(options.out)
     chosen = options.ids or [n for n, path in configs.items() if not entries(path).get(ON_REQUEST)]
     results = [_write(kind, configs[name], context, options.out) for name in chosen]
@@ -69,11 +71,11 @@ def _write(
     try:
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
     except MissingStudy as error:
-        command = f"python scripts/study.py study={error.study}"
+        command = f"python scripts/study.py study={error.args[0]}"
         print(f"{name}: nothing is stored; to make it: {command}")
         return "nothing"
     except MissingRuns as error:
-        print(f"{name}: no stored runs; {commands(error.experiments)}")
+        print(f"{name}: no stored runs; {commands(error.args)}")
         return "nothing"
     for ending, content in files.items():
         write_atomically(out / f"{name}.{ending}", content)

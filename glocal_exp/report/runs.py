@@ -58,6 +58,11 @@ class Run:
         """A column of the records; NaN if there is none."""
         return self.metrics.get(name, pd.Series(np.nan, self.metrics.index)).to_numpy(float)
 
+    def curve(self, column: str) -> pd.Series:
+        """A column by training step up to the first diverged record, as far as it was measured."""
+        kept = self.metrics[~self.metrics["diverged"].cummax()].set_index("step")
+        return kept.get(column, pd.Series(dtype=float)).dropna()
+
     def intervals(self) -> dict[int, dict[str, np.ndarray]]:
         """The stored arrays by outer step and name."""
         found: dict[int, dict[str, np.ndarray]] = defaultdict(dict)

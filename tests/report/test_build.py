@@ -219,11 +219,11 @@ def test_the_commands_for_missing_runs_exist(config, tmp_path):
     with pytest.raises(MissingRuns) as missing:
         make(Context(tmp_path, studies=tmp_path, configs=configs))
     if isinstance(missing.value, MissingStudy):
-        assert (configs / "study" / f"{missing.value.study}.yaml").is_file()
+        assert (configs / "study" / f"{missing.value.args[0]}.yaml").is_file()
         return
     known = {path.stem for path in (configs / "experiment").glob("*.yaml")}
-    assert missing.value.experiments
-    assert set(missing.value.experiments) <= known
+    assert missing.value.args
+    assert set(missing.value.args) <= known
 
 
 def test_window_mean_is_shown_where_it_is_swept_over(tmp_path):

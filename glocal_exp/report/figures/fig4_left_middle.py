@@ -85,7 +85,7 @@ class SpectrumFigure(Artifact):
             for run in selection.runs if selection else ():
                 if selection and "eigenvalues" in (found := run.intervals()[self.outer_step]):
                     return replace(selection, runs=(run,)), found
-        raise MissingRuns(self.experiments[:1])
+        raise MissingRuns(self.experiments[0])
 
 
 def draw_eigenvalues(axes: Axes, spectrum: Spectrum, near: Bool[np.ndarray, " r"]) -> None:

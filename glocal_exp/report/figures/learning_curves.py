@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
-from glocal_exp.report.curves import curve, draw_curves
 from glocal_exp.report.selection import Selection, select_all
 
 ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 3.2  # inches
@@ -116,7 +116,7 @@ def _draw(
     values, end = [], selection.steps
     for place, method in enumerate(selection.methods):
         runs = selection.of(method)
-        curves = [scale * curve(run.metrics, column) for run in runs]
+        curves = [scale * run.curve(column) for run in runs]
         offset = (place + 0.5) / len(selection.methods)
         draw_curves(axes, curves, [run.diverged for run in runs], styles[method], offset)
         values += [value for one in curves for value in one[one.index >= start]]
@@ -125,3 +125,37 @@ def _draw(
         lambda value, _: f"{value / 1000:g}k" if end >= 10_000 and value else f"{value:g}"
     )
     return values
+
+
+def draw_curves(
+    axes: Axes,
+    curves: Sequence[pd.Series],
+    diverged: Sequence[bool],
+    look: style.MethodStyle,
+    offset: float,
+) -> None:
+    """Every seed thin, the mean bold, a cross where a seed diverged.
+
+    Args:
+        offset: where on the mean the first marker sits, as a share of the marker distance.
+    """
+    colour = look.colour
+    for one, lost in zip(curves, diverged, strict=True):
+        axes.plot(one.index, one, color=colour, linewidth=0.45, alpha=0.75, zorder=2)
+        if lost:
+            axes.plot(
+                one.index[-1:], one.iloc[-1:], color=colour, marker="X", markersize=5,
+                markeredgecolor="white", markeredgewidth=0.4, zorder=5, clip_on=False,
+            )  # fmt: skip
+    mean = mean_curve(curves)
+    distance = max(1, len(mean) // 5)
+    axes.plot(
+        mean.index, mean, color=colour, linestyle=look.line, linewidth=1.2, zorder=3,
+        marker=look.marker, markersize=2.8, markeredgewidth=0.6,
+        markevery=(min(round(offset * distance), max(0, len(mean) - 1)), distance),
+    )  # fmt: skip
+
+
+def mean_curve(curves: Sequence[pd.Series]) -> pd.Series:
+    """The mean where every seed has a value: none over the survivors alone."""
+    return pd.concat(curves, axis=1, join="inner").sort_index().mean(axis=1)

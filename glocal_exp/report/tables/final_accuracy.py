@@ -28,7 +28,7 @@ def accuracies(
     found, missing = select_all(context, experiments, methods)
     rows = [row for one in found.values() for row in _rows(one, subject)]
     if not rows:
-        raise MissingRuns(list(experiments))
+        raise MissingRuns(*experiments)
     labels = {
         "experiment": {n: caption.marked(experiments[n], one.runs) for n, one in found.items()},
         "method": {row["method"]: method_label(row["method"]) for row in rows},

@@ -25,7 +25,7 @@ def run_times(context: Context, experiments: Sequence[str], methods: Sequence[st
     selection = next((one for one in stored if one), None)
     rows = list(_rows(selection, context)) if selection else []
     if selection is None or not rows:
-        raise MissingRuns([first])
+        raise MissingRuns(first)
     sources = [caption.describe(selection, context)]
     if selection.experiment != first:
         sources.append(

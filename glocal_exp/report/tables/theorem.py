@@ -45,7 +45,7 @@ def terms(
         if "modes" in arrays and np.isfinite(arrays["modes"]).all()
     ]
     if not rows:
-        raise MissingRuns(list(experiments))
+        raise MissingRuns(*experiments)
     labels = list(experiments.values())
     rows.sort(key=lambda row: (labels.index(row["experiment"]), row["s"]))
     sources = caption.paragraphs(found.values(), context)
