@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-PAPER = ["artifact", "quantity", "setting", "value"]
+NO_PAPER = pd.DataFrame(columns=["artifact", "quantity", "setting", "value"])
 
 
 class MissingRuns(Exception):
@@ -29,7 +29,7 @@ class Context:
     """
 
     runs: Path
-    paper: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAPER))
+    paper: pd.DataFrame = field(default_factory=lambda: NO_PAPER)
     studies: Path = Path("results") / "studies"
     configs: Path = Path("configs")
 
@@ -55,12 +55,17 @@ class Artifact:
     Attributes:
         title: the caption's first sentence.
         reading: how to read it; fields and other values in braces are filled in.
+        apart: whether title and reading are two paragraphs.
+        on_request: whether it is built only when its id is given.
     """
 
     title: str
     reading: str = field(default="", kw_only=True)
+    apart: bool = field(default=True, kw_only=True)
+    on_request: bool = field(default=False, kw_only=True)
 
-    def caption(self, *sources: str, apart: bool = True, **values: object) -> str:
-        """Title and reading (`apart`: two paragraphs) with `values`, then a paragraph a source."""
-        words = (self.title, self.reading.format(**vars(self) | values))
-        return "\n\n".join([*(words if apart else (" ".join(words),)), *sources]) + "\n"
+    def caption(self, *sources: str, **values: object) -> str:
+        """Title and reading, with `values` in its braces, then a paragraph a source."""
+        reading = self.reading.format(**vars(self) | values)
+        between = "\n\n" if self.apart else " "
+        return "\n\n".join([f"{self.title}{between}{reading}", *sources]) + "\n"

@@ -58,13 +58,14 @@ class Point:
 
 
 def differences(
-    found: Mapping[str, Float[np.ndarray, "n q"]], first: str, second: str
-) -> Float[np.ndarray, " n"]:
-    """|h_t - h'_t| / |h_t| at every t; empty where one of the two is missing."""
+    found: Mapping[str, Float[np.ndarray, "n q"]], first: str, second: str, steps: int = 1
+) -> pd.Series:
+    """|h_t - h'_t| / |h_t| by t, every so many steps; empty where one of the two is missing."""
     if first not in found or second not in found:
-        return np.zeros(0)
+        return pd.Series(dtype=float)
     h, other = found[first], found[second]
-    return np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    apart = np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    return pd.Series(apart, index=steps * np.arange(1, len(apart) + 1))
 
 
 def points(context: Context) -> tuple[list[Point], str]:

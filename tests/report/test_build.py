@@ -193,7 +193,7 @@ def test_a_wrong_config_is_named(tmp_path, capsys, text, message):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_makes_its_artifact(config):
-    maker = load(config, but="on_request")
+    maker = load(config)
     assert callable(getattr(maker, "draw" if config.parent.name == "figure" else "make"))
     assert maker.title.endswith(".")
 
@@ -213,7 +213,7 @@ def test_the_papers_numbers_have_sources_and_are_found():
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_the_commands_for_missing_runs_exist(config, tmp_path):
-    maker = load(config, but="on_request")
+    maker = load(config)
     make = maker.draw if config.parent.name == "figure" else maker.make
     configs = REPOSITORY / "configs"
     with pytest.raises(MissingRuns) as missing:

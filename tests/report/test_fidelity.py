@@ -9,8 +9,7 @@ from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.fidelity_points import differences, points
 from glocal_exp.report.fidelity_scores import ceiling, score
-from glocal_exp.report.figures.fidelity_cosines import FidelityFigure
-from glocal_exp.report.figures.sensitivity import SensitivityFigure
+from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure
 from glocal_exp.report.formats import ABSENT
 from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory

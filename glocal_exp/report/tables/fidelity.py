@@ -114,7 +114,7 @@ def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Foun
         row: dict[str, Any] = {"setting": point.setting, "s": point.s}
         for way in REPEATS:
             apart = differences(point.intervals, str(validation), way)
-            row |= {f"{way} t={t}": apart[t - 1] if t <= len(apart) else np.nan for t in steps}
+            row |= {f"{way} t={t}": apart.get(t, np.nan) for t in steps}
         rows.append(row)
     return Found(pd.DataFrame(rows), [source])
 

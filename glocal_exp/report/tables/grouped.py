@@ -48,7 +48,6 @@ class Grouped(Artifact):
         by: columns of the rows that tell groups apart; each row is a record if there are none.
         numbers: of a group: entry -> aggregate of pandas, or [column, aggregate]; * for every
             other column.
-        apart: whether title and reading are two paragraphs.
     """
 
     rows: str
@@ -56,7 +55,6 @@ class Grouped(Artifact):
     settings: Mapping[str, Any] = field(default_factory=dict)
     by: Sequence[str] = ()
     numbers: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    apart: bool = True
 
     def __post_init__(self) -> None:
         """A mistake in the file is found before anything is read."""
@@ -68,7 +66,7 @@ class Grouped(Artifact):
         data = self._numbers(found) if self.numbers else found.rows
         columns = list(self._columns(data, found))
         values = dict(self.settings) | dict(found.words)
-        text = self.caption(*found.sources, apart=self.apart, **values)
+        text = self.caption(*found.sources, **values)
         return Sheet(data, columns, text, found.missing, found.labels)
 
     def _numbers(self, found: Found) -> pd.DataFrame:
