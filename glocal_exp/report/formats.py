@@ -1,12 +1,10 @@
 """Numbers and tables as text: Markdown, CSV and LaTeX of the same sheet."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from glocal_exp.report.objects import named
-from glocal_exp.report.sheet import ABSENT, Sheet
-from glocal_exp.report.style import method_styles
+from glocal_exp.report.tables.grouped import ABSENT, Sheet
 
 DAGGER = "\N{DAGGER}"
 """Marks a mean or a seed with a run that diverged."""
@@ -16,11 +14,6 @@ TEX = str.maketrans({
     "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MINUS SIGN}": r"$-$", ABSENT: "--",
     DAGGER: r"\dag{}", "<": r"$<$", ">": r"$>$",
 })  # fmt: skip
-
-
-def method_label(method: str) -> str:
-    """A method's name as in the legends."""
-    return method_styles([method])[method].label
 
 
 def network(name: Any, settings: Any) -> str:
@@ -79,11 +72,6 @@ def of(right: float, number: float) -> str:
 def with_share(mean: float, share: float, number: float) -> str:
     """A mean, and in brackets a share if it is one of several."""
     return f"{mean:,.2f}" + (f" [{share:.2f}]" if number > 1 else "")
-
-
-def function(name: str) -> Callable[..., str]:
-    """One of these by its name, or another by its dotted path."""
-    return named(name if "." in name else f"{__name__}.{name}")
 
 
 def markdown(sheet: Sheet) -> str:

@@ -22,7 +22,7 @@ CONFIGS = sorted((REPOSITORY / "configs").glob("figure/[!_]*.yaml")) + sorted(
 GROUPED = """
 _target_: glocal_exp.report.tables.grouped.Grouped
 title: A title.
-rows: glocal_exp.report.tables.table3.run_times
+rows: glocal_exp.report.tables.methods.run_times
 settings: {}
 columns: [{header: a, entries: b, form: no_form}]
 """
@@ -153,7 +153,7 @@ def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypat
     package.mkdir()
     (package / "counting.py").write_text(
         "import pandas as pd\n"
-        "from glocal_exp.report.sheet import Column, Sheet\n"
+        "from glocal_exp.report.tables.grouped import Column, Sheet\n"
         "class Counting:\n"
         "    def __init__(self, label, columns): self.label, self.columns = label, columns\n"
         "    def make(self, context):\n"

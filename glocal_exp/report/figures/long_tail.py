@@ -24,12 +24,8 @@ FILLS: tuple[dict[str, Any], ...] = (
     {"facecolor": "white", "edgecolor": style.BLUE, "hatch": "----", "linewidth": 0.5},
     {"facecolor": style.VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0.0},
 )
-EACH, SHARED = (
-    "each class",
-    "the classes, of which those of similar size share a bar with their mean,",
-)
-
-
+EACH = "each class"
+SHARED = "the classes, of which those of similar size share a bar with their mean,"
 WEIGHT = "weight_at_"
 TIMES: tuple[tuple[float, str, dict[str, Any]], ...] = (
     # wide: the next one may lie on it
