@@ -135,7 +135,7 @@ def _compared(selection: Selection, context: Context, ignore: Collection[str] = 
     if context.paper.empty:
         return ""
     runs, section = selection.runs, partial(context.printed, "section4")
-    sizes = [
+    sizes: list[tuple[str, str, Sequence[Run], float | None]] = [
         (symbol, key, runs, section(key.rpartition(".")[2]))
         for symbol, key in SIZE.items()
         if key not in ignore

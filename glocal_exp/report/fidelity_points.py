@@ -6,6 +6,7 @@ of h_t, so a new estimator needs no new playout.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -86,14 +87,8 @@ def points(context: Context) -> tuple[list[Point], str]:
 
 
 def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
-    """The points of each setting."""
-    names = dict.fromkeys(point.setting for point in found)
-    return {name: [point for point in found if point.setting == name] for name in names}
-
-
-def seeds(found: Sequence[Point]) -> str:
-    """Those of the points, in words."""
-    return f"seeds {', '.join(map(str, sorted({point.seed for point in found})))}"
+    """The points of each setting, in whose order they are."""
+    return {name: list(of) for name, of in groupby(found, lambda point: point.setting)}
 
 
 def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:

@@ -56,12 +56,12 @@ class Run:
 
     def column(self, name: str) -> Float[np.ndarray, " n"]:
         """A column of the records; NaN if there is none."""
-        return self.metrics.get(name, pd.Series(np.nan, self.metrics.index)).to_numpy(float)
+        return self.metrics.reindex(columns=[name])[name].to_numpy(float)
 
     def curve(self, column: str) -> pd.Series:
         """A column by training step up to the first diverged record, as far as it was measured."""
-        kept = self.metrics[~self.metrics["diverged"].cummax()].set_index("step")
-        return kept.get(column, pd.Series(dtype=float)).dropna()
+        kept: Any = self.metrics[~self.metrics["diverged"].cummax()].set_index("step")
+        return kept.reindex(columns=[column])[column].dropna()
 
     def intervals(self) -> dict[int, dict[str, np.ndarray]]:
         """The stored arrays by outer step and name."""

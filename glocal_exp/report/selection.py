@@ -170,21 +170,21 @@ def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
 def _states(selection: Selection, ends: bool) -> list[str]:
     """What the reader must know about the runs shown, over training or at its end."""
     shown = "with what they ended with" if ends else "up to the last finite point"
+    by_method = {method: selection.of(method) for method in selection.methods}
     notes = []
     for text, holds in (
         ("unfinished, shown as far as they are", lambda run: not run.finished),
         ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
         (f"diverged, shown {shown}", lambda run: run.diverged),
     ):
-        by_method = {name: [holds(run) for run in selection.of(name)] for name in selection.methods}
-        if any(map(any, by_method.values())):
-            named = (f"{m} {sum(one)} of {len(one)}" for m, one in by_method.items() if any(one))
+        counts = {name: sum(map(holds, runs)) for name, runs in by_method.items()}
+        named = [f"{name} {n} of {len(by_method[name])}" for name, n in counts.items() if n]
+        if named:
             notes.append(f"Runs {text}: {'; '.join(named)}.")
     skipped = {
-        method: int(sum(np.nansum(run.column("skipped")) for run in selection.of(method)))
-        for method in selection.methods
+        name: int(sum(np.nansum(run.column("skipped")) for run in runs))
+        for name, runs in by_method.items()
     }
-    if any(skipped.values()):
-        listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
+    if listed := "; ".join(f"{name} {count}" for name, count in skipped.items() if count):
         notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")
     return notes

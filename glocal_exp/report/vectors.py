@@ -1,26 +1,27 @@
-"""How hypergradients compare: each function is of two, or of as many rows of either."""
+"""How two hypergradients compare, or those of many rows: what is one number is then one a row."""
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 Vector = Float[np.ndarray, " q"]
 Vectors = Float[np.ndarray, "*n q"]
-Numbers = Float[np.ndarray, "*n"]
 
 
-def length(a: Vectors) -> Numbers:
+def length(a: Vectors) -> Any:
     """|a|."""
     return np.sqrt(np.vecdot(a, a))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
-def cosine(a: Vectors, b: Vectors) -> Numbers:
+def cosine(a: Vectors, b: Vectors) -> Any:
     """Of the angle between two vectors; NaN where one is zero or not finite."""
     return np.vecdot(a, b) / (length(a) * length(b))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
-def relative_error(a: Vectors, b: Vectors) -> Numbers:
+def relative_error(a: Vectors, b: Vectors) -> Any:
     """|a - b| / |b|."""
     return length(a - b) / length(b)
 

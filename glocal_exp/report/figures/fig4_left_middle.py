@@ -33,14 +33,12 @@ class SpectrumFigure(Artifact):
         outer_step: s, whose interval is decomposed.
         hyperparameter: the component u_j is read at.
         steps: how many training steps of |b_j lambda_j^t u_j| are drawn.
-        method: whose runs are read.
     """
 
     experiments: Sequence[str]
     outer_step: int = 1
     hyperparameter: str = "learning_rate"
     steps: int = 100
-    method: str = "glocal"
 
     def draw(self, context: Context) -> Drawing:
         selection, arrays = self._first(context)
@@ -80,17 +78,17 @@ class SpectrumFigure(Artifact):
 
     def _first(self, context: Context) -> tuple[Selection, Mapping[str, np.ndarray]]:
         """The run that is drawn, and its arrays of the interval."""
-        for experiment in self.experiments:
-            selection = select(context.runs, experiment, where={"method": self.method})
-            for run in selection.runs if selection else ():
-                if selection and "eigenvalues" in (found := run.intervals()[self.outer_step]):
+        stored = (select(context.runs, n, where={"method": "glocal"}) for n in self.experiments)
+        for selection in filter(None, stored):
+            for run in selection.runs:
+                if "eigenvalues" in (found := run.intervals()[self.outer_step]):
                     return replace(selection, runs=(run,)), found
         raise MissingRuns(self.experiments[0])
 
 
 def draw_eigenvalues(axes: Axes, spectrum: Spectrum, near: Bool[np.ndarray, " r"]) -> None:
     """The complex plane with the unit circle, eigenvalues near 1 set off by colour and shape."""
-    points = np.stack([spectrum.step_eigenvalues.real, spectrum.step_eigenvalues.imag])
+    points = np.stack([part(spectrum.step_eigenvalues) for part in (np.real, np.imag)])
     axes.add_patch(Circle((0, 0), 1, fill=False, linewidth=0.7, edgecolor="#777777"))
     axes.scatter(*points[:, ~near], s=8, color=OTHER["color"], linewidths=0)
     axes.scatter(

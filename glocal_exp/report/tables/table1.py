@@ -29,9 +29,9 @@ LAWS: dict[tuple[str, str], tuple[str | None, str]] = {
 TERMS = {"1": "0 * p + 1", "p": "p", "q": "q", "pq": "p * q", "tau": "tau", "tau q": "tau * q"}
 
 
-def complexity(context: Context, study: str = "complexity") -> Found:
+def complexity(context: Context) -> Found:
     """A row a quantity, letter and method."""
-    frame = study_rows.load(context, study)
+    frame = study_rows.load(context, "complexity")
     frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
     rows = [
         exponents(found, quantity, letter, method)

@@ -1,5 +1,6 @@
 """Table 2: test accuracy on long-tailed data, by way of weighing the examples."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,14 +68,17 @@ def reweighting(
 
 def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict[str, Selection]:
     """By row and data set, the runs of all factors."""
-    groups: dict[str, Selection] = {}
-    for (name, label, _), one in found.items():
-        before = groups.setdefault(f"{label}, {named[name]}", replace(one, runs=(), notes=()))
-        notes = dict.fromkeys(before.notes + one.notes)
-        groups[f"{label}, {named[name]}"] = replace(
-            before, runs=before.runs + one.runs, notes=tuple(notes)
+    groups: dict[str, list[Selection]] = defaultdict(list)
+    for (name, label, _), selection in found.items():
+        groups[f"{label}, {named[name]}"].append(selection)
+    return {
+        label: replace(
+            parts[0],
+            runs=tuple(run for part in parts for run in part.runs),
+            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         )
-    return groups
+        for label, parts in groups.items()
+    }
 
 
 def accuracy(mean: float, deviation: float, diverged: float, seeds: float) -> str:

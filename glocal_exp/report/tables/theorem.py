@@ -17,26 +17,23 @@ from glocal_exp.report.selection import select_all
 from glocal_exp.report.tables.grouped import Found
 
 
-def gaps(context: Context, study: str = "theorem") -> Found:
+def gaps(context: Context) -> Found:
     """Each gap with the two sides of what it contradicts."""
-    frame = study_rows.load(context, study)
+    frame = study_rows.load(context, "theorem")
     found = study_rows.chosen(frame, {"unit": "gaps"})
     entries = ["name", "claim", "system", "left", "right"]
     return Found(found.loc[:, entries], [study_rows.provenance(frame)])
 
 
-def terms(
-    context: Context, experiments: Mapping[str, str], unit_tolerance: float, method: str = "glocal"
-) -> Found:
+def terms(context: Context, experiments: Mapping[str, str], unit_tolerance: float) -> Found:
     """Those that stored runs let us compute, a row each interval of a seed.
 
     Args:
         experiments: experiment -> its label.
         unit_tolerance: within which a mode is steady.
-        method: whose runs are read.
     """
-    found, missing = select_all(context, experiments, where={"method": method})
-    rows = [
+    found, missing = select_all(context, experiments, where={"method": "glocal"})
+    rows: list[dict[str, Any]] = [
         {"experiment": experiments[name], "s": s}
         | computable_terms(arrays, int(run.stored.column("interval")), unit_tolerance)
         for name, selection in found.items()
