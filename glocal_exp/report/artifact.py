@@ -1,27 +1,20 @@
 """What a figure or table takes and gives back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+NO_PAPER = pd.DataFrame(columns=["artifact", "quantity", "setting", "value"])
+
 
 class MissingRuns(Exception):
-    """Nothing can be drawn: no run of these experiments is stored."""
-
-    def __init__(self, experiments: Sequence[str]):
-        super().__init__(", ".join(experiments))
-        self.experiments = tuple(experiments)
+    """Nothing can be drawn: no run of these experiments, its arguments, is stored."""
 
 
 class MissingStudy(MissingRuns):
-    """Nothing can be drawn: nothing of this study is stored."""
-
-    def __init__(self, study: str):
-        super().__init__([])
-        self.study = study
+    """Nothing can be drawn: nothing of this study, its argument, is stored."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +29,14 @@ class Context:
     """
 
     runs: Path
-    paper: pd.DataFrame = field(default_factory=pd.DataFrame)
+    paper: pd.DataFrame = field(default_factory=lambda: NO_PAPER)
     studies: Path = Path("results") / "studies"
     configs: Path = Path("configs")
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""
-        if self.paper.empty:
-            return None
         rows = self.paper.fillna({"setting": ""}).set_index(["artifact", "quantity", "setting"])
-        values = rows["value"].get((artifact, quantity, setting))
-        return None if values is None else float(values)
+        return rows["value"].get((artifact, quantity, setting))
 
 
 @dataclass(frozen=True)
@@ -65,12 +55,17 @@ class Artifact:
     Attributes:
         title: the caption's first sentence.
         reading: how to read it; fields and other values in braces are filled in.
+        apart: whether title and reading are two paragraphs.
+        on_request: whether it is built only when its id is given.
     """
 
     title: str
     reading: str = field(default="", kw_only=True)
+    apart: bool = field(default=True, kw_only=True)
+    on_request: bool = field(default=False, kw_only=True)
 
-    def caption(self, *sources: str, apart: bool = True, **values: object) -> str:
-        """Title and reading (`apart`: two paragraphs) with `values`, then a paragraph a source."""
-        words = (self.title, self.reading.format(**vars(self) | values))
-        return "\n\n".join([*(words if apart else (" ".join(words),)), *sources]) + "\n"
+    def caption(self, *sources: str, **values: object) -> str:
+        """Title and reading, with `values` in its braces, then a paragraph a source."""
+        reading = self.reading.format(**vars(self) | values)
+        between = "\n\n" if self.apart else " "
+        return "\n\n".join([f"{self.title}{between}{reading}", *sources]) + "\n"

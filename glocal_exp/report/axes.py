@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from scipy.special import expit, logit
 
 Scale = Literal["log", "logit", "linear"]
@@ -42,19 +42,16 @@ def apply_scale(axes: Axes, scale: Scale, values: Sequence[float]) -> None:
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     if scale != "linear":
-        upper = np.inf if scale == "log" else 1 - EDGE
-        finite = np.clip(finite, EDGE, upper)
+        finite = np.clip(finite, EDGE, np.inf if scale == "log" else 1 - EDGE)
         axes.set_yscale(scale, nonpositive="clip")
     if finite.size:
         axes.set_ylim(*_limits(finite, scale))
-    axes.yaxis.set_major_locator(
-        MaxNLocator(4, steps=[1, 2, 5, 10], min_n_ticks=3)
-        if scale == "linear"
-        else ChosenTicks(scale)
-    )
-    axes.yaxis.set_minor_locator(NullLocator())
-    if scale != "linear":
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_label(value)))
+    if scale == "linear":
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], min_n_ticks=3))
+    else:
+        ticks = chosen_ticks(scale, *axes.get_ylim())
+        axes.set_yticks(ticks, [tick_label(tick) for tick in ticks])
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def tick_label(value: float) -> str:
@@ -71,31 +68,20 @@ def tick_label(value: float) -> str:
     return f"{value:.6g}"
 
 
-class ChosenTicks(Locator):
+def chosen_ticks(scale: Scale, low: float, high: float) -> list[float]:
     """Three to six round numbers in view: powers of ten, else 1-2-5, else evenly spaced ones."""
-
-    def __init__(self, scale: Scale):
-        self.scale = scale
-
-    def __call__(self) -> list[float]:
-        low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
-        return self.tick_values(low, high)
-
-    def tick_values(self, vmin: float, vmax: float) -> list[float]:
-        for multiples in ((1,), (1, 3), (1, 2, 5)):
-            ticks = [tick for tick in self._candidates(multiples) if vmin <= tick <= vmax]
-            if len(ticks) > MOST:
-                return ticks[:: -(-len(ticks) // MOST)]
-            if len(ticks) >= FEWEST:
-                return ticks
-        return [tick for tick in MaxNLocator(4).tick_values(vmin, vmax) if vmin <= tick <= vmax]
-
-    def _candidates(self, multiples: tuple[int, ...]) -> list[float]:
-        if self.scale == "log":
-            return sorted(float(f"{lead}e{power}") for power in range(-10, 6) for lead in multiples)
-        tails = [float(f"{lead}e{power}") for power in range(-7, 0) for lead in multiples]
-        near_zero = [tail for tail in tails if tail < 0.5]
-        return sorted({*near_zero, 0.5, *(1 - tail for tail in near_zero)})
+    for leads in ((1,), (1, 3), (1, 2, 5)):
+        powers = range(-10, 6) if scale == "log" else range(-7, 0)
+        found = [float(f"{lead}e{power}") for power in powers for lead in leads]
+        if scale == "logit":
+            tails = [tail for tail in found if tail < 0.5]
+            found = sorted({*tails, 0.5, *(1 - tail for tail in tails)})
+        ticks = [tick for tick in found if low <= tick <= high]
+        if len(ticks) > MOST:
+            return ticks[:: -(-len(ticks) // MOST)]
+        if len(ticks) >= FEWEST:
+            return ticks
+    return [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
 def _limits(values: np.ndarray, scale: Scale) -> tuple[float, float]:

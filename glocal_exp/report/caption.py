@@ -3,23 +3,32 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import network
-from glocal_exp.report.paper_size import compared
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
 
+SIZE = {
+    "T": "steps",
+    "tau": "interval",
+    "batch": "batch_size",
+    "sigma": "method.window",
+    "m": "method.delays",
+    "stride": "method.stride",
+}
+"""Symbol -> the setting; its name without the group is the quantity of `results/paper.csv`."""
+MANY = "an unknown number of"
+
 
 def paragraphs(
-    selections: Iterable[Selection] | Mapping[str, Selection],
-    context: Context,
-    ignore: Collection[str] = (),
+    selections: Iterable[Selection] | Mapping[str, Selection], context: Context
 ) -> list[str]:
     """One an experiment, as `describe` has it, beginning with the labels if there are some."""
     if isinstance(selections, Mapping):
-        return [f"{label} = {describe(s, context, ignore)}" for label, s in selections.items()]
-    return [describe(selection, context, ignore) for selection in selections]
+        return [f"{label} = {describe(one, context)}" for label, one in selections.items()]
+    return [describe(selection, context) for selection in selections]
 
 
 def describe(selection: Selection, context: Context, ignore: Collection[str] = ()) -> str:
@@ -30,10 +39,12 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
     """
     runs, seeds = selection.runs, selection.seeds
     learning = [run for run in runs if run.method != "none"] or runs
-    interval = _common(runs, lambda run: _number(run.stored.column("interval")))
-    batch = _common(runs, lambda run: _number(run.stored.column("batch_size")))
+    interval, batch = (
+        _common(runs, lambda run, name=name: _number(run.stored.column(name)))
+        for name in ("interval", "batch_size")
+    )
     train, test = (
-        _common(runs, lambda run, split=split: _number(run.images(split), "an unknown number of"))
+        _common(runs, lambda run, split=split: _number(run.images(split), MANY))
         for split in ("train", "test")
     )
     parts = [
@@ -45,13 +56,14 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         f"on {_common(runs, _device)}",
         f"commit {_common(runs, _commit)}",
     ]
-    sentences = ["; ".join(parts) + ".", compared(selection, context, ignore), *selection.notes]
-    return " ".join(sentence for sentence in sentences if sentence)
+    sentences = ["; ".join(parts) + ".", _compared(selection, context, ignore), *selection.notes]
+    return " ".join(filter(None, sentences))
 
 
-def copied(runs: Iterable[Run]) -> str | None:
+def copied(selections: Iterable[Selection]) -> str | None:
     """For the picture itself: what the data are called if they are not the original."""
-    return next((notice for run in runs if (notice := str(run.data.get("notice") or ""))), None)
+    notices = (run.data.get("notice") for one in selections for run in one.runs)
+    return next(filter(None, notices), None)
 
 
 def marked(label: str, runs: Iterable[Run]) -> str:
@@ -92,7 +104,7 @@ def _title(run: Run) -> str:
 def _validation(run: Run) -> str:
     held_out, used = run.images("validation"), run.gradient_images
     of_them = "" if used == held_out else f" [{_number(used)} of them in a hypergradient]"
-    return _number(held_out, "an unknown number of") + of_them
+    return _number(held_out, MANY) + of_them
 
 
 def _device(run: Run) -> str:
@@ -112,3 +124,58 @@ def _commit(run: Run) -> str:
     if not git.get("commit"):
         return "unknown"
     return str(git["commit"])[:10] + (" with uncommitted changes" if git.get("dirty") else "")
+
+
+def _compared(selection: Selection, context: Context, ignore: Collection[str] = ()) -> str:
+    """Whether the runs have the paper's size, and if not, in what they differ; as a sentence.
+
+    Args:
+        ignore: what does not matter: settings, or `seeds`.
+    """
+    if context.paper.empty:
+        return ""
+    runs, section = selection.runs, partial(context.printed, "section4")
+    sizes: list[tuple[str, str, Sequence[Run], float | None]] = [
+        (symbol, key, runs, section(key.rpartition(".")[2]))
+        for symbol, key in SIZE.items()
+        if key not in ignore
+    ]
+    for key, model, value in context.paper[["quantity", "setting", "value"]].to_numpy():
+        if key.startswith("model."):
+            of = [run for run in runs if run.stored.column("model") == model]
+            sizes.append((key.removeprefix("model."), key, of, value))
+    differences = []
+    for symbol, key, of, printed in sizes:
+        found = {run.stored.column(key) for run in of}
+        if "." in key:  # what only some methods have
+            found -= {None}
+        if printed is not None and found - {printed}:
+            listed = " and ".join(sorted(f"{value:,}" for value in found if value is not None))
+            differences.append(f"{symbol} = {listed or 'unknown'} (paper: {printed:,.0f})")
+    validation = (_other_validation(run, context) for run in runs)
+    differences += [found for found in validation if found][:1]
+    seeds = section("seeds")
+    if seeds is not None and len(selection.seeds) < seeds and "seeds" not in ignore:
+        differences.append(f"{len(selection.seeds)} of {seeds:.0f} seeds")
+    if any(run.data.get("original") is False for run in runs):
+        differences.append("not the original data")
+    if not differences:
+        return "These runs have the paper's full size."
+    return f"Not the paper's full size: {', '.join(differences)}."
+
+
+def _other_validation(run: Run, context: Context) -> str | None:
+    """In how many validation images a run differs: the paper has a count, or a share."""
+    count = context.printed("section4", "validation_size", str(run.stored.column("dataset")))
+    share = context.printed("section4", "validation_share")
+    train, held, used = run.images("train"), run.images("validation"), run.gradient_images
+    if used is None:
+        return None
+    if count is not None:
+        same, printed = used == count, f"{count:,.0f}"
+    elif share and train and held:
+        same = abs(used / (train + held) - share) <= 0.005
+        printed = f"{share:.0%} of the training data"
+    else:
+        return None
+    return None if same else f"{used:,} validation images (paper: {printed})"

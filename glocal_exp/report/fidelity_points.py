@@ -6,6 +6,7 @@ of h_t, so a new estimator needs no new playout.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -58,13 +59,14 @@ class Point:
 
 
 def differences(
-    found: Mapping[str, Float[np.ndarray, "n q"]], first: str, second: str
-) -> Float[np.ndarray, " n"]:
-    """|h_t - h'_t| / |h_t| at every t; empty where one of the two is missing."""
+    found: Mapping[str, Float[np.ndarray, "n q"]], first: str, second: str, steps: int = 1
+) -> pd.Series:
+    """|h_t - h'_t| / |h_t| by t, every so many steps; empty where one of the two is missing."""
     if first not in found or second not in found:
-        return np.zeros(0)
+        return pd.Series(dtype=float)
     h, other = found[first], found[second]
-    return np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    apart = np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    return pd.Series(apart, index=steps * np.arange(1, len(apart) + 1))
 
 
 def points(context: Context) -> tuple[list[Point], str]:
@@ -85,14 +87,8 @@ def points(context: Context) -> tuple[list[Point], str]:
 
 
 def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
-    """The points of each setting."""
-    names = dict.fromkeys(point.setting for point in found)
-    return {name: [point for point in found if point.setting == name] for name in names}
-
-
-def seeds(found: Sequence[Point]) -> str:
-    """Those of the points, in words."""
-    return f"seeds {', '.join(map(str, sorted({point.seed for point in found})))}"
+    """The points of each setting, in whose order they are."""
+    return {name: list(of) for name, of in groupby(found, lambda point: point.setting)}
 
 
 def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from glocal_exp.report.estimators import Estimator
 from glocal_exp.report.fidelity_points import Point
-from glocal_exp.report.vectors import Vector, cosine, relative_error, same_signs
+from glocal_exp.report.vectors import Vector, Vectors, cosine, relative_error, same_signs
 
 TRUTHS = "another truth"
 """What the row is called that compares truths with each other."""
@@ -40,9 +40,10 @@ def score(point: Point, estimate: Vector) -> dict[str, float]:
     hyperparameters that count. With the finite differences for truths: `slope_cosine`, to their
     mean, `slope_above` and `slope_signs`.
     """
-    truths = list(point.truths.values())
-    error = relative_error(estimate, _mean(truths, len(estimate)))
-    return _compared(point, [(estimate, truth) for truth in truths], [estimate], error)
+    truths = _truths(point)
+    error = relative_error(estimate, _mean(truths))
+    each = np.broadcast_to(estimate, truths.shape)
+    return _compared(point, each, truths, estimate[None], error)
 
 
 def ceiling(point: Point) -> dict[str, float]:
@@ -50,32 +51,30 @@ def ceiling(point: Point) -> dict[str, float]:
 
     NaN with fewer than two.
     """
-    truths = list(point.truths.values())
-    pairs = list(permutations(truths, 2))
-    error = _number([relative_error(*pair) for pair in pairs])
-    return _compared(point, pairs, truths, error)
+    truths = _truths(point)
+    pairs = np.array(list(permutations(truths, 2))).reshape(-1, 2, len(point.names))
+    first, second = pairs[:, 0], pairs[:, 1]
+    return _compared(point, first, second, truths, _mean(relative_error(first, second)))
 
 
 def _compared(
-    point: Point, pairs: Sequence[tuple[Vector, Vector]], estimates: Sequence[Vector], error: float
+    point: Point, first: Vectors, second: Vectors, estimates: Vectors, error: float
 ) -> dict[str, float]:
-    q = len(point.names)
-    sizes = np.abs(_mean(list(point.truths.values()), q))
+    """Pairs with each other, a row each, and estimates with the slopes."""
+    sizes = np.abs(_mean(_truths(point)))
     counts = sizes >= NEGLIGIBLE * sizes.max()
-    slope = _mean(point.slopes, q)
-    signs = _mean([same_signs(*pair) for pair in pairs], q)
-    slope_signs = _mean([same_signs(e, one) for e in estimates for one in point.slopes], q)
-    angle = _number([cosine(*pair) for pair in pairs])
-    slope_angle = _number([cosine(e, slope) for e in estimates])
+    signs, angle = _mean(same_signs(first, second)), _mean(cosine(first, second))
+    slope_signs = _mean(same_signs(estimates[:, None], point.slopes).reshape(-1, len(signs)))
+    slope_angle = _mean(cosine(estimates, _mean(point.slopes)))
     return {
         "cosine": angle,
         "above": above(angle),
         "error": error,
-        "signs": _number(signs[counts]),
+        "signs": _mean(signs[counts]),
         "slope_cosine": slope_angle,
         "slope_above": above(slope_angle),
-        "slope_signs": _number(slope_signs[counts]),
-    } | {f"sign_{name}": float(sign) for name, sign in zip(point.names, signs, strict=True)}
+        "slope_signs": _mean(slope_signs[counts]),
+    } | {f"sign_{name}": sign for name, sign in zip(point.names, signs, strict=True)}
 
 
 def above(angle: float) -> float:
@@ -83,9 +82,10 @@ def above(angle: float) -> float:
     return float(angle > 0) if np.isfinite(angle) else np.nan
 
 
-def _mean(vectors: Sequence[Vector] | Float[np.ndarray, "n q"], q: int) -> Vector:
-    return np.mean(vectors, axis=0) if len(vectors) else np.full(q, np.nan)
+def _truths(point: Point) -> Vectors:
+    return np.array(list(point.truths.values())).reshape(-1, len(point.names))
 
 
-def _number(values: Sequence[float] | Vector) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+def _mean(rows: np.ndarray) -> Any:
+    """Over the rows; NaN of none."""
+    return rows.mean(axis=0) if len(rows) else np.full(rows.shape[1:], np.nan)[()]

@@ -1,26 +1,19 @@
 """Numbers and tables as text: Markdown, CSV and LaTeX of the same sheet."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from glocal_exp.report.objects import named
-from glocal_exp.report.sheet import ABSENT, Column, Sheet
-from glocal_exp.report.style import method_styles
+from glocal_exp.report.tables.grouped import ABSENT, Sheet
 
 DAGGER = "\N{DAGGER}"
 """Marks a mean or a seed with a run that diverged."""
-TEX = {
+TEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "\N{PLUS-MINUS SIGN}": r"$\pm$", "\N{MINUS SIGN}": r"$-$", ABSENT: "--",
     DAGGER: r"\dag{}", "<": r"$<$", ">": r"$>$",
-}  # fmt: skip
-
-
-def method_label(method: str) -> str:
-    """A method's name as in the legends."""
-    return method_styles([method])[method].label
+})  # fmt: skip
 
 
 def network(name: Any, settings: Any) -> str:
@@ -32,9 +25,8 @@ def network(name: Any, settings: Any) -> str:
 
 def spread(mean: float, deviation: float, digits: int = 1) -> str:
     """mean ± standard deviation; the mean alone for one seed."""
-    if not math.isfinite(deviation):
-        return f"{mean:,.{digits}f}"
-    return f"{mean:,.{digits}f} \N{PLUS-MINUS SIGN} {deviation:,.{digits}f}"
+    both = [mean, deviation] if math.isfinite(deviation) else [mean]
+    return " \N{PLUS-MINUS SIGN} ".join(f"{value:,.{digits}f}" for value in both)
 
 
 def spread_2(mean: float, deviation: float) -> str:
@@ -42,9 +34,9 @@ def spread_2(mean: float, deviation: float) -> str:
     return spread(mean, deviation, 2)
 
 
-def signed(value: float, digits: int = 2) -> str:
+def signed(value: float) -> str:
     """A difference with its sign."""
-    return minus(f"{value:+.{digits}f}")
+    return minus(f"{value:+.2f}")
 
 
 def minus(text: str) -> str:
@@ -82,22 +74,16 @@ def with_share(mean: float, share: float, number: float) -> str:
     return f"{mean:,.2f}" + (f" [{share:.2f}]" if number > 1 else "")
 
 
-def function(name: str) -> Callable[..., str]:
-    """One of these by its name, or another by its dotted path."""
-    return named(name if "." in name else f"{__name__}.{name}")
-
-
 def markdown(sheet: Sheet) -> str:
     """A Markdown table, its caption below."""
     cells = [[cell.replace("|", r"\|") for cell in row] for row in [sheet.header, *sheet.rows]]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [_line(row, widths, sheet.columns) for row in cells]
-    rules = [
-        f":{'-' * (width + 1)}" if column.words else f"{'-' * (width + 1)}:"
-        for width, column in zip(widths, sheet.columns, strict=True)
-    ]
-    lines.insert(1, f"|{'|'.join(rules)}|")
-    return "\n".join(lines) + "\n\n" + sheet.caption
+    sides = ["<" if column.words else ">" for column in sheet.columns]
+    line = " | ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
+    rules = ["-" * (width + 1) for width in widths]
+    marked = [f":{r}" if side == "<" else f"{r}:" for side, r in zip(sides, rules, strict=True)]
+    head, *body = [f"| {line.format(*row)} |" for row in cells]
+    return "\n".join([head, f"|{'|'.join(marked)}|", *body, "", sheet.caption])
 
 
 def csv_text(sheet: Sheet) -> str:
@@ -116,16 +102,7 @@ def latex(sheet: Sheet) -> str:
 
 
 def _tex(text: str) -> str:
+    """With what is special to TeX escaped, but for formulas between dollar signs."""
     parts = text.split("$")
-    return "$".join(
-        part if place % 2 else "".join(TEX.get(letter, letter) for letter in part)
-        for place, part in enumerate(parts)
-    )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]) -> str:
-    padded = [
-        cell.ljust(width) if column.words else cell.rjust(width)
-        for cell, width, column in zip(cells, widths, columns, strict=True)
-    ]
-    return f"| {' | '.join(padded)} |"
+    parts[::2] = [part.translate(TEX) for part in parts[::2]]
+    return "$".join(parts)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -31,9 +31,22 @@ class Labelled:
 
     def select(self, context: Context, **where: Any) -> Selection | None:
         """Its finished runs; None if there are none."""
-        conditions = {"method": self.method} | dict(self.where) | where
+        conditions = {"method": self.method, **self.where, **where}
         found = select(context.runs, self.experiment, (), conditions, ends=True)
         return found if found and found.finals() else None
+
+
+def labelled(entry: Mapping[str, Any], where: Mapping[str, Any], **words: str) -> Labelled:
+    """From an entry of a YAML file, with further conditions and its experiment's braces filled in.
+
+    Raises:
+        UserError: it has a setting that there is not.
+    """
+    try:
+        one = Labelled(**entry)
+    except TypeError as error:
+        raise UserError(f"A row cannot be made: {error}; correct its entry.") from error
+    return replace(one, experiment=one.experiment.format(**words), where={**one.where, **where})
 
 
 def stored(
@@ -48,12 +61,17 @@ def stored(
     Raises:
         MissingRuns: nothing has.
     """
-    entries = [replace(entry, where={**entry.where, **where}) for entry in labelled(kinds)]
-    found = alike(context, {entry.label: entry for entry in entries})
+    wanted = {one.label: one for one in (labelled(kind, where) for kind in kinds)}
+    found = alike(context, wanted)
+    return found, missing(wanted, found)
+
+
+def missing(wanted: Mapping[Cell, Labelled], found: Collection[Cell]) -> tuple[str, ...]:
+    """The experiments of cells that were not found; `MissingRuns` if none was."""
+    lacking = dict.fromkeys(one.experiment for cell, one in wanted.items() if cell not in found)
     if not found:
-        raise MissingRuns(list(dict.fromkeys(entry.experiment for entry in entries)))
-    missing = (entry.experiment for entry in entries if entry.label not in found)
-    return found, tuple(dict.fromkeys(missing))
+        raise MissingRuns(*lacking)
+    return tuple(lacking)
 
 
 def alike(context: Context, wanted: Mapping[Cell, Labelled]) -> dict[Cell, Selection]:
@@ -75,15 +93,3 @@ def alike(context: Context, wanted: Mapping[Cell, Labelled]) -> dict[Cell, Selec
     }
     taken = Counter(networks.values()).most_common(1)
     return {cell: one for cell, one in longest.items() if networks[cell] == taken[0][0]}
-
-
-def labelled(entries: Sequence[Mapping[str, Any]]) -> list[Labelled]:
-    """From entries of a YAML file.
-
-    Raises:
-        UserError: an entry has a setting that there is not.
-    """
-    try:
-        return [Labelled(**entry) for entry in entries]
-    except TypeError as error:
-        raise UserError(f"A row cannot be made: {error}; correct its entry.") from error

@@ -41,13 +41,13 @@ def entries(config: Path) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
-def load(config: Path, but: str = "") -> Any:
-    """The object that a YAML file's `_target_` names, made from its other entries but one.
+def load(config: Path) -> Any:
+    """The object that a YAML file's `_target_` names, made from its other entries.
 
     Raises:
         UserError: it cannot be.
     """
-    settings = {key: value for key, value in entries(config).items() if key != but}
+    settings = entries(config)
     if "_target_" not in settings:
         raise UserError(f"{config} names no _target_; give it the dotted path of a class")
     return instantiate(settings, config)

@@ -1,5 +1,6 @@
 """A stored run with its records, as figures and tables ask for it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from glocal_exp.errors import UserError
-from glocal_exp.report.curves import diverged_mask
+from glocal_exp.koopman import Spectrum
 from glocal_exp.store import StoredRun
 
 
@@ -41,7 +42,7 @@ class Run:
 
     @property
     def diverged(self) -> bool:
-        return bool(diverged_mask(self.metrics).any())
+        return bool(self.metrics["diverged"].any())
 
     def last(self, column: str) -> float:
         """The last measured value of a column of the records; NaN if there is none."""
@@ -51,11 +52,24 @@ class Run:
 
     def total(self, column: str) -> float:
         """The sum of a column of the records; NaN if there is none."""
-        return float(np.sum(self.column(column))) if column in self.metrics else float("nan")
+        return float(np.sum(self.column(column)))
 
     def column(self, name: str) -> Float[np.ndarray, " n"]:
-        """A column of the records; empty if there is none."""
-        return self.metrics[name].to_numpy(float) if name in self.metrics else np.empty(0)
+        """A column of the records; NaN if there is none."""
+        return self.metrics.reindex(columns=[name])[name].to_numpy(float)
+
+    def curve(self, column: str) -> pd.Series:
+        """A column by training step up to the first diverged record, as far as it was measured."""
+        kept: Any = self.metrics[~self.metrics["diverged"].cummax()].set_index("step")
+        return kept.reindex(columns=[column])[column].dropna()
+
+    def intervals(self) -> dict[int, dict[str, np.ndarray]]:
+        """The stored arrays by outer step and name."""
+        found: dict[int, dict[str, np.ndarray]] = defaultdict(dict)
+        for key, array in self.stored.arrays().items():
+            step, _, name = key.partition("/")
+            found[int(step.removeprefix("s"))][name] = array
+        return found
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -64,26 +78,13 @@ class Run:
 
     def images(self, split: str) -> int | None:
         """The number of images in `train`, `validation` or `test`."""
-        sizes = self.data.get("sizes")
-        found = sizes.get(split) if isinstance(sizes, Mapping) else self.data.get(f"{split}_size")
-        if found is None and split == "validation":
-            found = self.stored.value("validation.size")
-        return int(found) if found is not None and found >= 1 else None
+        return (self.data.get("sizes") or {}).get(split)
 
     @property
     def gradient_images(self) -> int | None:
         """The number of validation images that a hypergradient uses."""
         subset = self.stored.value("validation.subset")
         return int(subset) if subset else self.images("validation")
-
-
-def method_label(run: StoredRun, metrics: pd.DataFrame) -> str:
-    """The method's name, but `local_every` for local with more than one h_t an interval."""
-    if run.method == "local" and "validation_gradients" in metrics and len(metrics):
-        last = metrics.iloc[-1]
-        if last["outer_step"] > 0 and last["validation_gradients"] > 1.5 * last["outer_step"]:
-            return "local_every"
-    return run.method
 
 
 def read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
@@ -96,5 +97,15 @@ def read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
             notes.append(f"Left out: {error}.")
             continue
         if len(metrics):
-            runs.append(Run(one, method_label(one, metrics), metrics))
+            last = metrics.iloc[-1]
+            every = last["validation_gradients"] > 1.5 * last["outer_step"] > 0
+            method = "local_every" if one.method == "local" and every else one.method
+            runs.append(Run(one, method, metrics))
     return runs, notes
+
+
+def stored_spectrum(arrays: Mapping[str, np.ndarray], stride: int = 1) -> Spectrum:
+    """That of one interval, from what a run stores of it."""
+    modes, (length, size) = arrays["modes"], arrays["trajectory"].shape
+    snapshots = length - modes.shape[0] // size + 1
+    return Spectrum(arrays["eigenvalues"], modes, arrays["amplitudes"], size, snapshots, stride)

@@ -15,6 +15,10 @@ from glocal_exp.report.runs import Run, read
 from glocal_exp.report.style import method_order
 from glocal_exp.store import find_runs
 
+SUMMARY = {
+    "mean": "mean", "deviation": "std", "standard_error": "sem", "minimum": "min", "maximum": "max",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -66,17 +70,12 @@ class Selection:
         finals = self.finals(method)
         if not finals:
             return {"seeds": 0}
-        values: Any = pd.Series(finals)
-        numbers = {
-            "seeds": len(finals),
-            "diverged": len(self.lost(method)),
-            "mean": float(values.mean()),
-            "deviation": float(values.std()),
-            "standard_error": float(values.sem()),
-            "minimum": float(values.min()),
-            "maximum": float(values.max()),
-        }
-        return numbers | {f"seed_{seed}": value for seed, value in finals.items()}
+        summary: Any = pd.Series(finals).agg(list(SUMMARY.values()))
+        return (
+            {"seeds": len(finals), "diverged": len(self.lost(method))}
+            | dict(zip(SUMMARY, summary, strict=True))
+            | {f"seed_{seed}": value for seed, value in finals.items()}
+        )
 
     def lost(self, method: str | None = None) -> set[int]:
         """The seeds of finished runs that diverged, of one method or all."""
@@ -114,8 +113,6 @@ def select(
         notes.append(f"Runs of other lengths are stored and not shown (T = {listed}).")
     kept, dropped = _one_variant_a_method([run for run in runs if run.steps == steps])
     notes += [f"A further variant of {run_name} is stored and not shown." for run_name in dropped]
-    order = method_order(run.method for run in kept)
-    kept.sort(key=lambda run: (order.index(run.method), run.seed))
     selection = Selection(experiment, steps, tuple(kept))
     gaps = _gaps(selection, expected)
     notes = (*gaps, *_states(selection, ends), *notes)
@@ -136,20 +133,22 @@ def select_all(
     found = {name: select(context.runs, name, expected, where) for name in experiments}
     stored = {name: one for name, one in found.items() if one}
     if not stored:
-        raise MissingRuns(list(found))
+        raise MissingRuns(*found)
     return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
 
 
 def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
-    variants: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
-        variants[run.method][run.stored.variant].append(run)
+    """The runs to show, in the order of the legend, and the variants that are not shown."""
     kept, dropped = [], []
-    for method, by_variant in variants.items():
-        best = max(by_variant, key=lambda name: _preference(name, by_variant[name]))
-        kept += by_variant[best]
-        dropped += [f"{method} ({name})" for name in sorted(by_variant) if name != best]
-    return kept, dropped
+    for method in method_order(run.method for run in runs):
+        variants: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.method == method:
+                variants[run.stored.variant].append(run)
+        best = max(variants, key=lambda name: _preference(name, variants[name]))
+        kept += sorted(variants.pop(best), key=lambda run: run.seed)
+        dropped += [f"{method} ({name})" for name in variants]
+    return kept, sorted(dropped)
 
 
 def _preference(name: str, runs: Sequence[Run]) -> tuple[int, int, int, str]:
@@ -171,21 +170,21 @@ def _gaps(selection: Selection, expected: Sequence[str]) -> list[str]:
 def _states(selection: Selection, ends: bool) -> list[str]:
     """What the reader must know about the runs shown, over training or at its end."""
     shown = "with what they ended with" if ends else "up to the last finite point"
+    by_method = {method: selection.of(method) for method in selection.methods}
     notes = []
     for text, holds in (
         ("unfinished, shown as far as they are", lambda run: not run.finished),
         ("from an older version of the numerical code", lambda run: run.stored.status == "stale"),
         (f"diverged, shown {shown}", lambda run: run.diverged),
     ):
-        by_method = {name: [holds(run) for run in selection.of(name)] for name in selection.methods}
-        if any(map(any, by_method.values())):
-            named = (f"{m} {sum(one)} of {len(one)}" for m, one in by_method.items() if any(one))
+        counts = {name: sum(map(holds, runs)) for name, runs in by_method.items()}
+        named = [f"{name} {n} of {len(by_method[name])}" for name, n in counts.items() if n]
+        if named:
             notes.append(f"Runs {text}: {'; '.join(named)}.")
     skipped = {
-        method: int(sum(np.nansum(run.column("skipped")) for run in selection.of(method)))
-        for method in selection.methods
+        name: int(sum(np.nansum(run.column("skipped")) for run in runs))
+        for name, runs in by_method.items()
     }
-    if any(skipped.values()):
-        listed = "; ".join(f"{method} {count}" for method, count in skipped.items() if count)
+    if listed := "; ".join(f"{name} {count}" for name, count in skipped.items() if count):
         notes.append(f"Meta steps skipped because the estimate was not finite: {listed}.")
     return notes

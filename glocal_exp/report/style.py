@@ -4,6 +4,7 @@ import contextlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -58,21 +59,17 @@ SPARE = (
 
 def method_order(methods: Iterable[str]) -> list[str]:
     """Known methods in the order of the legend, then the others by name."""
-    known = list(STYLES)
-    return sorted(
-        set(methods), key=lambda name: (known.index(name) if name in known else len(known), name)
-    )
+    found = set(methods)
+    return [name for name in STYLES if name in found] + sorted(found - STYLES.keys())
 
 
 def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     """The style of each method; those without one of their own take the spare ones in turn."""
-    ordered = method_order(methods)
-    strangers = [name for name in ordered if name not in STYLES]
-    spare = {
-        name: MethodStyle(name.replace("_", " "), *SPARE[place % len(SPARE)])
-        for place, name in enumerate(strangers)
+    spare = cycle(SPARE)
+    return {
+        name: STYLES.get(name) or MethodStyle(name.replace("_", " "), *next(spare))
+        for name in method_order(methods)
     }
-    return {name: STYLES.get(name) or spare[name] for name in ordered}
 
 
 def panels(
@@ -92,14 +89,14 @@ def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> Non
     """A legend of methods, and of the mark of divergence."""
     handles = [
         Line2D(
-            [], [], color=style.colour, linestyle=style.line, marker=style.marker,
-            linewidth=1.2, markersize=3.2, label=style.label,
+            [], [], color=look.colour, linestyle=look.line, marker=look.marker,
+            linewidth=1.2, markersize=3.2, label=look.label,
         )
-        for style in method_styles(methods).values()
+        for look in method_styles(methods).values()
     ]  # fmt: skip
     if diverged:
-        cross = {"color": "#555555", "linestyle": "", "marker": "X", "markersize": 5}
-        handles.append(Line2D([], [], **cross, label="diverged"))
+        cross: dict[str, Any] = {"color": "#555555", "linestyle": "", "marker": "X"}
+        handles.append(Line2D([], [], **cross, markersize=5, label="diverged"))
     legend_above(figure, handles, columnspacing=1.4)
 
 
@@ -126,11 +123,8 @@ def applied() -> Iterator[None]:
 def render(figure: Figure) -> dict[str, bytes]:
     """The figure as `pdf` and `png` bytes, the same bytes for the same runs: no dates inside."""
     rendered = {}
-    for kind, metadata in (
-        ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
-        ("png", {"Software": None}),
-    ):
+    for kind, dates in (("pdf", ("CreationDate", "Creator", "Producer")), ("png", ("Software",))):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, metadata=metadata)
+        figure.savefig(buffer, format=kind, metadata=dict.fromkeys(dates))
         rendered[kind] = buffer.getvalue()
     return rendered

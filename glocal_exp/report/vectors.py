@@ -1,23 +1,31 @@
-"""How two hypergradients compare."""
+"""How two hypergradients compare, or those of many rows: what is one number is then one a row."""
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 Vector = Float[np.ndarray, " q"]
+Vectors = Float[np.ndarray, "*n q"]
+
+
+def length(a: Vectors) -> Any:
+    """|a|."""
+    return np.sqrt(np.vecdot(a, a))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
-def cosine(a: Vector, b: Vector) -> float:
+def cosine(a: Vectors, b: Vectors) -> Any:
     """Of the angle between two vectors; NaN where one is zero or not finite."""
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return np.vecdot(a, b) / (length(a) * length(b))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
-def relative_error(a: Vector, b: Vector) -> float:
+def relative_error(a: Vectors, b: Vectors) -> Any:
     """|a - b| / |b|."""
-    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+    return length(a - b) / length(b)
 
 
-def same_signs(a: Vector, b: Vector) -> Vector:
+def same_signs(a: Vectors, b: Vectors) -> Vectors:
     """By component, 1 where the signs are the same, else 0; NaN where one is not finite."""
     return np.where(np.isfinite(a + b), np.sign(a) == np.sign(b), np.nan)

@@ -86,7 +86,6 @@ def write_run(
 def table(name: str, **settings: Any) -> Any:
     """The table of a YAML file with other settings."""
     found = entries(CONFIGS / "table" / f"{name}.yaml")
-    found.pop("on_request", None)
     changed = {"settings": found.get("settings", {}) | settings}
     return instantiate(found | changed, CONFIGS / "table" / f"{name}.yaml")
 

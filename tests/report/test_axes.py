@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from glocal_exp.report.axes import ChosenTicks, apply_scale, hyperparameter_axis, tick_label
+from glocal_exp.report.axes import apply_scale, chosen_ticks, hyperparameter_axis, tick_label
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_tick_labels(value, text):
     ],
 )
 def test_ticks_are_round(scale, low, high, expected):
-    np.testing.assert_allclose(ChosenTicks(scale).tick_values(low, high), expected, rtol=1e-9)
+    np.testing.assert_allclose(chosen_ticks(scale, low, high), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("scale", ["log", "logit", "linear"])

@@ -3,8 +3,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from glocal_exp.report.curves import Curve, curve, draw_curves, mean_curve
+from glocal_exp.report.figures.learning_curves import draw_curves, mean_curve
+from glocal_exp.report.runs import Run
 from glocal_exp.report.style import STYLES
+
+
+def curve(metrics, column):
+    return Run(None, "glocal", metrics).curve(column)  # pyright: ignore
 
 
 def metrics(values, diverged=()):
@@ -15,57 +20,51 @@ def metrics(values, diverged=()):
 
 
 def test_a_curve_ends_before_divergence():
-    one = curve(0, metrics([1.0, 2.0, 3.0, 0.1, 0.1], diverged={3, 4}), "x")
-    assert one.diverged
-    assert one.steps.tolist() == [0, 100, 200]
-    assert one.values.tolist() == [1, 2, 3]
+    one = curve(metrics([1.0, 2.0, 3.0, 0.1, 0.1], diverged={3, 4}), "x")
+    assert one.to_dict() == {0: 1, 100: 2, 200: 3}
 
 
 def test_what_comes_back_after_divergence_is_not_drawn():
-    one = curve(0, metrics([1.0, 2.0, 3.0], diverged={1}), "x")
-    assert one.values.tolist() == [1.0]
+    assert curve(metrics([1.0, 2.0, 3.0], diverged={1}), "x").tolist() == [1.0]
 
 
 def test_values_not_measured_are_no_divergence():
-    one = curve(0, metrics([1.0, np.nan, 3.0]), "x")
-    assert not one.diverged
-    assert one.steps.tolist() == [0, 200]
+    assert curve(metrics([1.0, np.nan, 3.0]), "x").index.tolist() == [0, 200]
 
 
-def test_missing_columns_and_empty_metrics():
-    assert curve(0, metrics([1.0]).drop(columns="x"), "x").values.size == 0
-    assert curve(0, pd.DataFrame(), "x").values.size == 0
-    assert not curve(0, metrics([1.0]).drop(columns="diverged"), "x").diverged
+def test_a_missing_column_is_an_empty_curve():
+    assert curve(metrics([1.0]).drop(columns="x"), "x").empty
 
 
 def test_the_mean_ends_with_the_first_seed_that_does():
     curves = [
-        curve(0, metrics([1.0, 2.0, 3.0]), "x"),
-        curve(1, metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
+        curve(metrics([1.0, 2.0, 3.0]), "x"),
+        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
     ]
-    steps, means = mean_curve(curves)
-    assert steps.tolist() == [0, 100]
-    assert means.tolist() == [2.0, 4.0]
+    assert mean_curve(curves).to_dict() == {0: 2.0, 100: 4.0}
 
 
 def test_no_mean_without_shared_steps():
-    empty = Curve(1, np.empty(0), np.empty(0), diverged=True)
-    for curves in ([], [empty], [curve(0, metrics([1.0]), "x"), empty]):
-        assert mean_curve(curves)[0].size == 0
+    empty = curve(metrics([1.0], diverged={0}), "x")
+    for curves in ([empty], [curve(metrics([1.0]), "x"), empty]):
+        assert mean_curve(curves).empty
+        axes = Figure().subplots()
+        draw_curves(axes, curves, [True] * len(curves), STYLES["glocal"], 0.5)
+        axes.figure.draw_without_rendering()
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.5, 0.99])
 def test_every_seed_is_drawn_thin_the_mean_bold_the_divergence_marked(offset):
     curves = [
-        curve(0, metrics([1.0, 2.0, 3.0]), "x"),
-        curve(1, metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
+        curve(metrics([1.0, 2.0, 3.0]), "x"),
+        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
     ]
     axes = Figure().subplots()
-    draw_curves(axes, curves, STYLES["glocal"], offset)
+    draw_curves(axes, curves, [False, True], STYLES["glocal"], offset)
     first, second, cross, mean = axes.get_lines()
     np.testing.assert_array_equal(first.get_ydata(), [1, 2, 3])
     np.testing.assert_array_equal(second.get_ydata(), [3, 6])
     np.testing.assert_array_equal(mean.get_ydata(), [2, 4])
-    assert (cross.get_xdata(), cross.get_ydata(), cross.get_marker()) == ([100], [6], "X")
+    assert [*cross.get_xdata(), *cross.get_ydata(), cross.get_marker()] == [100, 6, "X"]
     assert mean.get_linewidth() > 2 * first.get_linewidth()
     assert {line.get_color() for line in axes.get_lines()} == {STYLES["glocal"].colour}

@@ -176,7 +176,7 @@ def test_spectrum_is_that_of_the_stored_arrays(drawn, context):
     for points, chosen in ((others, eigenvalues[~near]), (steady, eigenvalues[near])):
         offsets = np.asarray(points.get_offsets())
         np.testing.assert_allclose(offsets, np.stack([np.real(chosen), np.imag(chosen)], axis=1))
-    np.testing.assert_allclose(steady.get_facecolor()[0, :3], to_rgb(NEAR))
+    np.testing.assert_allclose(steady.get_facecolor()[0, :3], to_rgb(NEAR["color"]))
     assert left.get_aspect() == 1
     assert zoom.get_aspect() == 1
     # |b_j| |lambda_j|^t |u_j|, written out
@@ -184,9 +184,9 @@ def test_spectrum_is_that_of_the_stored_arrays(drawn, context):
     expected = first[:, None] * np.abs(eigenvalues)[:, None] ** np.arange(101)
     lines = middle.get_lines()
     assert len(lines) == near.size
-    orange = [line.get_ydata() for line in lines if line.get_color() == NEAR]
+    orange = [line.get_ydata() for line in lines if line.get_color() == NEAR["color"]]
     np.testing.assert_allclose(orange, expected[near], rtol=1e-9)
-    blue = [line.get_ydata() for line in lines if line.get_color() != NEAR]
+    blue = [line.get_ydata() for line in lines if line.get_color() != NEAR["color"]]
     np.testing.assert_allclose(blue, expected[~near], rtol=1e-9)
     assert f"Seed 1, outer step s = 1. Left: the {near.size} eigenvalues" in drawing.caption
     assert f"orange: the {near.sum()} within 0.02 of 1" in drawing.caption

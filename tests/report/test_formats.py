@@ -9,12 +9,11 @@ from glocal_exp.report.formats import (
     csv_text,
     latex,
     markdown,
-    method_label,
     minus,
     signed,
     spread,
 )
-from glocal_exp.report.sheet import Column, Sheet
+from glocal_exp.report.tables.grouped import Column, Sheet
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 SHEET = Sheet(
@@ -101,4 +100,3 @@ def test_numbers():
     assert (brief(1e-13), brief(0.0123)) == ("0", "0.012")
     assert signed(-0.5) == f"{MINUS}0.50"
     assert signed(0.5) == "+0.50"
-    assert method_label("window_mean") == "window mean"

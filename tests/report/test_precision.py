@@ -1,7 +1,6 @@
 """The table of precisions, from invented trajectories."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -28,7 +27,7 @@ def store(root, seed, batch=128, **found):
 def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):
     store(tmp_path, 0, float64=TRUE, base=TRUE * 1.1, other=TRUE[:, ::-1] * [1, -1])
     store(tmp_path, 1, float64=TRUE, base=TRUE * 1.3)
-    sheet = TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+    sheet = TABLE.make(Context(tmp_path, studies=tmp_path))
     columns = ["s = 1, t = 1", "s = 1, t = 10", "s = 1, t = 12", "s = 1, signs"]
     assert sheet.header == ["computed in", *columns]
     assert sheet.rows == [
@@ -43,7 +42,7 @@ def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):
 def test_other_trainings_have_rows_of_their_own(tmp_path):
     store(tmp_path, 0, float64=TRUE, base=TRUE * 1.1)
     store(tmp_path, 0, batch=64, float64=TRUE, base=TRUE * 1.5)
-    sheet = TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+    sheet = TABLE.make(Context(tmp_path, studies=tmp_path))
     assert [row[:2] for row in sheet.rows] == [
         ["[1] float32", "1.0e-01 (1.00)"], ["[2] float32", "5.0e-01 (1.00)"]
     ]  # fmt: skip
@@ -55,7 +54,7 @@ def test_other_trainings_have_rows_of_their_own(tmp_path):
 def test_without_the_true_values_there_is_nothing_to_show(tmp_path):
     store(tmp_path, 0, base=TRUE)
     with pytest.raises(MissingStudy):
-        TABLE.make(Context(tmp_path, pd.DataFrame(), tmp_path))
+        TABLE.make(Context(tmp_path, studies=tmp_path))
 
 
 def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
@@ -65,7 +64,7 @@ def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
     h[6:9, 1] *= -1
     store(tmp_path, 0, float64=TRUE, base=h)
     sheet = table("precision_spread", labels={"base": "float32"}).make(
-        Context(tmp_path, pd.DataFrame(), tmp_path)
+        Context(tmp_path, studies=tmp_path)
     )
     assert sheet.header[-2:] == ["sign of part 1", "sign of part 2"]
     assert sheet.rows == [
@@ -76,4 +75,4 @@ def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
 def test_a_spread_needs_the_true_values(tmp_path):
     store(tmp_path, 0, base=TRUE)
     with pytest.raises(MissingStudy):
-        table("precision_spread", labels={}).make(Context(tmp_path, pd.DataFrame(), tmp_path))
+        table("precision_spread", labels={}).make(Context(tmp_path, studies=tmp_path))

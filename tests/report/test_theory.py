@@ -9,8 +9,7 @@ import pytest
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.figures.noise_errors import LastFigure, NoiseFigure
-from glocal_exp.report.figures.theorem_sides import TheoremFigure
+from glocal_exp.report.figures.linear_systems import LastFigure, NoiseFigure, TheoremFigure
 from glocal_exp.report.tables.table1 import memory_terms
 from glocal_exp.report.tables.theorem import computable_terms
 from glocal_exp.store import find_runs

@@ -1,12 +1,12 @@
 """Fig. 4, left and middle: the spectrum of one interval and how its modes decay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import NullLocator
@@ -14,13 +14,14 @@ from matplotlib.ticker import NullLocator
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
-from glocal_exp.report.runs import Run
+from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import Selection, select
 
 HEIGHT = 2.6  # inches
 SMALLEST = 1e-8  # of the largest magnitude: what is smaller is not shown
 ZOOM = 0.1  # half the width of the enlarged square around 1
-NEAR, OTHER = style.ORANGE, style.BLUE
+NEAR: dict[str, Any] = {"color": style.ORANGE, "linestyle": (0, (5, 1))}
+OTHER: dict[str, Any] = {"color": style.BLUE, "linewidth": 0.6}
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,18 @@ class SpectrumFigure(Artifact):
         outer_step: s, whose interval is decomposed.
         hyperparameter: the component u_j is read at.
         steps: how many training steps of |b_j lambda_j^t u_j| are drawn.
-        method: whose runs are read.
     """
 
     experiments: Sequence[str]
     outer_step: int = 1
     hyperparameter: str = "learning_rate"
     steps: int = 100
-    method: str = "glocal"
 
     def draw(self, context: Context) -> Drawing:
-        selection, run = self._first_run(context)
-        spectrum, tolerance = self._spectrum(run), unit_tolerance(run)
+        selection, arrays = self._first(context)
+        (run,) = selection.runs
+        spectrum = stored_spectrum(arrays, int(run.stored.value("method.stride", 1)))
+        tolerance = run.stored.value("method.steady_state.unit_tolerance", 0.02)
         near = spectrum.steady(tolerance)
         word = self.hyperparameter.replace("_", " ")
         component = selection.hyperparameters.index(self.hyperparameter)
@@ -52,11 +53,16 @@ class SpectrumFigure(Artifact):
         draw_enlarged(zoom, spectrum, near, tolerance)
         draw_magnitudes(middle, spectrum.magnitudes(component, self.steps + 1), near)
         middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
-        draw_legend(figure, tolerance)
+        handles = [
+            Line2D([], [], **NEAR, marker="D", markersize=3.5, markeredgecolor="black",
+                   markeredgewidth=0.4, label=rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"),
+            Line2D([], [], **OTHER, marker="o", markersize=2.8, label="other modes"),
+        ]  # fmt: skip
+        style.legend_above(figure, handles)
         within = f"within {tolerance:g} of 1"
         text = self.caption(
             # One seed's one interval is all that the figure shows, in the paper too.
-            caption.describe(replace(selection, runs=(run,)), context, ("steps", "seeds")),
+            caption.describe(selection, context, ("steps", "seeds")),
             seed=run.seed,
             rank=spectrum.rank,
             steady=f"orange: the {near.sum()} {within}, which count as steady"
@@ -70,47 +76,23 @@ class SpectrumFigure(Artifact):
         )
         return Drawing(figure, text)
 
-    def _first_run(self, context: Context) -> tuple[Selection, Run]:
-        for experiment in self.experiments:
-            selection = select(context.runs, experiment, where={"method": self.method})
-            for run in selection.runs if selection else ():
-                if selection and f"s{self.outer_step}/eigenvalues" in run.stored.arrays():
-                    return selection, run
-        raise MissingRuns(self.experiments[:1])
-
-    def _spectrum(self, run: Run) -> Spectrum:
-        arrays = run.stored.arrays()
-        modes = arrays[f"s{self.outer_step}/modes"]
-        hypergradients, size = arrays[f"s{self.outer_step}/trajectory"].shape
-        return Spectrum(
-            eigenvalues=arrays[f"s{self.outer_step}/eigenvalues"],
-            modes=modes,
-            amplitudes=arrays[f"s{self.outer_step}/amplitudes"],
-            block_size=size,
-            snapshots=hypergradients - modes.shape[0] // size + 1,
-            stride=int(run.stored.value("method.stride", 1)),
-        )
-
-
-def unit_tolerance(run: Run, default: float = 0.02) -> float:
-    """The tolerance within which the run counted an eigenvalue as 1, wherever its config has it."""
-    waiting = [run.stored.config]
-    while waiting:
-        group = waiting.pop()
-        if isinstance(group.get("unit_tolerance"), int | float):
-            return float(group["unit_tolerance"])
-        waiting += [value for value in group.values() if isinstance(value, dict)]
-    return default
+    def _first(self, context: Context) -> tuple[Selection, Mapping[str, np.ndarray]]:
+        """The run that is drawn, and its arrays of the interval."""
+        stored = (select(context.runs, n, where={"method": "glocal"}) for n in self.experiments)
+        for selection in filter(None, stored):
+            for run in selection.runs:
+                if "eigenvalues" in (found := run.intervals()[self.outer_step]):
+                    return replace(selection, runs=(run,)), found
+        raise MissingRuns(self.experiments[0])
 
 
 def draw_eigenvalues(axes: Axes, spectrum: Spectrum, near: Bool[np.ndarray, " r"]) -> None:
     """The complex plane with the unit circle, eigenvalues near 1 set off by colour and shape."""
-    eigenvalues = spectrum.step_eigenvalues
-    points = np.stack([np.real(eigenvalues), np.imag(eigenvalues)])
+    points = np.stack([part(spectrum.step_eigenvalues) for part in (np.real, np.imag)])
     axes.add_patch(Circle((0, 0), 1, fill=False, linewidth=0.7, edgecolor="#777777"))
-    axes.scatter(*points[:, ~near], s=8, color=OTHER, linewidths=0)
+    axes.scatter(*points[:, ~near], s=8, color=OTHER["color"], linewidths=0)
     axes.scatter(
-        *points[:, near], s=16, marker="D", color=NEAR, edgecolors="black",
+        *points[:, near], s=16, marker="D", color=NEAR["color"], edgecolors="black",
         linewidths=0.4, zorder=3,
     )  # fmt: skip
     radius = 1.1 * max(1.0, spectrum.spectral_radius)
@@ -132,25 +114,14 @@ def draw_enlarged(
     axes.set(xticks=(1 - tick, 1, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
 
 
-def draw_legend(figure: Figure, tolerance: float) -> None:
-    """What is orange and what is blue."""
-    near = rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"
-    handles = [
-        Line2D([], [], color=NEAR, linestyle=(0, (5, 1)), marker="D", markersize=3.5,
-               markeredgecolor="black", markeredgewidth=0.4, label=near),
-        Line2D([], [], color=OTHER, linewidth=0.6, marker="o", markersize=2.8, label="other modes"),
-    ]  # fmt: skip
-    style.legend_above(figure, handles)
-
-
 def draw_magnitudes(
     axes: Axes, magnitudes: Float[np.ndarray, "r steps"], near: Bool[np.ndarray, " r"]
 ) -> None:
     """One line a mode on a logarithmic axis, the steady ones on top."""
     if (~near).any():
-        axes.plot(magnitudes[~near].T, color=OTHER, linewidth=0.6, alpha=0.8)
+        axes.plot(magnitudes[~near].T, **OTHER, alpha=0.8)
     if near.any():
-        axes.plot(magnitudes[near].T, color=NEAR, linewidth=1.5, linestyle=(0, (5, 1)), zorder=3)
+        axes.plot(magnitudes[near].T, **NEAR, linewidth=1.5, zorder=3)
     top = float(np.max(magnitudes[np.isfinite(magnitudes)], initial=0.0)) or 1.0
     axes.set_yscale("log")
     axes.yaxis.set_minor_locator(NullLocator())

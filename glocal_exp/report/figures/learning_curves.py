@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
-from glocal_exp.report.curves import curve, draw_curves
 from glocal_exp.report.selection import Selection, select_all
 
 ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 3.2  # inches
@@ -22,58 +24,51 @@ class LearningCurves(Artifact):
     """One row of panels an experiment: test accuracy, then its hyperparameters.
 
     Attributes:
-        rows: experiment -> the label of its row.
+        experiments: experiment -> its label.
         methods: those that the comparison needs; others that are stored are drawn too.
         where: further conditions on the runs, as in `store.find_runs`.
     """
 
-    rows: Mapping[str, str]
+    experiments: Mapping[str, str]
     methods: Sequence[str] = ("none", "local", "global", "glocal")
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def draw(self, context: Context) -> Drawing:
-        found, missing = select_all(context, self.rows, self.methods, self.where)
+        found, missing = select_all(context, self.experiments, self.methods, self.where)
         styles = style.method_styles(name for one in found.values() for name in one.methods)
-        height = ROW_HEIGHT * len(found) + LEGEND_HEIGHT
-        columns = 1 + max(len(one.hyperparameters) for one in found.values())
-        figure, panels = style.panels(len(found), columns, height)
-        for row, (experiment, selection) in zip(panels, found.items(), strict=True):
-            names = selection.hyperparameters
-            draw_accuracy(row[0], selection, styles)
-            for axes, name in zip(row[1:], names, strict=False):
-                draw_hyperparameter(axes, selection, name, styles)
-            for axes in row[1 + len(names) :]:
-                axes.set_visible(False)
-            label = caption.marked(self.rows[experiment], selection.runs)
-            if len(self.rows) > 1 or label != self.rows[experiment]:
-                row[0].set_title(label, loc="left", fontweight="bold")
+        figure = self._panels(found, styles)
         style.method_legend(figure, styles, any(one.diverged for one in found.values()))
         text = self.caption(*caption.paragraphs(found.values(), context))
         return Drawing(figure, text, missing)
 
+    def _panels(self, found: Mapping[str, Selection], styles: Styles) -> Figure:
+        columns = 1 + max(len(one.hyperparameters) for one in found.values())
+        height = ROW_HEIGHT * len(found) + LEGEND_HEIGHT
+        figure, panels = style.panels(len(found), columns, height)
+        for row, (experiment, selection) in zip(panels, found.items(), strict=True):
+            draw_accuracy(row[0], selection, styles)
+            for axes, name in zip_longest(row[1:], selection.hyperparameters):
+                if name:
+                    draw_hyperparameter(axes, selection, name, styles)
+                else:
+                    axes.set_visible(False)
+            label = caption.marked(self.experiments[experiment], selection.runs)
+            if len(self.experiments) > 1 or label != self.experiments[experiment]:
+                row[0].set_title(label, loc="left", fontweight="bold")
+        return figure
+
 
 @dataclass(frozen=True)
-class StartMatrix(Artifact):
-    """One column a start: test accuracy above one hyperparameter, on the same axes.
+class StartMatrix(LearningCurves):
+    """One column an experiment: test accuracy above one hyperparameter, on the same axes."""
 
-    Attributes:
-        columns: experiment -> the label of its column.
-        hyperparameter: the one drawn below.
-        methods: those that the comparison needs.
-    """
-
-    columns: Mapping[str, str]
     hyperparameter: str = "learning_rate"
-    methods: Sequence[str] = ("none", "local", "glocal")
 
-    def draw(self, context: Context) -> Drawing:
-        found, missing = select_all(context, self.columns, self.methods)
-        styles = style.method_styles(name for one in found.values() for name in one.methods)
-        figure, panels = style.panels(2, len(self.columns), STARTS_HEIGHT)
-        by_experiment = dict(zip(self.columns, panels.T, strict=True))
+    def _panels(self, found: Mapping[str, Selection], styles: Styles) -> Figure:
+        figure, panels = style.panels(2, len(self.experiments), STARTS_HEIGHT, sharey="row")
         accuracies, values = [], []
-        for name, (upper, lower) in by_experiment.items():
-            upper.set_title(self.columns[name])
+        for (upper, lower), (name, label) in zip(panels.T, self.experiments.items(), strict=True):
+            upper.set_title(label)
             if name in found:
                 accuracies += draw_accuracy(upper, found[name], styles)
                 values += draw_hyperparameter(lower, found[name], self.hyperparameter, styles)
@@ -81,17 +76,15 @@ class StartMatrix(Artifact):
                 continue
             for axes in (upper, lower):
                 axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
-                axes.set(xticks=[], yticks=[])
-        for name in found:
-            upper, lower = by_experiment[name]
-            apply_scale(upper, "linear", accuracies)
-            apply_scale(lower, hyperparameter_axis(self.hyperparameter, values).scale, values)
+                axes.set_xticks([])
+                axes.tick_params(left=False, labelleft=False)
+                axes.grid(visible=False)
+        apply_scale(panels[0, 0], "linear", accuracies)
+        scale = hyperparameter_axis(self.hyperparameter, values).scale
+        apply_scale(panels[1, 0], scale, values)
         for axes in panels[:, 1:].flat:
             axes.set_ylabel("")
-            axes.tick_params(labelleft=False)
-        style.method_legend(figure, styles, any(one.diverged for one in found.values()))
-        text = self.caption(*caption.paragraphs(found.values(), context))
-        return Drawing(figure, text, missing)
+        return figure
 
 
 def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[float]:
@@ -122,11 +115,47 @@ def _draw(
     """All methods; returns the values from the step `start` on."""
     values, end = [], selection.steps
     for place, method in enumerate(selection.methods):
-        curves = [curve(run.seed, run.metrics, column, scale) for run in selection.of(method)]
-        draw_curves(axes, curves, styles[method], (place + 0.5) / len(selection.methods))
-        values += [v for one in curves for v in one.values[one.steps >= start].tolist()]
+        runs = selection.of(method)
+        curves = [scale * run.curve(column) for run in runs]
+        offset = (place + 0.5) / len(selection.methods)
+        draw_curves(axes, curves, [run.diverged for run in runs], styles[method], offset)
+        values += [value for one in curves for value in one[one.index >= start]]
     axes.set(xlim=(0, end), xlabel="training step", xticks=[0, end / 2, end])
     axes.xaxis.set_major_formatter(
         lambda value, _: f"{value / 1000:g}k" if end >= 10_000 and value else f"{value:g}"
     )
     return values
+
+
+def draw_curves(
+    axes: Axes,
+    curves: Sequence[pd.Series],
+    diverged: Sequence[bool],
+    look: style.MethodStyle,
+    offset: float,
+) -> None:
+    """Every seed thin, the mean bold, a cross where a seed diverged.
+
+    Args:
+        offset: where on the mean the first marker sits, as a share of the marker distance.
+    """
+    colour = look.colour
+    for one, lost in zip(curves, diverged, strict=True):
+        axes.plot(one.index, one, color=colour, linewidth=0.45, alpha=0.75, zorder=2)
+        if lost:
+            axes.plot(
+                one.index[-1:], one.iloc[-1:], color=colour, marker="X", markersize=5,
+                markeredgecolor="white", markeredgewidth=0.4, zorder=5, clip_on=False,
+            )  # fmt: skip
+    mean = mean_curve(curves)
+    distance = max(1, len(mean) // 5)
+    axes.plot(
+        mean.index, mean, color=colour, linestyle=look.line, linewidth=1.2, zorder=3,
+        marker=look.marker, markersize=2.8, markeredgewidth=0.6,
+        markevery=(min(round(offset * distance), max(0, len(mean) - 1)), distance),
+    )  # fmt: skip
+
+
+def mean_curve(curves: Sequence[pd.Series]) -> pd.Series:
+    """The mean where every seed has a value: none over the survivors alone."""
+    return pd.concat(curves, axis=1, join="inner").sort_index().mean(axis=1)

@@ -24,12 +24,8 @@ FILLS: tuple[dict[str, Any], ...] = (
     {"facecolor": "white", "edgecolor": style.BLUE, "hatch": "----", "linewidth": 0.5},
     {"facecolor": style.VERMILLION, "edgecolor": "white", "hatch": "////", "linewidth": 0.0},
 )
-EACH, SHARED = (
-    "each class",
-    "the classes, of which those of similar size share a bar with their mean,",
-)
-
-
+EACH = "each class"
+SHARED = "the classes, of which those of similar size share a bar with their mean,"
 WEIGHT = "weight_at_"
 TIMES: tuple[tuple[float, str, dict[str, Any]], ...] = (
     # wide: the next one may lie on it
@@ -73,9 +69,8 @@ class ClassAccuracy(OfKinds):
         axes.set_xticks(range(len(groups)), [_images(sizes[group]) for group in groups])
         axes.set(xlabel="training images of the class", ylabel="test accuracy (%)", ylim=(0, 100))
         axes.grid(visible=False, axis="x")
-        runs = [run for selection in stored.values() for run in selection.runs]
         bars, _ = axes.get_legend_handles_labels()
-        style.legend_above(figure, bars, title=caption.copied(runs))
+        style.legend_above(figure, bars, title=caption.copied(stored.values()))
         what = EACH if len(groups) == len(sizes) else SHARED
         return Drawing(
             figure, self.caption(*caption.paragraphs(stored, context), what=what), missing
@@ -119,8 +114,7 @@ class WeightCurve(OfKinds):
             _panel(axes, selection)
         panels[0].set_ylabel("weight")
         handles = [Line2D([], [], **look, label=label) for _, label, look in TIMES]
-        runs = [run for selection in stored.values() for run in selection.runs]
-        style.legend_above(figure, handles, title=caption.copied(runs))
+        style.legend_above(figure, handles, title=caption.copied(stored.values()))
         return Drawing(figure, self.caption(*caption.paragraphs(stored, context)), missing)
 
 

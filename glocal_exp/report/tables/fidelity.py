@@ -10,7 +10,7 @@ import pandas as pd
 
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.estimators import estimators, load_estimator
-from glocal_exp.report.fidelity_points import Point, by_setting, differences, points, seeds
+from glocal_exp.report.fidelity_points import Point, by_setting, differences, points
 from glocal_exp.report.fidelity_scores import TRUTHS, above, ceiling, scores
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.vectors import cosine
@@ -109,13 +109,15 @@ def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Foun
         steps: t, from 1.
     """
     found, source = points(context)
-    rows = []
-    for point in sorted(found, key=lambda point: (point.setting, point.s)):
-        row: dict[str, Any] = {"setting": point.setting, "s": point.s}
-        for way in REPEATS:
-            apart = differences(point.intervals, str(validation), way)
-            row |= {f"{way} t={t}": apart[t - 1] if t <= len(apart) else np.nan for t in steps}
-        rows.append(row)
+    rows = [
+        {"setting": point.setting, "s": point.s}
+        | {
+            f"{way} t={t}": differences(point.intervals, str(validation), way).get(t, np.nan)
+            for way in REPEATS
+            for t in steps
+        }
+        for point in sorted(found, key=lambda point: (point.setting, point.s))
+    ]
     return Found(pd.DataFrame(rows), [source])
 
 
@@ -125,11 +127,10 @@ def _of_settings(
     sources: Sequence[str],
     words: Mapping[str, Any] | None = None,
 ) -> Found:
-    settings = by_setting(found)
-    marks = {setting: f"[{n}]" for n, setting in enumerate(settings, 1)}
-    listed = "; ".join(
-        f"{marks[setting]} {setting} ({seeds(of)}; {len(of)} points)"
-        for setting, of in settings.items()
-    )
-    words = {"truths": TRUTHS, "settings": listed} | dict(words or {})
+    marks, listed = dict[str, str](), []
+    for number, (setting, of) in enumerate(by_setting(found).items(), 1):
+        marks[setting] = f"[{number}]"
+        seeds = ", ".join(map(str, sorted({point.seed for point in of})))
+        listed.append(f"[{number}] {setting} (seeds {seeds}; {len(of)} points)")
+    words = {"truths": TRUTHS, "settings": "; ".join(listed)} | dict(words or {})
     return Found(rows, sources, words, {"setting": marks}, found[0].names)

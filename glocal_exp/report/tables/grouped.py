@@ -1,17 +1,110 @@
-"""A table: rows that a function finds, in groups, with numbers of each group, printed by column."""
+"""A table: rows that a function finds, in groups, with numbers of each group, printed by column.
+
+What is printed is read off the records that the CSV file has.
+"""
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from glocal_exp.report import formats
 from glocal_exp.report.artifact import Artifact, Context
 from glocal_exp.report.objects import named
-from glocal_exp.report.sheet import Column, Labels, Sheet
+
+FORMS = "glocal_exp.report.formats"
+ABSENT = "\N{EN DASH}"
+Record = Mapping[str, Any]
+Labels = Mapping[str, Mapping[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column in print. A cell whose first entry is missing or not finite is a dash.
+
+    Attributes:
+        header: as printed; text between dollar signs is TeX, here and in cells.
+        entries: of the record, that a cell is made from: a name, or several.
+        form: a cell from these, a template of `str.format` or a function.
+        at: what the record must have, where several records make a row; means where they are many.
+        words: no numbers, so that they begin on the left.
+        once: empty where it and all such columns before it are as in the row above.
+    """
+
+    header: str
+    entries: str | Sequence[str]
+    form: str | Callable[..., str] = "{}"
+    at: Record = field(default_factory=dict)
+    words: bool = False
+    once: bool = False
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The entries, if only one."""
+        return (self.entries,) if isinstance(self.entries, str) else self.entries
+
+    def cell(self, row: Sequence[Record], labels: Labels) -> str:
+        """The text for the records of a row."""
+        found = [record for record in row if self.at.items() <= record.items()]
+        values = [_together([record.get(name) for record in found]) for name in self.names]
+        first = values[0]
+        if first is None or (isinstance(first, float) and not math.isfinite(first)):
+            return ABSENT
+        shown = [labels.get(name, {}).get(v, v) for name, v in zip(self.names, values, strict=True)]
+        return self.form.format(*shown) if isinstance(self.form, str) else self.form(*shown)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Attributes:
+        data: the records, in full precision; the CSV file.
+        columns: what is printed of them. Where a column is of some records alone, those with the
+            same words make a row; else each record does.
+        caption: below the table.
+        missing: experiments that lack runs it asks for.
+        labels: entry -> value -> as printed; others are printed as they are.
+    """
+
+    data: pd.DataFrame
+    columns: Sequence[Column]
+    caption: str
+    missing: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=dict)
+
+    @property
+    def header(self) -> list[str]:
+        """The printed headings."""
+        return [column.header for column in self.columns]
+
+    @cached_property
+    def rows(self) -> list[list[str]]:
+        """The printed cells."""
+        several = any(column.at for column in self.columns)
+        by = [name for column in self.columns if several and column.words for name in column.names]
+        groups: dict[Any, list[Record]] = {}
+        for number, record in enumerate(self.data.to_dict("records")):
+            groups.setdefault(tuple(record[name] for name in by) or number, []).append(record)
+        cells = [[one.cell(row, self.labels) for one in self.columns] for row in groups.values()]
+        once = [place for place, column in enumerate(self.columns) if column.once]
+        for above, row in reversed(list(pairwise(cells))):  # from below: what is above still stands
+            for place in once:
+                if row[place] != above[place]:
+                    break
+                row[place] = ""
+        return cells
+
+
+def _together(values: Sequence[Any]) -> Any:
+    first = values[0] if values else None
+    alone = len(values) < 2 or first is None or isinstance(first, str)
+    return first if alone else float(np.mean(values))
 
 
 @dataclass(frozen=True)
@@ -48,7 +141,6 @@ class Grouped(Artifact):
         by: columns of the rows that tell groups apart; each row is a record if there are none.
         numbers: of a group: entry -> aggregate of pandas, or [column, aggregate]; * for every
             other column.
-        apart: whether title and reading are two paragraphs.
     """
 
     rows: str
@@ -56,7 +148,6 @@ class Grouped(Artifact):
     settings: Mapping[str, Any] = field(default_factory=dict)
     by: Sequence[str] = ()
     numbers: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    apart: bool = True
 
     def __post_init__(self) -> None:
         """A mistake in the file is found before anything is read."""
@@ -68,7 +159,7 @@ class Grouped(Artifact):
         data = self._numbers(found) if self.numbers else found.rows
         columns = list(self._columns(data, found))
         values = dict(self.settings) | dict(found.words)
-        text = self.caption(*found.sources, apart=self.apart, **values)
+        text = self.caption(*found.sources, **values)
         return Sheet(data, columns, text, found.missing, found.labels)
 
     def _numbers(self, found: Found) -> pd.DataFrame:
@@ -79,15 +170,18 @@ class Grouped(Artifact):
                 one = name if entry == "*" else entry.format(name=name)
                 how[one] = (one, aggregate) if isinstance(aggregate, str) else tuple(aggregate)
         groups = found.rows.groupby(list(self.by), sort=False, dropna=False)
-        return groups.agg(**how).reset_index()
+        data = groups.agg(**how).reset_index()
+        for entry in [entry for entry, (_, aggregate) in how.items() if aggregate == "sum"]:
+            data[entry] = pd.to_numeric(data[entry], downcast="integer")  # counts, where whole
+        return data
 
     def _columns(self, data: pd.DataFrame, found: Found) -> Iterator[Column]:
         settings = dict(self.settings) | dict(found.words)
         for across, group in groupby(self.columns, lambda entry: list(entry.get("across", ()))):
-            columns = [_column(entry, found.names) for entry in group]
+            columns = [one for entry in group for one in _column(entry, found.names)]
             for at in _values(data, across, found.labels) if across else [{}]:
                 shown = {name: found.labels.get(name, {}).get(v, v) for name, v in at.items()}
-                for one in (one for several in columns for one in several):
+                for one in columns:
                     yield replace(one, header=one.header.format(**settings | shown), at=at)
 
 
@@ -95,7 +189,7 @@ def _column(entry: Mapping[str, Any], names: Iterable[str]) -> list[Column]:
     """The column of an entry, or that of each hyperparameter."""
     form = str(entry.get("form", "{}"))
     own: dict[str, Any] = {key: value for key, value in entry.items() if key != "across"}
-    own["form"] = form if "{" in form else formats.function(form)
+    own["form"] = form if "{" in form else named(form if "." in form else f"{FORMS}.{form}")
     one = Column(**own)
     if not any("{name}" in entry for entry in one.names):
         return [one]

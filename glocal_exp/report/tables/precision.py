@@ -1,6 +1,7 @@
 """How far hypergradients in float32 and in bfloat16 are from those in float64."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,12 +32,12 @@ def distances(context: Context, labels: Mapping[str, str]) -> Found:
         marks.setdefault(about := _about(folder), f"[{len(marks) + 1}] ")
         for name, h in found.items():
             signs = float(np.mean(np.sign(h) == np.sign(true)))
-            for t in sorted({1, min(10, len(true)), len(true)}):
-                pair = h[t - 1], true[t - 1]
-                rows.append({
-                    "training": about, "variation": name, "s": s, "t": t, "seed": seed,
-                    "error": relative_error(*pair), "cosine": cosine(*pair), "signs": signs,
-                })  # fmt: skip
+            errors, cosines = relative_error(h, true), cosine(h, true)
+            rows += [
+                {"training": about, "variation": name, "s": s, "t": t, "seed": seed,
+                 "error": errors[t - 1], "cosine": cosines[t - 1], "signs": signs}
+                for t in sorted({1, min(10, len(true)), len(true)})
+            ]  # fmt: skip
     rows.sort(key=lambda row: (list(marks).index(row["training"]), _place(row, labels)))
     marks = marks if len(marks) > 1 else dict.fromkeys(marks, "")
     about = " ".join(mark + training for training, mark in marks.items())
@@ -52,13 +53,11 @@ def spreads(context: Context, labels: Mapping[str, str]) -> Found:
     for folder, seed, s, true, found in _beside_float64(frame):
         names = _names(folder, true.shape[1])
         for name, h in found.items():
-            pairs = list(zip(h, true, strict=True))
-            errors = [relative_error(*pair) for pair in pairs]
-            same = np.sum(np.sign(h) == np.sign(true), axis=0)
+            errors, same = relative_error(h, true), np.sum(np.sign(h) == np.sign(true), axis=0)
             rows.append({
                 "variation": name, "s": s, "seed": seed, "steps": len(true),
                 "median": np.median(errors), "largest": np.max(errors),
-                "least_cosine": np.min([cosine(*pair) for pair in pairs]),
+                "least_cosine": np.min(cosine(h, true)),
             } | {f"sign_{key}": n for key, n in zip(names, same, strict=True)})  # fmt: skip
     rows.sort(key=lambda row: (row["s"], _place(row, labels), row["seed"]))
     source = study_rows.provenance(frame, STUDY)
@@ -78,11 +77,12 @@ class Interval(NamedTuple):
 def _beside_float64(frame: pd.DataFrame) -> list[Interval]:
     """Those that were computed in float64 too; `MissingStudy` if none was."""
     found = []
-    for (folder, s), rows in frame.groupby(["folder", "s"]):  # pyright: ignore
-        units = dict(zip(rows["variation"], rows["unit"], strict=True))
-        if TRUE in units:
-            h = {str(name): unit_arrays(folder, unit)["h"] for name, unit in units.items()}
-            found.append(Interval(folder, int(rows["seed"].iloc[0]), s, h.pop(TRUE), h))
+    for (folder, s, seed), rows in frame.groupby(["folder", "s", "seed"]):  # pyright: ignore
+        h = {
+            name: unit_arrays(folder, u)["h"] for name, u in rows[["variation", "unit"]].to_numpy()
+        }
+        if TRUE in h:
+            found.append(Interval(folder, int(seed), s, h.pop(TRUE), h))
     if not found:
         raise MissingStudy(STUDY)
     return found
@@ -103,13 +103,12 @@ def _names(folder: str, size: int) -> list[str]:
 def _about(folder: str) -> str:
     """Network, data and sizes of a stored study."""
     manifest, config = read_manifest(folder) or {}, study_config(folder)
+    setting = partial(OmegaConf.select, config)
     data, choices = (manifest.get(key) or {} for key in ("data", "choices"))
-    name = network(choices.get("model"), OmegaConf.select(config, "model"))
-    moved = OmegaConf.select(config, "study.start_size")
-    precision = OmegaConf.select(config, "model.compute") or OmegaConf.select(config, "precision")
-    batch = OmegaConf.select(config, "batch_size")
     return (
-        f"{name} on {data.get('notice') or data.get('title') or 'unknown data'}, trained in "
-        f"{precision} with batches of {batch}; starts moved by {moved} of each weight array's "
-        "deviation."
+        f"{network(choices.get('model'), setting('model'))} on "
+        f"{data.get('notice') or data.get('title') or 'unknown data'}, trained in "
+        f"{setting('model.compute') or setting('precision')} with batches of "
+        f"{setting('batch_size')}; starts moved by {setting('study.start_size')} of each weight "
+        "array's deviation."
     )

@@ -16,36 +16,22 @@ METHODS = ("local", "global", "glocal")
 LETTERS = ("S", "T", "tau", "p", "q")
 MEASURED = {"time": "cpu_seconds", "space": "bytes"}
 
-# Table 1 of the paper, as far as it could be read, and its section 3 for glocal's time.
-PAPER: dict[tuple[str, str], str] = {
-    ("time", "global"): "S * T * p * q",
-    ("time", "glocal"): "T * p * q",
-    ("space", "local"): "p + q",
-    ("space", "global"): "p + q",
-    ("space", "glocal"): "p + tau * q",
+# Table 1 of the paper, as far as it could be read, with its section 3 for glocal's time; and what
+# follows: forward mode pushes q tangents of p numbers at every step, and h is q numbers a step.
+LAWS: dict[tuple[str, str], tuple[str | None, str]] = {
+    ("time", "local"): (None, "T * p * q"),
+    ("time", "global"): ("S * T * p * q", "T * (S + 1) / 2 * p * q"),
+    ("time", "glocal"): ("T * p * q", "T * p * q"),
+    ("space", "local"): ("p + q", "p * q + p"),
+    ("space", "global"): ("p + q", "p * q + p"),
+    ("space", "glocal"): ("p + tau * q", "p * q + p + tau * q"),
 }
-# Forward mode pushes q tangents of p numbers at every step, and h is q numbers a step.
-DERIVED: dict[tuple[str, str], str] = {
-    ("time", "local"): "T * p * q",
-    ("time", "global"): "T * (S + 1) / 2 * p * q",
-    ("time", "glocal"): "T * p * q",
-    ("space", "local"): "p * q + p",
-    ("space", "global"): "p * q + p",
-    ("space", "glocal"): "p * q + p + tau * q",
-}
-TERMS = {
-    "1": "0 * p + 1",
-    "p": "p",
-    "q": "q",
-    "pq": "p * q",
-    "tau": "tau",
-    "tau q": "tau * q",
-}
+TERMS = {"1": "0 * p + 1", "p": "p", "q": "q", "pq": "p * q", "tau": "tau", "tau q": "tau * q"}
 
 
-def complexity(context: Context, study: str = "complexity") -> Found:
+def complexity(context: Context) -> Found:
     """A row a quantity, letter and method."""
-    frame = study_rows.load(context, study)
+    frame = study_rows.load(context, "complexity")
     frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
     rows = [
         exponents(found, quantity, letter, method)
@@ -67,14 +53,13 @@ def exponents(
     """The measured exponent with its interval, the paper's and the derived one."""
     sizes = frame[letter]
     found = log_log_slope(sizes, frame[MEASURED[quantity]])
-    laws = {"paper": PAPER.get((quantity, method)), "derived": DERIVED[quantity, method]}
-    stated = {
-        name: log_log_slope(sizes, frame.eval(law)).value if law else None
-        for name, law in laws.items()
-    }
+    paper, derived = (
+        log_log_slope(sizes, frame.eval(law)).value if law else None
+        for law in LAWS[quantity, method]
+    )
     return {
-        "quantity": quantity, "letter": letter, "method": method,
-        "measured": found.value, "low": found.low, "high": found.high, **stated,
+        "quantity": quantity, "letter": letter, "method": method, "measured": found.value,
+        "low": found.low, "high": found.high, "paper": paper, "derived": derived,
     }  # fmt: skip
 
 

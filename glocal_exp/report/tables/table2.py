@@ -1,5 +1,6 @@
 """Table 2: test accuracy on long-tailed data, by way of weighing the examples."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,14 +8,13 @@ from typing import Any
 import pandas as pd
 
 from glocal_exp.report import caption
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import DAGGER, spread
-from glocal_exp.report.labelled import Labelled, alike, labelled
+from glocal_exp.report.labelled import Labelled, alike, labelled, missing
 from glocal_exp.report.selection import Selection
 from glocal_exp.report.tables.grouped import Found
 
 FACTOR = "dataset.imbalance.factor"
-NOTHING = {"seeds": 0}
 Cell = tuple[str, str, int]
 """Data set, row, imbalance factor."""
 
@@ -34,34 +34,25 @@ def reweighting(
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
     """
-    entries, wanted, found = labelled(kinds), dict[Cell, Labelled](), dict[Cell, Selection]()
+    wanted, found = dict[Cell, Labelled](), dict[Cell, Selection]()
     for name in data:  # on each data set runs of one length and network
         cells = {
-            (name, entry.label, factor): replace(
-                entry,
-                experiment=entry.experiment.format(data=name),
-                where={**entry.where, FACTOR: factor},
-            )
-            for entry in entries
+            (name, kind["label"], factor): labelled(kind, {FACTOR: factor}, data=name)
+            for kind in kinds
             for factor in factors
         }
         wanted |= cells
         found |= alike(context, cells)
-    experiments = [entry.experiment for entry in wanted.values()]
-    if not found:
-        raise MissingRuns(list(dict.fromkeys(experiments)))
+    lacking = missing(wanted, found)
     runs = {n: [r for cell, one in found.items() if cell[0] == n for r in one.runs] for n in data}
     named = {name: caption.marked(label, runs[name]) for name, label in data.items()}
-    rows = [
-        {"weighing": entry.label, "dataset": name, "data": named[name], "factor": factor}
-        | (
-            found[cell].final_numbers()
-            if (cell := (name, entry.label, factor)) in found
-            else NOTHING
-        )
-        for entry in entries
+    rows: list[dict[str, Any]] = [
+        {"weighing": kind["label"], "dataset": name, "data": named[name], "factor": factor}
+        | (found[cell].final_numbers() if cell in found else {"seeds": 0})
+        for kind in kinds
         for name in data
         for factor in factors
+        for cell in [(name, kind["label"], factor)]
     ]
     rows += [
         {"weighing": f"{label}*", "dataset": name, "data": data[name]}
@@ -70,17 +61,16 @@ def reweighting(
         for name, by_factor in numbers.items()
         for factor, percent in by_factor.items()
     ]
-    missing = dict.fromkeys(entry.experiment for cell, entry in wanted.items() if cell not in found)
     sources = caption.paragraphs(_together(found, named), context)
     labels = {"dataset": named, "factor": dict(zip(factors, factors, strict=True))}
-    return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=tuple(missing))
+    return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=lacking)
 
 
 def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict[str, Selection]:
     """By row and data set, the runs of all factors."""
-    groups: dict[str, list[Selection]] = {}
+    groups: dict[str, list[Selection]] = defaultdict(list)
     for (name, label, _), selection in found.items():
-        groups.setdefault(f"{label}, {named[name]}", []).append(selection)
+        groups[f"{label}, {named[name]}"].append(selection)
     return {
         label: replace(
             parts[0],

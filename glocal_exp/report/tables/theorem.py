@@ -1,67 +1,52 @@
 """Theorem 3.1: where it fails, and its terms and both its sides on real training."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from glocal_exp.koopman import Spectrum
 from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.report import caption, study_rows
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.estimators import Estimator, load_estimator
 from glocal_exp.report.fidelity_points import Point, points
-from glocal_exp.report.runs import Run
+from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import select_all
 from glocal_exp.report.tables.grouped import Found
 
-NEEDED = ("trajectory", "eigenvalues", "modes", "amplitudes", "hypergradient")
 
-
-def gaps(context: Context, study: str = "theorem") -> Found:
+def gaps(context: Context) -> Found:
     """Each gap with the two sides of what it contradicts."""
-    frame = study_rows.load(context, study)
+    frame = study_rows.load(context, "theorem")
     found = study_rows.chosen(frame, {"unit": "gaps"})
     entries = ["name", "claim", "system", "left", "right"]
     return Found(found.loc[:, entries], [study_rows.provenance(frame)])
 
 
-def terms(
-    context: Context, experiments: Mapping[str, str], unit_tolerance: float, method: str = "glocal"
-) -> Found:
+def terms(context: Context, experiments: Mapping[str, str], unit_tolerance: float) -> Found:
     """Those that stored runs let us compute, a row each interval of a seed.
 
     Args:
         experiments: experiment -> its label.
         unit_tolerance: within which a mode is steady.
-        method: whose runs are read.
     """
-    found, missing = select_all(context, experiments, where={"method": method})
-    rows = [
-        {"experiment": experiments[name]} | row
+    found, missing = select_all(context, experiments, where={"method": "glocal"})
+    rows: list[dict[str, Any]] = [
+        {"experiment": experiments[name], "s": s}
+        | computable_terms(arrays, int(run.stored.column("interval")), unit_tolerance)
         for name, selection in found.items()
         for run in selection.runs
-        for row in _terms(run, unit_tolerance)
+        for s, arrays in run.intervals().items()
+        if "modes" in arrays and np.isfinite(arrays["modes"]).all()
     ]
     if not rows:
-        raise MissingRuns(list(experiments))
+        raise MissingRuns(*experiments)
     labels = list(experiments.values())
     rows.sort(key=lambda row: (labels.index(row["experiment"]), row["s"]))
     sources = caption.paragraphs(found.values(), context)
     return Found(pd.DataFrame(rows), sources, missing=missing)
-
-
-def _terms(run: Run, unit_tolerance: float) -> Iterator[dict[str, Any]]:
-    """Of each interval of a run whose arrays are stored."""
-    arrays = run.stored.arrays()
-    for name in arrays:
-        step, _, what = name.partition("/")
-        if what == "modes" and np.isfinite(arrays[name]).all():
-            one = {key: arrays[f"{step}/{key}"] for key in NEEDED}
-            interval = int(run.stored.column("interval"))
-            yield {"s": int(step[1:])} | computable_terms(one, interval, unit_tolerance)
 
 
 def computable_terms(
@@ -69,14 +54,10 @@ def computable_terms(
 ) -> dict[str, float]:
     """What of Eq. 15 follows from one interval's trajectory and spectrum, over |h_tau|."""
     trajectory: Float[np.ndarray, "sigma q"] = np.asarray(arrays["trajectory"], np.float64)
-    size, sizes = trajectory.shape[1], np.linalg.norm(arrays["modes"], axis=0)
-    delays = arrays["modes"].shape[0] // size
-    snapshots = delay_embedding(trajectory, delays)
-    spectrum = Spectrum(
-        arrays["eigenvalues"], arrays["modes"], arrays["amplitudes"], size, snapshots.shape[1]
-    )
-    modes, moduli = arrays["modes"] / sizes, np.abs(spectrum.eigenvalues)
-    inverse = np.linalg.pinv(modes)
+    spectrum = stored_spectrum(arrays)
+    snapshots = delay_embedding(trajectory, spectrum.delays)
+    modes = spectrum.modes / np.linalg.norm(spectrum.modes, axis=0)
+    inverse, moduli = np.linalg.pinv(modes), np.abs(spectrum.eigenvalues)
     b = inverse @ snapshots[:, -2] * spectrum.eigenvalues
     residual = snapshots[:, -1] - np.real(modes @ b)
     scale = float(np.linalg.norm(trajectory[-1]))
@@ -87,7 +68,7 @@ def computable_terms(
         "radius": spectrum.spectral_radius,
         "condition": condition,
         "residual_embedded": float(np.linalg.norm(residual)) / scale,
-        "residual": float(np.linalg.norm(residual[:size])) / scale,
+        "residual": float(np.linalg.norm(residual[: spectrum.block_size])) / scale,
         "first_term": condition * float(np.linalg.norm(residual)) / scale,
         "second_term": float(np.sum(decayed[dropped])) / scale,
         "second_term_strict": float(np.sum(decayed)) / scale,

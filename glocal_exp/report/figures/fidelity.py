@@ -1,20 +1,28 @@
-"""Estimates of an interval beside the true global hypergradient, every point shown."""
+"""The fidelity study: estimates beside the truth, and how far a hypergradient can be reproduced."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.estimators import estimators
-from glocal_exp.report.fidelity_points import points
+from glocal_exp.report.fidelity_points import by_setting, differences, points
 from glocal_exp.report.fidelity_scores import scores
 
 MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
 ROW = 0.16  # inches
+LOOKS: dict[str, Any] = {
+    "float64": {"color": style.BLUE, "linestyle": "-"},
+    "start1": {"color": style.VERMILLION, "linestyle": (0, (4, 1.5))},
+}
+LABELS = {"float64": "float64 against float32", "start1": "weights moved by rounding's size"}
+SENSITIVITY_HEIGHT = 3.4  # inches
+LEVELS = (1e-7, 1e1)
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,7 @@ class FidelityFigure(Artifact):
         ]
         handles.append(Line2D([], [], color="black", linewidth=1.3, label="median"))
         style.legend_above(figure, handles)
-        text = self.caption(*notes, source, apart=False)
-        return Drawing(figure, text)
+        return Drawing(figure, self.caption(*notes, source))
 
 
 def _panel(
@@ -75,3 +82,44 @@ def _panel(
     axes.axvline(0, color="#888888", linewidth=0.6)
     axes.set_yticks(range(len(labels)), labels)
     axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
+
+
+@dataclass(frozen=True)
+class SensitivityFigure(Artifact):
+    """One column a setting.
+
+    Attributes:
+        validation: images that h_t inside of an interval is taken on.
+    """
+
+    validation: int
+
+    def draw(self, context: Context) -> Drawing:
+        found, source = points(context)
+        settings = by_setting(found)
+        figure, panels = style.panels(2, len(settings), SENSITIVITY_HEIGHT, sharey=True)
+        for column, (setting, of) in zip(panels.T, settings.items(), strict=True):
+            column[0].set_title(setting)
+            for name, look in LOOKS.items():
+                inside = [differences(p.intervals, str(self.validation), name) for p in of]
+                _lines(column[0], inside, look)
+                outside = [differences(p.playouts, "base", name, p.interval) for p in of]
+                _lines(column[1], outside, look)
+            column[0].set_xlabel("training step t of the interval")
+            column[1].set_xlabel("training steps played out")
+        for axes in panels.flat:
+            axes.set(yscale="log", ylim=LEVELS)
+            axes.axhline(1, color="black", linewidth=0.8, linestyle=(0, (1, 1.5)))
+        for axes in panels[:, 0]:
+            axes.set_ylabel("relative difference of $h_t$")
+        handles = [Line2D([], [], **look, label=LABELS[name]) for name, look in LOOKS.items()]
+        style.legend_above(figure, handles)
+        return Drawing(figure, self.caption(source))
+
+
+def _lines(axes: Axes, lines: Sequence[pd.Series], look: Mapping[str, Any]) -> None:
+    """Each thin and their median bold."""
+    for line in lines:
+        axes.plot(line.index, line, **look, linewidth=0.4, alpha=0.5)
+    medians = pd.concat(lines, axis=1).median(axis=1).sort_index()
+    axes.plot(medians.index, medians, **look, linewidth=1.4)

@@ -1,0 +1,116 @@
+"""Final test accuracy and run time by method: what each comes to, and what it costs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glocal_exp.report import caption
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.formats import DAGGER, signed
+from glocal_exp.report.selection import Selection, select, select_all
+from glocal_exp.report.style import method_styles
+from glocal_exp.report.tables.grouped import Found
+from glocal_exp.stats import mean_interval, paired_differences
+
+DIFFERENCE = ("difference", "difference_low", "difference_high", "difference_seeds")
+
+
+def accuracies(
+    context: Context, experiments: Mapping[str, str], subject: str, methods: Sequence[str]
+) -> Found:
+    """A row a method of each experiment.
+
+    Args:
+        experiments: experiment -> its label.
+        subject: the method that the others are compared with.
+        methods: those that the comparison needs.
+    """
+    found, missing = select_all(context, experiments, methods)
+    rows = [row for one in found.values() for row in _accuracies(one, subject)]
+    if not rows:
+        raise MissingRuns(*experiments)
+    labels = {
+        "experiment": {n: caption.marked(experiments[n], one.runs) for n, one in found.items()},
+        "method": _printed(rows),
+    }
+    sources = caption.paragraphs(found.values(), context)
+    return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=missing)
+
+
+def _accuracies(selection: Selection, subject: str) -> Iterator[dict[str, Any]]:
+    for method in selection.methods:
+        finals, lost = selection.finals(method), selection.lost(method)
+        if not finals:
+            continue
+        each = (f"{v:.2f}{DAGGER if seed in lost else ''}" for seed, v in finals.items())
+        row = {"experiment": selection.experiment, "steps": selection.steps, "method": method}
+        row |= selection.final_numbers(method) | {"each": ", ".join(each)}
+        apart = paired_differences(selection.finals(subject), finals)
+        if method != subject and apart:
+            values = (*mean_interval(apart), float(len(apart)))
+            row |= dict(zip(DIFFERENCE, values, strict=True))
+        yield row
+
+
+def difference(mean: float, low: float, high: float, seeds: float) -> str:
+    """With its interval, if it is over several seeds."""
+    return signed(mean) + (f" [{signed(low)}, {signed(high)}]" if seeds > 1 else "")
+
+
+def run_times(context: Context, experiments: Sequence[str], methods: Sequence[str]) -> Found:
+    """A row a method.
+
+    Args:
+        experiments: the first of them that has runs is read.
+        methods: those that the comparison needs.
+    """
+    first = experiments[0]
+    stored = (select(context.runs, name, methods) for name in experiments)
+    selection = next(filter(None, stored), None)
+    rows = list(_run_times(selection, context)) if selection else []
+    if selection is None or not rows:
+        raise MissingRuns(first)
+    sources = [caption.describe(selection, context)]
+    if selection.experiment != first:
+        sources.append(
+            f"No run of {first} is stored: these are the times of {selection.experiment}, whose "
+            "runs may have shared the machine."
+        )
+    complete = selection.experiment == first and not selection.incomplete
+    labels, missing = {"method": _printed(rows)}, () if complete else (first,)
+    return Found(pd.DataFrame(rows), sources, labels=labels, missing=missing)
+
+
+def _run_times(selection: Selection, context: Context) -> Iterator[dict[str, Any]]:
+    """Full-precision numbers of each method; only finished runs have a time."""
+    finished = {name: [r for r in selection.of(name) if r.finished] for name in selection.methods}
+    none = [run.total("seconds") for run in finished.get("none", ())]
+    printed_none = context.printed("table3", "run_time", "none")
+    for method, runs in finished.items():
+        if not runs:
+            continue
+        seconds = pd.Series([run.total("seconds") for run in runs])
+        printed = context.printed("table3", "run_time", method)
+        yield {
+            "method": method,
+            "steps": selection.steps,
+            "seeds": len(runs),
+            "seconds_mean": seconds.mean(),
+            "seconds_deviation": seconds.std(),
+            "seconds_per_1000_steps": seconds.mean() / selection.steps * 1000,
+            "times_none": seconds.mean() / np.mean(none) if none and sum(none) else None,
+            "compile_seconds_mean": np.mean([run.total("compile_seconds") for run in runs]),
+            "evaluation_seconds_mean": np.mean([run.total("evaluation_seconds") for run in runs]),
+            "tangent_steps": np.mean([run.last("tangent_steps") for run in runs]),
+            "validation_gradients": np.mean([run.last("validation_gradients") for run in runs]),
+            "paper_seconds": printed,
+            "paper_times_none": printed / printed_none if printed and printed_none else None,
+        }
+
+
+def _printed(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Methods as in the legends."""
+    looks = method_styles(row["method"] for row in rows)
+    return {method: look.label for method, look in looks.items()}
