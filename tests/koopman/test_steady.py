@@ -79,23 +79,23 @@ def test_nearest_takes_a_conjugate_pair_as_one():
     block[:2, :2], block[2, 2] = spiral(0.95, 0.1), 0.5
     system = AffineSystem(block, np.zeros(3), np.array([1.0, 2.0, 50.0]))
     trajectory = system.trajectory(40)
-    found, _ = estimate(trajectory, anchor="first")
+    found, _ = estimate(trajectory, anchor="first", fallback="nearest")
     assert np.allclose(found, [1.0, 2.0, 0.0], rtol=0, atol=1e-9)
-    found, _ = estimate(trajectory, anchor="last")
+    found, _ = estimate(trajectory, anchor="last", fallback="nearest")
     assert np.allclose(found, [*trajectory[35, :2], 0.0], rtol=0, atol=1e-9)
 
 
 def test_nearest_passes_over_growing_modes():
     # 1.05 is nearer to 1 than 0.8, but grows.
     trajectory = (1.05 ** np.arange(40.0) + 0.8 ** np.arange(40.0))[:, None]
-    found, diagnostics = estimate(trajectory, anchor="first")
+    found, diagnostics = estimate(trajectory, anchor="first", fallback="nearest")
     assert found == pytest.approx(1, abs=1e-8)
     assert diagnostics["growing_modes"] == 1
 
 
 @pytest.mark.parametrize("trajectory", [1.1 ** np.arange(30.0), 2.0 ** np.arange(30.0)])
 def test_nearest_finds_nothing_among_growing_modes(trajectory):
-    found, diagnostics = estimate(trajectory[:, None])
+    found, diagnostics = estimate(trajectory[:, None], fallback="nearest")
     assert np.isnan(found).all()
     assert diagnostics["fallback_used"] == diagnostics["growing_modes"] == 1
 
@@ -116,7 +116,7 @@ def longest(trajectory):
 @pytest.mark.parametrize("noise", [0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4])
 def test_halves_of_a_double_eigenvalue_are_taken_together(noise, seed):
     trajectory, exact = descent(seed, noise)
-    found, diagnostics = estimate(trajectory, 10)
+    found, diagnostics = estimate(trajectory, 10, fallback="nearest")
     assert diagnostics["outsized"] == 0
     if np.isnan(found).all():  # a mode of the noise alone is steady, or all has died out
         assert diagnostics["steady_modes"] > 0
@@ -145,7 +145,7 @@ def test_half_of_a_double_eigenvalue_at_the_edge_of_steady_is_refused():
     for seed in range(100):
         rng, t = np.random.default_rng(seed), np.arange(80.0)[:, None]
         trajectory = t * 0.98**t + 1e-9 * rng.standard_normal((80, 1))
-        found, diagnostics = estimate(trajectory, 10, anchor="first")
+        found, diagnostics = estimate(trajectory, 10, anchor="first", fallback="nearest")
         assert not np.linalg.norm(found) > 10 * longest(trajectory)
         replaced.append(diagnostics["outsized"])
     assert sum(replaced) > 10
@@ -154,10 +154,10 @@ def test_half_of_a_double_eigenvalue_at_the_edge_of_steady_is_refused():
 @pytest.mark.parametrize("decay", [0.35, -0.35, 0.75])
 def test_a_mode_that_has_died_out_by_the_anchor_is_no_estimate(decay):
     trajectory = (decay ** np.arange(80.0))[:, None]
-    found, diagnostics = estimate(trajectory, 10)
+    found, diagnostics = estimate(trajectory, 10, fallback="nearest")
     assert diagnostics["fallback_used"] == 1
     assert np.isnan(found).all()
-    assert np.isfinite(estimate(trajectory, 10, anchor="first")[0]).all()
+    assert np.isfinite(estimate(trajectory, 10, anchor="first", fallback="nearest")[0]).all()
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e200])
