@@ -93,7 +93,8 @@ def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
         return f"a list of {len(options)}", lambda value: _fit(value, options)
     if _is(hint, Sequence):
         item = options[:1] or (Any,)
-        return "a list", lambda value: isinstance(value, list) and _fit(value, item * len(value))
+        words = f"a list, each of it {describe(item[0])}" if describe(item[0]) else "a list"
+        return words, lambda value: isinstance(value, list) and _fit(value, item * len(value))
     words, kinds = WORDS.get(hint, ("", ()))
     return words, lambda value: type(value) in kinds if kinds else not isinstance(value, str)
 
@@ -133,7 +134,10 @@ def _check_value(path: str, value: Any, hint: Any) -> None:
         for name, entry in value.items():
             _check_value(f"{path}.{name}", entry, [*get_args(hint), Any, Any][1])
     elif not fits(value, hint):
-        raise UserError(f"{path}={value} should be {describe(hint) or 'of another type'}.")
+        words = describe(hint) or "of another type"
+        number = isinstance(value, int | float) or value and isinstance(value, list)
+        quote = f"; quote numbers, as '{path}=\"2024\"'" if number and "a word" in words else ""
+        raise UserError(f"{path}={value} should be {words}{quote}.")
 
 
 def _parameters(target: str, path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -23,11 +24,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import CONFIGS, groups
 from glocal_exp.app.config import Schema, expanded, plain
-from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
+from glocal_exp.app.mistakes import missing_key, no_choice, sentence, unknown_key
 from glocal_exp.app.rerun import Stored, check_targets, expand
 from glocal_exp.errors import UserError
 
 PATHS = ("output_dir", "data_dir")
+SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
@@ -83,7 +85,8 @@ def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, 
     """
     loader = GlobalHydra.instance().config_loader()
     parser = OverridesParser.create(config_loader=loader)
-    parsed = parser.parse_overrides([_quoted(override, sweep) for override in overrides])
+    kept = [_quoted(line, sweep) for line in overrides if line not in _nothing_chosen()]
+    parsed = parser.parse_overrides(kept)
     lines = [_alternatives(override, sweep) for override in parsed]
     swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
@@ -112,16 +115,28 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
         )
     if override.is_delete() and "." not in key:
         raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")
+    lines = [line]
     if override.is_sweep_override():
-        if sweep:
-            return [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
-        raise UserError(
-            f"{line} gives several values; add -m to run them one after another, or write "
-            f"{key}=[...] for a list."
-        )
-    if key in groups() and not isinstance(override.value(), str) and line != "experiment=null":
+        lines = [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+        if not sweep:
+            raise UserError(
+                f"{line} gives several values; add -m to run them one after another"
+                + (f", or write seeds=[{line[5:]}] to train them in one program" * (key == "seed"))
+                + (f", or write {key}=[...] for a list" * (key not in SCALARS))
+                + "."
+            )
+    elif key in groups() and not override.is_delete() and not isinstance(override.value(), str):
         raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
-    return [line]
+    for name in [line.partition("=")[2] for line in lines] if key in groups() else []:
+        if not override.is_delete() and (len(Path(name).parts) > 1 or name.endswith(".yaml")):
+            raise UserError(no_choice(key, name))  # Hydra would look into other folders
+    return lines
+
+
+def _nothing_chosen() -> set[str]:
+    """The overrides that ask for what an optional group has by default: nothing."""
+    optional = [group for group, choice in groups().items() if choice is None]
+    return {line for group in optional for line in (f"{group}=null", f"~{group}")}
 
 
 def _quoted(override: str, sweep: bool) -> str:

@@ -32,18 +32,17 @@ def sentence(error: BaseException, settings: Mapping) -> str:
     """One sentence for what `hydra.compose` raised; `settings` are those that there are."""
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
-        group, name = match.groups()
-        options, hint = ", ".join(choices(group)), _hint(name, choices(group))
-        return f"There is no {group}={name}; {hint}choose one of {options}."
+        return no_choice(*match.groups())
     if key := missing_key(error):
         return unknown_key(key, settings)
     if words := _first(OF_OVERRIDES, text):
         return words
     if "override_grammar" in text:
-        part = re.search(r"input '(.*)'", text)
+        part = re.search(r"input '([^']*)'", text)
+        where = f" near {part[1]}" if part and part[1] != "<EOF>" else " to its end"
         return (
-            f"An override cannot be read{f' near {part[1]}' if part else ''}; close every bracket "
-            "and quote, and put the whole of it in single quotes for the shell."
+            f"An override cannot be read{where}; close every bracket and quote, leave no space "
+            "after a comma, and put the whole of it in single quotes for the shell."
         )
     described = cause if "full_key" in cause else text
     if match := re.search(r"full_key: (\S+)", described):
@@ -52,6 +51,12 @@ def sentence(error: BaseException, settings: Mapping) -> str:
             return unknown_key(key)
         return _first(OF_VALUES, said, key) or f"{key}: {said.rstrip('.')}; give it another value."
     return f"{first_line(error)}; {WHERE_TO_LOOK}"
+
+
+def no_choice(group: str, name: str) -> str:
+    """The sentence for a choice that a group does not have."""
+    hint = _hint(name.removesuffix(".yaml").rpartition("/")[2], choices(group))
+    return f"There is no {group}={name}; {hint}choose one of {', '.join(choices(group))}."
 
 
 def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
@@ -94,5 +99,6 @@ def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None
 
 
 def _hint(name: str, options: Iterable[str], path: str = "") -> str:
-    close = difflib.get_close_matches(name, list(options), n=1)
-    return f"did you mean {path}{close[0]}? " if close else ""
+    by_letters = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
+    return f"did you mean {path}{by_letters[close[0]]}? " if close else ""
