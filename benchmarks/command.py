@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import draw, entries, machine
+from benchmarks import entries, machine
 from benchmarks.comparison import Entry
 from benchmarks.measure import concluded, measure
-from benchmarks.report import document
+from benchmarks.report import document, figure
 from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.store.files import make_directory, write_atomically
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             result["doubtful"] = doubts(result)
             text = document(result)
             with style.applied():
-                files = style.render(draw.figure(result))
+                files = style.render(figure(result))
             files |= {"json": (json.dumps(result, indent=2) + "\n").encode(), "md": text.encode()}
             for suffix, content in files.items():
                 write_atomically(options.output / f"{name}.{suffix}", content)

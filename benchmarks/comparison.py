@@ -1,7 +1,7 @@
 """What a benchmark is made of: work, the ways to do it, and what is aimed at."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ class Candidate:
 
     name: str
     run: Callable[[], Any]  # does all of it and returns when it is done
-    ours: bool = True  # of this package, not a peer
+    peer: str = ""  # if it is not ours: the package that it takes
     compared: bool = True  # `run` returns an `Outcome`, which has to be that of the others
     facts: Callable[[], Mapping[str, float]] = dict  # by name, asked for once it has been timed
 
@@ -30,7 +30,7 @@ class Comparison:
     """One piece of work, done by every candidate with the same results."""
 
     name: str
-    candidates: tuple[Candidate, ...]
+    candidates: Sequence[Candidate]
     calls: int = 1  # units to a run of a candidate
     unit: str = "step"  # what is timed: step, gradient, run
     flops: int | None = None  # operations that a unit needs, where they are counted
@@ -43,8 +43,8 @@ class Target:
 
     name: str
     most: float | None  # None for a ratio that is only stated
-    ours: tuple[Cost, ...]
-    other: tuple[Cost, ...]
+    ours: Sequence[Cost]
+    other: Sequence[Cost]
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,15 @@ class Entry:
     """What one file of `benchmarks/entries` builds."""
 
     title: str
-    comparisons: tuple[Comparison, ...]
-    targets: tuple[Target, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences on what is timed, for below the table
-    missing: Mapping[str, str] = field(default_factory=dict)  # peers that are not here, and why
+    comparisons: Sequence[Comparison]
+    targets: Sequence[Target] = ()
+    notes: Sequence[str] = ()  # sentences on what is timed, for below the table
     rounds: int | None = None  # at most so many, for what takes long
 
 
-def costs(comparison: str, *ways: str) -> tuple[Cost, ...]:
+def costs(comparison: str, *ways: str) -> list[Cost]:
     """One unit of a comparison by each of these ways: a side of a target."""
-    return tuple({(comparison, way): 1.0} for way in ways)
+    return [{(comparison, way): 1.0} for way in ways]
 
 
 def check(comparison: Comparison) -> None:

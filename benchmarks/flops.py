@@ -16,22 +16,29 @@ transpose of a linear map takes as many products as the map.
 from collections.abc import Iterator
 from typing import Any
 
+# Weights come first in a product, second in a convolution; outputs are their first axis.
+WEIGHT = {"product": 0, "conv_general_dilated": 1, "dot_general": 0}
+
 
 def gradient(forward: Any, tangents: int = 0) -> int:
     """The loss and its gradient, with so many tangents of it, of a forward pass (a jaxpr)."""
-    counted = list(layers(forward.jaxpr))
+    counted = [layer(equation) for equation in products(forward.jaxpr)]
     whole, first = sum(counted), counted[0]
     return 3 * whole - first + tangents * (6 * whole - 4 * first)
 
 
-def layers(jaxpr: Any) -> Iterator[int]:
-    """Operations of each product of a forward pass, in their order."""
+def layer(equation: Any) -> int:
+    """Operations of a product of a forward pass."""
+    weight = equation.invars[WEIGHT[equation.primitive.name]].aval
+    return 2 * equation.outvars[0].aval.size * weight.size // weight.shape[0]
+
+
+def products(jaxpr: Any) -> Iterator[Any]:
+    """Each product's equation in their order, as often as it is computed."""
     for equation in jaxpr.eqns:
-        # Weights come first in a product, second in a convolution; outputs are their first axis.
-        place = {"product": 0, "conv_general_dilated": 1}.get(equation.primitive.name)
-        if place is not None:
-            weight = equation.invars[place].aval
-            yield 2 * equation.outvars[0].aval.size * weight.size // weight.shape[0]
-        for inner in equation.params.values() if place is None else ():
+        if equation.primitive.name in WEIGHT:
+            yield equation
+            continue
+        for inner in equation.params.values():
             if hasattr(inner, "jaxpr"):
-                yield from layers(inner.jaxpr)
+                yield from list(products(inner.jaxpr)) * equation.params.get("length", 1)

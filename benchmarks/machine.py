@@ -1,10 +1,9 @@
 """What timings were taken on, how fast it is at best, and how busy it was."""
 
-import contextlib
 import os
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,8 @@ def cores() -> int:
 
 def describe() -> dict[str, Any]:
     """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
-    found, versions = environment(), {}
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    found["packages"] = versions
+    found, installed = environment(), {d.name: d.version for d in distributions()}
+    found["packages"] = {name: installed[name] for name in PACKAGES if name in installed}
     return {"cores": cores(), **{name: found[name] for name in FACTS}}
 
 

@@ -5,8 +5,10 @@ round drifts much less. So all candidates of all comparisons take turns, and a r
 for each round, with their median and range.
 """
 
+import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,23 +25,42 @@ Seconds = Mapping[Key, Sequence[float]]  # of each round
 
 
 def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
-    """The result of one entry, as it is written to JSON (seconds a unit), if all do the same."""
-    for comparison in entry.comparisons:
+    """The result of one entry, as it is written to JSON (seconds a unit), if all do the same.
+
+    Peers whose packages are not installed are left out.
+    """
+    missing = absent({way.peer for c in entry.comparisons for way in c.candidates if way.peer})
+    comparisons = [
+        replace(c, candidates=[way for way in c.candidates if way.peer not in missing])
+        for c in entry.comparisons
+    ]
+    for comparison in comparisons:
         check(comparison)
     peak, before = machine.matmul_peak(clock), machine.busy()
-    runs = {(c.name, way.name): way.run for c in entry.comparisons for way in c.candidates}
+    runs = {(c.name, way.name): way.run for c in comparisons for way in c.candidates}
     rounds = min(rounds, entry.rounds or rounds)
     seconds = interleave(runs, rounds, clock)
     result: dict[str, Any] = {"title": entry.title, "rounds": rounds, "peak_flops": peak}
     result |= {"others": machine.others(before), "comparisons": []}
-    for c in entry.comparisons:
+    for c in comparisons:
         ways = []
         for way in c.candidates:
             units = [s / c.calls for s in seconds[c.name, way.name]]
-            ways.append({"name": way.name, "ours": way.ours, "facts": {}, "seconds": units})
+            ways.append({"name": way.name, "ours": not way.peer, "facts": {}, "seconds": units})
         row = {"name": c.name, "unit": c.unit, "flops": c.flops, "point": c.point}
         result["comparisons"].append(row | {"candidates": ways})
-    return concluded(result | {"notes": entry.notes, "missing": entry.missing}, entry)
+    return concluded(result | {"notes": entry.notes, "missing": missing}, entry)
+
+
+def absent(packages: Iterable[str]) -> dict[str, str]:
+    """Of these packages those that cannot be imported, and why."""
+    found = {}
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            found[package] = f"{error}; `make bench` installs what it times beside"
+    return found
 
 
 def interleave(
@@ -95,7 +116,7 @@ def _cheapest(side: Sequence[Cost], seconds: Seconds) -> tuple[str, np.ndarray] 
     """In words and in seconds of each round; None if no way of the side was timed."""
     totals = {}
     for cost in side:
-        if cost and all(key in seconds for key in cost):
+        if cost.keys() <= seconds.keys():
             words = [f"{'' if n == 1 else f'{n:g} x '}{c}, {way}" for (c, way), n in cost.items()]
             spent = [n * np.array(seconds[key]) for key, n in cost.items()]
             totals[" + ".join(words)] = np.sum(spent, axis=0)

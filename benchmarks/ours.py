@@ -1,65 +1,46 @@
 """What the engine's compiled loops do in an interval, part by part."""
 
-from collections.abc import Callable
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from benchmarks.comparison import Candidate, Outcome
-from benchmarks.work import Work
+from benchmarks.comparison import Candidate, Comparison, Outcome
+from benchmarks.work import Given, Work
 from glocal_exp import hypergrad
-from glocal_exp.hypergrad.forward import mean_over_chunks
-from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
+from glocal_exp.engine.compiled import Programs
+from glocal_exp.hypergrad.forward import mean_over_chunks, with_params
+from glocal_exp.types import Batch, Hyperparams, InnerState, Stepped, Tangents
+
+Carry = tuple[InnerState, Tangents]
 
 
-class Given(NamedTuple):
-    """What a part starts from; `train` has a leading axis of steps."""
-
-    state: InnerState
-    tangents: Tangents
-    phi: Hyperparams
-    train: Batch
-    validation: Batch
-
-
+@dataclass(frozen=True)
 class Ours:
     """The parts of one work; what they compute they return, since XLA drops what is not."""
 
-    def __init__(self, work: Work):
-        self._work, self._problem, self._chunks = work, work.problem, work.chunks
-
-    @cached_property
-    def given(self) -> Given:
-        """The start, on the device."""
-        state, phi = self._work.start
-        tangents = hypergrad.zero_tangents(state, hypergrad.count(phi))
-        images = jax.tree.map(jnp.asarray, (self._work.train, self._work.validation))
-        return Given(state, tangents, phi, *images)
+    work: Work
 
     def way(self, name: str, part: str, *, compared: bool = True) -> Candidate:
         """A part as a candidate: compiled by the first call, and run to its end by each."""
-        programs = []
+        programs = Programs()
 
         def run() -> Outcome:
-            if not programs:
-                programs.append(jax.jit(getattr(self, part)).lower(self.given).compile())
-            return jax.block_until_ready(programs[0](self.given))
+            return programs.call(part, getattr(self, part), {0: (self.work.given,)})[0]
 
         def facts() -> dict[str, float]:
             """What XLA plans for arguments, results and what lies between them."""
-            plans, kinds = [p.memory_analysis() for p in programs], ("argument", "output", "temp")
-            sizes = [getattr(plan, f"{kind}_size_in_bytes") for plan in plans for kind in kinds]
-            return {"memory, GiB": sum(sizes) / 2**30} if sizes else {}
+            return {"memory, GiB": programs.memory()[part] / 2**30} if programs.traces else {}
 
         return Candidate(name, run, compared=compared, facts=facts)
 
     def plain(self, given: Given) -> Outcome:
         """All training steps: losses, weights and momentum."""
 
-        def body(state: InnerState, batch: Batch) -> tuple[InnerState, Array]:
+        def body(state: InnerState, batch: Batch) -> Stepped:
             return self.step(state, given.phi, batch)
 
         state, losses = jax.lax.scan(body, given.state, given.train)
@@ -67,16 +48,15 @@ class Ours:
 
     def tangent(self, given: Given) -> Outcome:
         """The same, and tangents of weights and momentum, leading axis q."""
-        state, tangents, losses, _ = self._train(given)
+        (state, tangents), losses = self._train(given)
         return {"losses": losses} | _leaves(state) | _leaves(tangents, " tangents")
 
     def validation_gradient(self, given: Given) -> Outcome:
         """Of the validation loss at the start."""
-        (chunk, at_once), state = self._chunks.values(), given.state
+        (chunk, at_once), state = self.work.chunks.values(), given.state
 
         def loss(params: PyTree, batch: Batch) -> Array:
-            moved = InnerState(params, state.opt_state, state.step)
-            return self._problem.meta_loss(moved, given.phi, batch)
+            return self.work.problem.meta_loss(with_params(state, params), given.phi, batch)
 
         gradient = partial(jax.grad(loss), state.params)
         mean = mean_over_chunks(gradient, given.validation, chunk, at_once=at_once)
@@ -84,41 +64,56 @@ class Ours:
 
     def forward(self, given: Given) -> Outcome:
         """The last h by tangents."""
-        state, tangents, *_ = self._train(given)
-        return {"h": self.contract(given, state, tangents)}
+        return {"h": self.contract(given, *self._train(given)[0])}
 
     def every(self, given: Given) -> Outcome:
         """h after each step by tangents, (steps, q)."""
-        return {"h": self._train(given, each=partial(self.contract, given))[3]}
+
+        def body(carry: Carry, batch: Batch) -> tuple[Carry, Array]:
+            carry, _ = self.push(given, carry, batch)
+            return carry, self.contract(given, *carry)
+
+        return {"h": jax.lax.scan(body, given[:2], given.train)[1]}
 
     def reverse(self, given: Given) -> Outcome:
         """The last h by a sweep back."""
         state, _, phi, *images = given
-        pull = partial(hypergrad.train_and_pull_back, self._problem, self.step, **self._chunks)
-        return {"h": pull(state, phi, *images).h}
+        pull = partial(hypergrad.train_and_pull_back, self.work.problem, self.step)
+        return {"h": pull(state, phi, *images, **self.work.chunks).h}
 
-    def step(self, state: InnerState, phi: Hyperparams, batch: Batch) -> tuple[InnerState, Array]:
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Stepped:
         """One training step, and its loss."""
-        return self._problem.step(state, phi, batch, jax.random.key(0))
+        return self.work.problem.step(state, phi, batch, jax.random.key(0))
 
-    def push(self, state: InnerState, tangents: Tangents, phi: Hyperparams, batch: Batch) -> tuple:
-        """One training step with tangents: state, tangents and loss."""
-        return hypergrad.push_tangents(partial(self.step, batch=batch), state, phi, tangents)
+    def push(self, given: Given, carry: Carry, batch: Batch) -> tuple[Carry, Array]:
+        """One training step with tangents, and its loss."""
+        state, tangents = carry
+        step = partial(self.step, batch=batch)
+        state, tangents, loss = hypergrad.push_tangents(step, state, given.phi, tangents)
+        return (state, tangents), loss
 
     def contract(self, given: Given, state: InnerState, tangents: Tangents) -> Array:
         """h of a state."""
-        phi, images = given.phi, given.validation
-        return hypergrad.contract(self._problem, state, phi, tangents, images, **self._chunks)
+        problem, chunks = self.work.problem, self.work.chunks
+        return hypergrad.contract(problem, state, given.phi, tangents, given.validation, **chunks)
 
-    def _train(self, given: Given, each: Callable[..., Any] = lambda *_: None) -> tuple:
-        """State and tangents after all steps, losses, and what `each` makes of every step's."""
+    def _train(self, given: Given) -> tuple[Carry, Array]:
+        """State and tangents after all steps, and losses."""
+        return jax.lax.scan(partial(self.push, given), given[:2], given.train)
 
-        def body(carry: tuple[InnerState, Tangents], batch: Batch) -> tuple:
-            state, tangents, loss = self.push(*carry, given.phi, batch)
-            return (state, tangents), (loss, each(state, tangents))
 
-        carry, made = jax.lax.scan(body, (given.state, given.tangents), given.train)
-        return *carry, *made
+def compare(
+    work: Work, part: str, name: str, ours: str, peers: Mapping[str, Any] | None = None
+) -> Comparison:
+    """A part of the work by ours and, with their settings, by PyTorch's ways of the same name."""
+    ways = [Ours(work).way(ours, part)]
+    ways += [work.peer(peer, part, **settings) for peer, settings in (peers or {}).items()]
+    if part == "validation_gradient":
+        flops = work.flops(len(work.validation["y"]))
+        return Comparison(name, ways, unit="gradient", flops=flops)
+    steps, batch = work.train["y"].shape
+    q = hypergrad.count(work.given.phi) if part == "tangent" else 0
+    return Comparison(name, ways, steps, flops=work.flops(batch, q))
 
 
 def paper_loop(work: Work) -> Callable[[], Outcome]:
@@ -127,12 +122,11 @@ def paper_loop(work: Work) -> Callable[[], Outcome]:
     push, contract = jax.jit(ours.push), jax.jit(ours.contract)
 
     def run() -> Outcome:
-        state, tangents, phi, train, _ = ours.given
-        found = []
-        for t in range(work.steps):
-            batch = {name: part[t] for name, part in train.items()}
-            state, tangents, _ = push(state, tangents, phi, batch)
-            found.append(contract(ours.given, state, tangents))
+        given, found = work.given, []
+        carry = given[:2]
+        for t in range(len(work.train["y"])):
+            carry, _ = push(given, carry, jax.tree.map(lambda part: part[t], given.train))  # noqa: B023
+            found.append(contract(given, *carry))
         return {"h": jax.block_until_ready(found)}
 
     return run

@@ -1,22 +1,24 @@
 """The work that all candidates get: a problem, its batches and its validation images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from benchmarks import flops
+from benchmarks.comparison import Candidate
+from glocal_exp import hypergrad
 from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.compose import jobs
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import Number, sgd
-from glocal_exp.types import Batch, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
 START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
 TENSORS = 8  # of LeNet: the weight and the bias of each layer
@@ -43,6 +45,16 @@ FULL = Scale()
 SMALL = Scale(16, 2, 40, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
 
 
+class Given(NamedTuple):
+    """What a part starts from, on the device; `train` has a leading axis of steps."""
+
+    state: InnerState
+    tangents: Tangents
+    phi: Hyperparams
+    train: Batch
+    validation: Batch
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """Images and settings that every candidate gets; those of a run on a CPU."""
@@ -53,16 +65,22 @@ class Work:
     chunks: dict[str, Any]  # how many validation images ours takes at a time
 
     @cached_property
-    def start(self) -> tuple[InnerState, dict[str, Array]]:
-        """The state before training, and the unconstrained hyperparameters by name."""
+    def given(self) -> Given:
+        """The state before training, with unconstrained hyperparameters by name, and the images."""
         state, phi = self.problem.init(jax.random.key(1))
+        tangents = hypergrad.zero_tangents(state, hypergrad.count(phi))
+        given = Given(state, tangents, phi, self.train, self.validation)
         # A dtype that yields to no other, as after the first step.
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), (state, phi))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), given)
 
-    @property
-    def steps(self) -> int:
-        """Training steps to a run of a candidate."""
-        return len(self.train["y"])
+    @cached_property
+    def torch(self) -> Any:
+        """The same in PyTorch, with its ways."""
+        return import_module("benchmarks.torch_work").TorchWork(self)
+
+    def peer(self, name: str, part: str, package: str = "torch", **settings: Any) -> Candidate:
+        """A method of `torch` with its settings, which takes a package, as a candidate."""
+        return Candidate(name, lambda: getattr(self.torch, part)(**settings), package)
 
     def flops(self, images: int, q: int = 0) -> int:
         """Operations of the gradient for so many images, with q tangents."""
@@ -80,7 +98,7 @@ class Work:
         if whole:
             network = partial(task.network, convolution="lax")
             task, chunks = replace(task, network=network, microbatch=None, at_once=1), {}
-        return replace(self, problem=OptimizerHPO(task, *tuned_sgd(q)), chunks=chunks)
+        return replace(self, problem=OptimizerHPO(task, tuned_sgd, starts(q)), chunks=chunks)
 
     def cut(self, *, steps: int | None = None, validation: int | None = None) -> "Work":
         """The same with the first so many steps, or validation images, alone."""
@@ -95,11 +113,13 @@ def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
     Batches and validation images are drawn from the same training images, and again if too few.
     """
     made = experiment(scale, *overrides)
-    images, labels, settings = made.data.train_images, made.data.train_labels, made.device.settings
-    order = np.random.default_rng(0).permutation(len(labels))
-    chosen = np.resize(order, (steps or scale.steps, scale.batch))
-    held_out = np.resize(order, scale.validation)
-    train, validation = ({"x": images[i], "y": labels[i]} for i in (chosen, held_out))
+    data, settings = made.data, made.device.settings
+    order = np.random.default_rng(0).permutation(len(data.train_labels))
+    chosen = (
+        np.resize(order, (steps or scale.steps, scale.batch)),
+        np.resize(order, scale.validation),
+    )
+    train, validation = ({"x": data.train_images[i], "y": data.train_labels[i]} for i in chosen)
     chunks = {"chunk": settings.validation_chunk, "chunks_at_once": settings.chunks_at_once}
     return Work(made.problem, train, validation, chunks)
 
@@ -111,28 +131,25 @@ def experiment(scale: Scale, *overrides: str) -> Experiment:
     return build(job.config, job.choices)
 
 
-def tuned_sgd(q: int) -> tuple[Callable[..., optax.GradientTransformation], dict[str, float]]:
-    """A rule with q hyperparameters of `CHOICES`, and where they start, in natural units.
+def starts(q: int) -> dict[str, float]:
+    """Where q hyperparameters of `CHOICES` start, in natural units.
 
     One is the learning rate, two and three add momentum and weight decay; with eight, each
-    parameter tensor has a learning rate of its own.
+    parameter tensor has a learning rate of its own: `rate0` is that of the tree's first leaf.
     """
-    names = list(START)
-    if q == TENSORS:
-        learned = {f"rate{index}": START["learning_rate"] for index in range(TENSORS)}
-        return partial(per_tensor_sgd, **{name: START[name] for name in names[1:]}), learned
-    rule = partial(sgd, **{name: START[name] for name in names[q:]})
-    return rule, {name: START[name] for name in names[:q]}
+    names = [f"rate{place}" for place in range(q)] if q == TENSORS else list(START)[:q]
+    return {name: START.get(name, START["learning_rate"]) for name in names}
 
 
-def per_tensor_sgd(
-    momentum: Number, weight_decay: Number, **rates: Number
-) -> optax.GradientTransformation:
-    """`sgd` with a learning rate for each parameter tensor: `rate0` for the tree's first leaf."""
+def tuned_sgd(**learned: Number) -> optax.GradientTransformation:
+    """`sgd` from `START` but for what is learned; see `starts`."""
+    rates = [rate for name, rate in learned.items() if name not in START]
+    if not rates:
+        return sgd(**START | learned)
 
     def scale(updates: PyTree, params: PyTree = None) -> PyTree:
         leaves, structure = jax.tree.flatten(updates)
-        scaled = [rates[f"rate{index}"] * leaf for index, leaf in enumerate(leaves)]
+        scaled = [rate * leaf for rate, leaf in zip(rates, leaves, strict=True)]
         return jax.tree.unflatten(structure, scaled)
 
-    return optax.chain(sgd(1.0, momentum, weight_decay), optax.stateless(scale))
+    return optax.chain(sgd(**START | {"learning_rate": 1.0}), optax.stateless(scale))

@@ -1,34 +1,49 @@
 """The parts of one interval beside eager PyTorch: steps, tangents, validation gradient, host."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import Ours
-from benchmarks.peers import Peers
-from benchmarks.runs import dmd, host
-from benchmarks.work import CHOICES, FULL, Scale, Work, make_work
+from benchmarks.ours import compare
+from benchmarks.work import CHOICES, Scale, make_work
+from glocal_exp.engine import Forward, Loop, Plan, Schedule, Splits
+from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.methods.window_mean import WindowMean
+from glocal_exp.records import IntervalRecord
+from glocal_exp.studies.complexity import Blocks
 
 OURS, EAGER, TOGETHER, IN_TURN = "ours", "eager", "torch.func, vmap", "torch.func, one by one"
 PLAIN, TANGENT, Q = "plain step", "tangent step, q = {}", 3
 DMD, HOST = f"DMD and its steady state, q = {Q}", "host, one interval"
+FAR = 10**6  # intervals of a run that is never finished
 
 
-def build(scale: Scale = FULL) -> Entry:
+def build(scale: Scale) -> Entry:
     """All parts, compiled when they are first called."""
-    work, images = make_work(scale), scale.validation
-    ours, peers = Ours(work), Peers(work)
-    plain = (ours.way(OURS, "plain"), *peers.way(EAGER, "plain"))
-    gradient = [ours.way(OURS, "validation_gradient")]
-    chunks = {f"chunks of {size:,}": size for size in (100, 1000) if size < images}
-    for name, chunk in (chunks | {"at once": images}).items():
-        gradient += peers.way(name, "validation_gradient", chunk=chunk)
-    full, flops = f"validation gradient, {images:,} images", work.flops(images)
-    comparisons = (
-        Comparison(PLAIN, plain, work.steps, flops=work.flops(scale.batch)),
-        *(_tangent(work.tuning(q), q, scale) for q in CHOICES),
-        Comparison(full, tuple(gradient), unit="gradient", flops=flops),
-        Comparison(DMD, (Candidate(OURS, dmd(scale, Q)),), unit="fit"),
-        Comparison(HOST, (Candidate(OURS, host(scale)),), unit="interval"),
+    work, images, tangent = make_work(scale), scale.validation, TANGENT.format(Q)
+    gradient = f"validation gradient, {images:,} images"
+    chunks = {f"chunks of {size:,}": {"chunk": size} for size in (100, 1000) if size < images}
+    chunks["at once"] = {"chunk": images}
+    pushed = {TOGETHER: {"together": True}, IN_TURN: {"together": False}}
+    comparisons = [
+        compare(work, "plain", PLAIN, OURS, {EAGER: {}}),
+        *(compare(work.tuning(q), "tangent", TANGENT.format(q), OURS, pushed) for q in CHOICES),
+        compare(work, "validation_gradient", gradient, OURS, chunks),
+        Comparison(DMD, [Candidate(OURS, dmd(scale, Q))], unit="fit"),
+        Comparison(HOST, [Candidate(OURS, host(scale))], unit="interval"),
+    ]
+    plain, step, whole = (costs(name, OURS) for name in (PLAIN, tangent, gradient))
+    interval = [{(tangent, OURS): float(scale.interval), (gradient, OURS): float(scale.window)}]
+    targets = (
+        Target("plain step / PyTorch's", 0.85, plain, costs(PLAIN, EAGER)),
+        Target(f"{tangent} / plain step", 4.5, step, plain),
+        Target(f"{tangent} / torch.func's", 0.65, step, costs(tangent, *pushed)),
+        Target("validation gradient / plain step", 35.0, whole, plain),
+        Target("validation gradient / PyTorch's", 0.7, whole, costs(gradient, *chunks)),
+        Target("DMD / interval", 1e-3, costs(DMD, OURS), interval),
+        Target("host / interval", None, costs(HOST, OURS), interval),
     )
     notes = (
         f"Batches of {scale.batch} images. FLOP are those of the network's own matrix products "
@@ -38,29 +53,27 @@ def build(scale: Scale = FULL) -> Entry:
         "parameter tensor, on both sides.",
         "Host time is a whole interval of the engine on a problem that costs nothing.",
     )
-    targets = _targets(full, [*chunks, "at once"], scale)
-    return Entry("The parts of one interval", comparisons, targets, notes, peers.missing)
+    return Entry("The parts of one interval", comparisons, targets, notes)
 
 
-def _tangent(work: Work, q: int, scale: Scale) -> Comparison:
-    ways, peers = [Ours(work).way(OURS, "tangent")], Peers(work)
-    for name, together in {TOGETHER: True, IN_TURN: False}.items():
-        ways += peers.way(name, "tangent", together=together)
-    flops = work.flops(scale.batch, q)
-    return Comparison(TANGENT.format(q), tuple(ways), work.steps, flops=flops)
+def dmd(scale: Scale, q: int) -> Callable[[], Any]:
+    """A call that fits an interval's hypergradients, (window, q), and reads the steady state."""
+    rng = np.random.default_rng(0)
+    rates = rng.uniform(0.8, 1.0, q)
+    h = np.exp(-np.arange(scale.window)[:, None] * rates) + rng.normal(size=(scale.window, q)) / 10
+    fit, steady = HankelDMD(), SteadyStateEstimator()
+    return lambda: steady.estimate(fit.fit(h, scale.delays, 1), h, scale.interval)
 
 
-def _targets(gradient: str, chunks: Iterable[str], scale: Scale) -> tuple[Target, ...]:
-    tangent = TANGENT.format(Q)
-    plain, step, full = costs(PLAIN, OURS), costs(tangent, OURS), costs(gradient, OURS)
-    functorch, peers = costs(tangent, TOGETHER, IN_TURN), costs(gradient, *chunks)
-    work = {(tangent, OURS): float(scale.interval), (gradient, OURS): float(scale.window)}
-    return (
-        Target("plain step / PyTorch's", 0.85, plain, costs(PLAIN, EAGER)),
-        Target(f"{tangent} / plain step", 4.5, step, plain),
-        Target(f"{tangent} / torch.func's", 0.65, step, functorch),
-        Target("validation gradient / plain step", 35.0, full, plain),
-        Target("validation gradient / PyTorch's", 0.7, full, peers),
-        Target("DMD / interval", 1e-3, costs(DMD, OURS), (work,)),
-        Target("host / interval", None, costs(HOST, OURS), (work,)),
-    )
+def host(scale: Scale) -> Callable[[], IntervalRecord]:
+    """A call that runs the next interval of a problem of 16 weights and three rates.
+
+    Batches, calls, meta step and records are in it, an h_t a step of the window, and little else.
+    """
+    size, tau = 8 * scale.batch, scale.interval
+    examples = {"x": np.ones((size, 16), np.float32), "y": np.ones((size, 1), np.float32)}
+    method = WindowMean(window=scale.window, stride=1)
+    plan = Plan(Schedule(FAR * tau, tau, scale.batch), method, Forward())
+    loop = Loop(Blocks(16, 3), {0: Splits(examples, examples)}, plan)
+    next(loop)  # before training
+    return lambda: next(loop)

@@ -7,7 +7,7 @@ stay in the cache. A part cannot be faster than both, with the same products, an
 as it waits for results.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import Ours
-from benchmarks.peers import Peers
-from benchmarks.work import FULL, Scale, Work, make_work
+from benchmarks.flops import products
+from benchmarks.ours import Ours, compare
+from benchmarks.work import Scale, Work, make_work
 
 OURS, EAGER = "ours", "eager"
 PRODUCTS, PASSES = "its products alone", "its passes alone"
@@ -29,20 +29,20 @@ PIECE = 2**16  # numbers that a pass reads and writes: 256 KiB, less than a core
 PLAIN, TANGENT, Q = "plain step", "tangent step, q = 3", 3
 
 
-def build(scale: Scale = FULL) -> Entry:
+def build(scale: Scale) -> Entry:
     """Floors beside the parts that they are of, and beside PyTorch's."""
-    work = make_work(scale)
-    peers, gradient = Peers(work), f"validation gradient, {scale.validation:,} images"
+    work, gradient = make_work(scale), f"validation gradient, {scale.validation:,} images"
     micro = min(work.problem.classifier.microbatch, scale.batch)
     chunk = min(work.chunks["chunk"], scale.validation)
-    small = make_work(replace(scale, batch=micro, validation=chunk)).cut(steps=1)
-    eager = peers.way(EAGER, "validation_gradient", chunk=chunk)
-    comparisons = (
-        _floored(PLAIN, work, small, "plain", scale.batch / micro, peers.way(EAGER, "plain")),
-        _floored(TANGENT, work.tuning(Q), small.tuning(Q), "tangent", scale.batch / micro),
-        _floored(gradient, work, small, "validation_gradient", scale.validation / chunk, eager),
-    )
-    floors = {c.name: ({(c.name, PRODUCTS): 1.0, (c.name, PASSES): 1.0},) for c in comparisons}
+    small = make_work(replace(scale, batch=micro, validation=chunk), steps=1)
+    pieces, chunks = scale.batch / micro, scale.validation / chunk
+    eager = {EAGER: {}}
+    comparisons = [
+        _floored(work, small, "plain", PLAIN, pieces, eager),
+        _floored(work.tuning(Q), small.tuning(Q), "tangent", TANGENT, pieces),
+        _floored(work, small, "validation_gradient", gradient, chunks, {EAGER: {"chunk": chunk}}),
+    ]
+    floors = {c.name: [{(c.name, PRODUCTS): 1.0, (c.name, PASSES): 1.0}] for c in comparisons}
     targets = [
         Target(f"floor of the {name} / PyTorch's", most, floors[name], costs(name, EAGER))
         for name, most in ((PLAIN, 0.85), (gradient, 0.7))
@@ -50,47 +50,35 @@ def build(scale: Scale = FULL) -> Entry:
     targets.append(Target(f"floor of the {TANGENT} / {PLAIN}", 4.5, floors[TANGENT], floors[PLAIN]))
     targets += [Target(f"{n} / its floor", None, costs(n, OURS), floors[n]) for n in floors]
     notes = ((__doc__ or "").split("\n\n", 1)[1].strip().replace("\n", " "),)
-    return Entry("Floors of the parts", comparisons, tuple(targets), notes, peers.missing)
+    return Entry("Floors of the parts", comparisons, targets, notes)
 
 
 def _floored(
-    name: str, work: Work, small: Work, part: str, pieces: float, peers: Any = ()
+    work: Work, small: Work, part: str, name: str, pieces: float, peers: Any = None
 ) -> Comparison:
     """A part of `work`, and the two halves of its floor: `pieces` times those of the small one."""
-    calls, unit = (1, "gradient") if "gradient" in part else (work.steps, "step")
+    parts = compare(work, part, name, OURS, peers)
 
     @cache
-    def halves() -> dict[str, Callable[[], None]]:
-        given, whole = Ours(small).given, getattr(Ours(small), part)
-        found = list(_products(jax.make_jaxpr(whole)(given).jaxpr))
+    def halves() -> dict[str, Callable[[], object]]:
+        given, whole = small.given, getattr(Ours(small), part)
+        found = list(products(jax.make_jaxpr(whole)(given).jaxpr))
         sizes = [v.aval.size for equation in found for v in (*equation.invars, *equation.outvars)]
         accessed: Any = jax.jit(whole).lower(given).compile().cost_analysis()
-        moved = pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
-        return {PRODUCTS: _multiply(found, round(pieces), calls), PASSES: _move(moved * calls)}
+        moved = parts.calls * pieces * (accessed["bytes accessed"] - 4 * sum(sizes))
+        return {PRODUCTS: _multiply(found, parts.calls, round(pieces)), PASSES: _move(moved)}
 
     names = (PRODUCTS, PASSES)
     ways = [Candidate(way, lambda way=way: halves()[way](), compared=False) for way in names]
-    return Comparison(name, (Ours(work).way(OURS, part), *peers, *ways), calls, unit)
+    return replace(parts, candidates=[*parts.candidates, *ways], flops=None)
 
 
-def _products(jaxpr: Any) -> Iterator[Any]:
-    """Each product's equation, as often as it is computed."""
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in ("product", "dot_general"):
-            yield equation
-            continue
-        for inner in equation.params.values():
-            if hasattr(inner, "jaxpr"):
-                yield from list(_products(inner.jaxpr)) * equation.params.get("length", 1)
-
-
-def _multiply(equations: list[Any], pieces: int, calls: int) -> Callable[[], None]:
+def _multiply(equations: list[Any], calls: int, pieces: int) -> Callable[[], None]:
     """All products of so many pieces, in so many calls."""
 
     def multiply(pairs: list) -> list:
         return [
-            equation.primitive.bind(*pair, **equation.params)
-            for equation, pair in zip(equations, pairs, strict=True)
+            e.primitive.bind(*pair, **e.params) for e, pair in zip(equations, pairs, strict=True)
         ]
 
     keys = jax.random.split(jax.random.key(0), len(equations))
@@ -107,7 +95,7 @@ def _multiply(equations: list[Any], pieces: int, calls: int) -> Callable[[], Non
     return run
 
 
-def _move(size: float) -> Callable[[], None]:
+def _move(size: float) -> Callable[[], object]:
     """So many bytes read and written, by a thread a core."""
     cores = machine.cores()
     passes = max(1, round(size / (2 * 4 * PIECE * cores)))
@@ -118,7 +106,4 @@ def _move(size: float) -> Callable[[], None]:
         for _ in range(passes):
             np.add(source, 1, out=result)
 
-    def run() -> None:
-        list(pool.map(move, range(cores)))
-
-    return run
+    return lambda: list(pool.map(move, range(cores)))

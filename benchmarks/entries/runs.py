@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.comparison import Comparison, Entry, Target, costs
 from benchmarks.runs import whole_run
-from benchmarks.work import FULL, Scale
+from benchmarks.work import Scale
 
 NAME = "whole run"
 INTERVALS, STRIDE = 2, 4
@@ -17,17 +17,17 @@ FIDELITY = Path(__file__).parents[2] / "results" / "tables" / "fidelity.csv"
 TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is lower by no more
 
 
-def build(scale: Scale = FULL) -> Entry:
+def build(scale: Scale) -> Entry:
     """Runs of `INTERVALS` intervals each."""
     settings = _settings(scale)
     none, reverse, forward, exact, *cheaper = settings
     least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
     faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
     length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
-    ways = tuple(
+    ways = [
         replace(whole_run(name, scale, *chosen, *length), facts=partial(fidelity, name))
         for name, chosen in settings.items()
-    )
+    ]
     local = costs(NAME, reverse, forward)
     targets = [
         Target("whole local / whole none", 4.5, local, costs(NAME, none)),
@@ -46,8 +46,7 @@ def build(scale: Scale = FULL) -> Entry:
         "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what has "
         f"that of the exact glocal, less {TOLERANCE:g} at most.",
     )
-    comparison = Comparison(NAME, ways, unit="run")
-    return Entry("Whole runs", (comparison,), tuple(targets), notes, rounds=5)
+    return Entry("Whole runs", [Comparison(NAME, ways, unit="run")], targets, notes, rounds=5)
 
 
 def _settings(scale: Scale) -> dict[str, list[str]]:

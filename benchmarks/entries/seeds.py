@@ -2,13 +2,13 @@
 
 from benchmarks.comparison import Comparison, Entry, Target, costs
 from benchmarks.runs import whole_run
-from benchmarks.work import FULL, Scale
+from benchmarks.work import Scale
 
 SEEDS = (0, 1, 2)
 ONE, TOGETHER, IN_TURN = "one seed", "three, one program", "three, in turn"
 
 
-def build(scale: Scale = FULL) -> Entry:
+def build(scale: Scale) -> Entry:
     """A run of plain training, one of local and one of glocal, each by one seed and by three."""
     tau = scale.stretch
     common = [f"validation.subset={scale.subset}", f"interval={tau}", f"steps={tau}"]
@@ -18,7 +18,7 @@ def build(scale: Scale = FULL) -> Entry:
         settings = (scale, f"method={method}", *common, *more)
         together = whole_run(TOGETHER, *settings, seeds=SEEDS)
         in_turn = whole_run(IN_TURN, *settings, seeds=SEEDS, together=False)
-        ways = (whole_run(ONE, *settings), together, in_turn)
+        ways = [whole_run(ONE, *settings), together, in_turn]
         comparisons.append(Comparison(method, ways, unit="run"))
         for name, other in {"in turn": IN_TURN, ONE: ONE}.items():
             sides = costs(method, TOGETHER), costs(method, other)
@@ -27,4 +27,4 @@ def build(scale: Scale = FULL) -> Entry:
         f"Runs of {tau} steps of {scale.batch} images with their evaluations, "
         f"{scale.subset:,} validation images to a hypergradient; compiling is left out.",
     )
-    return Entry("One seed and three", tuple(comparisons), tuple(targets), notes)
+    return Entry("One seed and three", comparisons, targets, notes)

@@ -31,7 +31,7 @@ class Clock:
 
 def entry(clock, *targets, **changes):
     """Two comparisons: ours 2 s and a peer 4 s a run of two steps; ours 3 s."""
-    ways = (clock.way("ours", 2.0), clock.way("peer", 4.0, ours=False))
+    ways = (clock.way("ours", 2.0), clock.way("peer", 4.0, peer="numpy"))
     step = Comparison("step", ways, calls=2, flops=6 * 10**9)
     gradient = Comparison("gradient", (clock.way("ours", 3.0),), unit="gradient")
     return Entry("A title", (step, gradient), targets, **changes)

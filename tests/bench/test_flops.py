@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks.flops import gradient, layers
+from benchmarks.flops import gradient, layer, products
 from benchmarks.work import SMALL, make_work
 from glocal_exp.models.lenet import LeNet
 
@@ -50,7 +50,7 @@ def test_passes_take_the_products_that_are_in_them(tangents):
         negative_slope=0.1, initializer="torch", convolution="lax",
     )  # fmt: skip
     forward = jax.make_jaxpr(lambda model, images: model(images))(model, jnp.ones((BATCH, *SHAPE)))
-    assert count(forward.jaxpr) == sum(layers(forward.jaxpr))
+    assert count(forward.jaxpr) == sum(map(layer, products(forward.jaxpr)))
 
     def grad(model):
         return jax.grad(lambda model: jnp.sum(model(jnp.ones((BATCH, *SHAPE))) ** 2))(model)

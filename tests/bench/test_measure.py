@@ -92,6 +92,14 @@ def test_what_takes_long_takes_fewer_rounds(rounds):
     assert measured(entry(clock, rounds=3), clock, rounds)["rounds"] == min(3, rounds)
 
 
+def test_a_peer_that_is_not_installed_is_missing_with_the_reason():
+    clock = Clock()
+    ways = (clock.way("ours", 1.0), clock.way("theirs", 1.0, peer="a_peer_that_nobody_wrote"))
+    result = measured(Entry("", (Comparison("a step", ways),)), clock)
+    assert [way["name"] for way in result["comparisons"][0]["candidates"]] == ["ours"]
+    assert "a_peer_that_nobody_wrote" in result["missing"]["a_peer_that_nobody_wrote"]
+
+
 def test_different_work_is_not_timed():
     calls = []
 

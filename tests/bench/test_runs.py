@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.runs import dmd, host, whole_run
+from benchmarks.entries.parts import dmd, host
+from benchmarks.runs import whole_run
 from benchmarks.work import SMALL
 from tests.compilation import quick_compilation  # noqa: F401
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ours import Ours, paper_loop
-from benchmarks.work import CHOICES, SMALL, START, TENSORS, make_work, tuned_sgd
+from benchmarks.work import CHOICES, SMALL, START, TENSORS, make_work, starts, tuned_sgd
 from glocal_exp.tasks.rules import sgd
 from tests.compilation import quick_compilation  # noqa: F401
 
@@ -23,14 +23,12 @@ def work():
 
 @pytest.fixture(scope="module")
 def peer():
-    """A function of `torch_ways` of a work."""
+    """A way of `TorchWork` to do a work."""
     pytest.importorskip("torch", reason="PyTorch is not installed; `make bench` installs it")
-    from benchmarks import torch_ways
-    from benchmarks.torch_network import TorchWork
 
     def call(work, way, **settings):
         try:
-            return getattr(torch_ways, way)(TorchWork(work), **settings)
+            return getattr(work.torch, way)(**settings)
         except ImportError as error:
             pytest.skip(f"{error}; `make bench` installs it")
 
@@ -113,7 +111,7 @@ def test_batches_are_different_images():
     work = make_work(SMALL, steps=2)
     assert work.train["x"].shape == (2, SMALL.batch, 28, 28, 1)
     assert not (work.train["x"][0] == work.train["x"][1]).all(axis=(1, 2, 3)).any()
-    assert work.cut(steps=1).steps == 1
+    assert len(work.cut(steps=1).train["y"]) == 1
     assert len(work.cut(validation=7).validation["y"]) == 7
 
 
@@ -126,14 +124,15 @@ def twice(rule):
 
 @pytest.mark.parametrize("q", CHOICES)
 def test_all_are_the_same_sgd_and_each_tensor_follows_its_own_rate(q):
-    rule, start = tuned_sgd(q)
+    start = starts(q)
     assert len(start) == q
-    updates = twice(rule(**start))
+    updates = twice(tuned_sgd(**start))
     for mine, other in zip(updates, twice(sgd(**START)), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-14)
     changed = "rate5" if q == TENSORS else "learning_rate"
     ratios = [
-        a[0] / b[0] for a, b in zip(twice(rule(**start | {changed: 0.03})), updates, strict=True)
+        a[0] / b[0]
+        for a, b in zip(twice(tuned_sgd(**start | {changed: 0.03})), updates, strict=True)
     ]
     expected = [1, 1, 1, 1, 1, 3, 1, 1] if q == TENSORS else [3] * TENSORS
     np.testing.assert_allclose(ratios, expected, rtol=1e-14)

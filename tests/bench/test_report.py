@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import draw
 from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.report import document
+from benchmarks.report import document, figure
 from glocal_exp.report import style
 from tests.bench.results import CIRCUMSTANCES, Clock, entry, measured
 
@@ -18,7 +17,7 @@ def result(most=0.9, **changes):
 
 def drawn(found):
     with style.applied():
-        return draw.figure(found)
+        return figure(found)
 
 
 @pytest.mark.parametrize(
