@@ -1,6 +1,6 @@
 """Train all four methods at a reduced size, and draw what comes out: `python scripts/demo.py`."""
 
-from glocal_exp.app.demo import main
+from _start import load
 
 if __name__ == "__main__":
-    main()
+    load("glocal_exp.app.demo").main()

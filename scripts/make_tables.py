@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from glocal_exp.report.build import main
+from _start import load
 
 if __name__ == "__main__":
-    sys.exit(main("table", repository=Path(__file__).resolve().parents[1]))
+    root = Path(__file__).resolve().parents[1]
+    sys.exit(load("glocal_exp.report.build").main("table", repository=root))

@@ -1,6 +1,6 @@
 """Check stored runs against the present source: `python scripts/replay.py` (see --help)."""
 
-from glocal_exp.app.replay import main
+from _start import load
 
 if __name__ == "__main__":
-    main()
+    load("glocal_exp.app.replay").main()

@@ -1,6 +1,6 @@
 """Run experiments of the paper: `python scripts/reproduce.py ID [KEY=VALUE ...]` (see --help)."""
 
-from glocal_exp.app.reproduce import main
+from _start import load
 
 if __name__ == "__main__":
-    main()
+    load("glocal_exp.app.reproduce").main()

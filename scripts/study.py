@@ -1,6 +1,6 @@
 """Run a study: `python scripts/study.py study=ID [KEY=VALUE ...]` (see --help)."""
 
-from glocal_exp.app.study import main
+from _start import load
 
 if __name__ == "__main__":
-    main()
+    load("glocal_exp.app.study").main()

@@ -1,6 +1,6 @@
 """Train with hyperparameter optimization: `python scripts/train.py KEY=VALUE ...` (see --help)."""
 
-from glocal_exp.app.main import main
+from _start import load
 
 if __name__ == "__main__":
-    main()
+    load("glocal_exp.app.main").main()

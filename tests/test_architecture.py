@@ -153,7 +153,6 @@ def test_figures_and_tables_build_without_jax():
         for path in sources(PACKAGE)
         if room_of(module_name(path)) in WITHOUT_JAX and path.name != "__main__.py"
     ]
-    modules += ["scripts.make_figures", "scripts.make_tables"]
     program = (
         "import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"

@@ -44,7 +44,7 @@ def constraint_lines() -> list[str]:
 def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder whose distribution is not declared, with the files."""
     providers = metadata.packages_distributions()
-    own = {*sys.stdlib_module_names, "benchmarks", "glocal_exp", "scripts", "tests", ""}
+    own = {*sys.stdlib_module_names, "benchmarks", "glocal_exp", "scripts", "tests", "_start", ""}
     found: dict[str, set[str]] = {}
     for path in sources(REPOSITORY / folder):
         for top in {name.split(".")[0] for _, name in imported(path)} - own:

@@ -1,6 +1,7 @@
 """Checks of what Hydra leaves unchecked: values against the signatures that they are passed to."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -134,10 +135,13 @@ def _check_value(path: str, value: Any, hint: Any) -> None:
         for name, entry in value.items():
             _check_value(f"{path}.{name}", entry, [*get_args(hint), Any, Any][1])
     elif not fits(value, hint):
-        words = describe(hint) or "of another type"
-        number = isinstance(value, int | float) or value and isinstance(value, list)
-        quote = f"; quote numbers, as '{path}=\"2024\"'" if number and "a word" in words else ""
-        raise UserError(f"{path}={value} should be {words}{quote}.")
+        said = f"{path}={value} should be {describe(hint) or 'of another type'}"
+        text: Any = str(value)
+        if isinstance(value, list):
+            text = [str(entry) if isinstance(entry, int | float) else entry for entry in value]
+        if value != text and fits(text, hint):
+            said += f"; quote numbers, as '{path}={json.dumps(text)}'"
+        raise UserError(f"{said}.")
 
 
 def _parameters(target: str, path: str) -> dict[str, Any]:

@@ -147,10 +147,15 @@ def _quoted(override: str, sweep: bool) -> str:
     key, equals, value = override.partition("=")
     if key.lstrip("+") not in PATHS or not equals or value == "null":
         return override
-    if re.match(r"['\"\[{]|\w+\(", value) or ("," in value and not sweep):
+    if re.match(r"""['"\[{]|\w+\(.*\)$""", value) or ("," in value and not sweep):
         return override
-    values = [v.strip().replace("\\", "\\\\").replace('"', '\\"') for v in value.split(",")]
-    return f"{key}=" + ",".join(f'"{v}"' for v in values)
+
+    def escaped(end: re.Match) -> str:
+        """Backslashes count where a quote follows them."""
+        return end[1] * 2 + end[2].replace('"', '\\"')
+
+    values = [re.sub(r'(\\*)("|$)', escaped, entry.strip()) for entry in value.split(",")]
+    return f"{key}=" + ",".join(f'"{entry}"' for entry in values)
 
 
 def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:

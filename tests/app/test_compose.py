@@ -161,6 +161,19 @@ def test_a_variable_of_another_type_is_refused(override, variable, monkeypatch):
         jobs([override], sweep=False)
 
 
+@pytest.mark.parametrize(
+    "path", ["o/a=b", "o/a#b", "o/\u00e9", "my runs", "it's", 'a"b', "o\\b", "a(b"]
+)
+def test_a_path_may_have_any_letters(path):
+    (job,) = jobs([f"output_dir={path}", f"data_dir={path}"], sweep=False)
+    assert (job.config.output_dir, job.config.data_dir) == (path, path)
+
+
+@pytest.mark.parametrize("override", ["experiment=null", "augmentation=null", "~augmentation"])
+def test_nothing_may_be_chosen_of_what_is_optional(override):
+    assert digits(override) == digits()
+
+
 def test_a_sweep_over_paths_takes_them_as_text():
     found = jobs(["output_dir=1e5,2024_1, b"], sweep=True)
     assert [job.config.output_dir for job in found] == ["1e5", "2024_1", "b"]

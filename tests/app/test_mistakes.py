@@ -49,6 +49,21 @@ CONFIG = [
     (["experiment=fig2_sdg"], "no experiment=fig2_sdg; did you mean fig2_sgd?"),
     (["method="], "There is no method="),
     (["method=[local]"], "write method=NAME"),
+    (["method=Glocal"], "There is no method=Glocal; did you mean glocal?"),
+    (["method=glocal.yaml"], "There is no method=glocal.yaml; did you mean glocal?"),
+    (["method=../method/local"], "There is no method=../method/local; did you mean local?"),
+    (["experiment=a/b"], "There is no experiment=a/b; choose one of c1_mnist"),
+    (["experiment=Fig2_SGD"], "did you mean fig2_sgd?"),
+    (["dataset=FMNIST"], "did you mean fmnist?"),
+    (["-m", "method=local,Glocal"], "There is no method=Glocal; did you mean glocal?"),
+    (["-m", "seed=0,", "1"], "leave no space after a comma"),
+    (["seed=0,1,2"], "or write seeds=[0,1,2] to train them in one program."),
+    (["steps=40,60"], "add -m to run them one after another."),
+    (["tracker=wandb_offline", "tracker.tags=[2024]"], "as 'tracker.tags=[\"2024\"]'."),
+    (["tracker=wandb_offline", "tracker.project=2024"], "as 'tracker.project=\"2024\"'."),
+    (["tracker=wandb_offline", "tracker.tags=[[a]]"], "should be a list, each of it a word."),
+    (["output_dir=~nobody.here/runs"], "no such home folder here; give the whole path."),
+    (["from=~nobody.here/runs"], "no such home folder here; give the whole path."),
     (["preset=3"], "write preset=NAME"),
     (["+method=local"], "without +"),
     (["~method"], "every run needs method"),
@@ -211,6 +226,19 @@ def test_a_traceback_is_shown_to_those_who_ask_for_it(capsys, monkeypatch):
     assert error.startswith("Traceback (most recent call last)")
     assert "omegaconf.errors.ValidationError" in error
     assert error.splitlines()[-1] == "error: seed=abc should be a whole number."
+
+
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "scripts").glob("[a-z]*.py")), ids=lambda p: p.stem
+)
+def test_a_python_without_the_package_is_told_where_it_is(script, tmp_path):
+    if script.stem in ("convert_tfds", "make_bundled_fmnist"):
+        pytest.skip("a tool for maintainers")
+    command = [sys.executable, "-S", "-E", script, "--help"]  # -S: no installed packages
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "make setup" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_platform_that_is_not_there(tmp_path):
