@@ -1,11 +1,15 @@
 """Weights & Biases as a mirror of the records; the one module that imports `wandb`."""
 
 import hashlib
+import http.client
 import logging
 import math
 import netrc
 import os
+import ssl
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -13,8 +17,7 @@ from urllib.parse import urlsplit
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking.bounded import unreachable, warn
-from glocal_exp.tracking.sink import Sink
+from glocal_exp.tracking.sink import Sink, warn
 
 MODES = ("auto", "online", "offline")
 EXIT_CODES = {"complete": 0, "failed": 1, "interrupted": 255}  # 255: what W&B shows as killed
@@ -91,9 +94,8 @@ class WandbSink(Sink):
             reinit="create_new",
             resume="allow",
         )
-        seed = int(run_info.get("seed") or 0)
-        self._runs[seed] = run
-        self._next_step[seed] = int(run.step) if run.resumed else 0
+        self._runs[run_info["seed"]] = run
+        self._next_step[run_info["seed"]] = int(run.step) if run.resumed else 0
 
     def record(self, record: IntervalRecord) -> None:
         """Log the record's row at its training step, unless W&B already holds that one."""
@@ -107,12 +109,11 @@ class WandbSink(Sink):
                 "it keeps those rows and gets only later ones."
             )
 
-    def finish(self, status: str, seed: int | None = None) -> None:
-        """Close W&B runs, which uploads what is left."""
-        for each in [each for each in self._runs if seed in (None, each)]:
-            run = self._runs.pop(each)
-            run.summary["status"] = status
-            run.finish(exit_code=EXIT_CODES.get(status, 1))
+    def finish(self, status: str, seed: int) -> None:
+        """Close a W&B run, which uploads what is left."""
+        run = self._runs.pop(seed)
+        run.summary["status"] = status
+        run.finish(exit_code=EXIT_CODES.get(status, 1))
 
     @staticmethod
     def abandon() -> None:
@@ -154,18 +155,14 @@ class WandbSink(Sink):
 
 def _description(info: Mapping[str, Any]) -> dict[str, Any]:
     """What W&B is to know of a run, from what `Sink.start` is told."""
-    experiment, variant = (str(info.get(key) or "") for key in ("experiment", "variant"))
-    seed = int(info.get("seed") or 0)
-    group = "/".join(filter(None, [experiment, variant]))
-    facts = {"experiment": experiment, "variant": variant, "seed": seed}
-    if info.get("data"):
-        facts["data"] = str(info["data"])
+    group = f"{info['experiment']}/{info['variant']}"
+    facts = {key: info[key] for key in ("experiment", "variant", "seed", "data")}
     return {
-        "id": run_id(info.get("path") or f"{group}/seed={seed}"),
-        "name": "/".join(filter(None, [group, f"seed={seed}"]))[-128:],
-        "group": group[-128:] or None,
-        "job_type": str(info.get("method") or "") or None,
-        "config": {**(info.get("config") or {}), **facts},
+        "id": run_id(info["path"]),
+        "name": f"{group}/seed={info['seed']}"[-128:],
+        "group": group[-128:],
+        "job_type": info["method"],
+        "config": {**info["config"], **facts},
     }
 
 
@@ -191,6 +188,19 @@ def has_key(base_url: str, api_key: str | None = None) -> bool:
     except (StopIteration, netrc.NetrcParseError, OSError):
         return False
     return any((entry := entries.authenticators(name)) and entry[2] for name in hosts)
+
+
+def unreachable(url: str, seconds: float) -> str | None:
+    """Why a server cannot be reached, or None if it gives any answer in time."""
+    try:
+        urllib.request.urlopen(url, timeout=seconds).close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        # the second is an answer too, if one that this Python's certificates do not cover
+        answers = urllib.error.HTTPError, ssl.SSLCertVerificationError
+        if not (isinstance(error, answers) or isinstance(reason, answers)):
+            return f"{urlsplit(url).netloc}: {reason}"
+    return None
 
 
 def row(record: IntervalRecord) -> dict[str, Any]:

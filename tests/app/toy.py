@@ -87,9 +87,7 @@ class Linear(eqx.Module):
 class Paced(Sink):
     """A tracker that holds a run up where it may be stopped, so that it is not over before."""
 
-    def progress(
-        self, step: int, total_steps: int, note: str = "", seed: int | None = None
-    ) -> None:
+    def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
         time.sleep(0.05)
 
 
