@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 
 import numpy as np
 from jaxtyping import Float
@@ -36,10 +37,8 @@ class LinearSystem:
 
     def embedding(self, delays: int) -> Float[np.ndarray, "mq d"]:
         """G = [C; C A; ...; C A^(m-1)]: the delay embedding g(h_t) is G z_t."""
-        blocks = [self.readout]
-        for _ in range(delays - 1):
-            blocks.append(blocks[-1] @ self.transition)
-        return np.vstack(blocks)
+        steps = repeat(self.transition, delays - 1)
+        return np.vstack(list(accumulate(steps, np.matmul, initial=self.readout)))
 
     def operator(self, delays: int) -> Float[np.ndarray, "mq mq"]:
         """G A G^+, the operator of least norm that moves every embedded state one step on.

@@ -1,13 +1,13 @@
 """Theorem 3.1 measured on linear systems: both sides, every term, and where its proof gives way."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
 
 from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.gaps import gaps
@@ -83,45 +83,33 @@ class Theorem:
         for chosen in product(*choices):
             setting: dict[str, Any] = dict(zip(names, chosen, strict=True))
             length = setting["interval"] + setting["horizon"] + system.delays + 1
-            seen = [one.observed(setting["interval"], length) for one in drawn]
+            measured = np.arange(length)[:, None] < setting["interval"]
             bounds = [
-                terms(trajectory, one.operator, delays=system.delays, **setting)
-                for trajectory, one in zip(seen, drawn, strict=True)
+                terms(h[:length] + measured * errors[:length], k, delays=system.delays, **setting)
+                for h, errors, k in drawn
             ]
             rows.append({**about, **setting, **summarize(bounds)})
         return Measurement(rows)
 
-    def _draw(self, rng: np.random.Generator, system: System, noise: Noise, level: float) -> "Draw":
+    def _draw(
+        self, rng: np.random.Generator, system: System, noise: Noise, level: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A trajectory, what its measurement adds to each row, and its operator."""
         known = system.draw(rng)
         length = max(self.intervals) + max(self.horizons) + system.delays + 1
         shocks = level * rng.standard_normal((length, len(known.readout)))
         operator = known.operator(system.delays)
         if noise == "process":
-            return Draw(known.trajectory(length, shocks), np.zeros_like(shocks), operator)
-        return Draw(known.trajectory(length), shocks, operator)
-
-
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """A trajectory, what its measurement adds to each row, and its operator."""
-
-    trajectory: Float[np.ndarray, "steps q"]
-    errors: Float[np.ndarray, "steps q"]
-    operator: Float[np.ndarray, "mq mq"]
-
-    def observed(self, interval: int, length: int) -> Float[np.ndarray, "length q"]:
-        """The first rows, those of the interval as they are measured and the others as they are."""
-        seen = np.arange(length)[:, None] < interval
-        return self.trajectory[:length] + np.where(seen, self.errors[:length], 0)
+            return known.trajectory(length, shocks), np.zeros_like(shocks), operator
+        return known.trajectory(length), shocks, operator
 
 
 def summarize(bounds: Sequence[Terms]) -> Row:
     """Medians of all terms, quartiles of both sides, and how often each inequality holds."""
-    columns = {name: np.array([getattr(one, name) for one in bounds]) for name in asdict(bounds[0])}
-    row: Row = {name: float(np.median(values)) for name, values in columns.items()}
+    found = pd.DataFrame(bounds)
+    row: Row = {name: float(np.median(found[name])) for name in found}
     for side in ("left", "right", "proven"):
-        low, high = np.quantile(columns[side], (0.25, 0.75))
-        row |= {f"{side}_low": float(low), f"{side}_high": float(high)}
+        row[f"{side}_low"], row[f"{side}_high"] = np.quantile(found[side], (0.25, 0.75)).tolist()
     for name, smaller, larger in (
         ("holds", "left", "right"),
         ("prediction_holds", "left_prediction", "right_prediction"),
@@ -129,7 +117,7 @@ def summarize(bounds: Sequence[Terms]) -> Row:
         ("local_holds", "local_error", "epsilon"),
         ("proven_holds", "left", "proven"),
     ):
-        row[name] = float(np.mean(columns[smaller] <= columns[larger] + ROUNDING))
-    row["radius_holds"] = float(np.mean(columns["radius"] <= 1 + ROUNDING))
+        row[name] = float(np.mean(found[smaller] <= found[larger] + ROUNDING))
+    row["radius_holds"] = float(np.mean(found["radius"] <= 1 + ROUNDING))
     row["draws"] = len(bounds)
     return row

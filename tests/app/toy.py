@@ -125,6 +125,6 @@ class Sizes:
         steps = [record.step for record in lab.setting.start()]
         row = {"validation": validation, "steps": steps[-1]}
         if self.other is not None:
-            setting = lab.vary(self.other)
+            setting = lab.build(self.other)
             row["other"] = len(setting.splits.validation["y"])
         return Measurement([row])

@@ -22,7 +22,7 @@ NUMBER = 8  # bytes
 
 @pytest.fixture(scope="module")
 def rows():
-    units = SMALL.units(Lab(0, lambda: pytest.fail("the study has a problem of its own")))
+    units = SMALL.units(Lab(0, lambda _: pytest.fail("the study has a problem of its own")))
     return {unit.name: unit.measure().rows for unit in units}
 
 
