@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
 from glocal_exp.store.files import (
+    LOCK,
+    MANIFEST,
+    METRICS,
     cannot_write,
     make_directory,
     pack_arrays,
     read_arrays,
     write_atomically,
 )
-from glocal_exp.store.locked import LockedDirectory
+from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.manifest import utc_now
-from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
-from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, stored_status
+from glocal_exp.store.metrics import Row, format_cell, format_rows, read_rows
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 MAGIC = b"glocal-checkpoint-1\n"
@@ -45,10 +46,6 @@ class RunDirectory(LockedDirectory):
         self._rows = read_rows(self.path / METRICS)
         self._arrays = read_arrays(self.path / ARRAYS)
 
-    def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
-        """What the directory holds; its own lock does not count."""
-        return stored_status(self.path, config_hash, source_hash)
-
     def clear(self) -> None:
         """Delete what is stored, to start afresh: a stale or failed run."""
         try:
@@ -60,7 +57,7 @@ class RunDirectory(LockedDirectory):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        self._manifest, self._rows, self._arrays = {}, [], {}
+        self.manifest, self._rows, self._arrays = {}, [], {}
 
     def complete(self, **fields: Any) -> None:
         """Mark the run complete and delete its checkpoints."""
@@ -75,16 +72,8 @@ class RunDirectory(LockedDirectory):
         """The outer step of the last stored record, None before the first."""
         return int(self._rows[-1]["outer_step"]) if self._rows else None
 
-    def metrics(self) -> pd.DataFrame:
-        """The records stored so far."""
-        return read_frame(self.path / METRICS)
-
     def append(self, record: IntervalRecord) -> None:
-        """Store a record, its arrays first: a row never points to arrays that are not there.
-
-        Raises:
-            ValueError: its outer step is not after the last stored one.
-        """
+        """Store a record, its arrays first: a row never points to arrays that are not there."""
         last = self.last_outer_step
         if last is not None and record.outer_step <= last:
             raise ValueError(f"outer step {record.outer_step} after {last}: truncate first")
@@ -96,11 +85,7 @@ class RunDirectory(LockedDirectory):
         self._write_rows([*self._rows, row])
 
     def truncate(self, outer_step: int | None) -> None:
-        """Keep the records up to and with `outer_step`; None keeps nothing.
-
-        Raises:
-            UserError: records before the checkpoint are missing, so the run cannot go on.
-        """
+        """Keep the records up to and with `outer_step`, None nothing; `UserError` if some lack."""
         limit = -1 if outer_step is None else outer_step
         rows = [row for row in self._rows if int(row["outer_step"]) <= limit]
         last = int(rows[-1]["outer_step"]) if rows else -1

@@ -3,9 +3,11 @@
 import contextlib
 import errno
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +17,14 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 TEMPORARY = ".*.tmp"
+# In the directory of a run or a study.
+MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Replace `path` by `content`: written beside it, synced to disk, then renamed.
 
-    Raises:
-        UserError: the disk is full or the directory cannot be written; `path` is as it was.
+    A full disk or a closed directory is a `UserError`, and `path` as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -80,12 +83,17 @@ def cannot_read(path: Path, error: Exception | str) -> UserError:
     return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; none when it is absent.
+def read_manifest(directory: str | Path) -> dict[str, Any] | None:
+    """The manifest of a run or a study; None when it is absent or not readable."""
+    try:
+        manifest = json.loads((Path(directory) / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
 
-    Raises:
-        UserError: it is damaged.
-    """
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name, none when it is absent; `UserError` for damage."""
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}

@@ -12,11 +12,10 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from glocal_exp.store.directory import ARRAYS
-from glocal_exp.store.files import read_arrays
+from glocal_exp.store.files import CONFIG, MANIFEST, METRICS, read_arrays, read_manifest
 from glocal_exp.store.fingerprint import source_fingerprint
-from glocal_exp.store.locked import CONFIG
 from glocal_exp.store.metrics import read_frame
-from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
+from glocal_exp.store.status import Status, status
 from glocal_exp.store.studies import study_config
 
 OUTPUTS = Path("outputs") / "runs"

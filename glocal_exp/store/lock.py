@@ -1,16 +1,75 @@
-"""One writer a run directory: a lock that the operating system drops when its holder dies."""
+"""One writer a directory: a lock that the operating system drops when its holder dies."""
 
 import contextlib
 import fcntl
+import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.store.files import cannot_write
+from glocal_exp.store.files import (
+    CONFIG,
+    LOCK,
+    MANIFEST,
+    cannot_write,
+    make_directory,
+    read_manifest,
+    remove_temporaries,
+    write_atomically,
+)
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
+
+
+class LockedDirectory:
+    """A context manager that holds the lock of a directory, which is created if need be.
+
+    Every file is replaced as a whole, so that a kill at any moment leaves the old or the new one.
+    That another process holds the directory, or that it cannot be written, is a `UserError`.
+
+    Attributes:
+        manifest: as last written.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        make_directory(self.path)
+        self._lock = RunLock(self.path / LOCK)
+        self._lock.acquire()
+        try:
+            remove_temporaries(self.path)
+            self.manifest: dict[str, Any] = read_manifest(self.path) or {}
+            self._open()
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise cannot_write(self.path, error) from error
+            raise
+
+    def _open(self) -> None:
+        """Read or write whatever else there is; the lock is let go if this fails."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()  # the status stays as last written
+
+    def update_manifest(self, **fields: Any) -> None:
+        """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
+        text = json.dumps(self.manifest | fields, indent=2, default=_to_json) + "\n"
+        write_atomically(self.path / MANIFEST, text.encode())
+        self.manifest = json.loads(text)
+
+    def write_config(self, text: str) -> None:
+        """The resolved config, as YAML."""
+        write_atomically(self.path / CONFIG, text.encode())
 
 
 class RunLock:
@@ -88,3 +147,13 @@ def _read_pid(path: Path) -> str:
         return path.read_text().strip() or "unknown"
     except OSError:
         return "unknown"
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

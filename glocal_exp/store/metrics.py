@@ -33,11 +33,7 @@ def format_rows(rows: list[Row]) -> bytes:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows as text, without their empty cells; no file is no row.
-
-    Raises:
-        UserError: the file is damaged.
-    """
+    """The rows as text, without their empty cells; no file is no row, damage a `UserError`."""
     try:
         with open(path, newline="") as file:
             columns, *rows = list(csv.reader(file)) or [[]]

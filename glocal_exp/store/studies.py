@@ -14,15 +14,17 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from glocal_exp.store.files import (
+    CONFIG,
+    MANIFEST,
     cannot_read,
     make_directory,
     pack_arrays,
     read_arrays,
+    read_manifest,
     write_atomically,
 )
-from glocal_exp.store.locked import CONFIG, LockedDirectory
+from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.metrics import format_cell, format_rows, read_frame
-from glocal_exp.store.status import MANIFEST, read_manifest
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -41,12 +43,12 @@ class StudyDirectory(LockedDirectory):
 
     def _open(self) -> None:
         units = self.path / UNITS
-        if any(self._manifest.get(name) != self._facts[name] for name in HASHES):
+        if any(self.manifest.get(name) != self._facts[name] for name in HASHES):
             if units.exists():
-                aside = self.path / f"{UNITS}-{self._manifest.get('source_hash', 'unknown')}"
+                aside = self.path / f"{UNITS}-{self.manifest.get('source_hash', 'unknown')}"
                 shutil.rmtree(aside, ignore_errors=True)
                 units.rename(aside)
-            self._manifest = dict(self._facts)
+            self.manifest = dict(self._facts)
         make_directory(units)
         self.write_config(self._config)
         self.update_manifest(status="partial")
@@ -71,11 +73,8 @@ class StudyDirectory(LockedDirectory):
 def load_study(root: str | Path, study: str) -> pd.DataFrame:
     """All rows of a study's stored units, with the columns `seed`, `unit` and `folder`.
 
-    `folder` is the path of the study directory, for `config_value` and `unit_arrays`. No study is
-    an empty frame.
-
-    Raises:
-        UserError: a file is damaged.
+    `folder` is the path of the study directory, for `study_config` and `unit_arrays`. No study is
+    an empty frame, and a damaged file a `UserError`.
     """
     frames = []
     for manifest in sorted(Path(root, study).glob(f"*/*/{MANIFEST}")):
@@ -91,11 +90,7 @@ def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:
 
 
 def study_config(folder: str | Path) -> Any:
-    """The resolved config of a study's (or a run's) directory, to be read by `OmegaConf.select`.
-
-    Raises:
-        UserError: it is not readable.
-    """
+    """The resolved config of a study's (or a run's) directory; `UserError` for damage."""
     file = Path(folder) / CONFIG
     try:
         return OmegaConf.load(file)
