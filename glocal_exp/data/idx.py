@@ -45,11 +45,8 @@ class IdxFiles:
     def find(self, data_dir: Path) -> Path | None:
         """The first folder that holds one of the four files."""
         names = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        for folder in candidate_folders(data_dir, self.folders):
-            for place in (folder / "raw", folder):
-                if any(locate(place, name) for name in names):
-                    return place
-        return None
+        places = candidate_folders(data_dir, self.folders, "raw")
+        return next((place for place in places if any(locate(place, n) for n in names)), None)
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All four files; raises `UserError` that names the first one at fault."""

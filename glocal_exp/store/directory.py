@@ -23,7 +23,7 @@ from glocal_exp.store.files import (
 )
 from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.manifest import utc_now
-from glocal_exp.store.metrics import Row, format_cell, format_rows, read_rows
+from glocal_exp.store.metrics import format_rows, read_rows
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 MAGIC = b"glocal-checkpoint-1\n"
@@ -43,7 +43,7 @@ class RunDirectory(LockedDirectory):
     """
 
     def _open(self) -> None:
-        self._rows = read_rows(self.path / METRICS)
+        self._rows: list[dict[str, Any]] = [*read_rows(self.path / METRICS)]
         self._arrays = read_arrays(self.path / ARRAYS)
 
     def clear(self) -> None:
@@ -81,8 +81,7 @@ class RunDirectory(LockedDirectory):
             prefix = f"s{record.outer_step}/"
             kept = {prefix + name: np.asarray(value) for name, value in record.arrays.items()}
             self._write_arrays(self._arrays | kept)
-        row = {name: format_cell(value) for name, value in record.row().items()}
-        self._write_rows([*self._rows, row])
+        self._write_rows([*self._rows, record.row()])
 
     def truncate(self, outer_step: int | None) -> None:
         """Keep the records up to and with `outer_step`, None nothing; `UserError` if some lack."""
@@ -130,7 +129,7 @@ class RunDirectory(LockedDirectory):
         numbered = [path for path in files if path.stem.isdecimal()]
         return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
-    def _write_rows(self, rows: list[Row]) -> None:
+    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
         write_atomically(self.path / METRICS, format_rows(rows))
         self._rows = rows
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,6 @@ import numpy as np
 import pandas as pd
 
 from glocal_exp.store.files import cannot_read
-
-Row = dict[str, str]
 
 
 def format_cell(value: Any) -> str:
@@ -22,17 +21,17 @@ def format_cell(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def format_rows(rows: list[Row]) -> bytes:
+def format_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The whole file; columns in the order in which the rows first name them."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: format_cell(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue().encode()
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows as text, without their empty cells; no file is no row, damage a `UserError`."""
     try:
         with open(path, newline="") as file:

@@ -24,7 +24,7 @@ from glocal_exp.store.files import (
     write_atomically,
 )
 from glocal_exp.store.lock import LockedDirectory
-from glocal_exp.store.metrics import format_cell, format_rows, read_frame
+from glocal_exp.store.metrics import format_rows, read_frame
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -63,8 +63,7 @@ class StudyDirectory(LockedDirectory):
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
         if arrays:
             write_atomically(self._file(unit, "npz"), pack_arrays(arrays))
-        cells = [{name: format_cell(value) for name, value in row.items()} for row in rows]
-        write_atomically(self._file(unit, "csv"), format_rows(cells))
+        write_atomically(self._file(unit, "csv"), format_rows(rows))
 
     def _file(self, unit: str, ending: str) -> Path:
         return self.path / UNITS / f"{unit}.{ending}"

@@ -12,26 +12,10 @@ import pandas as pd
 from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.gaps import gaps
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
-from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
+from glocal_exp.studies.linear import affine_system, linear_system
 
 Noise = Literal["measurement", "process"]
 ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients have norm 1 to 10
-
-
-@dataclass(frozen=True)
-class System:
-    """What `linear_system` or `affine_system` draws, and the delays it is looked at with."""
-
-    eigenvalues: Sequence[float]
-    delays: int = 1
-    affine: bool = False
-    skew: float = 0.0
-
-    def draw(self, rng: np.random.Generator) -> LinearSystem:
-        """A random system of this kind."""
-        if self.affine:
-            return affine_system(rng, self.eigenvalues)
-        return linear_system(rng, self.eigenvalues, self.skew)
 
 
 @dataclass(frozen=True)
@@ -39,7 +23,8 @@ class Theorem:
     """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes.
 
     Attributes:
-        systems: by name, the fields of `System`.
+        systems: by name, settings of `linear_system`, or with `affine` of `affine_system`; and the
+            `delays` that each is looked at with.
         levels: standard deviations of the noise in each hypergradient, which have norm about 1.
         noises: "measurement" is in what is seen of the interval alone; "process" moves the
             trajectory itself, to its end.
@@ -61,20 +46,19 @@ class Theorem:
     trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        yield Unit("gaps", lambda: Measurement(gaps()))
-        for name, settings in self.systems.items():
-            system = System(**settings)
+        yield Unit("gaps", lambda: Measurement(list(gaps())))
+        for name, system in self.systems.items():
             for level in self.levels:
                 for noise in self.noises if level else self.noises[:1]:
                     about: Row = {"system": name, "noise": noise, "level": level}
-                    measure = partial(self._measure, lab, about, system, noise, level)
+                    measure = partial(self._measure, lab, about, noise, level, **system)
                     yield Unit(f"{name}-{noise}-{level:g}", measure)
 
     def _measure(
-        self, lab: Lab, about: Row, system: System, noise: Noise, level: float
+        self, lab: Lab, about: Row, noise: Noise, level: float, delays: int = 1, **system: Any
     ) -> Measurement:
         drawn = [
-            self._draw(np.random.default_rng([lab.seed, draw]), system, noise, level)
+            self._draw(np.random.default_rng([lab.seed, draw]), noise, level, delays, **system)
             for draw in range(self.draws)
         ]
         rows: list[Row] = []
@@ -82,23 +66,29 @@ class Theorem:
         choices = (self.intervals, self.horizons, self.unit_tolerances, self.amplitudes)
         for chosen in product(*choices):
             setting: dict[str, Any] = dict(zip(names, chosen, strict=True))
-            length = setting["interval"] + setting["horizon"] + system.delays + 1
+            length = setting["interval"] + setting["horizon"] + delays + 1
             measured = np.arange(length)[:, None] < setting["interval"]
             bounds = [
-                terms(h[:length] + measured * errors[:length], k, delays=system.delays, **setting)
+                terms(h[:length] + measured * errors[:length], k, delays=delays, **setting)
                 for h, errors, k in drawn
             ]
             rows.append({**about, **setting, **summarize(bounds)})
         return Measurement(rows)
 
     def _draw(
-        self, rng: np.random.Generator, system: System, noise: Noise, level: float
+        self,
+        rng: np.random.Generator,
+        noise: Noise,
+        level: float,
+        delays: int,
+        affine: bool = False,
+        **system: Any,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A trajectory, what its measurement adds to each row, and its operator."""
-        known = system.draw(rng)
-        length = max(self.intervals) + max(self.horizons) + system.delays + 1
+        known = (affine_system if affine else linear_system)(rng, **system)
+        length = max(self.intervals) + max(self.horizons) + delays + 1
         shocks = level * rng.standard_normal((length, len(known.readout)))
-        operator = known.operator(system.delays)
+        operator = known.operator(delays)
         if noise == "process":
             return known.trajectory(length, shocks), np.zeros_like(shocks), operator
         return known.trajectory(length), shocks, operator
