@@ -52,10 +52,8 @@ class IdxFiles:
         """All four files; raises `UserError` that names the first one at fault."""
         files: dict[str, FileCheck] = {}
         parts: list[np.ndarray] = []
-        for images, labels in (
-            (self.train_images, self.train_labels),
-            (self.test_images, self.test_labels),
-        ):
+        train, test = (self.train_images, self.train_labels), (self.test_images, self.test_labels)
+        for images, labels in (train, test):
             path, planes = self._array(place, images, 3, files)
             other, numbers = self._array(place, labels, 1, files)
             check(spec, pixels := planes[..., np.newaxis], numbers, f"{path} and {other.name}")

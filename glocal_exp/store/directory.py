@@ -11,19 +11,9 @@ import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
-from glocal_exp.store.files import (
-    LOCK,
-    MANIFEST,
-    METRICS,
-    cannot_write,
-    make_directory,
-    pack_arrays,
-    read_arrays,
-    write_atomically,
-)
+from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.manifest import utc_now
-from glocal_exp.store.metrics import format_rows, read_rows
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 MAGIC = b"glocal-checkpoint-1\n"
@@ -43,20 +33,20 @@ class RunDirectory(LockedDirectory):
     """
 
     def _open(self) -> None:
-        self._rows: list[dict[str, Any]] = [*read_rows(self.path / METRICS)]
-        self._arrays = read_arrays(self.path / ARRAYS)
+        self._rows: list[dict[str, Any]] = [*files.read_rows(self.path / files.METRICS)]
+        self._arrays = files.read_arrays(self.path / ARRAYS)
 
     def clear(self) -> None:
         """Delete what is stored, to start afresh: a stale or failed run."""
         try:
             # The manifest goes first: without it the rest counts as missing, not as a run.
-            (self.path / MANIFEST).unlink(missing_ok=True)
+            (self.path / files.MANIFEST).unlink(missing_ok=True)
             for entry in self.path.iterdir():
-                if entry.name == LOCK:
+                if entry.name == files.LOCK:
                     continue
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         except OSError as error:
-            raise cannot_write(self.path, error) from error
+            raise files.cannot_write(self.path, error) from error
         self.manifest, self._rows, self._arrays = {}, [], {}
 
     def complete(self, **fields: Any) -> None:
@@ -90,7 +80,7 @@ class RunDirectory(LockedDirectory):
         last = int(rows[-1]["outer_step"]) if rows else -1
         if last != limit:
             raise UserError(
-                f"{self.path / METRICS} lacks the records up to outer step {limit} of its "
+                f"{self.path / files.METRICS} lacks the records up to outer step {limit} of its "
                 "checkpoint; delete the run directory and run it again"
             )
         arrays = {key: value for key, value in self._arrays.items() if _outer_step(key) <= limit}
@@ -101,17 +91,17 @@ class RunDirectory(LockedDirectory):
 
     def save_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """The final weights, by name."""
-        write_atomically(self.path / WEIGHTS, pack_arrays(weights))
+        files.write_atomically(self.path / WEIGHTS, files.pack_arrays(weights))
 
     # checkpoints
 
     def save_checkpoint(self, content: bytes) -> None:
         """Add a checkpoint and keep the last two."""
-        files = self._newest_first()
-        path = self.path / CHECKPOINTS / f"{int(files[0].stem) + 1 if files else 1:08d}.ckpt"
-        make_directory(path.parent)
-        write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
-        for old in [path, *files][KEPT:]:
+        older = self._newest_first()
+        path = self.path / CHECKPOINTS / f"{int(older[0].stem) + 1 if older else 1:08d}.ckpt"
+        files.make_directory(path.parent)
+        files.write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
+        for old in [path, *older][KEPT:]:
             with contextlib.suppress(OSError):
                 old.unlink(missing_ok=True)
 
@@ -125,16 +115,16 @@ class RunDirectory(LockedDirectory):
                     yield content[start:]
 
     def _newest_first(self) -> list[Path]:
-        files = (self.path / CHECKPOINTS).glob("*.ckpt")
-        numbered = [path for path in files if path.stem.isdecimal()]
+        found = (self.path / CHECKPOINTS).glob("*.ckpt")
+        numbered = [path for path in found if path.stem.isdecimal()]
         return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
     def _write_rows(self, rows: list[dict[str, Any]]) -> None:
-        write_atomically(self.path / METRICS, format_rows(rows))
+        files.write_atomically(self.path / files.METRICS, files.format_rows(rows))
         self._rows = rows
 
     def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        write_atomically(self.path / ARRAYS, pack_arrays(arrays))
+        files.write_atomically(self.path / ARRAYS, files.pack_arrays(arrays))
         self._arrays = arrays
 
 

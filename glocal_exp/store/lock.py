@@ -5,23 +5,12 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from glocal_exp.errors import UserError
-from glocal_exp.store.files import (
-    CONFIG,
-    LOCK,
-    MANIFEST,
-    cannot_write,
-    make_directory,
-    read_manifest,
-    remove_temporaries,
-    write_atomically,
-)
+from glocal_exp.store import files
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
@@ -39,17 +28,17 @@ class LockedDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        make_directory(self.path)
-        self._lock = RunLock(self.path / LOCK)
+        files.make_directory(self.path)
+        self._lock = RunLock(self.path / files.LOCK)
         self._lock.acquire()
         try:
-            remove_temporaries(self.path)
-            self.manifest: dict[str, Any] = read_manifest(self.path) or {}
+            files.remove_temporaries(self.path)
+            self.manifest: dict[str, Any] = files.read_manifest(self.path) or {}
             self._open()
         except BaseException as error:
             self._lock.release()
             if isinstance(error, OSError):
-                raise cannot_write(self.path, error) from error
+                raise files.cannot_write(self.path, error) from error
             raise
 
     def _open(self) -> None:
@@ -63,13 +52,13 @@ class LockedDirectory:
 
     def update_manifest(self, **fields: Any) -> None:
         """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
-        text = json.dumps(self.manifest | fields, indent=2, default=_to_json) + "\n"
-        write_atomically(self.path / MANIFEST, text.encode())
+        text = json.dumps(self.manifest | fields, indent=2, default=methodcaller("tolist"))
+        files.write_atomically(self.path / files.MANIFEST, f"{text}\n".encode())
         self.manifest = json.loads(text)
 
     def write_config(self, text: str) -> None:
         """The resolved config, as YAML."""
-        write_atomically(self.path / CONFIG, text.encode())
+        files.write_atomically(self.path / files.CONFIG, text.encode())
 
 
 class RunLock:
@@ -98,7 +87,7 @@ class RunLock:
                 os.close(descriptor)
         except OSError as error:
             self.release()  # a full disk: nothing is to be left behind
-            raise cannot_write(self.path, error) from error
+            raise files.cannot_write(self.path, error) from error
         raise UserError(
             f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
             "wait for it or stop it, or choose another seed or output_dir"
@@ -147,13 +136,3 @@ def _read_pid(path: Path) -> str:
         return path.read_text().strip() or "unknown"
     except OSError:
         return "unknown"
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    return str(value)

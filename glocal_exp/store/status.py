@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from glocal_exp.store.files import LOCK, MANIFEST, METRICS, read_manifest, write_atomically
+from glocal_exp.store import files
 from glocal_exp.store.lock import holder
 
 Status = Literal["complete", "missing", "partial", "failed", "stale", "running"]
@@ -31,24 +31,23 @@ def status(
     - `failed`: it ended with an error, or its manifest is not readable;
     - `partial`: it was interrupted or killed, and goes on from its last checkpoint.
     """
-    if holder(Path(path) / LOCK) is not None:
-        return "running"
-    return stored_status(path, config_hash, source_hash)
+    held = holder(Path(path) / files.LOCK) is not None
+    return "running" if held else stored_status(path, config_hash, source_hash)
 
 
 def stored_status(
     path: str | Path, config_hash: str | None = None, source_hash: str | None = None
 ) -> Status:
     """`status` for the process that holds the lock itself: what the directory says."""
-    manifest = read_manifest(path)
+    manifest = files.read_manifest(path)
     if manifest is None:
-        return "missing" if not (Path(path) / MANIFEST).exists() else "failed"
+        return "missing" if not (Path(path) / files.MANIFEST).exists() else "failed"
     if config_hash is not None and manifest.get("config_hash") != config_hash:
         return "stale"
     if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):
         return "stale"
     match manifest.get("status"):
-        case "complete" if (Path(path) / METRICS).exists():
+        case "complete" if (Path(path) / files.METRICS).exists():
             return "complete"
         case "failed":
             return "failed"
@@ -77,5 +76,5 @@ def read_replays(file: Path = REPLAYS) -> list[dict[str, Any]]:
 def add_replays(replays: Iterable[Mapping[str, Any]], file: Path = REPLAYS) -> None:
     """Append replays, each with the hashes `stored` and `current` and what it was found by."""
     text = json.dumps([*read_replays(file), *replays], indent=1) + "\n"
-    write_atomically(file, text.encode())
+    files.write_atomically(file, text.encode())
     read_replays.cache_clear()

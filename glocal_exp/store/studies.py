@@ -13,18 +13,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.store.files import (
-    CONFIG,
-    MANIFEST,
-    cannot_read,
-    make_directory,
-    pack_arrays,
-    read_arrays,
-    read_manifest,
-    write_atomically,
-)
+from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
-from glocal_exp.store.metrics import format_rows, read_frame
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -49,7 +39,7 @@ class StudyDirectory(LockedDirectory):
                 shutil.rmtree(aside, ignore_errors=True)
                 units.rename(aside)
             self.manifest = dict(self._facts)
-        make_directory(units)
+        files.make_directory(units)
         self.write_config(self._config)
         self.update_manifest(status="partial")
 
@@ -62,8 +52,8 @@ class StudyDirectory(LockedDirectory):
     ) -> None:
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
         if arrays:
-            write_atomically(self._file(unit, "npz"), pack_arrays(arrays))
-        write_atomically(self._file(unit, "csv"), format_rows(rows))
+            files.write_atomically(self._file(unit, "npz"), files.pack_arrays(arrays))
+        files.write_atomically(self._file(unit, "csv"), files.format_rows(rows))
 
     def _file(self, unit: str, ending: str) -> Path:
         return self.path / UNITS / f"{unit}.{ending}"
@@ -76,22 +66,23 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
     an empty frame, and a damaged file a `UserError`.
     """
     frames = []
-    for manifest in sorted(Path(root, study).glob(f"*/*/{MANIFEST}")):
-        folder, seed = manifest.parent, (read_manifest(manifest.parent) or {}).get("seed")
+    for manifest in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
+        folder, seed = manifest.parent, (files.read_manifest(manifest.parent) or {}).get("seed")
         for file in sorted((folder / UNITS).glob("*.csv")):
-            frames.append(read_frame(file).assign(unit=file.stem, folder=str(folder), seed=seed))
+            rows = files.read_frame(file)
+            frames.append(rows.assign(unit=file.stem, folder=str(folder), seed=seed))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:
     """The arrays of a stored unit by name; none when it has none."""
-    return read_arrays(Path(folder) / UNITS / f"{unit}.npz")
+    return files.read_arrays(Path(folder) / UNITS / f"{unit}.npz")
 
 
 def study_config(folder: str | Path) -> Any:
     """The resolved config of a study's (or a run's) directory; `UserError` for damage."""
-    file = Path(folder) / CONFIG
+    file = Path(folder) / files.CONFIG
     try:
         return OmegaConf.load(file)
     except Exception as error:
-        raise cannot_read(file, error) from error
+        raise files.cannot_read(file, error) from error

@@ -20,6 +20,7 @@ from itertools import product
 import numpy as np
 
 from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import names
 from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.studies.origin import Origin, Origins
 from glocal_exp.studies.variation import BASE, Variation, Varied
@@ -81,7 +82,7 @@ def _slope(origin: Origin, variation: Variation, radius: float) -> Measurement:
     """A row for each hyperparameter: the final loss on both sides of it."""
     about = {"s": origin.outer_step, "kind": "slope", "variation": variation.name, "radius": radius}
     rows = []
-    for index, name in enumerate(origin.names):
+    for index, name in enumerate(names(origin.phi)):
         below, above = (origin.final_loss(variation, index, sign * radius) for sign in (-1, 1))
         sides = {"hyperparameter": name, "below": below, "above": above}
         rows.append(about | sides | {"slope": (above - below) / (2 * radius)})

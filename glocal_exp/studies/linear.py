@@ -68,15 +68,12 @@ def linear_system(
     return LinearSystem(transition, np.eye(size), start)
 
 
-def affine_system(
-    rng: np.random.Generator, eigenvalues: Sequence[complex], distance: float = 1.0
-) -> LinearSystem:
+def affine_system(rng: np.random.Generator, eigenvalues: Sequence[complex]) -> LinearSystem:
     """h_{t+1} = A h_t + c with a fixed point of norm 1, as a linear system of [h; 1].
 
     Args:
-        rng: draws directions, fixed point and start.
+        rng: draws directions, fixed point, and a start at a distance of 1 from it.
         eigenvalues: of the normal matrix A; one with a positive imaginary part is a pair.
-        distance: from the start to the fixed point.
     """
     blocks, rotation = _blocks_and_rotation(rng, eigenvalues)
     size, matrix = len(blocks), rotation @ blocks @ rotation.T
@@ -84,7 +81,7 @@ def affine_system(
     transition = np.eye(size + 1)
     transition[:size, :size] = matrix
     transition[:size, size] = fixed - matrix @ fixed
-    start = np.append(fixed + distance * (rotation @ away), 1.0)
+    start = np.append(fixed + rotation @ away, 1.0)
     return LinearSystem(transition, np.eye(size + 1)[:size], start)
 
 

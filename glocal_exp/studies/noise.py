@@ -94,22 +94,21 @@ class NoiseStudy:
     trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        for name, system in self.systems.items():
-            about: Row = {"comparison": "variants", "system": name}
-            yield from self._units(lab, name, about, system, self.variants)
+        groups: list[tuple[str, Row, Settings, Mapping[str, Settings]]] = [
+            (name, {"comparison": "variants", "system": name}, system, self.variants)
+            for name, system in self.systems.items()
+        ]
         for decay in self.decays:
+            about: Row = {"comparison": "decays", "decay": decay}
             eigenvalues = (decay, 0.8 * decay, 0.6 * decay)
             system = {"eigenvalues": eigenvalues, "scales": (1.0, 1.0, 1.0)}
-            about = {"comparison": "decays", "decay": decay}
-            yield from self._units(lab, f"decay={decay:g}", about, system, self.compared)
-
-    def _units(
-        self, lab: Lab, group: str, about: Row, system: Settings, variants: Mapping[str, Settings]
-    ) -> Iterator[Unit]:
-        for name in (*variants, *TRIVIAL):
-            summary = partial(summarize, name, **{"delays": self.delays, **variants.get(name, {})})
-            measure = partial(self._measure, lab, about | {"variant": name}, system, summary)
-            yield Unit(f"{group}-{name}", measure)
+            groups.append((f"decay={decay:g}", about, system, self.compared))
+        for group, about, system, variants in groups:
+            for name in (*variants, *TRIVIAL):
+                settings = {"delays": self.delays, **variants.get(name, {})}
+                summary = partial(summarize, name, **settings)
+                measure = partial(self._measure, lab, about | {"variant": name}, system, summary)
+                yield Unit(f"{group}-{name}", measure)
 
     def _measure(
         self, lab: Lab, about: Row, system: Settings, summary: Callable[[list[Draw]], Row]

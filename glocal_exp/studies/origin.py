@@ -20,7 +20,7 @@ from glocal_exp.engine.examples import Examples
 from glocal_exp.engine.modes.forward import Forward, start_tangents
 from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad import count, names
+from glocal_exp.hypergrad import count
 from glocal_exp.studies.lab import Lab, Measurement, Setting, Unit
 from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
@@ -38,11 +38,7 @@ class Origins:
         self._training = self._train()
 
     def at(self, outer_step: int) -> "Origin":
-        """The start of interval `outer_step`.
-
-        Raises:
-            UserError: when training is shorter, or has diverged before.
-        """
+        """The start of interval `outer_step`; `UserError` if training ends or diverges before."""
         last = self._lab.setting.plan.schedule.outer_steps
         if outer_step > last:
             raise UserError(
@@ -89,11 +85,6 @@ class Origin:
     outer_step: int
     state: InnerState
     phi: Hyperparams
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The hyperparameters, in the hypergradient's order."""
-        return names(self.phi)
 
     @cached_property
     def validation_size(self) -> int:

@@ -55,43 +55,32 @@ class Theorem:
                     yield Unit(f"{name}-{noise}-{level:g}", measure)
 
     def _measure(
-        self, lab: Lab, about: Row, noise: Noise, level: float, delays: int = 1, **system: Any
+        self, lab: Lab, about: Row, noise: Noise, level: float, **system: Any
     ) -> Measurement:
-        drawn = [
-            self._draw(np.random.default_rng([lab.seed, draw]), noise, level, delays, **system)
-            for draw in range(self.draws)
-        ]
+        delays = system.pop("delays", 1)
+        make = affine_system if system.pop("affine", False) else linear_system
+        length = max(self.intervals) + max(self.horizons) + delays + 1
+        drawn = []  # the trajectory, what its measurement adds to each row, and its operator
+        for number in range(self.draws):
+            rng = np.random.default_rng([lab.seed, number])
+            known = make(rng, **system)
+            shocks = level * rng.standard_normal((length, len(known.readout)))
+            trajectory = known.trajectory(length, shocks if noise == "process" else None)
+            drawn.append((trajectory, shocks * (noise == "measurement"), known.operator(delays)))
+
         rows: list[Row] = []
         names = ("interval", "horizon", "unit_tolerance", "amplitudes")
         choices = (self.intervals, self.horizons, self.unit_tolerances, self.amplitudes)
         for chosen in product(*choices):
             setting: dict[str, Any] = dict(zip(names, chosen, strict=True))
-            length = setting["interval"] + setting["horizon"] + delays + 1
-            measured = np.arange(length)[:, None] < setting["interval"]
+            end = setting["interval"] + setting["horizon"] + delays + 1
+            measured = np.arange(end)[:, None] < setting["interval"]
             bounds = [
-                terms(h[:length] + measured * errors[:length], k, delays=delays, **setting)
+                terms(h[:end] + measured * errors[:end], k, delays=delays, **setting)
                 for h, errors, k in drawn
             ]
             rows.append({**about, **setting, **summarize(bounds)})
         return Measurement(rows)
-
-    def _draw(
-        self,
-        rng: np.random.Generator,
-        noise: Noise,
-        level: float,
-        delays: int,
-        affine: bool = False,
-        **system: Any,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A trajectory, what its measurement adds to each row, and its operator."""
-        known = (affine_system if affine else linear_system)(rng, **system)
-        length = max(self.intervals) + max(self.horizons) + delays + 1
-        shocks = level * rng.standard_normal((length, len(known.readout)))
-        operator = known.operator(delays)
-        if noise == "process":
-            return known.trajectory(length, shocks), np.zeros_like(shocks), operator
-        return known.trajectory(length), shocks, operator
 
 
 def summarize(bounds: Sequence[Terms]) -> Row:

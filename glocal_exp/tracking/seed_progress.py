@@ -52,7 +52,7 @@ class SeedProgress:
 
     def take(self, record: IntervalRecord) -> bool:
         """Note an outer step; whether it is to be seen at once."""
-        at_once = 0 < self.steps <= record.step or (record.diverged and not self.diverged)
+        at_once = self.steps <= record.step or (record.diverged and not self.diverged)
         self.step, self.note, self.diverged = record.step, "", record.diverged
         evaluated = {k: v for k, v in record.metrics.items() if not math.isnan(v)}
         self.metrics |= {name: (value, record.step) for name, value in evaluated.items()}
@@ -92,10 +92,11 @@ class SeedProgress:
     def line(self) -> str:
         """All of it as plain text."""
         parts = [self.steps_done]
-        if self.total == self.steps > 0:
-            parts[0] += f" ({self.work / self.total:.0%})"
-        elif self.total:
-            parts.append(f"{self.work / self.total:.0%} of the work")
+        share = f"{self.work / self.total:.0%}"
+        if self.total == self.steps:
+            parts[0] += f" ({share})"
+        else:
+            parts.append(f"{share} of the work")
         if self.time_left not in ("", UNKNOWN):
             parts.append(self.time_left)
         return f"{self.label}: {', '.join([*parts, *self.facts(self.hyperparameters)])}"

@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
@@ -26,13 +27,14 @@ PROBE_SECONDS = 10.0  # choice: after this a server that has not answered is not
 
 
 @final
+@dataclass(eq=False)
 class WandbSink(Sink):
     """One W&B run per seed; a resumed run goes on with the same one.
 
     Its calls may hang, so it is to be used through a `Fanout`; the run goes on without it. Only a
     stop asked for on W&B's pages reaches the run, as Ctrl-C does.
 
-    Args:
+    Attributes:
         mode: `online`, `offline`, or `auto`: what W&B's settings (`WANDB_MODE`, `wandb offline`)
             say, and online only if `has_key`. Without a key or a server to talk to, runs are kept
             offline.
@@ -42,37 +44,24 @@ class WandbSink(Sink):
         dir: W&B puts its folder `wandb` here; offline runs wait there for `wandb sync`.
         start_seconds: what opening a run may take.
         finish_seconds: what uploading the rest may take at the end.
-
-    Raises:
-        UserError: the mode is none of these.
     """
 
     name = "W&B"
 
-    def __init__(
-        self,
-        mode: str = "auto",
-        *,
-        project: str = "glocal",
-        entity: str | None = None,
-        tags: Sequence[str] = (),
-        dir: str | Path = "outputs",
-        start_seconds: float = 30.0,
-        finish_seconds: float = 60.0,
-    ):
-        if mode not in MODES:
-            raise UserError(f"W&B has no mode {mode!r}: choose one of {', '.join(MODES)}.")
-        self.patience = {
-            "start": start_seconds + GRACE_SECONDS,
-            "finish": finish_seconds + GRACE_SECONDS,
-        }
-        self._mode, self._start_seconds, self._finish_seconds = mode, start_seconds, finish_seconds
-        self._place = {
-            "project": project,
-            "entity": entity,
-            "tags": [str(tag) for tag in tags],
-            "dir": str(Path(dir).absolute()),
-        }
+    mode: str = "auto"
+    _: KW_ONLY
+    project: str = "glocal"
+    entity: str | None = None
+    tags: Sequence[str] = ()
+    dir: str | Path = "outputs"
+    start_seconds: float = 30.0
+    finish_seconds: float = 60.0
+
+    def __post_init__(self):
+        if self.mode not in MODES:
+            raise UserError(f"W&B has no mode {self.mode!r}: choose one of {', '.join(MODES)}.")
+        seconds = {"start": self.start_seconds, "finish": self.finish_seconds}
+        self.patience = {call: wait + GRACE_SECONDS for call, wait in seconds.items()}
         self._runs: dict[int, Any] = {}
         self._next_step: dict[int, int] = {}
 
@@ -84,10 +73,13 @@ class WandbSink(Sink):
         wandb.setup(settings=wandb.Settings(silent=True))
         # with a full disk each line of W&B's debug.log would print a traceback
         logging.getLogger("wandb").setLevel(logging.CRITICAL)
-        os.makedirs(self._place["dir"], exist_ok=True)
+        os.makedirs(self.dir, exist_ok=True)
         run = wandb.init(
-            **self._place,
             **_description(run_info),
+            project=self.project,
+            entity=self.entity,
+            tags=[str(tag) for tag in self.tags],
+            dir=os.path.abspath(self.dir),
             mode=self._choose(wandb.setup().settings),  # pyright: ignore[reportArgumentType]
             settings=self._settings(),
             allow_val_change=True,
@@ -123,21 +115,21 @@ class WandbSink(Sink):
 
     def _choose(self, settings: Any) -> str:
         """The mode of the next run; whatever keeps it from being online is told once."""
-        if self._mode == "offline":
-            return self._mode
+        if self.mode == "offline":
+            return self.mode
         key = has_key(settings.base_url, settings.api_key)
-        if self._mode == "auto" and (settings.mode != "online" or not key):
+        if self.mode == "auto" and (settings.mode != "online" or not key):
             return settings.mode if settings.mode != "online" else "offline"
         reason = "no API key is configured, run `wandb login` to change that"
         if key:
             # asked before W&B is: its id stays in use in a service that failed to open a run
-            seconds = min(self._start_seconds, PROBE_SECONDS)
+            seconds = min(self.start_seconds, PROBE_SECONDS)
             reason = unreachable(settings.base_url, seconds)
         if reason is None:
             return "online"
         warn(f"W&B cannot be used online, so its runs are kept offline ({reason})")
-        self._mode = "offline"
-        return self._mode
+        self.mode = "offline"
+        return self.mode
 
     def _settings(self) -> Any:
         """What is wanted of W&B, as far as the installed version knows it."""
@@ -147,8 +139,8 @@ class WandbSink(Sink):
         on += ("x_disable_stats", "x_disable_machine_info")
         off = ("save_code", "use_dot_wandb", "x_save_requirements")
         wanted = {**dict.fromkeys(on, True), **dict.fromkeys(off, False), "console": "off"}
-        wanted |= dict.fromkeys(("init_timeout", "x_service_wait"), self._start_seconds)
-        wanted |= {"finish_timeout": self._finish_seconds}
+        wanted |= dict.fromkeys(("init_timeout", "x_service_wait"), self.start_seconds)
+        wanted |= {"finish_timeout": self.finish_seconds}
         known = wandb.Settings.model_fields
         return wandb.Settings(**{k: v for k, v in wanted.items() if k in known})
 

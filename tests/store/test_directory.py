@@ -13,8 +13,7 @@ import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory, run_path, status
-from glocal_exp.store.files import read_arrays
-from glocal_exp.store.metrics import read_frame
+from glocal_exp.store.files import read_arrays, read_frame
 from glocal_exp.store.status import stored_status
 
 from .examples import record
