@@ -18,7 +18,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import current_source
 from glocal_exp.store.manifest import REPOSITORY, git_state
-from glocal_exp.store.replays import FILE, add_replays
+from glocal_exp.store.status import REPLAYS, add_replays
 
 RUNS = REPOSITORY / "results" / "runs"
 TOLERANCES = {"loss": 1e-3, "accuracy": 2e-3, "hyperparameter": 1e-4, "hypergradient": 2e-2}
@@ -38,7 +38,7 @@ def replay(arguments: Sequence[str], stop: Stop) -> int:
     )
     parser.add_argument("runs", type=Path, nargs="?", default=RUNS, help="folder (results/runs)")
     parser.add_argument("--intervals", type=int, default=1, help="outer steps (%(default)s)")
-    parser.add_argument("--output", type=Path, default=FILE, help="file (results/replays.json)")
+    parser.add_argument("--output", type=Path, default=REPLAYS, help="file (results/replays.json)")
     options = parser.parse_args(arguments)
     if options.intervals < 1:
         parser.error("--intervals is at least 1")

@@ -79,11 +79,7 @@ def _varied(job: Job, changes: Mapping[str, Any]) -> "Experiment":
 
 def _measure(job: Job, study: Study, seed: int, experiment: "Callable[[], Experiment]") -> None:
     facts, config = _identity(job, study, seed, experiment)
-    lab = Lab(
-        seed,
-        lambda: experiment().setting(seed),
-        lambda changes: _varied(job, changes).setting(seed),
-    )
+    lab = Lab(seed, lambda c: (_varied(job, c) if c else experiment()).setting(seed))
     root = Path(job.config.output_dir) / "studies"
     path = run_path(root, facts["study"], facts["variant"], seed)
     with StudyDirectory(path, facts, as_yaml(config)) as directory:

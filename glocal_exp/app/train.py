@@ -16,7 +16,8 @@ from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.engine import Plan
 from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory, utc_now
-from glocal_exp.store.status import read_manifest, stored_status
+from glocal_exp.store.files import read_manifest
+from glocal_exp.store.status import stored_status
 from glocal_exp.tracking import Fanout, ProgressSink
 
 GOES_ON = (Interrupted, KeyboardInterrupt, UserError)
@@ -94,7 +95,7 @@ def _opened(path: Path) -> Iterator[RunDirectory]:
 def _begin(identity: Identity, seed: int, run: Run) -> None:
     """Start afresh unless there is a run to go on with, and say so in the manifest."""
     directory, data, facts = run.directory, run.images.info, identity.facts
-    state: str = directory.status(facts["config_hash"], facts["source_hash"])
+    state: str = stored_status(directory.path, facts["config_hash"], facts["source_hash"])
     before = (directory.manifest.get("data") or {}).get("fingerprint")
     if state not in ("missing", "stale") and before not in (None, data["fingerprint"]):
         state = "made with other images"

@@ -45,11 +45,10 @@ class CifarFiles:
 
     def find(self, data_dir: Path) -> Path | None:
         """The first folder that holds one of the batches, or else the archive."""
-        places = candidate_folders(data_dir, [self.batches, *self.folders])
+        places = candidate_folders(data_dir, [self.batches, *self.folders], self.batches)
         for place in places:
-            for folder in (place / self.batches, place):
-                if any((folder / name).is_file() for name in (*self.train, *self.test)):
-                    return folder
+            if any((place / name).is_file() for name in (*self.train, *self.test)):
+                return place
         archives = (place / self.archive for place in places)
         return next((path for path in archives if path.is_file()), None)
 

@@ -56,20 +56,19 @@ def existing_folder(data_dir: str) -> Path:
     return folder
 
 
-def candidate_folders(data_dir: Path, names: Iterable[str]) -> list[Path]:
-    """Folders of `data_dir` named like one of `names`, case and punctuation aside, then itself."""
-    wanted = {simplified(name) for name in names}
-    named = [
-        child
-        for child in sorted(data_dir.iterdir())
-        if simplified(child.name) in wanted and child.is_dir()
-    ]
-    return [*named, data_dir]
+def candidate_folders(data_dir: Path, names: Iterable[str], inner: str) -> list[Path]:
+    """Folders of `data_dir` named like one of `names`, then itself; before each its `inner` one.
 
+    Case and punctuation of names do not matter.
+    """
 
-def simplified(name: str) -> str:
-    """Lower-case letters and digits of a name."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    def simplified(name: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", name.lower())
+
+    wanted = set(map(simplified, names))
+    named = [path for path in sorted(data_dir.iterdir()) if simplified(path.name) in wanted]
+    folders = [place for folder in (*named, data_dir) for place in (folder / inner, folder)]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def unlike(path: Path, trouble: str) -> UserError:

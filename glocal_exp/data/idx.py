@@ -45,20 +45,15 @@ class IdxFiles:
     def find(self, data_dir: Path) -> Path | None:
         """The first folder that holds one of the four files."""
         names = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        for folder in candidate_folders(data_dir, self.folders):
-            for place in (folder / "raw", folder):
-                if any(locate(place, name) for name in names):
-                    return place
-        return None
+        places = candidate_folders(data_dir, self.folders, "raw")
+        return next((place for place in places if any(locate(place, n) for n in names)), None)
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All four files; raises `UserError` that names the first one at fault."""
         files: dict[str, FileCheck] = {}
         parts: list[np.ndarray] = []
-        for images, labels in (
-            (self.train_images, self.train_labels),
-            (self.test_images, self.test_labels),
-        ):
+        train, test = (self.train_images, self.train_labels), (self.test_images, self.test_labels)
+        for images, labels in (train, test):
             path, planes = self._array(place, images, 3, files)
             other, numbers = self._array(place, labels, 1, files)
             check(spec, pixels := planes[..., np.newaxis], numbers, f"{path} and {other.name}")

@@ -37,15 +37,10 @@ class LongTail:
             )
 
     def counts(self, largest: int, classes: int) -> list[int]:
-        """Images that each class keeps, the first `largest`.
-
-        Raises:
-            UserError: when the last class would keep none.
-        """
+        """Images that each class keeps, the first `largest`; `UserError` if the last keeps none."""
         last = classes - 1 if self.exponent == "published" else classes
-        kept = [
-            int(largest * self.factor ** (-c / max(1, last)) + ROUNDING) for c in range(classes)
-        ]
+        shares = [self.factor ** (-c / max(1, last)) for c in range(classes)]
+        kept = [int(largest * share + ROUNDING) for share in shares]
         if kept[-1] < 1:
             raise UserError(
                 f"dataset.imbalance.factor={self.factor:,.10g} leaves no image of the last class: "

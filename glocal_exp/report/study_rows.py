@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.store.status import read_manifest
+from glocal_exp.store.files import read_manifest
 from glocal_exp.store.studies import load_study
 
 

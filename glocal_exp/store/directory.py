@@ -8,21 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
-from glocal_exp.store.files import (
-    cannot_write,
-    make_directory,
-    pack_arrays,
-    read_arrays,
-    write_atomically,
-)
-from glocal_exp.store.locked import LockedDirectory
+from glocal_exp.store import files
+from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.manifest import utc_now
-from glocal_exp.store.metrics import Row, format_cell, format_rows, read_frame, read_rows
-from glocal_exp.store.status import LOCK, MANIFEST, METRICS, Status, stored_status
 
 ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
 MAGIC = b"glocal-checkpoint-1\n"
@@ -42,25 +33,21 @@ class RunDirectory(LockedDirectory):
     """
 
     def _open(self) -> None:
-        self._rows = read_rows(self.path / METRICS)
-        self._arrays = read_arrays(self.path / ARRAYS)
-
-    def status(self, config_hash: str | None = None, source_hash: str | None = None) -> Status:
-        """What the directory holds; its own lock does not count."""
-        return stored_status(self.path, config_hash, source_hash)
+        self._rows: list[dict[str, Any]] = [*files.read_rows(self.path / files.METRICS)]
+        self._arrays = files.read_arrays(self.path / ARRAYS)
 
     def clear(self) -> None:
         """Delete what is stored, to start afresh: a stale or failed run."""
         try:
             # The manifest goes first: without it the rest counts as missing, not as a run.
-            (self.path / MANIFEST).unlink(missing_ok=True)
+            (self.path / files.MANIFEST).unlink(missing_ok=True)
             for entry in self.path.iterdir():
-                if entry.name == LOCK:
+                if entry.name == files.LOCK:
                     continue
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         except OSError as error:
-            raise cannot_write(self.path, error) from error
-        self._manifest, self._rows, self._arrays = {}, [], {}
+            raise files.cannot_write(self.path, error) from error
+        self.manifest, self._rows, self._arrays = {}, [], {}
 
     def complete(self, **fields: Any) -> None:
         """Mark the run complete and delete its checkpoints."""
@@ -75,16 +62,8 @@ class RunDirectory(LockedDirectory):
         """The outer step of the last stored record, None before the first."""
         return int(self._rows[-1]["outer_step"]) if self._rows else None
 
-    def metrics(self) -> pd.DataFrame:
-        """The records stored so far."""
-        return read_frame(self.path / METRICS)
-
     def append(self, record: IntervalRecord) -> None:
-        """Store a record, its arrays first: a row never points to arrays that are not there.
-
-        Raises:
-            ValueError: its outer step is not after the last stored one.
-        """
+        """Store a record, its arrays first: a row never points to arrays that are not there."""
         last = self.last_outer_step
         if last is not None and record.outer_step <= last:
             raise ValueError(f"outer step {record.outer_step} after {last}: truncate first")
@@ -92,21 +71,16 @@ class RunDirectory(LockedDirectory):
             prefix = f"s{record.outer_step}/"
             kept = {prefix + name: np.asarray(value) for name, value in record.arrays.items()}
             self._write_arrays(self._arrays | kept)
-        row = {name: format_cell(value) for name, value in record.row().items()}
-        self._write_rows([*self._rows, row])
+        self._write_rows([*self._rows, record.row()])
 
     def truncate(self, outer_step: int | None) -> None:
-        """Keep the records up to and with `outer_step`; None keeps nothing.
-
-        Raises:
-            UserError: records before the checkpoint are missing, so the run cannot go on.
-        """
+        """Keep the records up to and with `outer_step`, None nothing; `UserError` if some lack."""
         limit = -1 if outer_step is None else outer_step
         rows = [row for row in self._rows if int(row["outer_step"]) <= limit]
         last = int(rows[-1]["outer_step"]) if rows else -1
         if last != limit:
             raise UserError(
-                f"{self.path / METRICS} lacks the records up to outer step {limit} of its "
+                f"{self.path / files.METRICS} lacks the records up to outer step {limit} of its "
                 "checkpoint; delete the run directory and run it again"
             )
         arrays = {key: value for key, value in self._arrays.items() if _outer_step(key) <= limit}
@@ -117,17 +91,17 @@ class RunDirectory(LockedDirectory):
 
     def save_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """The final weights, by name."""
-        write_atomically(self.path / WEIGHTS, pack_arrays(weights))
+        files.write_atomically(self.path / WEIGHTS, files.pack_arrays(weights))
 
     # checkpoints
 
     def save_checkpoint(self, content: bytes) -> None:
         """Add a checkpoint and keep the last two."""
-        files = self._newest_first()
-        path = self.path / CHECKPOINTS / f"{int(files[0].stem) + 1 if files else 1:08d}.ckpt"
-        make_directory(path.parent)
-        write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
-        for old in [path, *files][KEPT:]:
+        older = self._newest_first()
+        path = self.path / CHECKPOINTS / f"{int(older[0].stem) + 1 if older else 1:08d}.ckpt"
+        files.make_directory(path.parent)
+        files.write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
+        for old in [path, *older][KEPT:]:
             with contextlib.suppress(OSError):
                 old.unlink(missing_ok=True)
 
@@ -141,16 +115,16 @@ class RunDirectory(LockedDirectory):
                     yield content[start:]
 
     def _newest_first(self) -> list[Path]:
-        files = (self.path / CHECKPOINTS).glob("*.ckpt")
-        numbered = [path for path in files if path.stem.isdecimal()]
+        found = (self.path / CHECKPOINTS).glob("*.ckpt")
+        numbered = [path for path in found if path.stem.isdecimal()]
         return sorted(numbered, key=lambda path: int(path.stem), reverse=True)
 
-    def _write_rows(self, rows: list[Row]) -> None:
-        write_atomically(self.path / METRICS, format_rows(rows))
+    def _write_rows(self, rows: list[dict[str, Any]]) -> None:
+        files.write_atomically(self.path / files.METRICS, files.format_rows(rows))
         self._rows = rows
 
     def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        write_atomically(self.path / ARRAYS, pack_arrays(arrays))
+        files.write_atomically(self.path / ARRAYS, files.pack_arrays(arrays))
         self._arrays = arrays
 
 

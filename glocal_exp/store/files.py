@@ -1,13 +1,20 @@
-"""Files that a reader finds with the old content or the new, whatever happens between."""
+"""Files of runs and studies: a reader finds the old content or the new, whatever happens between.
+
+metrics.csv has one row an interval record, and every float is read back to the same bits.
+"""
 
 import contextlib
+import csv
 import errno
 import io
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from glocal_exp.errors import UserError
 
@@ -15,13 +22,14 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 TEMPORARY = ".*.tmp"
+# In the directory of a run or a study.
+MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Replace `path` by `content`: written beside it, synced to disk, then renamed.
 
-    Raises:
-        UserError: the disk is full or the directory cannot be written; `path` is as it was.
+    A full disk or a closed directory is a `UserError`, and `path` as it was.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -80,12 +88,17 @@ def cannot_read(path: Path, error: Exception | str) -> UserError:
     return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; none when it is absent.
+def read_manifest(directory: str | Path) -> dict[str, Any] | None:
+    """The manifest of a run or a study; None when it is absent or not readable."""
+    try:
+        manifest = json.loads((Path(directory) / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
 
-    Raises:
-        UserError: it is damaged.
-    """
+
+def read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name, none when it is absent; `UserError` for damage."""
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
@@ -100,3 +113,56 @@ def pack_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
+
+
+def format_cell(value: Any) -> str:
+    """The shortest text that reads back to the same value; NaN is `nan`."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.item()
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def format_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The whole file; columns in the order in which the rows first name them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: format_cell(cell) for name, cell in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows as text, without their empty cells; no file is no row, damage a `UserError`."""
+    try:
+        with open(path, newline="") as file:
+            columns, *rows = list(csv.reader(file)) or [[]]
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise cannot_read(path, error) from error
+    if any(len(row) != len(columns) for row in rows):
+        raise cannot_read(path, "a row is torn")
+    return [{name: cell for name, cell in zip(columns, row, strict=True) if cell} for row in rows]
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """The rows as numbers, floats to the same bits; an empty cell and `nan` are both NaN."""
+    rows = read_rows(path)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return pd.DataFrame({name: _column([row.get(name, "") for row in rows]) for name in columns})
+
+
+def _column(cells: list[str]) -> list[Any]:
+    """Booleans, integers or floats, whichever all cells are; text if they are none of these."""
+    if set(cells) <= {"True", "False"}:
+        return [cell == "True" for cell in cells]
+    # Python's own conversion is exact; pandas' is so only in some versions.
+    for kind in (int, lambda cell: float(cell or "nan")):
+        try:
+            return [kind(cell) for cell in cells]
+        except ValueError:
+            continue
+    return cells

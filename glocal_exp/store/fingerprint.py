@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import resolve_name
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("app", "errors", "records", "report", "stats", "store", "tracking")
 ROOMS += ("engine.contract", "engine.recorder")
 NOT_NUMERIC = tuple(f"{PACKAGE}.{room}" for room in ROOMS)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+UNTOLD = ("ctx", "kind", "type_comment")
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -26,68 +29,59 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def source_fingerprint(
-    modules: Iterable[str],
-    *,
-    package: str = PACKAGE,
-    root: Path = ROOT,
-    exclude: Sequence[str] = NOT_NUMERIC,
+    modules: Iterable[str], *, root: Path = ROOT, exclude: Sequence[str] = NOT_NUMERIC
 ) -> str:
-    """16 hex digits of the code that `modules` import inside `package`, themselves included.
+    """16 hex digits of the code that `modules` import inside their package, themselves included.
 
     Comments, docstrings and layout do not count, nor does a module that none of them imports.
     Imports are followed statically, lazy ones too; objects named by a config's `_target_` are not
-    imports, so their modules belong in `modules` (`target_modules`).
-
-    Raises:
-        ValueError: one of `modules` is not a module of `package`.
+    imports, so their modules belong in `modules` (`target_modules`). One of `modules` that there is
+    not is a ValueError.
     """
-    names = tuple(sorted(set(modules)))
-    return _fingerprint(names, package, root, tuple(exclude))
+    return _fingerprint(frozenset(modules), root, tuple(exclude))
 
 
-def target_modules(config: Any, package: str = PACKAGE) -> set[str]:
-    """The modules of `package` that a config's `_target_` entries name, at any depth."""
+def target_modules(config: Any) -> set[str]:
+    """The modules of this package that a config's `_target_` entries name, at any depth."""
     if isinstance(config, Mapping):
-        found = set().union(*(target_modules(value, package) for value in config.values()))
+        found = set().union(*map(target_modules, config.values()))
         target = config.get("_target_")
-        if isinstance(target, str) and target.startswith(f"{package}."):
-            found.add(_module_of(target))
+        if isinstance(target, str) and target.startswith(f"{PACKAGE}."):
+            found.add([name for name in _with_parents(target) if _file(name, ROOT)][-1])
         return found
     if isinstance(config, Sequence) and not isinstance(config, str | bytes):
-        return set().union(*(target_modules(value, package) for value in config))
+        return set().union(*map(target_modules, config))
     return set()
 
 
 def import_closure(
-    modules: Iterable[str], *, package: str, root: Path, exclude: Sequence[str] = ()
+    modules: Iterable[str], root: Path, exclude: Sequence[str] = ()
 ) -> dict[str, ast.Module]:
-    """Every module of `package` that importing `modules` runs, with its syntax tree."""
+    """Every module that importing `modules` runs of their package, with its syntax tree."""
     closure: dict[str, ast.Module] = {}
     named = set(modules)  # what is asked for by name is not left out
     waiting = [part for name in named for part in _with_parents(name)]
     while waiting:
         name = waiting.pop()
-        left_out = any(name == out or name.startswith(f"{out}.") for out in exclude)
+        left_out = any(f"{name}.".startswith(f"{out}.") for out in exclude)
         if name in closure or (left_out and name not in named):
             continue
         file = _file(name, root)
         if file is None:
             raise ValueError(f"{name} is no module under {root}")
         closure[name] = ast.parse(file.read_text())
-        for target in _imports(closure[name], name, file.name == "__init__.py"):
-            if target.split(".")[0] == package and _file(target, root):
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        for target in _imports(closure[name], package):
+            if target.split(".")[0] == name.split(".")[0] and _file(target, root):
                 waiting += _with_parents(target)
     return closure
 
 
 @cache
-def _fingerprint(
-    modules: tuple[str, ...], package: str, root: Path, exclude: tuple[str, ...]
-) -> str:
-    closure = import_closure(modules, package=package, root=root, exclude=exclude)
+def _fingerprint(modules: frozenset[str], root: Path, exclude: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(closure):
-        digest.update(f"{name}\n{_dump(_without_docstrings(closure[name]))}\n".encode())
+    for name, tree in sorted(import_closure(modules, root, exclude).items()):
+        digest.update(f"{name}\n{_dump(tree)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -101,10 +95,6 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _module_of(target: str) -> str:
-    return [name for name in _with_parents(target) if _file(name, ROOT)][-1]
-
-
 def _file(module: str, root: Path) -> Path | None:
     base = root.joinpath(*module.split("."))
     candidates = (base.with_name(f"{base.name}.py"), base / "__init__.py")
@@ -115,16 +105,13 @@ def _with_parents(module: str) -> list[str]:
     return list(accumulate(module.split("."), "{}.{}".format))
 
 
-def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     """Absolute names that may be modules; `from x import y` gives both x and x.y."""
-    parts = module.split(".")
     for node in _running(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            up = node.level - 1 if is_package else node.level
-            base = parts[: len(parts) - up] if node.level else []
-            source = ".".join([*base, *([node.module] if node.module else [])])
+            source = resolve_name("." * node.level + (node.module or ""), package)
             yield source
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
@@ -139,25 +126,14 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _running(node)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
-    return tree
-
-
 def _dump(node: Any) -> str:
-    """`ast.dump` without empty fields, so that Python 3.11 to 3.13 give the same text."""
+    """`ast.dump` without docstrings, and without empty fields: these differ by Python's version."""
     if isinstance(node, ast.AST):
-        fields = (
-            f"{name}={_dump(value)}"
-            for name, value in ast.iter_fields(node)
-            if value is not None and value != [] and name not in ("ctx", "kind", "type_comment")
-        )
-        return f"{type(node).__name__}({','.join(fields)})"
+        fields = {k: v for k, v in ast.iter_fields(node) if v is not None and k not in UNTOLD}
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            fields["body"] = node.body[1:]
+        text = ",".join(f"{name}={_dump(value)}" for name, value in fields.items() if value != [])
+        return f"{type(node).__name__}({text})"
     if isinstance(node, list):
-        return f"[{','.join(_dump(item) for item in node)}]"
+        return f"[{','.join(map(_dump, node))}]"
     return repr(node)

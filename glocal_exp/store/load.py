@@ -11,12 +11,10 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
-from glocal_exp.store.files import read_arrays
 from glocal_exp.store.fingerprint import source_fingerprint
-from glocal_exp.store.locked import CONFIG
-from glocal_exp.store.metrics import read_frame
-from glocal_exp.store.status import MANIFEST, METRICS, Status, read_manifest, status
+from glocal_exp.store.status import Status, status
 from glocal_exp.store.studies import study_config
 
 OUTPUTS = Path("outputs") / "runs"
@@ -51,18 +49,18 @@ class StoredRun:
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml as plain values; empty when absent."""
-        if not (self.path / CONFIG).exists():
+        if not (self.path / files.CONFIG).exists():
             return {}
-        config = OmegaConf.to_container(study_config(self.path), resolve=False)
-        return {str(k): value for k, value in config.items()} if isinstance(config, dict) else {}
+        config: Any = OmegaConf.to_container(study_config(self.path), resolve=False)
+        return config
 
     def metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an interval record."""
-        return read_frame(self.path / METRICS)
+        return files.read_frame(self.path / files.METRICS)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """arrays.npz, by `s<outer_step>/<name>`."""
-        return read_arrays(self.path / ARRAYS)
+        return files.read_arrays(self.path / ARRAYS)
 
     def value(self, key: str, default: Any = None) -> Any:
         """A dotted key of the config (`task.init.learning_rate`), else of the manifest."""
@@ -103,8 +101,8 @@ def find_runs(
             what they import) is not what this checkout holds.
     """
     runs = []
-    for file in sorted(Path(root).glob(f"*/*/seed=*/{MANIFEST}")):
-        manifest = read_manifest(file.parent)
+    for file in sorted(Path(root).glob(f"*/*/seed=*/{files.MANIFEST}")):
+        manifest = files.read_manifest(file.parent)
         if manifest is None:
             continue
         source = current_source(manifest) if check_source else None
@@ -161,9 +159,7 @@ def _matches(value: Any, wanted: Any) -> bool:
 def current_source(manifest: Mapping[str, Any]) -> str | None:
     """The hash that a run of this manifest's modules would have now; None if it names none."""
     modules = manifest.get("source_modules")
-    if not modules:
-        return None
     try:
-        return source_fingerprint(modules)
+        return source_fingerprint(modules) if modules else None
     except ValueError:
         return "a module is gone"

@@ -1,16 +1,64 @@
-"""One writer a run directory: a lock that the operating system drops when its holder dies."""
+"""One writer a directory: a lock that the operating system drops when its holder dies."""
 
 import contextlib
 import fcntl
+import json
 import os
 import time
+from operator import methodcaller
 from pathlib import Path
+from typing import Any, Self
 
 from glocal_exp.errors import UserError
-from glocal_exp.store.files import cannot_write
+from glocal_exp.store import files
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
+
+
+class LockedDirectory:
+    """A context manager that holds the lock of a directory, which is created if need be.
+
+    Every file is replaced as a whole, so that a kill at any moment leaves the old or the new one.
+    That another process holds the directory, or that it cannot be written, is a `UserError`.
+
+    Attributes:
+        manifest: as last written.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        files.make_directory(self.path)
+        self._lock = RunLock(self.path / files.LOCK)
+        self._lock.acquire()
+        try:
+            files.remove_temporaries(self.path)
+            self.manifest: dict[str, Any] = files.read_manifest(self.path) or {}
+            self._open()
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise files.cannot_write(self.path, error) from error
+            raise
+
+    def _open(self) -> None:
+        """Read or write whatever else there is; the lock is let go if this fails."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()  # the status stays as last written
+
+    def update_manifest(self, **fields: Any) -> None:
+        """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
+        text = json.dumps(self.manifest | fields, indent=2, default=methodcaller("tolist"))
+        files.write_atomically(self.path / files.MANIFEST, f"{text}\n".encode())
+        self.manifest = json.loads(text)
+
+    def write_config(self, text: str) -> None:
+        """The resolved config, as YAML."""
+        files.write_atomically(self.path / files.CONFIG, text.encode())
 
 
 class RunLock:
@@ -39,7 +87,7 @@ class RunLock:
                 os.close(descriptor)
         except OSError as error:
             self.release()  # a full disk: nothing is to be left behind
-            raise cannot_write(self.path, error) from error
+            raise files.cannot_write(self.path, error) from error
         raise UserError(
             f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
             "wait for it or stop it, or choose another seed or output_dir"

@@ -13,16 +13,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.store.files import (
-    cannot_read,
-    make_directory,
-    pack_arrays,
-    read_arrays,
-    write_atomically,
-)
-from glocal_exp.store.locked import CONFIG, LockedDirectory
-from glocal_exp.store.metrics import format_cell, format_rows, read_frame
-from glocal_exp.store.status import MANIFEST, read_manifest
+from glocal_exp.store import files
+from glocal_exp.store.lock import LockedDirectory
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -41,13 +33,13 @@ class StudyDirectory(LockedDirectory):
 
     def _open(self) -> None:
         units = self.path / UNITS
-        if any(self._manifest.get(name) != self._facts[name] for name in HASHES):
+        if any(self.manifest.get(name) != self._facts[name] for name in HASHES):
             if units.exists():
-                aside = self.path / f"{UNITS}-{self._manifest.get('source_hash', 'unknown')}"
+                aside = self.path / f"{UNITS}-{self.manifest.get('source_hash', 'unknown')}"
                 shutil.rmtree(aside, ignore_errors=True)
                 units.rename(aside)
-            self._manifest = dict(self._facts)
-        make_directory(units)
+            self.manifest = dict(self._facts)
+        files.make_directory(units)
         self.write_config(self._config)
         self.update_manifest(status="partial")
 
@@ -60,9 +52,8 @@ class StudyDirectory(LockedDirectory):
     ) -> None:
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
         if arrays:
-            write_atomically(self._file(unit, "npz"), pack_arrays(arrays))
-        cells = [{name: format_cell(value) for name, value in row.items()} for row in rows]
-        write_atomically(self._file(unit, "csv"), format_rows(cells))
+            files.write_atomically(self._file(unit, "npz"), files.pack_arrays(arrays))
+        files.write_atomically(self._file(unit, "csv"), files.format_rows(rows))
 
     def _file(self, unit: str, ending: str) -> Path:
         return self.path / UNITS / f"{unit}.{ending}"
@@ -71,33 +62,27 @@ class StudyDirectory(LockedDirectory):
 def load_study(root: str | Path, study: str) -> pd.DataFrame:
     """All rows of a study's stored units, with the columns `seed`, `unit` and `folder`.
 
-    `folder` is the path of the study directory, for `config_value` and `unit_arrays`. No study is
-    an empty frame.
-
-    Raises:
-        UserError: a file is damaged.
+    `folder` is the path of the study directory, for `study_config` and `unit_arrays`. No study is
+    an empty frame, and a damaged file a `UserError`.
     """
     frames = []
-    for manifest in sorted(Path(root, study).glob(f"*/*/{MANIFEST}")):
-        folder, seed = manifest.parent, (read_manifest(manifest.parent) or {}).get("seed")
+    for manifest in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
+        folder, seed = manifest.parent, (files.read_manifest(manifest.parent) or {}).get("seed")
         for file in sorted((folder / UNITS).glob("*.csv")):
-            frames.append(read_frame(file).assign(unit=file.stem, folder=str(folder), seed=seed))
+            rows = files.read_frame(file)
+            frames.append(rows.assign(unit=file.stem, folder=str(folder), seed=seed))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:
     """The arrays of a stored unit by name; none when it has none."""
-    return read_arrays(Path(folder) / UNITS / f"{unit}.npz")
+    return files.read_arrays(Path(folder) / UNITS / f"{unit}.npz")
 
 
 def study_config(folder: str | Path) -> Any:
-    """The resolved config of a study's (or a run's) directory, to be read by `OmegaConf.select`.
-
-    Raises:
-        UserError: it is not readable.
-    """
-    file = Path(folder) / CONFIG
+    """The resolved config of a study's (or a run's) directory; `UserError` for damage."""
+    file = Path(folder) / files.CONFIG
     try:
         return OmegaConf.load(file)
     except Exception as error:
-        raise cannot_read(file, error) from error
+        raise files.cannot_read(file, error) from error

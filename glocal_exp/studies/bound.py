@@ -87,7 +87,6 @@ def terms(
     delays: int = 1,
     unit_tolerance: float = 0.02,
     amplitudes: str = "newest",
-    dmd: HankelDMD | None = None,
 ) -> Terms:
     """Evaluate Theorem 3.1 for one interval, the first `interval` rows of a trajectory.
 
@@ -103,15 +102,15 @@ def terms(
         unit_tolerance: modes with |lambda_j - 1| up to this make h_inf.
         amplitudes: "newest" takes b from K g(h_{s tau - 1}), as e_tau does; "first" fits it to
             the first snapshot and lets the modes run, as DMD does.
-        dmd: least squares of full rank by default, as in Eq. 10.
     """
     size = trajectory.shape[1]
-    dmd = dmd or HankelDMD()
+    dmd = HankelDMD()  # least squares of full rank, as in Eq. 10
     spectrum = dmd.fit(trajectory[:interval], delays)
     g = delay_embedding(trajectory, delays)
     now, steps = spectrum.snapshots - 1, horizon + delays - 1  # s tau, and N from there
     ahead = slice(now, now + steps)
-    fitted = _operator(g[:, : now + 1], dmd.rank_tolerance)
+    # K of Eq. 10: the least-squares transition of least norm
+    fitted = g[:, 1 : now + 1] @ np.linalg.pinv(g[:, :now], rcond=dmd.rank_tolerance)
     predicted = fitted @ g[:, now - 1]
 
     scales = np.linalg.norm(spectrum.modes, axis=0)
@@ -154,11 +153,6 @@ def terms(
         right_prediction=right_prediction,
         proven=condition * growth * errors + float(np.sum(shares * moved)),
     )
-
-
-def _operator(snapshots: Float[np.ndarray, "mq n"], tolerance: float) -> Float[np.ndarray, "mq mq"]:
-    """K of Eq. 10: the least-squares transition of least norm."""
-    return snapshots[:, 1:] @ np.linalg.pinv(snapshots[:, :-1], rcond=tolerance)
 
 
 def _norm(vector: Float[np.ndarray, " n"]) -> float:

@@ -108,13 +108,12 @@ class Complexity:
         return Size(**{**self.base, **dict(zip(names, values, strict=True))})
 
     def _measure(self, sweep: str, sizes: Sequence[Size], repeats: int) -> Measurement:
-        programs: dict[Size, Programs] = {}
+        # All methods train by the same program, however many outer steps there are.
+        programs = {replace(size, outer_steps=1): Programs() for size in sizes}
         rows: list[Row] = []
         for repeat, size in product(range(repeats), sizes):
             for name, method in self._methods(size.interval).items():
-                # All methods train by the same program, however many outer steps there are.
-                alike = replace(size, outer_steps=1)
-                row, programs[alike] = measure_run(size, method, programs.get(alike))
+                row = measure_run(size, method, programs[replace(size, outer_steps=1)])
                 rows.append({"sweep": sweep, "method": name, "repeat": repeat} | row)
         return Measurement(rows)
 
@@ -124,16 +123,14 @@ class Complexity:
         return {"local": Local(), "global": Global(), "glocal": glocal}
 
 
-def measure_run(size: Size, method: Any, programs: Programs | None = None) -> tuple[Row, Programs]:
+def measure_run(size: Size, method: Any, programs: Programs) -> Row:
     """One run of S outer steps, after one more in which whatever is left to compile is compiled.
 
-    Of a global method the steps after the first cost what a run of S steps costs.
-
-    Returns:
-        A row and the compiled functions. The row has the size; `cpu_seconds` of all threads;
-        `tangent_steps` and `validation_gradients`; `program_bytes`, arguments, results and scratch
-        of the compiled training; and `held_bytes`, which the outer loop holds beside that at its
-        fullest: the hypergradients so far, and the state to come back to after a playout.
+    Of a global method the steps after the first cost what a run of S steps costs. The row has the
+    size; `cpu_seconds` of all threads; `tangent_steps` and `validation_gradients`; `program_bytes`,
+    arguments, results and scratch of the compiled training; and `held_bytes`, which the outer loop
+    holds beside that at its fullest: the hypergradients so far, and the state to come back to after
+    a playout.
     """
     held: list[int] = []
     loop = start(size, method, lambda done, total: held.append(_held(loop)), programs)
@@ -142,17 +139,14 @@ def measure_run(size: Size, method: Any, programs: Programs | None = None) -> tu
     began = time.process_time()
     records = list(loop)
     seconds = time.process_time() - began
-    if len(records) != size.outer_steps:
-        raise RuntimeError(f"{len(records)} records of {size.outer_steps} outer steps")
     costs, before = records[-1].costs, first.costs
-    row = size.columns() | {
+    return size.columns() | {
         "cpu_seconds": seconds,
         "tangent_steps": costs.tangent_steps - before.tangent_steps,
         "validation_gradients": costs.validation_gradients - before.validation_gradients,
-        "program_bytes": loop.work.programs.memory()["forward"],
+        "program_bytes": programs.memory()["forward"],
         "held_bytes": max(held),
     }
-    return row, loop.work.programs
 
 
 def start(

@@ -12,13 +12,15 @@ Which estimate does best is read off these records afterwards (`report.fidelity`
 estimator needs no new playout.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import names
 from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.studies.origin import Origin, Origins
 from glocal_exp.studies.variation import BASE, Variation, Varied
@@ -41,26 +43,20 @@ class Fidelity(Varied):
     def units(self, lab: Lab) -> Iterable[Unit]:
         origins, variations = Origins(lab), self.variations()
         orders = [Variation(order=n + 1) for n in range(self.orders)]
+        starts = [Variation(start=n, start_size=self.start_size) for n in range(self.slope_starts)]
+        largest = max(self.validation_sizes, default=None)
         for s in sorted(self.outer_steps):
-            at = partial(origins.at, s)
-            yield Unit(f"s{s}.origin", lambda at=at: _describe(at()))
-            sizes = {"all": None} | {str(size): size for size in self.validation_sizes}
-            for name, size in sizes.items():
-                yield Unit(f"s{s}.interval.{name}", partial(_interval, at, BASE, size))
-            largest = max(self.validation_sizes, default=None)
+            unit = partial(origins.unit, s)
+            yield unit("origin", _describe)
+            yield unit("interval.all", _interval, BASE, None)
+            for size in self.validation_sizes:
+                yield unit(f"interval.{size}", _interval, BASE, size)
             for variation in variations[1:]:
-                measure = partial(_interval, at, variation, largest)
-                yield Unit(f"s{s}.interval.{variation.name}", measure)
+                yield unit(f"interval.{variation.name}", _interval, variation, largest)
             for variation in (*variations, *orders):
-                yield Unit(f"s{s}.truth.{variation.name}", partial(_truth, at, variation))
-            for radius in self.radii:
-                for number in range(self.slope_starts):
-                    variation = Variation(start=number, start_size=self.start_size)
-                    measure = partial(_slope, at, variation, radius)
-                    yield Unit(f"s{s}.slope.{radius:g}.{variation.name}", measure)
-
-
-At = Callable[[], Origin]
+                yield unit(f"truth.{variation.name}", _truth, variation)
+            for radius, variation in product(self.radii, starts):
+                yield unit(f"slope.{radius:g}.{variation.name}", _slope, variation, radius)
 
 
 def _describe(origin: Origin) -> Measurement:
@@ -68,28 +64,25 @@ def _describe(origin: Origin) -> Measurement:
     return Measurement([{"s": origin.outer_step, "kind": "origin", **origin.describe()}])
 
 
-def _interval(at: At, variation: Variation, validation: int | None) -> Measurement:
+def _interval(origin: Origin, variation: Variation, validation: int | None) -> Measurement:
     """h_t at every step of the interval, `h` (tau, q)."""
-    origin = at()
-    h = origin.interval(variation, validation)
     row = {"s": origin.outer_step, "kind": "interval", "variation": variation.name}
-    return Measurement([row | {"validation": validation or origin.validation_size}], {"h": h})
+    row |= {"validation": validation or origin.validation_size}
+    return Measurement([row], {"h": origin.interval(variation, validation)})
 
 
-def _truth(at: At, variation: Variation) -> Measurement:
+def _truth(origin: Origin, variation: Variation) -> Measurement:
     """h at the end of each interval up to T, `h` (S - s + 1, q), with the final validation loss."""
-    origin = at()
     h, loss = origin.playout(variation)
     row = {"s": origin.outer_step, "kind": "truth", "variation": variation.name, "loss": loss}
     return Measurement([row | {"finite": int(np.isfinite(h).all())}], {"h": h})
 
 
-def _slope(at: At, variation: Variation, radius: float) -> Measurement:
+def _slope(origin: Origin, variation: Variation, radius: float) -> Measurement:
     """A row for each hyperparameter: the final loss on both sides of it."""
-    origin = at()
     about = {"s": origin.outer_step, "kind": "slope", "variation": variation.name, "radius": radius}
     rows = []
-    for index, name in enumerate(origin.names):
+    for index, name in enumerate(names(origin.phi)):
         below, above = (origin.final_loss(variation, index, sign * radius) for sign in (-1, 1))
         sides = {"hyperparameter": name, "below": below, "above": above}
         rows.append(about | sides | {"slope": (above - below) / (2 * radius)})

@@ -64,28 +64,17 @@ class Lab:
 
     Attributes:
         seed: of whatever is random.
-        build: makes the setting; `setting` keeps it.
-        build_with: makes one with some settings changed, by dotted key; as on the command line.
+        build: makes the setting with some others in place of its own, by dotted key; a `UserError`
+            if there are none such or they do not fit.
     """
 
     seed: int
-    build: Callable[[], Setting]
-    build_with: Callable[[Mapping[str, Any]], Setting] | None = None
+    build: Callable[[Mapping[str, Any]], Setting]
 
     @cached_property
     def setting(self) -> Setting:
-        """Problem, data and sizes, built on first use."""
-        return self.build()
-
-    def vary(self, changes: Mapping[str, Any]) -> Setting:
-        """The setting with some others in place of its own.
-
-        Raises:
-            UserError: for a setting that there is not, or that does not fit.
-        """
-        if self.build_with is None:
-            raise TypeError("this lab has one setting alone")
-        return self.build_with(changes)
+        """Problem, data and sizes of the config itself, built on first use."""
+        return self.build({})
 
 
 class Study(Protocol):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 
 import numpy as np
 from jaxtyping import Float
@@ -36,10 +37,8 @@ class LinearSystem:
 
     def embedding(self, delays: int) -> Float[np.ndarray, "mq d"]:
         """G = [C; C A; ...; C A^(m-1)]: the delay embedding g(h_t) is G z_t."""
-        blocks = [self.readout]
-        for _ in range(delays - 1):
-            blocks.append(blocks[-1] @ self.transition)
-        return np.vstack(blocks)
+        steps = repeat(self.transition, delays - 1)
+        return np.vstack(list(accumulate(steps, np.matmul, initial=self.readout)))
 
     def operator(self, delays: int) -> Float[np.ndarray, "mq mq"]:
         """G A G^+, the operator of least norm that moves every embedded state one step on.
@@ -69,15 +68,12 @@ def linear_system(
     return LinearSystem(transition, np.eye(size), start)
 
 
-def affine_system(
-    rng: np.random.Generator, eigenvalues: Sequence[complex], distance: float = 1.0
-) -> LinearSystem:
+def affine_system(rng: np.random.Generator, eigenvalues: Sequence[complex]) -> LinearSystem:
     """h_{t+1} = A h_t + c with a fixed point of norm 1, as a linear system of [h; 1].
 
     Args:
-        rng: draws directions, fixed point and start.
+        rng: draws directions, fixed point, and a start at a distance of 1 from it.
         eigenvalues: of the normal matrix A; one with a positive imaginary part is a pair.
-        distance: from the start to the fixed point.
     """
     blocks, rotation = _blocks_and_rotation(rng, eigenvalues)
     size, matrix = len(blocks), rotation @ blocks @ rotation.T
@@ -85,7 +81,7 @@ def affine_system(
     transition = np.eye(size + 1)
     transition[:size, :size] = matrix
     transition[:size, size] = fixed - matrix @ fixed
-    start = np.append(fixed + distance * (rotation @ away), 1.0)
+    start = np.append(fixed + rotation @ away, 1.0)
     return LinearSystem(transition, np.eye(size + 1)[:size], start)
 
 

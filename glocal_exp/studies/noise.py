@@ -12,6 +12,7 @@ from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
 from glocal_exp.studies.linear import affine_system, finite, fixed_point
 
+Settings = Mapping[str, Any]
 TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "last": lambda trajectory: trajectory[-1],
     "mean": lambda trajectory: trajectory.mean(axis=0),
@@ -19,32 +20,9 @@ TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Estimates that need no decomposition: the newest hypergradient and the window's mean."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """h_{t+1} = A h_t + c, seen with white noise.
-
-    Attributes:
-        eigenvalues: of A.
-        scales: what each hypergradient is multiplied by, one a component.
-    """
-
-    eigenvalues: Sequence[float]
-    scales: Sequence[float]
-
-    def draw(self, rng: np.random.Generator, window: int, level: float) -> "Draw":
-        """One trajectory; noise is `level` times the root mean square of each component."""
-        known = affine_system(rng, self.eigenvalues)
-        scales = np.asarray(self.scales)
-        clean = known.trajectory(window) * scales
-        sizes = np.sqrt(np.mean(clean**2, axis=0))
-        noisy = clean + level * sizes * rng.standard_normal(clean.shape)
-        eigenvalues = np.append(np.linalg.eigvals(known.transition[:-1, :-1]), 1.0)
-        return Draw(noisy, fixed_point(known) * scales, sizes, eigenvalues)
-
-
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """A noisy trajectory, with the answers.
+    """h_{t+1} = A h_t + c, seen with white noise, and the answers.
 
     Attributes:
         trajectory: what is seen.
@@ -68,12 +46,33 @@ class Draw:
         return finite(np.max(distances / np.abs(self.eigenvalues)))
 
 
+def draw(
+    rng: np.random.Generator,
+    window: int,
+    level: float,
+    eigenvalues: Sequence[float],
+    scales: Sequence[float],
+) -> Draw:
+    """One trajectory; noise is `level` times the root mean square of each component.
+
+    Args:
+        eigenvalues: of A.
+        scales: what each hypergradient is multiplied by, one a component.
+    """
+    known = affine_system(rng, eigenvalues)
+    clean = known.trajectory(window) * scales
+    sizes = np.sqrt(np.mean(clean**2, axis=0))
+    noisy = clean + level * sizes * rng.standard_normal(clean.shape)
+    found = np.append(np.linalg.eigvals(known.transition[:-1, :-1]), 1.0)
+    return Draw(noisy, fixed_point(known) * scales, sizes, found)
+
+
 @dataclass(frozen=True)
 class NoiseStudy:
     """Errors of the steady state and of the eigenvalues, one row a variant and level of noise.
 
     Attributes:
-        systems: by name, the fields of `Case`.
+        systems: by name, settings of `draw`.
         variants: by name, settings of `HankelDMD`; all see the same draws.
         levels: of noise, in units of each component's root mean square.
         decays: slowest eigenvalues of the systems on which the last hypergradient is compared with
@@ -84,56 +83,59 @@ class NoiseStudy:
         draws: of each setting.
     """
 
-    systems: Mapping[str, Mapping[str, Any]]
-    variants: Mapping[str, Mapping[str, Any]]
+    systems: Mapping[str, Settings]
+    variants: Mapping[str, Settings]
     levels: Sequence[float]
     decays: Sequence[float]
-    compared: Mapping[str, Mapping[str, Any]]
+    compared: Mapping[str, Settings]
     window: int
     delays: int
     draws: int
     trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        groups: dict[str, tuple[Row, Case, Mapping[str, Any]]] = {
-            name: ({"comparison": "variants", "system": name}, Case(**settings), self.variants)
-            for name, settings in self.systems.items()
-        }
+        groups: list[tuple[str, Row, Settings, Mapping[str, Settings]]] = [
+            (name, {"comparison": "variants", "system": name}, system, self.variants)
+            for name, system in self.systems.items()
+        ]
         for decay in self.decays:
-            case = Case((decay, 0.8 * decay, 0.6 * decay), (1.0, 1.0, 1.0))
             about: Row = {"comparison": "decays", "decay": decay}
-            groups[f"decay={decay:g}"] = about, case, self.compared
-        for group, (about, case, variants) in groups.items():
-            for variant in (*variants, *TRIVIAL):
-                settings = variants.get(variant, {})
-                measure = partial(self._measure, lab.seed, about, variant, case, settings)
-                yield Unit(f"{group}-{variant}", measure)
+            eigenvalues = (decay, 0.8 * decay, 0.6 * decay)
+            system = {"eigenvalues": eigenvalues, "scales": (1.0, 1.0, 1.0)}
+            groups.append((f"decay={decay:g}", about, system, self.compared))
+        for group, about, system, variants in groups:
+            for name in (*variants, *TRIVIAL):
+                settings = {"delays": self.delays, **variants.get(name, {})}
+                summary = partial(summarize, name, **settings)
+                measure = partial(self._measure, lab, about | {"variant": name}, system, summary)
+                yield Unit(f"{group}-{name}", measure)
 
     def _measure(
-        self, seed: int, about: Row, variant: str, case: Case, settings: Mapping[str, Any]
+        self, lab: Lab, about: Row, system: Settings, summary: Callable[[list[Draw]], Row]
     ) -> Measurement:
-        about = about | {"variant": variant}
-        errors = partial(self._errors, seed, variant, case, **{"delays": self.delays, **settings})
-        return Measurement([{**about, "level": level} | errors(level) for level in self.levels])
+        rows = []
+        for level in self.levels:
+            rngs = (np.random.default_rng([lab.seed, number]) for number in range(self.draws))
+            draws = [draw(rng, self.window, level, **system) for rng in rngs]
+            rows.append({**about, "level": level, **summary(draws)})
+        return Measurement(rows)
 
-    def _errors(
-        self, seed: int, variant: str, case: Case, level: float, delays: int, **settings: Any
-    ) -> Row:
-        """Quartiles over draws, and how often DMD is nearer to the truth than the last h."""
-        steady, spectral, last = [], [], []
-        for number in range(self.draws):
-            draw = case.draw(np.random.default_rng([seed, number]), self.window, level)
-            last.append(draw.error(draw.trajectory[-1]))
-            if variant in TRIVIAL:
-                steady.append(draw.error(TRIVIAL[variant](draw.trajectory)))
-                continue
-            spectrum = HankelDMD(**settings).fit(draw.trajectory, delays)
-            estimate, _ = SteadyStateEstimator().estimate(spectrum, draw.trajectory, 0)
-            steady.append(draw.error(estimate))
-            spectral.append(draw.spectral_error(spectrum.eigenvalues))
-        better = float(np.mean(np.array(steady) < np.array(last)))
-        row: Row = {"draws": self.draws, "beats_last": better, "last": float(np.median(last))}
-        return row | quartiles("steady", steady) | quartiles("spectral", spectral)
+
+def summarize(variant: str, draws: Sequence[Draw], delays: int, **settings: Any) -> Row:
+    """Quartiles over draws, and how often the variant is nearer to the truth than the last h."""
+    if variant in TRIVIAL:
+        spectral, estimates = [], [TRIVIAL[variant](one.trajectory) for one in draws]
+    else:
+        spectra = [HankelDMD(**settings).fit(one.trajectory, delays) for one in draws]
+        pairs = list(zip(draws, spectra, strict=True))
+        spectral = [one.spectral_error(spectrum.eigenvalues) for one, spectrum in pairs]
+        steady_state = SteadyStateEstimator().estimate
+        estimates = [steady_state(spectrum, one.trajectory, 0)[0] for one, spectrum in pairs]
+    last = [one.error(one.trajectory[-1]) for one in draws]
+    steady = [one.error(estimate) for one, estimate in zip(draws, estimates, strict=True)]
+    better = float(np.mean(np.array(steady) < np.array(last)))
+    row: Row = {"draws": len(draws), "beats_last": better, "last": float(np.median(last))}
+    return row | quartiles("steady", steady) | quartiles("spectral", spectral)
 
 
 def quartiles(name: str, values: Sequence[float]) -> Row:

@@ -1,9 +1,10 @@
 """The start of an interval of real training, and what can be played out from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,8 +20,8 @@ from glocal_exp.engine.examples import Examples
 from glocal_exp.engine.modes.forward import Forward, start_tangents
 from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
-from glocal_exp.hypergrad import count, names
-from glocal_exp.studies.lab import Lab, Setting
+from glocal_exp.hypergrad import count
+from glocal_exp.studies.lab import Lab, Measurement, Setting, Unit
 from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
 
@@ -37,11 +38,7 @@ class Origins:
         self._training = self._train()
 
     def at(self, outer_step: int) -> "Origin":
-        """The start of interval `outer_step`.
-
-        Raises:
-            UserError: when training is shorter, or has diverged before.
-        """
+        """The start of interval `outer_step`; `UserError` if training ends or diverges before."""
         last = self._lab.setting.plan.schedule.outer_steps
         if outer_step > last:
             raise UserError(
@@ -52,6 +49,12 @@ class Origins:
             while outer_step not in self._reached:
                 next(self._training)
         return self._reached[outer_step]
+
+    def unit(
+        self, outer_step: int, name: str, measure: Callable[..., Measurement], *how: Any
+    ) -> Unit:
+        """One that measures something at the start of an interval."""
+        return Unit(f"s{outer_step}.{name}", lambda: measure(self.at(outer_step), *how))
 
     def _train(self) -> Iterator[None]:
         setting, seed = self._lab.setting, self._lab.seed
@@ -82,11 +85,6 @@ class Origin:
     outer_step: int
     state: InnerState
     phi: Hyperparams
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The hyperparameters, in the hypergradient's order."""
-        return names(self.phi)
 
     @cached_property
     def validation_size(self) -> int:
@@ -183,11 +181,9 @@ class Origin:
 @contextmanager
 def precision(setting: Setting, *, float64: bool = False) -> Iterator[None]:
     """The setting's own for products, whatever another setting has chosen since; or float64."""
-    before = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
     products = setting.matmul_precision
-    jax.config.update("jax_enable_x64", before or float64)
-    try:
-        with jax.default_matmul_precision(products) if products else nullcontext():
-            yield
-    finally:
-        jax.config.update("jax_enable_x64", before)
+    with (
+        jax.enable_x64(True) if float64 else nullcontext(),
+        jax.default_matmul_precision(products) if products else nullcontext(),
+    ):
+        yield

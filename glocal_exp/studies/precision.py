@@ -6,8 +6,7 @@ settings of the config, such as `model.compute=bfloat16`. The batches are the sa
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -29,36 +28,29 @@ class Precision(Varied):
         origins = Origins(lab)
         for s in sorted(self.outer_steps):
             for variation in self.variations():
-                yield self._unit(s, variation.name, partial(origins.at, s), variation)
+                yield origins.unit(s, variation.name, self._measure, variation.name, variation)
             for name, changes in self.variants.items():
-                yield self._unit(s, name, partial(_changed, origins, s, lab, changes), BASE)
+                yield origins.unit(s, name, self._measure_changed, name, lab, changes)
 
-    def _unit(self, s: int, name: str, at: partial[Origin], variation: Variation) -> Unit:
-        """h_t at every step of interval `s`: `h` (tau, q)."""
+    def _measure(self, origin: Origin, name: str, variation: Variation = BASE) -> Measurement:
+        """h_t at every step of the interval: `h` (tau, q)."""
+        row = {"s": origin.outer_step, "variation": name}
+        row |= {"steps": origin.setting.plan.schedule.interval}
+        row |= {"validation": self.validation or origin.validation_size}
+        return Measurement([row], {"h": origin.interval(variation, self.validation)})
 
-        def measure() -> Measurement:
-            origin = at()
-            row = {"s": s, "variation": name, "steps": origin.setting.plan.schedule.interval}
-            row |= {"validation": self.validation or origin.validation_size}
-            return Measurement([row], {"h": origin.interval(variation, self.validation)})
-
-        return Unit(f"s{s}.{name}", measure)
-
-
-def _changed(origins: Origins, s: int, lab: Lab, changes: Mapping[str, Any]) -> Origin:
-    """The start of interval `s` with other settings, and the same numbers in its arrays.
-
-    Raises:
-        UserError: when the settings ask for other arrays than training has.
-    """
-    origin, setting = origins.at(s), lab.vary(changes)
-    like, _ = jax.eval_shape(setting.problem.init, jax.random.key(lab.seed))
-    leaves, structure = jax.tree.flatten(like)
-    found = jax.tree.leaves(origin.state)
-    if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in found]:
-        raise UserError(
-            f"study.variants: {dict(changes)} asks for other weights than training has; name "
-            "settings that change how the same network computes."
-        )
-    state = jax.tree.unflatten(structure, found)
-    return Origin(setting, work_of(setting, lab.seed), lab.seed, s, state, origin.phi)
+    def _measure_changed(
+        self, origin: Origin, name: str, lab: Lab, changes: Mapping[str, Any]
+    ) -> Measurement:
+        """The same with other settings, from the same numbers in the arrays of the start."""
+        setting = lab.build(changes)
+        like, _ = jax.eval_shape(setting.problem.init, jax.random.key(lab.seed))
+        leaves, structure = jax.tree.flatten(like)
+        found = jax.tree.leaves(origin.state)
+        if [leaf.shape for leaf in leaves] != [leaf.shape for leaf in found]:
+            raise UserError(
+                f"study.variants: {dict(changes)} asks for other weights than training has; name "
+                "settings that change how the same network computes."
+            )
+        state, work = jax.tree.unflatten(structure, found), work_of(setting, lab.seed)
+        return self._measure(replace(origin, setting=setting, work=work, state=state), name)

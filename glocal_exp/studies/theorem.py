@@ -1,37 +1,21 @@
 """Theorem 3.1 measured on linear systems: both sides, every term, and where its proof gives way."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float
+import pandas as pd
 
 from glocal_exp.studies.bound import Terms, terms
 from glocal_exp.studies.gaps import gaps
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
-from glocal_exp.studies.linear import LinearSystem, affine_system, linear_system
+from glocal_exp.studies.linear import affine_system, linear_system
 
 Noise = Literal["measurement", "process"]
 ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients have norm 1 to 10
-
-
-@dataclass(frozen=True)
-class System:
-    """What `linear_system` or `affine_system` draws, and the delays it is looked at with."""
-
-    eigenvalues: Sequence[float]
-    delays: int = 1
-    affine: bool = False
-    skew: float = 0.0
-
-    def draw(self, rng: np.random.Generator) -> LinearSystem:
-        """A random system of this kind."""
-        if self.affine:
-            return affine_system(rng, self.eigenvalues)
-        return linear_system(rng, self.eigenvalues, self.skew)
 
 
 @dataclass(frozen=True)
@@ -39,7 +23,8 @@ class Theorem:
     """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes.
 
     Attributes:
-        systems: by name, the fields of `System`.
+        systems: by name, settings of `linear_system`, or with `affine` of `affine_system`; and the
+            `delays` that each is looked at with.
         levels: standard deviations of the noise in each hypergradient, which have norm about 1.
         noises: "measurement" is in what is seen of the interval alone; "process" moves the
             trajectory itself, to its end.
@@ -61,67 +46,49 @@ class Theorem:
     trains: ClassVar[bool] = False
 
     def units(self, lab: Lab) -> Iterator[Unit]:
-        yield Unit("gaps", lambda: Measurement(gaps()))
-        for name, settings in self.systems.items():
-            system = System(**settings)
+        yield Unit("gaps", lambda: Measurement(list(gaps())))
+        for name, system in self.systems.items():
             for level in self.levels:
                 for noise in self.noises if level else self.noises[:1]:
                     about: Row = {"system": name, "noise": noise, "level": level}
-                    measure = partial(self._measure, lab, about, system, noise, level)
+                    measure = partial(self._measure, lab, about, noise, level, **system)
                     yield Unit(f"{name}-{noise}-{level:g}", measure)
 
     def _measure(
-        self, lab: Lab, about: Row, system: System, noise: Noise, level: float
+        self, lab: Lab, about: Row, noise: Noise, level: float, **system: Any
     ) -> Measurement:
-        drawn = [
-            self._draw(np.random.default_rng([lab.seed, draw]), system, noise, level)
-            for draw in range(self.draws)
-        ]
+        delays = system.pop("delays", 1)
+        make = affine_system if system.pop("affine", False) else linear_system
+        length = max(self.intervals) + max(self.horizons) + delays + 1
+        drawn = []  # the trajectory, what its measurement adds to each row, and its operator
+        for number in range(self.draws):
+            rng = np.random.default_rng([lab.seed, number])
+            known = make(rng, **system)
+            shocks = level * rng.standard_normal((length, len(known.readout)))
+            trajectory = known.trajectory(length, shocks if noise == "process" else None)
+            drawn.append((trajectory, shocks * (noise == "measurement"), known.operator(delays)))
+
         rows: list[Row] = []
         names = ("interval", "horizon", "unit_tolerance", "amplitudes")
         choices = (self.intervals, self.horizons, self.unit_tolerances, self.amplitudes)
         for chosen in product(*choices):
             setting: dict[str, Any] = dict(zip(names, chosen, strict=True))
-            length = setting["interval"] + setting["horizon"] + system.delays + 1
-            seen = [one.observed(setting["interval"], length) for one in drawn]
+            end = setting["interval"] + setting["horizon"] + delays + 1
+            measured = np.arange(end)[:, None] < setting["interval"]
             bounds = [
-                terms(trajectory, one.operator, delays=system.delays, **setting)
-                for trajectory, one in zip(seen, drawn, strict=True)
+                terms(h[:end] + measured * errors[:end], k, delays=delays, **setting)
+                for h, errors, k in drawn
             ]
             rows.append({**about, **setting, **summarize(bounds)})
         return Measurement(rows)
 
-    def _draw(self, rng: np.random.Generator, system: System, noise: Noise, level: float) -> "Draw":
-        known = system.draw(rng)
-        length = max(self.intervals) + max(self.horizons) + system.delays + 1
-        shocks = level * rng.standard_normal((length, len(known.readout)))
-        operator = known.operator(system.delays)
-        if noise == "process":
-            return Draw(known.trajectory(length, shocks), np.zeros_like(shocks), operator)
-        return Draw(known.trajectory(length), shocks, operator)
-
-
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """A trajectory, what its measurement adds to each row, and its operator."""
-
-    trajectory: Float[np.ndarray, "steps q"]
-    errors: Float[np.ndarray, "steps q"]
-    operator: Float[np.ndarray, "mq mq"]
-
-    def observed(self, interval: int, length: int) -> Float[np.ndarray, "length q"]:
-        """The first rows, those of the interval as they are measured and the others as they are."""
-        seen = np.arange(length)[:, None] < interval
-        return self.trajectory[:length] + np.where(seen, self.errors[:length], 0)
-
 
 def summarize(bounds: Sequence[Terms]) -> Row:
     """Medians of all terms, quartiles of both sides, and how often each inequality holds."""
-    columns = {name: np.array([getattr(one, name) for one in bounds]) for name in asdict(bounds[0])}
-    row: Row = {name: float(np.median(values)) for name, values in columns.items()}
+    found = pd.DataFrame(bounds)
+    row: Row = {name: float(np.median(found[name])) for name in found}
     for side in ("left", "right", "proven"):
-        low, high = np.quantile(columns[side], (0.25, 0.75))
-        row |= {f"{side}_low": float(low), f"{side}_high": float(high)}
+        row[f"{side}_low"], row[f"{side}_high"] = np.quantile(found[side], (0.25, 0.75)).tolist()
     for name, smaller, larger in (
         ("holds", "left", "right"),
         ("prediction_holds", "left_prediction", "right_prediction"),
@@ -129,7 +96,7 @@ def summarize(bounds: Sequence[Terms]) -> Row:
         ("local_holds", "local_error", "epsilon"),
         ("proven_holds", "left", "proven"),
     ):
-        row[name] = float(np.mean(columns[smaller] <= columns[larger] + ROUNDING))
-    row["radius_holds"] = float(np.mean(columns["radius"] <= 1 + ROUNDING))
+        row[name] = float(np.mean(found[smaller] <= found[larger] + ROUNDING))
+    row["radius_holds"] = float(np.mean(found["radius"] <= 1 + ROUNDING))
     row["draws"] = len(bounds)
     return row

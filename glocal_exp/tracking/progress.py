@@ -44,8 +44,8 @@ class ProgressSink(Sink):
         if self._console is None:
             # rich alone would also take FORCE_COLOR for a terminal and write codes into log files
             self._console = Console(force_terminal=sys.stdout.isatty())
-        seed, steps, done = (int(run_info.get(k) or 0) for k in ("seed", "steps", "resumed_step"))
-        label = " ".join(filter(None, [str(run_info.get("method") or ""), f"seed {seed}"]))
+        seed, steps, done = (run_info[key] for key in ("seed", "steps", "resumed_step"))
+        label = f"{run_info['method']} seed {seed}"
         run = self._runs[seed] = SeedProgress(label, steps, done, self._clock)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._drawn.append(run)
@@ -58,22 +58,17 @@ class ProgressSink(Sink):
             self._bars.refresh()
 
     def record(self, record: IntervalRecord) -> None:
-        if record.seed not in self._runs:
-            self.start({"seed": record.seed})
         run = self._runs[record.seed]
         self._show(run, at_once=run.take(record))
 
-    def progress(
-        self, step: int, total_steps: int, note: str = "", seed: int | None = None
-    ) -> None:
-        for run in list(self._runs.values()) if seed is None else [self._runs[seed]]:
-            self._show(run, at_once=run.move(step, total_steps, note))
+    def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
+        run = self._runs[seed]
+        self._show(run, at_once=run.move(step, total_steps, note))
 
-    def finish(self, status: str, seed: int | None = None) -> None:
-        for key in list(self._runs) if seed is None else [seed]:
-            if run := self._runs.pop(key, None):
-                run.close(status)
-                self._show(run, at_once=True)
+    def finish(self, status: str, seed: int) -> None:
+        run = self._runs.pop(seed)
+        run.close(status)
+        self._show(run, at_once=True)
         if not self._runs:
             self.abandon()
 

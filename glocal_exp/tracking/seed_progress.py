@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from glocal_exp.records import IntervalRecord
@@ -23,50 +23,36 @@ class Pace:
     def mark(self, now: float, work: float, idle: float = 0.0) -> None:
         """Note that `work` is done at time `now`, `idle` seconds of which come only once."""
         self.last = (now, work)
-        start, done = self.first or self.last
-        self.first = (start + idle, done) if self.first else self.last
+        start, done = self.first or (now - idle, work)
+        self.first = (start + idle, done)
 
     def left(self, now: float, total: float) -> float | None:
         """Seconds until `total` work is done; None as long as nothing is known."""
-        if self.first is None:
+        (start, done), (latest, work) = self.first or self.last, self.last
+        if latest <= start or work <= done:
             return None
-        seconds, work = self.last[0] - self.first[0], self.last[1] - self.first[1]
-        if seconds <= 0 or work <= 0:
-            return None
-        return max(0.0, (total - self.last[1]) * seconds / work - (now - self.last[0]))
+        return max(0.0, (total - work) * (latest - start) / (work - done) - (now - latest))
 
 
-@dataclass
 class SeedProgress:
     """What is shown of one seed.
 
-    Attributes:
-        begun: the work that had been done before this program.
-        step, work: training steps done, and work in the unit of `total`.
-        metrics: each as it was last evaluated, and at which step.
-        printed: when its last plain line was.
+    Args:
+        begun: the training steps that were done before this program.
     """
 
-    label: str
-    steps: int
-    begun: int
-    clock: Callable[[], float]
-    metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
-    hyperparameters: Mapping[str, float] = field(default_factory=dict)
-    skipped: int = 0
-    diverged: bool = False
-    note: str = ""
-    closed: bool = False
-    pace: Pace = field(default_factory=Pace)
-    printed: float = -math.inf
-
-    def __post_init__(self):
-        self.step = self.work = self.begun
-        self.total, self.started = self.steps, self.clock()
+    def __init__(self, label: str, steps: int, begun: int, clock: Callable[[], float]):
+        self.label, self.steps, self.begun, self.clock = label, steps, begun, clock
+        self.total, self.pace = steps, Pace()
+        self.step = self.work = begun  # training steps, and work in the unit of `total`
+        self.metrics: dict[str, tuple[float, int]] = {}  # as last evaluated, and at which step
+        self.hyperparameters: Mapping[str, float] = {}
+        self.skipped, self.diverged, self.closed, self.note = 0, False, False, ""
+        self.started, self.printed = clock(), -math.inf  # the latter by its last plain line
 
     def take(self, record: IntervalRecord) -> bool:
         """Note an outer step; whether it is to be seen at once."""
-        at_once = 0 < self.steps <= record.step or (record.diverged and not self.diverged)
+        at_once = self.steps <= record.step or (record.diverged and not self.diverged)
         self.step, self.note, self.diverged = record.step, "", record.diverged
         evaluated = {k: v for k, v in record.metrics.items() if not math.isnan(v)}
         self.metrics |= {name: (value, record.step) for name, value in evaluated.items()}
@@ -106,10 +92,11 @@ class SeedProgress:
     def line(self) -> str:
         """All of it as plain text."""
         parts = [self.steps_done]
-        if self.total == self.steps > 0:
-            parts[0] += f" ({self.work / self.total:.0%})"
-        elif self.total:
-            parts.append(f"{self.work / self.total:.0%} of the work")
+        share = f"{self.work / self.total:.0%}"
+        if self.total == self.steps:
+            parts[0] += f" ({share})"
+        else:
+            parts.append(f"{share} of the work")
         if self.time_left not in ("", UNKNOWN):
             parts.append(self.time_left)
         return f"{self.label}: {', '.join([*parts, *self.facts(self.hyperparameters)])}"

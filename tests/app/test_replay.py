@@ -9,7 +9,7 @@ import pytest
 
 from glocal_exp.app.replay import compare, outdated
 from glocal_exp.store import find_runs
-from glocal_exp.store.replays import read_replays
+from glocal_exp.store.status import read_replays
 
 from .commands import TOY, Shell, manifest, shell
 

@@ -59,7 +59,7 @@ GLOCAL = ("glocal_exp.methods.glocal", "glocal_exp.models.lenet", "glocal_exp.ko
 
 @pytest.fixture(scope="module")
 def closure():
-    return import_closure([*ENGINE, *GLOCAL], package="glocal_exp", root=ROOT, exclude=NOT_NUMERIC)
+    return import_closure([*ENGINE, *GLOCAL], ROOT, NOT_NUMERIC)
 
 
 def changed(file: str, old: str, new: str) -> str:

@@ -87,9 +87,7 @@ class Linear(eqx.Module):
 class Paced(Sink):
     """A tracker that holds a run up where it may be stopped, so that it is not over before."""
 
-    def progress(
-        self, step: int, total_steps: int, note: str = "", seed: int | None = None
-    ) -> None:
+    def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
         time.sleep(0.05)
 
 
@@ -127,6 +125,6 @@ class Sizes:
         steps = [record.step for record in lab.setting.start()]
         row = {"validation": validation, "steps": steps[-1]}
         if self.other is not None:
-            setting = lab.vary(self.other)
+            setting = lab.build(self.other)
             row["other"] = len(setting.splits.validation["y"])
         return Measurement([row])

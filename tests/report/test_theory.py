@@ -87,7 +87,7 @@ def complexity_rows():
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("studies")
-    lab = Lab(0, lambda: pytest.fail("nothing is trained"))
+    lab = Lab(0, lambda _: pytest.fail("nothing is trained"))
     for name, study in (("theorem", THEOREM), ("noise", NOISE)):
         write_study(root, name, {unit.name: unit.measure().rows for unit in study.units(lab)})
     write_study(root, "complexity", complexity_rows())

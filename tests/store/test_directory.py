@@ -13,7 +13,8 @@ import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory, run_path, status
-from glocal_exp.store.files import read_arrays
+from glocal_exp.store.files import read_arrays, read_frame
+from glocal_exp.store.status import stored_status
 
 from .examples import record
 
@@ -102,7 +103,7 @@ def check_survivor(path):
     """No torn row, no gap, and records up to the newest checkpoint at least."""
     with RunDirectory(path) as survivor:
         last = survivor.last_outer_step
-        steps = survivor.metrics()["outer_step"].tolist()
+        steps = read_frame(path / "metrics.csv")["outer_step"].tolist()
         blobs = list(survivor.load_checkpoints())
     assert steps == list(range(len(steps)))
     assert not blobs or (last is not None and int(blobs[0][:8]) <= last)
@@ -112,7 +113,7 @@ def test_records_come_back_as_they_were(directory):
     records = [record(step, arrays=step == 1) for step in range(3)]
     for one in records:
         directory.append(one)
-    frame = directory.metrics()
+    frame = read_frame(directory.path / "metrics.csv")
     for column in ("test_accuracy", "hyperparameter/learning_rate", "seconds"):
         expected = [one.row()[column] for one in records]
         assert frame[column].tolist() == expected
@@ -130,14 +131,14 @@ def test_truncate_takes_rows_and_arrays_back(directory):
     for step in range(5):
         directory.append(record(step, arrays=True))
     directory.truncate(2)
-    assert directory.metrics()["outer_step"].tolist() == [0, 1, 2]
+    assert read_frame(directory.path / "metrics.csv")["outer_step"].tolist() == [0, 1, 2]
     arrays = read_arrays(directory.path / "arrays.npz")
     assert {key.split("/")[0] for key in arrays} == {"s0", "s1", "s2"}
     assert directory.last_outer_step == 2
     directory.append(record(3))
     directory.truncate(None)
     assert directory.last_outer_step is None
-    assert directory.metrics().empty
+    assert read_frame(directory.path / "metrics.csv").empty
     assert read_arrays(directory.path / "arrays.npz") == {}
 
 
@@ -172,7 +173,7 @@ def test_a_second_writer_is_refused_and_harms_nothing(directory):
     with pytest.raises(UserError, match=f"is being written by process {os.getpid()}"):
         RunDirectory(directory.path)
     directory.append(record(1))
-    assert directory.metrics()["outer_step"].tolist() == [0, 1]
+    assert read_frame(directory.path / "metrics.csv")["outer_step"].tolist() == [0, 1]
 
 
 def test_a_full_disk_leaves_what_was_stored(directory, monkeypatch):
@@ -194,7 +195,7 @@ def test_a_full_disk_leaves_what_was_stored(directory, monkeypatch):
             with pytest.raises(UserError, match="the disk is full"):
                 action()
     assert directory.last_outer_step == 0
-    assert directory.status() == "partial"
+    assert stored_status(directory.path) == "partial"
     directory.append(record(1, arrays=True))  # space was freed
     assert sorted(read_arrays(directory.path / "arrays.npz")) == [
         "s0/eigenvalues", "s0/trajectory", "s1/eigenvalues", "s1/trajectory",
@@ -207,7 +208,7 @@ def test_clear_starts_afresh_under_the_same_lock(directory):
     directory.save_checkpoint(b"x")
     directory.clear()
     assert [entry.name for entry in directory.path.iterdir()] == ["lock"]
-    assert directory.status() == "missing"
+    assert stored_status(directory.path) == "missing"
     assert directory.manifest == {}
     directory.append(record(0))
     assert status(directory.path) == "running"

@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from glocal_exp.store.fingerprint import (
+    ROOT,
     config_hash,
     import_closure,
     source_fingerprint,
@@ -58,7 +59,7 @@ def fingerprint(tmp_path):
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
-        return source_fingerprint(modules, package="pkg", root=root, exclude=exclude)
+        return source_fingerprint(modules, root=root, exclude=exclude)
 
     return write
 
@@ -116,7 +117,7 @@ def test_the_closure_is_what_python_imports(tmp_path):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    closure = import_closure(["pkg.engine"], package="pkg", root=tmp_path)
+    closure = import_closure(["pkg.engine"], tmp_path)
     assert sorted(closure) == [
         "pkg", "pkg.constants", "pkg.engine", "pkg.errors", "pkg.lazy", "pkg.tools",
         "pkg.tools.deep", "pkg.tools.maths",
@@ -124,11 +125,7 @@ def test_the_closure_is_what_python_imports(tmp_path):
 
 
 def test_our_own_package_leaves_its_consumers_out():
-    closure = import_closure(
-        ["glocal_exp.koopman.dmd"],
-        package="glocal_exp",
-        root=__import__("pathlib").Path(__file__).parents[2],
-    )
+    closure = import_closure(["glocal_exp.koopman.dmd"], ROOT)
     assert "glocal_exp.koopman.spectrum" in closure
     assert not any(name.startswith(("glocal_exp.report", "glocal_exp.store")) for name in closure)
     assert len(source_fingerprint(["glocal_exp.koopman.dmd"])) == 16

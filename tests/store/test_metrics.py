@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glocal_exp.errors import UserError
-from glocal_exp.store.metrics import format_cell, format_rows, read_frame, read_rows
+from glocal_exp.store.files import format_cell, format_rows, read_frame, read_rows
 
 
 @given(st.lists(st.floats(width=64), min_size=1, max_size=20))

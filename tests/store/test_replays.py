@@ -1,9 +1,10 @@
 import json
+from importlib import import_module
 
 import pytest
 
 from glocal_exp.store import RunDirectory, status
-from glocal_exp.store.replays import FILE, add_replays, is_replayed, read_replays
+from glocal_exp.store.status import REPLAYS, add_replays, is_replayed, read_replays
 
 from .examples import record
 
@@ -45,7 +46,8 @@ def test_without_a_file_nothing_was_replayed(tmp_path):
 
 def test_a_run_of_a_replayed_source_is_current(tmp_path, monkeypatch, file):
     replays = read_replays(file)
-    monkeypatch.setattr("glocal_exp.store.replays.read_replays", lambda _: replays)
+    module = import_module("glocal_exp.store.status")  # not the function of that name
+    monkeypatch.setattr(module, "read_replays", lambda _: replays)
     with RunDirectory(tmp_path / "run") as directory:
         directory.append(record(0))
         directory.update_manifest(config_hash="c0ffee00", source_hash="a", status="complete")
@@ -54,6 +56,6 @@ def test_a_run_of_a_replayed_source_is_current(tmp_path, monkeypatch, file):
 
 
 def test_what_is_committed_can_be_read():
-    replays = read_replays(FILE)
+    replays = read_replays(REPLAYS)
     assert all(replay["stored"] != replay["current"] for replay in replays)
     assert json.dumps(replays)

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from glocal_exp.store import RunDirectory, status
+from glocal_exp.store.status import stored_status
 
 from .examples import record
 
@@ -64,4 +65,4 @@ def test_a_held_lock_comes_first(tmp_path):
     with RunDirectory(tmp_path) as directory:
         directory.update_manifest(status="complete", config_hash="old")
         assert status(tmp_path, "new") == "running"
-        assert directory.status("new") == "stale"
+        assert stored_status(tmp_path, "new") == "stale"

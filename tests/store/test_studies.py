@@ -71,7 +71,7 @@ def test_rows_come_after_their_arrays(path, monkeypatch):
         write_atomically(file, content)
 
     with StudyDirectory(path, FACTS, CONFIG) as directory:
-        monkeypatch.setattr("glocal_exp.store.studies.write_atomically", write)
+        monkeypatch.setattr("glocal_exp.store.files.write_atomically", write)
         directory.store("b", [{"slope": 2.0}], {"h": np.eye(2)})
     assert written == [".npz", ".csv"]
 

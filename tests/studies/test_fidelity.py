@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
+from glocal_exp.hypergrad import names
 from glocal_exp.studies.fidelity import Fidelity
 from glocal_exp.studies.origin import BASE
 from tests.compilation import quick_compilation  # noqa: F401
@@ -44,7 +45,7 @@ def test_the_units_hold_what_they_say():
     np.testing.assert_array_equal(truth.arrays["h"][0], origin.interval(BASE, None)[-1])
     assert (truth.rows[0]["variation"], truth.rows[0]["finite"]) == ("base", 1)
     slopes = found["s2.slope.0.1.start1"].measure().rows
-    assert [row["hyperparameter"] for row in slopes] == list(origin.names)
+    assert [row["hyperparameter"] for row in slopes] == list(names(origin.phi))
     # A move of 0.1 is not small, but the loss is smooth.
     h = truth.arrays["h"][-1]
     np.testing.assert_allclose([float(row["slope"]) for row in slopes], h, rtol=0.02)

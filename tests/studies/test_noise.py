@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from glocal_exp.studies.lab import Lab
-from glocal_exp.studies.noise import TRIVIAL, Case, Draw, NoiseStudy, quartiles
+from glocal_exp.studies.noise import TRIVIAL, Draw, NoiseStudy, draw, quartiles
 
-CASE = Case((0.9, 0.7, 0.5), (1.0, 1.0, 1.0))
+EIGENVALUES = (0.9, 0.7, 0.5)
 SETTINGS = {
     "systems": {
         "even": {"eigenvalues": [0.9, 0.7, 0.5], "scales": [1, 1, 1]},
@@ -29,14 +29,15 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def errors():
     """Median error of the steady state, by unit, at 1 % noise."""
-    units = NoiseStudy(**SETTINGS).units(Lab(0, lambda: pytest.fail("nothing is trained")))
+    units = NoiseStudy(**SETTINGS).units(Lab(0, lambda _: pytest.fail("nothing is trained")))
     return {unit.name: unit.measure().rows[0]["steady"] for unit in units}
 
 
 def test_noise_is_a_share_of_each_component():
-    case = Case((0.9, 0.7, 0.5), (1.0, 1e-3, 10.0))
-    loud = case.draw(np.random.default_rng(3), 2000, 0.1)
-    quiet = case.draw(np.random.default_rng(3), 2000, 0.0)
+    scales = (1.0, 1e-3, 10.0)
+    loud, quiet = (
+        draw(np.random.default_rng(3), 2000, level, EIGENVALUES, scales) for level in (0.1, 0.0)
+    )
     share = np.std(loud.trajectory - quiet.trajectory, axis=0) / quiet.sizes
     # 2,000 numbers give a standard deviation to 1.6 %.
     np.testing.assert_allclose(share, 0.1, rtol=0.06)
@@ -44,22 +45,22 @@ def test_noise_is_a_share_of_each_component():
 
 
 def test_the_answers_are_the_systems():
-    draw = CASE.draw(np.random.default_rng(0), 400, 0.0)
-    np.testing.assert_allclose(draw.trajectory[-1], draw.steady, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(np.sort(draw.eigenvalues), [0.5, 0.7, 0.9, 1], atol=1e-12)
-    assert draw.error(draw.steady) == 0
-    assert draw.spectral_error(draw.eigenvalues) == 0
+    drawn = draw(np.random.default_rng(0), 400, 0.0, EIGENVALUES, (1.0, 1.0, 1.0))
+    np.testing.assert_allclose(drawn.trajectory[-1], drawn.steady, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(np.sort(drawn.eigenvalues), [0.5, 0.7, 0.9, 1], atol=1e-12)
+    assert drawn.error(drawn.steady) == 0
+    assert drawn.spectral_error(drawn.eigenvalues) == 0
 
 
 def test_errors_are_relative():
     sizes = np.array([1.0, 10.0])
-    draw = Draw(np.zeros((5, 2)), np.array([1.0, 20.0]), sizes, np.array([0.5, 1.0]))
+    drawn = Draw(np.zeros((5, 2)), np.array([1.0, 20.0]), sizes, np.array([0.5, 1.0]))
     # 0.1 of the first, 0.7 of the second: the root of (0.01 + 0.49) / 2
-    assert draw.error(np.array([1.1, 13.0])) == pytest.approx(0.5)
-    assert draw.error(np.array([np.nan, 1.0])) == np.inf
+    assert drawn.error(np.array([1.1, 13.0])) == pytest.approx(0.5)
+    assert drawn.error(np.array([np.nan, 1.0])) == np.inf
     # 0.4 is nearest to 0.5, off by 20 %; 1 is off by 10 %.
-    assert draw.spectral_error(np.array([0.4, 1.1])) == pytest.approx(0.2)
-    assert draw.spectral_error(np.array([np.nan])) == np.inf
+    assert drawn.spectral_error(np.array([0.4, 1.1])) == pytest.approx(0.2)
+    assert drawn.spectral_error(np.array([np.nan])) == np.inf
 
 
 def test_infinite_errors_leave_the_quartiles_below_them():
@@ -104,7 +105,7 @@ def test_the_hard_threshold_keeps_eigenvalues_that_full_rank_loses():
     """At 0.1 % noise, in the median over the draws; what it costs the steady state is reported."""
     variants = {"full": {}, "hard_threshold": {"rank": "hard_threshold"}}
     settings = SETTINGS | {"variants": variants, "levels": [1e-3], "decays": [], "compared": {}}
-    units = NoiseStudy(**settings).units(Lab(0, lambda: pytest.fail("nothing is trained")))
+    units = NoiseStudy(**settings).units(Lab(0, lambda _: pytest.fail("nothing is trained")))
     found = {unit.name: unit.measure().rows[0].get("spectral") for unit in units}
     for system in ("even", "uneven"):
         assert found[f"{system}-hard_threshold"] < 0.6 * found[f"{system}-full"], found

@@ -30,7 +30,7 @@ def lab(problem=PROBLEM) -> Lab:
         )
 
     plan = Plan(Schedule(STEPS, INTERVAL, BATCH), Local(), numerics=Numerics(segment=4))
-    return Lab(SEED, lambda: Setting(problem, SPLITS, plan, start))
+    return Lab(SEED, lambda _: Setting(problem, SPLITS, plan, start))
 
 
 @lru_cache

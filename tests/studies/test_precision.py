@@ -36,6 +36,8 @@ class Products(Network):
 
 
 def changed(changes):
+    if not changes:
+        return lab().setting
     problem = {"rounded": Rounded("sgd"), "wide": Network("sgd", 7), "same": PROBLEM}
     if changes["how"] in problem:
         return replace(lab().setting, problem=problem[changes["how"]])
@@ -47,7 +49,7 @@ def changed(changes):
 def units(**variants):
     given = {name: {"how": name} for name in variants}
     study = Precision(**SETTINGS, variants=given)
-    return {unit.name: unit for unit in study.units(replace(lab(), build_with=changed))}
+    return {unit.name: unit for unit in study.units(replace(lab(), build=changed))}
 
 
 def test_the_same_start_in_other_arithmetic():
@@ -78,7 +80,7 @@ def test_products_have_the_precision_of_their_setting_alone():
 def test_training_goes_on_in_its_own_precision():
     """Whatever a variant has left behind: app.device sets the precision of products for all."""
     setting = replace(lab(Products("sgd")).setting, matmul_precision="highest")
-    origins = Origins(Lab(SEED, lambda: setting))
+    origins = Origins(Lab(SEED, lambda _: setting))
     origins.at(1)
     jax.config.update("jax_default_matmul_precision", "tensorfloat32")
     found = origins.at(2).state.params

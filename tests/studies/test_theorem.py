@@ -17,7 +17,7 @@ SMALL = Theorem(
 )  # fmt: skip
 
 
-def no_setting():
+def no_setting(_):
     raise AssertionError("this study trains nothing")
 
 

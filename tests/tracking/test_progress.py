@@ -35,7 +35,7 @@ class Broken(io.StringIO):
 
 
 def info(seed: int = 0, **more: object) -> dict[str, object]:
-    return {"seed": seed, "method": "glocal", "steps": 1000, "interval": 100} | more
+    return {"seed": seed, "method": "glocal", "steps": 1000, "resumed_step": 0} | more
 
 
 def record(step: int, seed: int = 0, accuracy: float = 0.5, **more: object) -> IntervalRecord:
@@ -117,7 +117,7 @@ def test_plain_output_has_no_escape_codes_even_if_colours_are_forced(
     sink = ProgressSink(plain_seconds=0)
     sink.start(info())
     sink.record(record(100))
-    sink.finish("complete")
+    sink.finish("complete", 0)
     output = capsys.readouterr().out
     assert len(output.splitlines()) == 2
     assert not set("\x1b\r") & set(output)
@@ -157,15 +157,15 @@ def test_what_keeps_a_run_waiting_before_its_first_step_is_told_at_once_and_cost
     sink, stream = plain(clock, seconds=10.0)
     sink.start(info(resumed_step=500))
     for wait in ("compiling and evaluating", "compiling"):
-        sink.progress(500, 1000, wait)
+        sink.progress(500, 1000, wait, 0)
         clock.now += 5
-    sink.progress(510, 1000)
+    sink.progress(510, 1000, "", 0)
     assert [line.split(", ")[-1] for line in stream.getvalue().splitlines()] == [
         "compiling and evaluating",
         "compiling",
     ]
     clock.now += 5
-    sink.progress(520, 1000)
+    sink.progress(520, 1000, "", 0)
     assert stream.getvalue().endswith("step 520/1000 (52%), 0:04:00 left\n")
 
 
@@ -179,11 +179,11 @@ def test_an_accuracy_not_evaluated_leaves_the_last_one_on_show() -> None:
 
 def test_a_problem_without_accuracy_shows_its_own_metric_and_few_hyperparameters() -> None:
     sink, stream = plain(Clock())
-    sink.start({"seed": 3, "steps": 10})
+    sink.start(info(3, steps=10))
     penalties = {f"penalty_{i}": float(i) for i in range(385)}
     sink.record(IntervalRecord(3, 0, 0, {"regret": 0.125}, penalties))
     assert stream.getvalue() == (
-        "seed 3: step 0/10 (0%), regret 0.125, penalty_0 0, penalty_1 1, penalty_2 2, "
+        "glocal seed 3: step 0/10 (0%), regret 0.125, penalty_0 0, penalty_1 1, penalty_2 2, "
         "penalty_3 3, and 381 more\n"
     )
 
@@ -192,9 +192,9 @@ def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
     clock = Clock()
     sink, stream = plain(clock)
     sink.start(info(method="global"))
-    sink.progress(0, 4000, "playing out")
+    sink.progress(0, 4000, "playing out", 0)
     clock.now += 100
-    sink.progress(1000, 4000, "playing out")
+    sink.progress(1000, 4000, "playing out", 0)
     sink.record(record(100))
     lines = stream.getvalue().splitlines()
     assert lines[1] == ("global seed 0: step 0/1000, 25% of the work, 0:05:00 left, playing out")
@@ -206,7 +206,7 @@ def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
 def test_between_records_the_steps_move_on_with_the_share() -> None:
     sink, stream = plain(Clock())
     sink.start(info())
-    sink.progress(1000, 1000)  # trained to the end, not yet evaluated
+    sink.progress(1000, 1000, "", 0)  # trained to the end, not yet evaluated
     assert stream.getvalue() == "glocal seed 0: step 1000/1000 (100%)\n"
 
 
@@ -224,8 +224,7 @@ def test_the_end_says_how_it_ended_and_how_long_it_took() -> None:
     sink.start(info())
     sink.record(record(500))
     clock.now += 3725
-    sink.finish("interrupted")
-    sink.finish("complete")  # nothing is open any more
+    sink.finish("interrupted", 0)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("glocal seed 0: step 500/1000 (50%), test accuracy")
@@ -267,8 +266,10 @@ def test_terminal_fits_into_eighty_columns() -> None:
     sink, stream = terminal(Clock(), width=80)
     sink.start(info(12345))
     sink.record(record(300, seed=12345, accuracy=0.123456))
-    sink.progress(1234, 21000, "playing out interval 17 of 100 on all of the training images")
-    sink.finish("complete")
+    sink.progress(
+        1234, 21000, "playing out interval 17 of 100 on all of the training images", 12345
+    )
+    sink.finish("complete", 12345)
     assert max(len(line) for line in last_screen(stream, 100)) <= 80
     assert "step 300/1000" in last_screen(stream, 2)[0]
 
@@ -277,8 +278,8 @@ def test_bar_length_follows_the_work() -> None:
     def drawn(work: int) -> int:
         sink, stream = terminal(Clock())
         sink.start(info())
-        sink.progress(work, 4000)
-        sink.finish("complete")
+        sink.progress(work, 4000, "", 0)
+        sink.finish("complete", 0)
         return last_screen(stream, 2)[0].count("\u2501")  # without colours, only what is done
 
     assert [drawn(work) for work in (1000, 2000, 3000)] == [6, 12, 18]  # of 24
@@ -292,8 +293,8 @@ def test_a_console_that_fails_is_told_once_and_the_run_goes_on(
     sink.start(info())
     for step in range(0, 1000, 100):
         sink.record(record(step))
-    sink.progress(1, 2, "")
-    sink.finish("complete")
+    sink.progress(1, 2, "", 0)
+    sink.finish("complete", 0)
     assert capsys.readouterr().err == (
         "Progress display stopped, the run goes on without it "
         "(BrokenPipeError: [Errno 32] Broken pipe)\n"

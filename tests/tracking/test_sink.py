@@ -6,14 +6,14 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking import Fanout, Sink
-from glocal_exp.tracking.bounded import Shield
+from glocal_exp.tracking.sink import Shield
 
 RECORD = IntervalRecord(0, 1, 100, {"test_accuracy": 0.5}, {"momentum": 0.9})
 
@@ -38,16 +38,14 @@ class Recorder(Sink):
     def record(self, record: IntervalRecord) -> None:
         self._call("record", record)
 
-    def progress(
-        self, step: int, total_steps: int, note: str = "", seed: int | None = None
-    ) -> None:
+    def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
         self._call("progress", step, total_steps, note, seed)
 
-    def finish(self, status: str, seed: int | None = None) -> None:
+    def finish(self, status: str, seed: int) -> None:
         self._call("finish", status, seed)
 
 
-def drive(sink: Sink) -> None:
+def drive(sink: Fanout) -> None:
     sink.start({"seed": 0})
     sink.record(RECORD)
     sink.progress(10, 100, "playout", seed=0)
@@ -82,42 +80,57 @@ def test_a_sink_that_fails_is_dropped_with_one_line_and_the_others_go_on(
     )
 
 
-def test_ctrl_c_passes_through_the_shield() -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+class Failing(Sink):
+    """Raises one error at each call, its clean-up included, which is counted."""
 
+    def __init__(self, error: BaseException):
+        self.error, self.cleaned = error, 0
+
+    def record(self, record: IntervalRecord) -> None:
+        raise self.error
+
+    def abandon(self) -> None:
+        self.cleaned += 1
+        raise RuntimeError("again")
+
+
+def test_ctrl_c_passes_through_the_shield() -> None:
     with pytest.raises(KeyboardInterrupt):
-        Shield("x")(interrupt)
+        Shield(Failing(KeyboardInterrupt()))("record", RECORD)
 
 
 def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cleaned = []
-
-    def clean_up() -> None:
-        cleaned.append(1)
-        raise RuntimeError("again")
-
     monkeypatch.setattr(sys, "stderr", None)
-    shield = Shield("x", on_failure=clean_up)
-    shield(sys.exit, 3)
-    shield(cleaned.append, 2)
-    assert (shield.broken, cleaned) == (True, [1])
+    sink = Failing(SystemExit(3))
+    shield = Shield(sink)
+    shield("record", RECORD)
+    shield("record", RECORD)
+    assert sink.cleaned == 1
 
 
-def test_bounded_calls_are_made_in_order_in_another_thread_that_ends() -> None:
-    seen: list[Any] = []
-    shield = Shield("test-worker", patience={"<lambda>": 5.0})
-    shield(lambda: seen.append(threading.current_thread()))
+def test_bounded_calls_are_made_in_order_in_other_threads_that_end() -> None:
+    threads: list[threading.Thread] = []
+
+    class Patient(Recorder):
+        patience: ClassVar = {"finish": 5.0}
+
+        def _call(self, *call: Any) -> None:
+            threads.append(threading.current_thread())
+            super()._call(*call)
+
+    sink = Patient()
+    shield = Shield(sink)
     for i in range(100):
-        shield(seen.append, i)
-    shield(lambda: None)
-    assert seen[1:] == list(range(100))
-    assert seen[0] is not threading.current_thread()
-    assert seen[0].daemon
-    seen[0].join(5)
-    assert not seen[0].is_alive()
+        shield("progress", i, 100, "", 0)
+    shield("finish", "complete", 0)
+    assert [call[1] for call in sink.calls[:-1]] == list(range(100))
+    assert threading.current_thread() not in threads
+    assert all(thread.daemon for thread in threads)
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress() -> None:
@@ -126,7 +139,7 @@ def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress()
     fanout = Fanout([sink])
     fanout.start({"seed": 0})
     fanout.record(replace(RECORD, arrays={"trajectory": np.zeros((9, 1))}))
-    fanout.progress(10, 100)
+    fanout.progress(10, 100, "", 0)
     deadline = time.monotonic() + 5
     while len(sink.calls) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -140,7 +153,7 @@ def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress()
 def test_what_is_called_at_exit_may_hang_or_raise(body: str, expected: str) -> None:
     program = (
         "import time\n"
-        "from glocal_exp.tracking.bounded import at_exit\n"
+        "from glocal_exp.tracking.sink import at_exit\n"
         f"def last():\n    {body}\n"
         "at_exit(last, 0.3)\n"
     )

@@ -19,7 +19,8 @@ from hydra.utils import instantiate
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
-from glocal_exp.tracking import Fanout, Sink, bounded
+from glocal_exp.tracking import Fanout, Sink
+from glocal_exp.tracking import sink as sinks
 from glocal_exp.tracking import wandb as module
 from glocal_exp.tracking.wandb import WandbSink, has_key, row, run_id
 
@@ -88,7 +89,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(bounded, "at_exit", lambda *_: None)
+    monkeypatch.setattr(sinks, "at_exit", lambda *_: None)
     answers = module.unreachable
     monkeypatch.setattr(  # no test asks the real server
         module, "unreachable", lambda url, s: answers(url, s) if "127.0.0.1" in url else None
@@ -106,6 +107,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]
 def info(seed: int = 0, **more: Any) -> dict[str, Any]:
     facts = {"experiment": "fmnist_lenet_sgd", "variant": "glocal-0a1b2c3d", "method": "glocal"}
     path = f"outputs/runs/{facts['experiment']}/{facts['variant']}/seed={seed}"
+    facts |= {"data": "Fashion-MNIST"}
     return facts | {"seed": seed, "path": path, "config": {"task": {"lr": 0.1}}} | more
 
 
@@ -132,7 +134,7 @@ def drive(sink: Fanout, seeds: tuple[int, ...] = (0,), steps: range = range(0, 3
     for step in steps:
         for seed in seeds:
             sink.record(record(step, seed))
-    sink.progress(1, 2, "playout")
+    sink.progress(1, 2, "playout", seeds[0])
     sink.finish("complete")
 
 
@@ -165,6 +167,7 @@ def test_rows_config_and_names_of_every_seed_reach_its_own_run(
             "experiment": "fmnist_lenet_sgd",
             "variant": "glocal-0a1b2c3d",
             "seed": seed,
+            "data": "Fashion-MNIST",
         }
         settings = run.arguments["settings"]  # unknown ones left out, so that any version will do
         assert vars(settings) == {"silent": True, "console": "off", "init_timeout": 30.0}
@@ -365,11 +368,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def test_any_answer_counts_as_a_server(code: int) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        assert bounded.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
+        assert module.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
 
 
 def test_no_address_is_no_server() -> None:
-    assert "unknown url type" in str(bounded.unreachable("nothing", 1.0))
+    assert "unknown url type" in str(module.unreachable("nothing", 1.0))
 
 
 def test_online_without_a_key_says_so_and_stays_offline(

@@ -26,7 +26,8 @@ def tracked(*arguments, **settings):
 
 def info(seed):
     return {"experiment": "e", "variant": "glocal-0a1b2c3d", "method": "glocal", "seed": seed,
-            "path": f"runs/e/seed={seed}", "config": {"task": {"init": {"momentum": 0.9}}}}
+            "path": f"runs/e/seed={seed}", "data": "d",
+            "config": {"task": {"init": {"momentum": 0.9}}}}
 
 def record(step, seed):
     return IntervalRecord(seed, step // 100, step, {"test_accuracy": (step + seed) / 1000},
@@ -216,8 +217,8 @@ def test_a_service_that_hangs_holds_up_neither_the_run_nor_its_end(tmp_path: Pat
     code, out, err = run(
         tmp_path,
         """
-from glocal_exp.tracking import bounded, wandb
-wandb.GRACE_SECONDS, bounded.EXIT_SECONDS = 0.0, 0.5
+from glocal_exp.tracking import sink as sinks, wandb
+wandb.GRACE_SECONDS, sinks.EXIT_SECONDS = 0.0, 0.5
 sink = tracked("offline", dir="../out", finish_seconds=0.5)
 sink.start(info(0))
 print(signal_service(signal.SIGSTOP))

@@ -14,7 +14,7 @@ from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.formats import network
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.vectors import cosine, relative_error
-from glocal_exp.store.status import read_manifest
+from glocal_exp.store.files import read_manifest
 from glocal_exp.store.studies import study_config, unit_arrays
 
 STUDY, TRUE = "precision", "float64"
