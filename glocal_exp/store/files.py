@@ -9,6 +9,7 @@ import errno
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from glocal_exp.errors import UserError
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
-TEMPORARY = ".*.tmp"
 # In the directory of a run or a study.
 MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
+TEMPORARY = re.compile(r"\.[\w.=-]+\.(json|yaml|csv|npz|ckpt)\.\d+\.tmp")
+"""What a killed process of this program may leave behind."""
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -31,14 +33,21 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
     A full disk or a closed directory is a `UserError`, and `path` as it was.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together({Path(path): content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Replace several files of a folder, none before all have been written: a disk may fill up."""
+    temporaries = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    path = Path()
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for path, temporary in temporaries.items():
+            with open(temporary, "wb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, temporary in temporaries.items():
+            os.replace(temporary, path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -47,8 +56,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for temporary in temporaries.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def make_directory(path: str | Path) -> None:
@@ -61,8 +71,9 @@ def make_directory(path: str | Path) -> None:
 
 def remove_temporaries(directory: Path) -> None:
     """Remove what a killed process left behind; only the holder of the run's lock may call it."""
-    for leftover in directory.rglob(TEMPORARY):
-        leftover.unlink(missing_ok=True)
+    for leftover in directory.rglob(".*.tmp"):
+        if TEMPORARY.fullmatch(leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

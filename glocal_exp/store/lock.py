@@ -29,6 +29,7 @@ class LockedDirectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         files.make_directory(self.path)
+        self._refuse_others()
         self._lock = RunLock(self.path / files.LOCK)
         self._lock.acquire()
         try:
@@ -41,6 +42,26 @@ class LockedDirectory:
                 raise files.cannot_write(self.path, error) from error
             raise
 
+    def _refuse_others(self) -> None:
+        """Raise a `UserError` if this is no directory of the program: nothing in it is touched.
+
+        It has a manifest from its first file to its last, so one without is none unless empty.
+        """
+        strange = [entry.name for entry in self.path.iterdir() if not self.knows(entry)]
+        first = [entry.name for entry in self.path.iterdir() if entry.name not in BEGINNING]
+        lacks = [] if (self.path / files.MANIFEST).exists() else first
+        if unknown := sorted({*strange, *lacks}):
+            raise UserError(
+                f"{self.path} holds {', '.join(unknown[:3])}, which this program did not write; "
+                "move that away, or choose another output_dir."
+            )
+
+    @classmethod
+    def knows(cls, entry: Path) -> bool:
+        """Whether a file of the directory is one that the program writes."""
+        known = (files.MANIFEST, files.CONFIG, files.LOCK)
+        return entry.name in known or bool(files.TEMPORARY.fullmatch(entry.name))
+
     def _open(self) -> None:
         """Read or write whatever else there is; the lock is let go if this fails."""
 
@@ -52,9 +73,10 @@ class LockedDirectory:
 
     def update_manifest(self, **fields: Any) -> None:
         """Set or replace fields of manifest.json; NumPy scalars and arrays become numbers."""
-        text = json.dumps(self.manifest | fields, indent=2, default=methodcaller("tolist"))
-        files.write_atomically(self.path / files.MANIFEST, f"{text}\n".encode())
-        self.manifest = json.loads(text)
+        plain = json.loads(json.dumps(self.manifest | fields, default=methodcaller("tolist")))
+        self.manifest = sealed(plain)
+        text = json.dumps(self.manifest, indent=2) + "\n"
+        files.write_atomically(self.path / files.MANIFEST, text.encode())
 
     def write_config(self, text: str) -> None:
         """The resolved config, as YAML."""

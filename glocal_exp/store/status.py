@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from glocal_exp.store import files
 from glocal_exp.store.lock import holder
+from glocal_exp.store.seal import damage
 
-Status = Literal["complete", "missing", "partial", "failed", "stale", "running"]
+Status = Literal["complete", "missing", "partial", "failed", "damaged", "stale", "running"]
 REPLAYS = Path(__file__).parents[2] / "results" / "replays.json"
 
 
@@ -28,7 +29,8 @@ def status(
     - `stale`: it was written with another numeric config, or with other numeric source than that
       of which it is known to give the same numbers (`is_replayed`);
     - `complete`: it came to its end;
-    - `failed`: it ended with an error, or its manifest is not readable;
+    - `damaged`: something of it is not as it was written, or its manifest is not readable;
+    - `failed`: it ended with an error;
     - `partial`: it was interrupted or killed, and goes on from its last checkpoint.
     """
     held = holder(Path(path) / files.LOCK) is not None
@@ -41,13 +43,15 @@ def stored_status(
     """`status` for the process that holds the lock itself: what the directory says."""
     manifest = files.read_manifest(path)
     if manifest is None:
-        return "missing" if not (Path(path) / files.MANIFEST).exists() else "failed"
+        return "missing" if not (Path(path) / files.MANIFEST).exists() else "damaged"
+    if damage(Path(path), manifest):
+        return "damaged"
     if config_hash is not None and manifest.get("config_hash") != config_hash:
         return "stale"
     if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):
         return "stale"
     match manifest.get("status"):
-        case "complete" if (Path(path) / files.METRICS).exists():
+        case "complete":
             return "complete"
         case "failed":
             return "failed"

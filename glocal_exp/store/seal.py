@@ -1,0 +1,44 @@
+"""Checksums, so that stored numbers are those that were written.
+
+Every manifest carries a digest of itself, and the manifest of what is finished one of each of its
+files: a changed digit, a missing row or an edited setting is found whenever it is read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from glocal_exp.store import files
+
+SEAL, CHECKSUMS = "seal", "checksums"
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with the digest of its own content."""
+    content = {name: value for name, value in manifest.items() if name != SEAL}
+    text = json.dumps(content, sort_keys=True)
+    return content | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def checksums(paths: Iterable[Path], directory: Path) -> dict[str, str]:
+    """By their names in a directory, SHA-256 of files; "missing" and the like if unreadable."""
+    return {path.relative_to(directory).as_posix(): _digest(path) for path in paths}
+
+
+def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
+    """What of a run or a study is not as it was written, in words; None if all is."""
+    if sealed(manifest) != manifest:
+        return f"{files.MANIFEST} has been changed"
+    stated = manifest.get(CHECKSUMS) or {}
+    found = checksums((directory / name for name in stated), directory)
+    changed = [name for name, digest in stated.items() if found[name] != digest]
+    return f"{', '.join(changed)} changed or lost since the end" if changed else None
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return type(error).__name__
