@@ -50,23 +50,27 @@ class Job:
     choices: dict[str, str]
 
 
-def jobs(overrides: Sequence[str], sweep: bool) -> list[Job]:
+def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> list[Job]:
     """Every combination of the swept values, the first override changing slowest.
 
     A setting of a swept choice is for those choices that have it: `method=none,glocal
     method.window=60` sets glocal's window.
 
     What Hydra does not accept in any of them is a `UserError`, and `from=` a directory of no run.
+
+    Args:
+        modules: further ones that a stored config may name.
     """
     made, last = [], []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
             lines, stored = expand(overrides)
             trusted = _trusted(overrides, stored) if stored else None
+            own = [{"_target_": f"{module}.own"} for module in modules]
             for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
                 if stored:
-                    check_targets(plain(made[-1].config), trusted)
+                    check_targets(plain(made[-1].config), [trusted, own])
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from glocal_exp.app import help as help_page
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import INTERRUPTED, Interrupted, Stop
-from glocal_exp.errors import UserError
+from glocal_exp.errors import BusyError, UserError
 
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
@@ -107,19 +107,25 @@ def tell(error: Exception) -> int:
 
 
 def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
-    failed = []
-    for number, job in enumerate(jobs, start=1):
-        say(f"[{number}/{len(jobs)}] {job.name}")
-        try:
-            work(job)
-        except Interrupted:
-            raise
-        except Exception as error:
-            if isinstance(error, UserError | OSError):
+    """All jobs, those last that another process was doing: they may be done by then."""
+    failed, busy, left = [], [], list(enumerate(jobs, start=1))
+    for again in (False, True):
+        for number, job in left:
+            say(f"[{number}/{len(jobs)}] {job.name}")
+            try:
+                work(job)
+            except Interrupted:
+                raise
+            except BusyError as error:
+                busy.append((number, job))
+                say(f"{'left to it' if again else 'put off'}: {error}")
+            except (UserError, OSError) as error:
                 tell(error)
-            else:
+                failed.append(job.name)
+            except Exception:
                 traceback.print_exc()
-            failed.append(job.name)
+                failed.append(job.name)
+        left, busy = busy, []
     if failed:
         print(
             f"error: {len(failed)} of {len(jobs)} jobs failed ({'; '.join(failed)}); the same "

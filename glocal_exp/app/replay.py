@@ -38,6 +38,7 @@ def replay(arguments: Sequence[str], stop: Stop) -> int:
     )
     parser.add_argument("runs", type=Path, nargs="?", default=RUNS, help="folder (results/runs)")
     parser.add_argument("--intervals", type=int, default=1, help="outer steps (%(default)s)")
+    parser.add_argument("--module", action="append", default=[], help="of your own, that runs name")
     parser.add_argument("--output", type=Path, default=REPLAYS, help="file (results/replays.json)")
     options = parser.parse_args(arguments)
     if options.intervals < 1:
@@ -57,7 +58,7 @@ def _replay_one_of(runs: Sequence[StoredRun], sources: Sources, options: Namespa
     """
     for run in runs:
         name = run.path.relative_to(options.runs).as_posix()
-        largest = differences(run, options.intervals)
+        largest = differences(run, options.intervals, options.module)
         agrees = all(value <= TOLERANCES[kind] for kind, value in largest.items())
         text = ", ".join(f"{kind} {value:.1e}" for kind, value in largest.items())
         say(f"{'agrees' if agrees else 'differs'}: {name}: {text}")
@@ -84,13 +85,13 @@ def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]
     return [(sources, list(variants.values())) for sources, variants in chosen.items()]
 
 
-def differences(run: StoredRun, intervals: int) -> Differences:
+def differences(run: StoredRun, intervals: int, modules: Sequence[str] = ()) -> Differences:
     """The largest difference of each kind between a stored run and its first intervals now.
 
-    That its data are not here is a `UserError`.
+    That its data are not here is a `UserError`, or that its config names code of other `modules`.
     """
     overrides = [f"from={run.path}", f"seed={run.seed}", "seeds=null", "tracker=none"]
-    (job,) = jobs(overrides, sweep=False)
+    (job,) = jobs(overrides, sweep=False, modules=modules)
     experiment = build(job.config, job.choices)
     parts = experiment.splits(run.seed)
     if parts.info["fingerprint"] != run.column("fingerprint"):

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.check import check_group, check_settings
-from glocal_exp.app.choices import ROOT, choices, described
+from glocal_exp.app.choices import choices, described, groups
 from glocal_exp.app.compose import Job, as_yaml
 from glocal_exp.app.config import numeric_config, plain, seeds
 from glocal_exp.app.identity import ENGINE, hashes, run_facts, stored_config
 from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.main import entry_point, run_jobs
-from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
@@ -27,15 +26,14 @@ from glocal_exp.studies.lab import Lab, Study
 if TYPE_CHECKING:
     from glocal_exp.app.build import Experiment
 
-OUTPUT = ROOT / "results"  # where figures and tables look
-TEXT = f"""\
+TEXT = """\
 Run a study: what is measured without being a training run.
 
 usage: python scripts/study.py [-m] study=ID [KEY=VALUE ...]
 
 Settings are those of scripts/train.py, and the study's own (study.NAME=VALUE). What is measured
-goes to {OUTPUT} unless output_dir says otherwise; `make figures tables` draws it.
-The same command again does only what is missing.
+goes to outputs/ unless output_dir says otherwise: output_dir=results is where `make figures tables`
+looks. The same command again does only what is missing or stale.
 
 studies
 """
@@ -43,8 +41,7 @@ studies
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
     """Run the jobs of a command line; `run_jobs` says how it ends."""
-    own = f"output_dir={text_of(str(OUTPUT))}"
-    return run_jobs([own, *arguments], lambda: TEXT + described("study", 16), measure)
+    return run_jobs(arguments, lambda: TEXT + described("study", 16), measure)
 
 
 def measure(job: Job) -> None:
@@ -58,6 +55,12 @@ def measure(job: Job) -> None:
     study: Study = instantiate_group("study", cfg.study)
     if study.trains:
         check_settings(cfg)
+    elif job.choices["preset"] != groups()["preset"]:
+        preset, name = job.choices["preset"], job.choices["study"]
+        raise UserError(
+            f"preset={preset} changes nothing of study={name}, which trains nothing; make its own "
+            "settings smaller, study.NAME=VALUE."
+        )
     experiment = cache(partial(_build, job, cfg))  # when it is first needed
     for seed in numbers:
         _measure(job, study, seed, experiment)
@@ -84,6 +87,8 @@ def _measure(job: Job, study: Study, seed: int, experiment: "Callable[[], Experi
     path = run_path(root, facts["study"], facts["variant"], seed)
     with StudyDirectory(path, facts, as_yaml(config)) as directory:
         units = list(study.units(lab))
+        if directory.aside:
+            say(f"stale, so measured afresh: {path} (what was there is in {directory.aside.name}/)")
         left = [unit for unit in units if not directory.has(unit.name)]
         say(f"{path}: {len(units) - len(left)} of {len(units)} units are stored")
         for number, unit in enumerate(left, start=1):

@@ -14,8 +14,9 @@ from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.engine import Plan
-from glocal_exp.errors import UserError
+from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import RunDirectory, utc_now
+from glocal_exp.store.directory import ASIDE, discard_checkpoints
 from glocal_exp.store.files import read_manifest
 from glocal_exp.store.status import stored_status
 from glocal_exp.tracking import Fanout, ProgressSink
@@ -34,8 +35,14 @@ def train(job: Job, plan: Plan, stop: Stop) -> None:
     experiment = build(job.config, job.choices, plan)
     identity, chosen = Identity(experiment), seeds(job.config)
     batched = experiment.device.settings.seeds == "batched"
+    busy = None
     for together in [chosen] if batched else [[seed] for seed in chosen]:
-        _train(identity, together, stop)
+        try:
+            _train(identity, together, stop)
+        except BusyError as error:  # which does not keep the others waiting
+            busy = error
+    if busy:
+        raise busy
 
 
 def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
@@ -76,6 +83,7 @@ def _is_complete(identity: Identity, seed: int) -> bool:
     if state != "complete" or content not in (None, identity.experiment.data.content):
         return False
     say(f"complete already: {path}")
+    discard_checkpoints(path)  # of which a kill at the very end leaves some
     return True
 
 
@@ -97,15 +105,16 @@ def _begin(identity: Identity, seed: int, run: Run) -> None:
     directory, data, facts = run.directory, run.images.info, identity.facts
     state: str = stored_status(directory.path, facts["config_hash"], facts["source_hash"])
     before = (directory.manifest.get("data") or {}).get("fingerprint")
-    if state not in ("missing", "stale") and before not in (None, data["fingerprint"]):
+    if state not in ("missing", "stale", "damaged") and before not in (None, data["fingerprint"]):
         state = "made with other images"
     run.is_new = state not in ("partial", "failed") or not directory.manifest
     if run.is_new:
         if state != "missing":
-            say(f"{state}, so run afresh: {directory.path}")
-        directory.clear()
-    directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
+            kept = f" (what was there is in {ASIDE}/)" if state == "damaged" else ""
+            say(f"{state}, so run afresh{kept}: {directory.path}")
+        directory.clear(keep=state == "damaged")
     directory.update_manifest(**identity.manifest(seed, data, directory.manifest))
+    directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
 
 
 def _train_group(identity: Identity, runs: Mapping[int, Run], sinks: Fanout, stop: Stop) -> None:

@@ -3,6 +3,10 @@
 Format: www.cs.toronto.edu/~kriz/cifar.html.
 """
 
+import bz2
+import gzip
+import lzma
+import posixpath
 import tarfile
 import zlib
 from collections.abc import Collection, Mapping, Sequence
@@ -14,9 +18,12 @@ import numpy as np
 
 from glocal_exp.data import cifar_pickle
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import candidate_folders, read_bytes, unlike
+from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, unlike
 from glocal_exp.data.source import DatasetSpec, Images, Labels, RawImages
 from glocal_exp.errors import UserError
+
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+"""By the first bytes of a compressed file."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,14 @@ class CifarFiles:
         return f"folder {self.batches} and no {self.archive}"
 
     def find(self, data_dir: Path) -> Path | None:
-        """The first folder that holds one of the batches, or else the archive."""
+        """The first folder that holds all batches, else the archive, else one that holds some."""
         places = candidate_folders(data_dir, [self.batches, *self.folders], self.batches)
-        for place in places:
-            if any((place / name).is_file() for name in (*self.train, *self.test)):
-                return place
-        archives = (place / self.archive for place in places)
-        return next((path for path in archives if path.is_file()), None)
+        held = {p: [(p / name).is_file() for name in (*self.train, *self.test)] for p in places}
+        whole = [place for place, there in held.items() if all(there)]
+        names = (self.archive, self.archive.removesuffix(".gz"))
+        archives = [p / name for p in places for name in names if (p / name).is_file()]
+        some = [place for place, there in held.items() if any(there)]
+        return next(iter([*whole, *archives, *some]), None)
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All batches; raises `UserError` that names the first file at fault."""
@@ -100,23 +108,55 @@ class CifarFiles:
         if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (size,):
             raise unlike(path, f"holds as 'data' no array of rows of {size:,} bytes")
         images = rows.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
-        if isinstance(labels, list) and all(type(label) is int for label in labels):
+        if isinstance(labels, list) and all(type(n) is int and abs(n) < 2**31 for n in labels):
             labels = np.array(labels, np.int64)
         if not isinstance(labels, np.ndarray) or labels.ndim != 1:
-            raise unlike(path, "holds labels that are no list of integers")
+            raise unlike(path, "holds labels that are no list of integers of 32 bits")
         check(spec, images, labels, str(path))
         return images, labels
 
 
 def unpacked(path: Path, names: Collection[str]) -> dict[str, bytes]:
     """Those of `names` that are files in a tar archive; links are not followed."""
+    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path) as archive:
-            files = (member for member in archive if member.isreg() and member.name in names)
-            streams = ((file.name, archive.extractfile(file)) for file in files)
-            return {name: stream.read() for name, stream in streams if stream}
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        with open(path, "rb") as stored:
+            start = stored.read(6)
+        opened = next((o for magic, o in OPENERS.items() if start.startswith(magic)), open)
+        with opened(path, "rb") as plain, _tar(_Bounded(plain)) as archive:
+            for member in archive:
+                name = posixpath.normpath(member.name)
+                if name in names and member.isreg() and not member.issparse():
+                    stream = archive.extractfile(member)
+                    found[name] = stream.read() if stream else b""
+            while archive.fileobj.read(2**20):  # to the end, where the checksum of it all is
+                pass
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise unlike(path, f"is truncated or damaged ({error})") from error
+    return found
+
+
+def _tar(stream: Any) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r:")
+
+
+class _Bounded:
+    """A stream of which no more is read than the largest data set, whatever headers announce."""
+
+    def __init__(self, stream: Any):
+        self._stream, self.tell = stream, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._check(LARGEST + 1 if size < 0 else self.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        self._check(place)
+        return self._stream.seek(place, whence)
+
+    def _check(self, place: int) -> None:
+        if place > LARGEST:
+            raise tarfile.ReadError("it holds more than any data set")
 
 
 def unpickled(path: Path, content: bytes) -> dict[str, Any]:

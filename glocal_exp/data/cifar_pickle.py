@@ -8,11 +8,13 @@ refused, dotted names and the same functions under other modules included.
 import io
 import math
 import pickle
+import pickletools
 from typing import Any, Self
 
 import numpy as np
 
 # An image file holds bytes, and labels as integers: no objects, no records, no floats.
+LARGEST_MEMO = 2**20
 INTEGER_CODES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"})
 
 
@@ -26,6 +28,10 @@ def load(content: bytes) -> dict[str, Any]:
     Raises `Refused` for anything but dictionaries, lists, strings, numbers and integer arrays, and
     whatever `pickle` raises for a damaged file.
     """
+    for opcode, argument, _ in pickletools.genops(content):
+        # Nine bytes that store something under a large number take gigabytes for the table.
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > LARGEST_MEMO:
+            raise Refused(f"it numbers an object {argument:,}")
     loaded = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     if not isinstance(loaded, dict):
         raise Refused(f"it holds a {type(loaded).__name__} where a dictionary is expected")

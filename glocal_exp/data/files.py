@@ -71,14 +71,21 @@ def candidate_folders(data_dir: Path, names: Iterable[str], inner: str) -> list[
     return [folder for folder in folders if folder.is_dir()]
 
 
+LARGEST = 2**28
+"""Bytes that are read of a file, and unpacked from it, at most: the largest, CIFAR-100's archive,
+holds 187 MB."""
+
+
 def unlike(path: Path, trouble: str) -> UserError:
     """What to raise for a file that is not the original; `trouble` may quote lines of a library."""
     return UserError(f"{path} {' '.join(trouble.split())}: put the original file there.")
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file's bytes; raises `UserError` if it cannot be read."""
+    """The file's bytes; raises `UserError` if it cannot be read, or is too long to be one."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise unlike(path, "is larger than any file of a data set")
         return path.read_bytes()
     except OSError as error:
         raise UserError(

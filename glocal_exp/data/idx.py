@@ -4,6 +4,7 @@ Format: yann.lecun.com/exdb/mnist.
 """
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import candidate_folders, read_bytes, unlike
+from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, unlike
 from glocal_exp.data.source import DatasetSpec, FileCheck, RawImages
+from glocal_exp.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 KINDS = {1: "labels", 3: "images"}
@@ -63,26 +65,27 @@ class IdxFiles:
     def _array(
         self, place: Path, name: str, dimensions: int, files: dict[str, FileCheck]
     ) -> tuple[Path, UInt8[np.ndarray, "..."]]:
-        path = locate(place, name)
-        if path is None:
-            raise unlike(place, f"lacks {name}.gz")
-        stored = read_bytes(path)
-        content = uncompressed(path, stored)
-        array = parse(path, content, dimensions)
-        files[path.name] = file_check(path.name, content, stored, self.checksums)
-        return path, array
+        troubles = []
+        for path in locate(place, name):  # the first that is whole
+            try:
+                stored = read_bytes(path)
+                content = uncompressed(path, stored)
+                array = parse(path, content, dimensions)
+            except UserError as error:
+                troubles.append(error)
+                continue
+            files[path.name] = file_check(path.name, content, stored, self.checksums)
+            return path, array
+        raise troubles[0] if troubles else unlike(place, f"lacks {name}.gz")
 
 
-def locate(folder: Path, name: str) -> Path | None:
+def locate(folder: Path, name: str) -> list[Path]:
     """The file in `folder`, gzipped or not; `.idx3-ubyte`, `.idx` and `-idx3-ubyte.idx` will do."""
     stem, _, rest = name.rpartition("-idx")
     variants = (name, f"{stem}.idx{rest}", f"{name}.idx", f"{stem}.idx")
     # The published checksums are those of the compressed files, so they come first.
-    for variant in variants:
-        for path in (folder / f"{variant}.gz", folder / variant):
-            if path.is_file():
-                return path
-    return None
+    paths = [folder / f"{variant}{ending}" for variant in variants for ending in (".gz", "")]
+    return [path for path in paths if path.is_file()]
 
 
 def uncompressed(path: Path, stored: bytes) -> bytes:
@@ -90,9 +93,13 @@ def uncompressed(path: Path, stored: bytes) -> bytes:
     if not stored.startswith(GZIP_MAGIC):
         return stored
     try:
-        return gzip.decompress(stored)
+        with gzip.open(io.BytesIO(stored)) as stream:
+            content = stream.read(LARGEST + 1)
     except (EOFError, OSError, zlib.error) as error:
         raise unlike(path, f"is truncated or damaged ({error})") from error
+    if len(content) > LARGEST:
+        raise unlike(path, "unpacks to more than any file of a data set")
+    return content
 
 
 def parse(path: Path, content: bytes, dimensions: int) -> UInt8[np.ndarray, "..."]:

@@ -42,11 +42,14 @@ class Tfds:
         """None if it is prepared in a form that can be read here; nothing is downloaded."""
         if spec.tfds is None:
             return f"{spec.title} has no name in TensorFlow Datasets"
-        folder = self.find(spec)
-        if folder is None:
-            return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
-        if trouble := only_tensorflow(folder):
-            return trouble
+        try:
+            folder = self.find(spec)
+            if folder is None:
+                return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
+            if trouble := only_tensorflow(folder):
+                return trouble
+        except UserError as error:  # one that is damaged is none
+            return str(error).rstrip(".")
         missing = missing_packages(*READERS)
         return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
@@ -61,7 +64,7 @@ class Tfds:
 
     def roots(self) -> list[Path]:
         """Where to look; the first is where to prepare."""
-        default = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+        default = Path(os.path.expanduser(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")))
         if self.data_dir is None:
             return [default]
         folder = existing_folder(self.data_dir)
@@ -87,12 +90,18 @@ def only_tensorflow(folder: Path) -> str:
 
 
 def file_formats(folder: Path) -> list[str]:
-    """What a version is prepared as, says its `dataset_info.json`; `UserError` if it is damaged."""
+    """What a version is prepared as, says its `dataset_info.json`; `UserError` if it is damaged.
+
+    Older versions of TFDS knew TFRecord alone, and did not say it.
+    """
     info = folder / INFO
     try:
         content = json.loads(info.read_text())
-        formats = (content["fileFormat"], *content.get("alternativeFileFormats", ()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        formats = (
+            content.get("fileFormat", "tfrecord"),
+            *content.get("alternativeFileFormats", ()),
+        )
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UserError(
             f"{info} is damaged ({type(error).__name__}): delete {folder}, prepare it again."
         ) from error

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,8 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
 from glocal_exp.report.artifact import NO_PAPER, Context, MissingRuns, MissingStudy
 from glocal_exp.report.objects import entries, load
-from glocal_exp.store.files import make_directory, write_atomically
+from glocal_exp.store import find_runs
+from glocal_exp.store.files import make_directory, write_together
 
 Kind = Literal["figure", "table"]
 RUNS = Path("results") / "runs"
@@ -25,7 +27,9 @@ def main(kind: Kind, repository: Path, arguments: Sequence[str] | None = None) -
     run), 2 for a user's mistake.
     """
     try:
-        return _build(kind, repository, _parse(kind, repository, arguments))
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}")
+            return _build(kind, repository, _parse(kind, repository, arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -49,6 +53,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     chosen = options.ids or [
         n for n, path in configs.items() if not entries(path).get("on_request")
     ]
+    for run in find_runs(options.runs, {"status": "damaged"}):
+        print(f"warning: left out: {run.path}: {run.damage}; run it again")
     results = [_write(kind, configs[name], context, options.out) for name in chosen]
     if not options.ids and (others := _unknown_experiments(options.runs, folder)):
         print(
@@ -66,13 +72,13 @@ def _write(
     try:
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
     except MissingStudy as study:
-        print(f"{name}: nothing is stored; to make it: python scripts/study.py study={study}")
+        command = f"python scripts/study.py study={study} output_dir=results"
+        print(f"{name}: nothing is stored; to make it: {command}")
         return "nothing"
     except MissingRuns as runs:
         print(f"{name}: no stored runs; {_commands(runs.args)}")
         return "nothing"
-    for ending, content in files.items():
-        write_atomically(out / f"{name}.{ending}", content)
+    write_together({out / f"{name}.{ending}": content for ending, content in files.items()})
     print(f"{name}: {out / name}.{{{','.join(files)}}}")
     if missing:
         print(f"{name}: some runs are missing; {_commands(missing)}")

@@ -87,8 +87,8 @@ def markdown(sheet: Sheet) -> str:
 
 
 def csv_text(sheet: Sheet) -> str:
-    """The sheet's data in full precision."""
-    return sheet.data.to_csv(index=False, lineterminator="\n")
+    """The sheet's data to six digits: what comes after is the machine's rounding."""
+    return sheet.data.to_csv(index=False, lineterminator="\n", float_format="%.6g")
 
 
 def latex(sheet: Sheet) -> str:

@@ -91,6 +91,9 @@ def read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
     """Those that have a record, and sentences about those that cannot be read."""
     runs, notes = [], []
     for one in stored:
+        if one.damage:
+            notes.append(f"Left out: {one.method} seed {one.seed}, damaged ({one.damage}).")
+            continue
         try:
             metrics, _ = one.metrics(), one.config
         except UserError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,9 +15,11 @@ from glocal_exp.records import IntervalRecord
 from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.manifest import utc_now
+from glocal_exp.store.seal import checksums, damage
 
-ARRAYS, WEIGHTS, CHECKPOINTS = "arrays.npz", "weights.npz", "checkpoint"
-MAGIC = b"glocal-checkpoint-1\n"
+ARRAYS, WEIGHTS, CHECKPOINTS, ASIDE = "arrays.npz", "weights.npz", "checkpoint", "damaged"
+CONTENTS = (files.CONFIG, files.METRICS, ARRAYS, WEIGHTS)
+MAGIC = b"glocal-checkpoint-2\n"
 KEPT = 2
 
 
@@ -28,32 +31,54 @@ def run_path(root: str | Path, experiment: str, variant: str, seed: int) -> Path
 class RunDirectory(LockedDirectory):
     """Everything that one run leaves behind, written by the one process that holds its lock.
 
-    A checkpoint `checkpoint/<count>.ckpt` is a magic line, SHA-256 and the engine's bytes, so that
-    a torn one is never trusted. After a kill metrics.csv may be ahead: `truncate` takes it back.
+    A checkpoint `checkpoint/<count>.ckpt` is a magic line, SHA-256, a line that says whose it is,
+    and the engine's bytes, so that a torn one is never trusted, nor another run's. After a kill
+    metrics.csv may be ahead: `truncate` takes it back.
     """
 
     def _open(self) -> None:
-        self._rows: list[dict[str, Any]] = [*files.read_rows(self.path / files.METRICS)]
+        self._rows: list[dict[str, Any]] = []
+        self._arrays: dict[str, np.ndarray] = {}
+        if not self.manifest or damage(self.path, self.manifest):
+            return  # what is there is set aside
+        self._rows += files.read_rows(self.path / files.METRICS)
         self._arrays = files.read_arrays(self.path / ARRAYS)
 
-    def clear(self) -> None:
-        """Delete what is stored, to start afresh: a stale or failed run."""
+    def _knows(self, entry: Path) -> bool:
+        if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
+            return all(e.suffix == ".ckpt" or self._begins_with(e) for e in entry.iterdir())
+        return entry.name in (*CONTENTS, ASIDE) or super()._knows(entry)
+
+    def clear(self, *, keep: bool = False) -> None:
+        """Delete what is stored, to start afresh: a stale or failed run.
+
+        Args:
+            keep: move it to a folder `damaged/<count>` instead.
+        """
+        self._refuse_others()
         try:
-            # The manifest goes first: without it the rest counts as missing, not as a run.
-            (self.path / files.MANIFEST).unlink(missing_ok=True)
-            for entry in self.path.iterdir():
-                if entry.name == files.LOCK:
-                    continue
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            aside = self.path / ASIDE / str(len([*self.path.glob(f"{ASIDE}/*")]) + 1)
+            if keep:
+                files.make_directory(aside)
+            # The manifest goes last: without it what is left would be a stranger's.
+            entries = sorted(self.path.iterdir(), key=lambda entry: entry.name == files.MANIFEST)
+            for entry in (e for e in entries if e.name not in (files.LOCK, ASIDE)):
+                if keep:
+                    entry.rename(aside / entry.name)
+                elif entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
         except OSError as error:
             raise files.cannot_write(self.path, error) from error
         self.manifest, self._rows, self._arrays = {}, [], {}
 
     def complete(self, **fields: Any) -> None:
-        """Mark the run complete and delete its checkpoints."""
-        self.update_manifest(**{"status": "complete", "error": None, "ended": utc_now()} | fields)
-        # a failure is left for the next time
-        shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
+        """Mark the run complete, with checksums of its files, and delete its checkpoints."""
+        contents = [self.path / name for name in CONTENTS if (self.path / name).exists()]
+        done = {"status": "complete", "error": None, "ended": utc_now()}
+        self.update_manifest(**done | fields, checksums=checksums(contents, self.path))
+        discard_checkpoints(self.path)
 
     # records
 
@@ -100,19 +125,36 @@ class RunDirectory(LockedDirectory):
         older = self._newest_first()
         path = self.path / CHECKPOINTS / f"{int(older[0].stem) + 1 if older else 1:08d}.ckpt"
         files.make_directory(path.parent)
+        content = self._owner() + content
         files.write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
         for old in [path, *older][KEPT:]:
             with contextlib.suppress(OSError):
                 old.unlink(missing_ok=True)
 
     def load_checkpoints(self) -> Iterator[bytes]:
-        """The stored checkpoints, newest first; torn or corrupt ones are left out."""
+        """The stored checkpoints, newest first; torn or corrupt ones are left out.
+
+        Raises:
+            UserError: one is another run's.
+        """
         start = len(MAGIC) + hashlib.sha256().digest_size
         for path in self._newest_first():
-            with contextlib.suppress(OSError):
+            try:
                 content = path.read_bytes()
-                if content[:start] == MAGIC + hashlib.sha256(content[start:]).digest():
-                    yield content[start:]
+            except OSError:
+                continue
+            if content[:start] != MAGIC + hashlib.sha256(content[start:]).digest():
+                continue
+            owner, newline, blob = content[start:].partition(b"\n")
+            if owner + newline != self._owner():
+                raise UserError(f"{path} is of another run or other images; delete that file.")
+            yield blob
+
+    def _owner(self) -> bytes:
+        """A line that says whose a checkpoint is."""
+        images = (self.manifest.get("data") or {}).get("fingerprint")
+        owner = [self.manifest.get("config_hash"), self.manifest.get("seed"), images]
+        return json.dumps(owner).encode() + b"\n"
 
     def _newest_first(self) -> list[Path]:
         found = (self.path / CHECKPOINTS).glob("*.ckpt")
@@ -126,6 +168,11 @@ class RunDirectory(LockedDirectory):
     def _write_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         files.write_atomically(self.path / ARRAYS, files.pack_arrays(arrays))
         self._arrays = arrays
+
+
+def discard_checkpoints(path: Path) -> None:
+    """Delete those of a complete run; a failure is left for the next time."""
+    shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
 
 
 def _outer_step(key: str) -> int:

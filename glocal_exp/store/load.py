@@ -1,8 +1,9 @@
 """Reading stored runs back, without JAX: as objects, or all of them as one DataFrame."""
 
 import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
+from glocal_exp.errors import UserError
 from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
 from glocal_exp.store.fingerprint import source_fingerprint
+from glocal_exp.store.seal import damage
 from glocal_exp.store.status import Status, status
 from glocal_exp.store.studies import study_config
 
@@ -53,6 +56,13 @@ class StoredRun:
             return {}
         config: Any = OmegaConf.to_container(study_config(self.path), resolve=False)
         return config
+
+    @property
+    def damage(self) -> str | None:
+        """What is not as it was written, if the run is damaged."""
+        if self.status != "damaged":
+            return None
+        return damage(self.path, self.manifest) or f"{files.CONFIG} cannot be read"
 
     def metrics(self) -> pd.DataFrame:
         """metrics.csv: one row an interval record."""
@@ -102,9 +112,7 @@ def find_runs(
     """
     runs = []
     for file in sorted(Path(root).glob(f"*/*/seed=*/{files.MANIFEST}")):
-        manifest = files.read_manifest(file.parent)
-        if manifest is None:
-            continue
+        manifest = files.read_manifest(file.parent) or {}
         source = current_source(manifest) if check_source else None
         experiment, variant, seed = file.parts[-4:-1]
         named = HASH_ENDING.search(variant)
@@ -117,8 +125,11 @@ def find_runs(
             manifest.get("method", variant.rsplit("-", 1)[0]),
             int(manifest.get("seed", seed.removeprefix("seed="))),
         )
-        if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
-            runs.append(run)
+        try:
+            if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
+                runs.append(run)
+        except UserError:  # what it would be chosen by cannot be read
+            runs.append(replace(run, status="damaged"))
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
 
 
@@ -133,13 +144,22 @@ def load_runs(
 
     `root` is by default where `scripts/train.py` writes in the same working directory.
 
+    What is damaged, not as it was written, is left out with a warning that names it.
+
     The columns are those of metrics.csv (`outer_step`, `step`, `test_accuracy`,
     `hyperparameter/...`), `RUN_COLUMNS`, and `config/<key>` for every dotted key of `config`.
     `diverged` is the record's; whether the run ever diverged is `run_diverged`.
     """
     frames = []
     for run in find_runs(root, where, check_source=check_source):
-        frame = run.metrics()
+        try:
+            frame = run.metrics()
+        except UserError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            continue
+        if broken := run.damage:
+            warnings.warn(f"left out: {run.path}: {broken}; run it again", stacklevel=2)
+            continue
         named = {name: run.column(name) for name in RUN_COLUMNS}
         named |= {f"config/{key}": run.value(key) for key in config}
         if "seed" not in frame:

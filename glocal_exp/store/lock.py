@@ -9,8 +9,9 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, Self
 
-from glocal_exp.errors import UserError
+from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import files
+from glocal_exp.store.seal import sealed
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
@@ -47,20 +48,23 @@ class LockedDirectory:
 
         It has a manifest from its first file to its last, so one without is none unless empty.
         """
-        strange = [entry.name for entry in self.path.iterdir() if not self.knows(entry)]
-        first = [entry.name for entry in self.path.iterdir() if entry.name not in BEGINNING]
-        lacks = [] if (self.path / files.MANIFEST).exists() else first
-        if unknown := sorted({*strange, *lacks}):
+        knows = self._knows if (self.path / files.MANIFEST).is_file() else self._begins_with
+        if strange := sorted(entry.name for entry in self.path.iterdir() if not knows(entry)):
             raise UserError(
-                f"{self.path} holds {', '.join(unknown[:3])}, which this program did not write; "
+                f"{self.path} holds {', '.join(strange[:3])}, which this program did not write; "
                 "move that away, or choose another output_dir."
             )
 
-    @classmethod
-    def knows(cls, entry: Path) -> bool:
+    def _begins_with(self, entry: Path) -> bool:
+        """Whether a file may be there before the manifest is."""
+        ours = entry.name == files.LOCK and (
+            entry.stat().st_size == 0 or _read_pid(entry).isdigit()
+        )
+        return ours or bool(files.TEMPORARY.fullmatch(entry.name))
+
+    def _knows(self, entry: Path) -> bool:
         """Whether a file of the directory is one that the program writes."""
-        known = (files.MANIFEST, files.CONFIG, files.LOCK)
-        return entry.name in known or bool(files.TEMPORARY.fullmatch(entry.name))
+        return entry.name in (files.MANIFEST, files.CONFIG) or self._begins_with(entry)
 
     def _open(self) -> None:
         """Read or write whatever else there is; the lock is let go if this fails."""
@@ -95,7 +99,7 @@ class RunLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, or raise a UserError that names the process which has it."""
+        """Take the lock, or raise a BusyError that names the process which has it."""
         try:
             for attempt in range(ATTEMPTS):
                 if attempt:
@@ -110,7 +114,7 @@ class RunLock:
         except OSError as error:
             self.release()  # a full disk: nothing is to be left behind
             raise files.cannot_write(self.path, error) from error
-        raise UserError(
+        raise BusyError(
             f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
             "wait for it or stop it, or choose another seed or output_dir"
         )

@@ -39,6 +39,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
+        "surroundings": surroundings(),
         "started": utc_now(),
     }
 
@@ -52,6 +53,18 @@ def processor() -> str:
     except (OSError, StopIteration):
         pass  # not Linux, or a processor that has no such line
     return f"{name}, {os.cpu_count()} cores"
+
+
+def surroundings() -> dict[str, Any]:
+    """What of the process may change the last digits: cores it may use, and options of JAX."""
+    known = hasattr(os, "sched_getaffinity")  # not on macOS
+    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count()
+    options = {
+        name: " ".join(map(_argument, value.split()))
+        for name, value in sorted(os.environ.items())
+        if name.startswith(("JAX_", "XLA_")) and not name.endswith(("_DIR", "_ADDRESSES"))
+    }
+    return {"cores": cores, "options": options}
 
 
 def utc_now() -> str:

@@ -4,8 +4,8 @@
 done, `units/<name>.csv` and perhaps `units/<name>.npz`.
 """
 
-import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
+from glocal_exp.store.seal import CHECKSUMS, checksums, damage, sealed
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -25,6 +26,9 @@ class StudyDirectory(LockedDirectory):
 
     Units measured with another config or source than `facts` say are set aside, in a folder named
     after that source: they would not fit those to come, but may have taken hours.
+
+    Attributes:
+        aside: where units were moved to now, if some were.
     """
 
     def __init__(self, path: str | Path, facts: Mapping[str, Any], config: str):
@@ -32,46 +36,68 @@ class StudyDirectory(LockedDirectory):
         super().__init__(path)
 
     def _open(self) -> None:
-        units = self.path / UNITS
-        if any(self.manifest.get(name) != self._facts[name] for name in HASHES):
+        units, self.aside = self.path / UNITS, None
+        current = all(self.manifest.get(name) == self._facts[name] for name in HASHES)
+        if not current or sealed(self.manifest) != self.manifest:
             if units.exists():
-                aside = self.path / f"{UNITS}-{self.manifest.get('source_hash', 'unknown')}"
-                shutil.rmtree(aside, ignore_errors=True)
-                units.rename(aside)
+                name = f"{UNITS}-{self.manifest.get('source_hash', 'unknown')}"
+                count = len([*self.path.glob(f"{name}*")])
+                self.aside = self.path / (f"{name}-{count + 1}" if count else name)
+                units.rename(self.aside)
             self.manifest = dict(self._facts)
         files.make_directory(units)
         self.write_config(self._config)
-        self.update_manifest(status="partial")
+        self._update([self.path / files.CONFIG], status="partial")
+
+    def _knows(self, entry: Path) -> bool:
+        return entry.name.startswith(UNITS) or super()._knows(entry)
 
     def has(self, unit: str) -> bool:
-        """Whether the unit is stored."""
-        return self._file(unit, "csv").exists()
+        """Whether the unit is stored, as it was written."""
+        return unit in _whole_units(self.path, self.manifest)
 
     def store(
         self, unit: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
     ) -> None:
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
-        if arrays:
-            files.write_atomically(self._file(unit, "npz"), files.pack_arrays(arrays))
-        files.write_atomically(self._file(unit, "csv"), files.format_rows(rows))
+        contents = {"npz": files.pack_arrays(arrays)} if arrays else {}
+        contents |= {"csv": files.format_rows(rows)}
+        paths = {self.path / UNITS / f"{unit}.{ending}": made for ending, made in contents.items()}
+        files.write_together(paths)
+        self._update(paths)
 
-    def _file(self, unit: str, ending: str) -> Path:
-        return self.path / UNITS / f"{unit}.{ending}"
+    def _update(self, paths: Iterable[Path], **fields: Any) -> None:
+        """Set fields of the manifest, with checksums of files that have been written."""
+        stored = self.manifest.get(CHECKSUMS) or {}
+        self.update_manifest(**fields, checksums=stored | checksums(paths, self.path))
 
 
 def load_study(root: str | Path, study: str) -> pd.DataFrame:
     """All rows of a study's stored units, with the columns `seed`, `unit` and `folder`.
 
     `folder` is the path of the study directory, for `study_config` and `unit_arrays`. No study is
-    an empty frame, and a damaged file a `UserError`.
+    an empty frame; what is not as it was written is left out, with a warning that names it.
     """
     frames = []
-    for manifest in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
-        folder, seed = manifest.parent, (files.read_manifest(manifest.parent) or {}).get("seed")
-        for file in sorted((folder / UNITS).glob("*.csv")):
-            rows = files.read_frame(file)
-            frames.append(rows.assign(unit=file.stem, folder=str(folder), seed=seed))
+    for file in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
+        folder, manifest = file.parent, files.read_manifest(file.parent) or {}
+        if broken := damage(folder, manifest):
+            warnings.warn(f"left out of {folder}: {broken}; measure it again", stacklevel=2)
+        for unit in _whole_units(folder, manifest):
+            rows = files.read_frame(folder / UNITS / f"{unit}.csv")
+            frames.append(rows.assign(unit=unit, folder=str(folder), seed=manifest["seed"]))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _whole_units(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Those all of whose files, and whose config, are as they were written."""
+    stated = manifest.get(CHECKSUMS) or {}
+    found = checksums((folder / name for name in stated), folder)
+    broken = {Path(name).stem for name, digest in stated.items() if found[name] != digest}
+    config = Path(files.CONFIG).stem
+    if sealed(manifest) != manifest or config in broken:
+        return []
+    return sorted({Path(name).stem for name in stated} - broken - {config})
 
 
 def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:

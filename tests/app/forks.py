@@ -64,6 +64,7 @@ def child(
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(cwd)
+    sys.path.insert(0, f"{ROOT}/scripts")  # as Python does for a script
     sys.argv = [f"scripts/{script}.py", *arguments]
     jax.config.update("jax_enable_compilation_cache", cached)
     jax.config.update("jax_disable_most_optimizations", quick)

@@ -1,6 +1,5 @@
 """A stored run whose numeric source is older is trained again, and compared."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from glocal_exp.app.replay import compare, outdated
 from glocal_exp.store import find_runs
 from glocal_exp.store.status import read_replays
+from tests.sealing import reseal
 
 from .commands import TOY, Shell, manifest, shell
 
@@ -34,7 +34,7 @@ def stored(current, tmp_path):
 
 
 def edit(run, **fields):
-    (run / "manifest.json").write_text(json.dumps(manifest(run) | fields))
+    reseal(run, **fields)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def replay(shell: Shell, stored):
     def replay(*options):
         root = stored.parents[2]
         output = f"--output={root}/replays.json"
-        done = shell.run(str(root), output, *options, script="replay")
+        done = shell.run(str(root), output, "--module=tests.app.toy", *options, script="replay")
         return done.code, done.out + done.err, read_replays(root / "replays.json")
 
     return replay
@@ -63,6 +63,7 @@ def test_a_run_that_comes_out_otherwise_is_not(stored, replay):
     frame = pd.read_csv(stored / "metrics.csv")
     frame.loc[1, "hypergradient/learning_rate"] *= 1.1
     frame.to_csv(stored / "metrics.csv", index=False)
+    reseal(stored)
     code, text, replays = replay()
     assert code == 1
     assert "differs: " in text

@@ -1,6 +1,5 @@
 """What a command leaves behind: run directories, their contents, how a sweep ends."""
 
-import json
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import yaml
 
 from glocal_exp.store import load_runs
+from tests.sealing import reseal
 
 from .commands import (
     TINY,
@@ -87,7 +87,10 @@ def test_the_stored_config_repeats_the_run(shell, stored, tmp_path):
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert (config["seed"], config["steps"], config["names"]["method"]) == (3, 160, "none")
     assert not {"output_dir", "data_dir", "tracker"} & set(config)
-    again = shell.run(f"from={run}", "tracker=none", f"output_dir={tmp_path}")
+    others = [f"from={run}", "tracker=none", f"output_dir={tmp_path}"]
+    refused = shell.run(*others)
+    assert "names tests.app.toy.Linear, which is no part of this package" in refused.err
+    again = shell.run(*others, "task._target_=tests.app.toy.Toy")
     assert (again.code, again.err) == (0, "")
     assert_same(tmp_path.joinpath(*run.parts[-4:]), run)
 
@@ -97,9 +100,8 @@ def test_a_stale_run_is_run_afresh(shell, tmp_path):
     assert shell.run(*arguments).code == 0
     run = runs(tmp_path)["local/0"]
     whole = rows(run)
-    file = run / "manifest.json"
-    file.write_text(json.dumps(manifest(run) | {"source_hash": "0" * 16}))
     (run / "metrics.csv").write_text("seed,outer_step\n")
+    reseal(run, source_hash="0" * 16)
     again = shell.run(*arguments)
     assert f"stale, so run afresh: {run}\n" in again.out
     assert rows(run) == whole
@@ -113,9 +115,8 @@ def test_a_run_over_other_images_is_run_afresh(shell, tmp_path, status):
     run = runs(tmp_path)["local/0"]
     whole, found = rows(run), manifest(run)
     others = {"content": "0" * 32, "fingerprint": "0" * 16}
-    text = json.dumps(found | {"status": status, "data": found["data"] | others})
-    (run / "manifest.json").write_text(text)
     (run / "metrics.csv").write_text("seed,outer_step\n")
+    reseal(run, status=status, data=found["data"] | others)
     again = shell.run(*arguments)
     assert again.code == 0
     assert f"made with other images, so run afresh: {run}\n" in again.out
@@ -147,9 +148,13 @@ def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):
     assert shell.run(*arguments).code == 0
     run = runs(tmp_path)["local/0"]
     whole = rows(run)
-    (run / "manifest.json").unlink()
-    assert shell.run(*arguments).code == 0
+    (run / "arrays.npz").unlink(missing_ok=True)
+    (run / "metrics.csv").unlink()
+    again = shell.run(*arguments)
+    assert again.code == 0
+    assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
     assert rows(run) == whole
+    assert (run / "damaged/1/weights.npz").exists()
 
 
 def test_float64_from_the_command_line(shell, tmp_path):

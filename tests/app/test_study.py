@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from glocal_exp.store.studies import load_study
+from tests.sealing import reseal
 
 from .commands import TOY, Shell, shell
 
@@ -58,9 +59,30 @@ def test_a_study_goes_on_where_it_stopped(shell: Shell, configs: Path, tmp_path:
     assert json.loads((folder / "manifest.json").read_text())["status"] == "partial"
     first = folder / "units" / "draw0.csv"
     first.write_text("number,value\n0,77.0\n")  # to see whether it is measured again
+    reseal(folder)
     again = study(shell, configs, tmp_path, "study=draws", "study.fails_at=2")
     assert "2 of 3 units are stored" in again.out
     assert pd.read_csv(first).value[0] == 77.0
+    first.write_text("number,value\n0,78.0\n")  # by another hand
+    again = study(shell, configs, tmp_path, "study=draws", "study.fails_at=2")
+    assert "1 of 3 units are stored" in again.out
+    assert pd.read_csv(first).value[0] != 78.0
+
+
+def test_units_of_another_source_are_called_stale(shell: Shell, configs: Path, tmp_path: Path):
+    assert study(shell, configs, tmp_path, "study=draws").code == 0
+    (folder,) = tmp_path.glob("studies/draws/*/seed=0")
+    reseal(folder, source_hash="0" * 16)
+    again = study(shell, configs, tmp_path, "study=draws")
+    said = f"stale, so measured afresh: {folder} (what was there is in units-{'0' * 16}/)\n"
+    assert said in again.out
+    assert len([*folder.glob("units-*/*.csv")]) == len([*folder.glob("units/*.csv")]) == 3
+
+
+def test_a_preset_is_refused_where_nothing_trains(shell: Shell, configs: Path, tmp_path: Path):
+    command = study(shell, configs, tmp_path, "study=draws", "preset=smoke")
+    assert (command.code, command.err.count("\n")) == (2, 1)
+    assert "preset=smoke changes nothing of study=draws" in command.err
 
 
 def test_a_study_of_training_gets_its_setting(shell: Shell, configs: Path, tmp_path: Path):

@@ -204,3 +204,23 @@ def test_a_data_set_that_tfds_does_not_have(tmp_path):
     assert Tfds(str(tmp_path)).absence(own) == "Own has no name in TensorFlow Datasets"
     with pytest.raises(UserError, match="Own is not in TensorFlow Datasets"):
         Tfds(str(tmp_path)).load(own)
+
+
+def test_without_a_format_a_folder_is_of_an_older_tfds(tmp_path, arrays):
+    """Which wrote TFRecord, and did not say it."""
+    write_tfds(tmp_path, "mnist", arrays)
+    folder = tmp_path / "mnist/3.0.1"
+    info = json.loads((folder / "dataset_info.json").read_text())
+    del info["fileFormat"]
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    assert tfds.file_formats(folder) == ["tfrecord"]
+    assert "is prepared as tfrecord" in str(Tfds(str(tmp_path)).absence(MNIST))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "null"])
+def test_a_damaged_description_is_no_obstacle_to_other_sources(tmp_path, arrays, content):
+    write_tfds(tmp_path, "mnist", arrays)
+    (tmp_path / "mnist/3.0.1/dataset_info.json").write_text(content)
+    assert "is damaged" in str(Tfds(str(tmp_path)).absence(MNIST))
+    with pytest.raises(UserError, match="is damaged"):
+        Tfds(str(tmp_path)).load(MNIST)

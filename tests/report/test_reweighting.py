@@ -11,6 +11,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.long_tail import ClassAccuracy, WeightCurve
+from tests.sealing import reseal
 
 from .synthetic import table, write_run
 
@@ -64,7 +65,7 @@ def store(
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    return path
+    return reseal(path)
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +148,12 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path):
     path = store(tmp_path, "base_a", "none", 0, 100, 0.7)
     metrics = path / "metrics.csv"
     metrics.write_text(metrics.read_text().replace("weight_at", "other"))
+    reseal(path)
     with pytest.raises(UserError, match="has recorded no weights"):
         WeightCurve("Title.", OF_A[:1]).draw(Context(tmp_path))
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["data"]["class_counts"]
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    reseal(path, data=manifest["data"])
     with pytest.raises(UserError, match="does not say how many images each class has"):
         ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
 

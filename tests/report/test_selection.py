@@ -106,7 +106,7 @@ def test_a_damaged_run_is_left_out_and_said(tmp_path):
     (path / "metrics.csv").write_bytes(b"a,b\n1\n")
     selection = chosen(tmp_path, "a")
     assert selection.methods == ["none"]
-    assert "Left out: cannot read" in notes(selection)
+    assert "Left out: glocal seed 0, damaged (metrics.csv changed or lost" in notes(selection)
 
 
 def test_further_conditions(tmp_path):

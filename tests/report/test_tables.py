@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from glocal_exp.report.artifact import Context, MissingRuns
+from tests.sealing import reseal
 
 from .synthetic import table, write_run
 
@@ -20,6 +21,7 @@ def overwrite_final(path, accuracy):
     cells = lines[-1].split(",")
     cells[place] = repr(accuracy)
     (path / "metrics.csv").write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
+    reseal(path)
 
 
 def test_run_times_and_counts(tmp_path):

@@ -1,7 +1,5 @@
 """Figures and tables of the theorem, noise and complexity studies, from small ones."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +15,7 @@ from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
 from glocal_exp.studies.theorem import Theorem
+from tests.sealing import reseal
 
 from .synthetic import reading, table, write_run
 
@@ -46,9 +45,9 @@ def write_study(root, name, units):
     folder = root / name / "x" / "seed=0"
     (folder / "units").mkdir(parents=True)
     manifest = {"seed": 0, "status": "complete", "git": {"commit": "0123456789abcdef"}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
     for unit, rows in units.items():
         pd.DataFrame(rows).to_csv(folder / "units" / f"{unit}.csv", index=False)
+    reseal(folder, **manifest)
 
 
 def complexity_rows():

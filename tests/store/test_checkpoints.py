@@ -10,6 +10,7 @@ from glocal_exp.store import RunDirectory
 @pytest.fixture
 def saved(tmp_path):
     with RunDirectory(tmp_path) as directory:
+        directory.update_manifest(status="running", seed=0)
         for content in (b"first", b"second", b"third" * 1000):
             directory.save_checkpoint(content)
         yield directory

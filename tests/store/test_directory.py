@@ -54,6 +54,7 @@ for line in sys.stdin:
 @pytest.fixture
 def directory(tmp_path):
     with RunDirectory(tmp_path / "run") as opened:
+        opened.update_manifest(status="running")
         yield opened
 
 
@@ -164,8 +165,9 @@ def test_manifest_holds_numpy_and_is_updated(directory):
     directory.update_manifest(status="running", mean=np.float32(0.5), counts=np.arange(3))
     directory.update_manifest(status="interrupted")
     stored = json.loads((directory.path / "manifest.json").read_text())
-    assert stored == {"status": "interrupted", "mean": 0.5, "counts": [0, 1, 2]}
     assert directory.manifest == stored
+    assert len(stored.pop("seal")) == 64
+    assert stored == {"status": "interrupted", "mean": 0.5, "counts": [0, 1, 2]}
 
 
 def test_a_second_writer_is_refused_and_harms_nothing(directory):
@@ -216,12 +218,13 @@ def test_clear_starts_afresh_under_the_same_lock(directory):
 
 def test_damaged_arrays_are_named_and_the_lock_let_go(tmp_path):
     with RunDirectory(tmp_path) as directory:
+        directory.update_manifest(status="running")
         directory.append(record(0, arrays=True))
     whole = (tmp_path / "arrays.npz").read_bytes()
     (tmp_path / "arrays.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"cannot read .*arrays\.npz"):
         RunDirectory(tmp_path)
-    assert status(tmp_path) == "missing"  # not running
+    assert status(tmp_path) == "partial"  # not running
 
 
 def test_the_path_is_a_function_of_its_names():

@@ -1,10 +1,11 @@
 """Units of a study: stored once, kept while they fit, read back as one frame."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
-from glocal_exp.store.files import write_atomically
 from glocal_exp.store.studies import StudyDirectory, load_study, study_config, unit_arrays
 
 FACTS = {"config_hash": "0123abcd", "source_hash": "ff", "seed": 3, "study": "toy"}
@@ -62,18 +63,27 @@ def test_units_of_other_code_or_config_go(path, name):
     assert (path / "units-ff" / "b.csv").exists()
 
 
-def test_rows_come_after_their_arrays(path, monkeypatch):
-    """A kill between the two leaves a unit that is not there."""
-    written = []
-
-    def write(file, content):
-        written.append(file.suffix)
-        write_atomically(file, content)
-
+def test_a_unit_is_there_once_its_checksums_are(path, tmp_path):
+    """A kill before that leaves a unit that is measured again."""
     with StudyDirectory(path, FACTS, CONFIG) as directory:
-        monkeypatch.setattr("glocal_exp.store.files.write_atomically", write)
+        killed = mock.patch.object(StudyDirectory, "update_manifest", side_effect=MemoryError)
+        with killed, pytest.raises(MemoryError):
+            directory.store("b", [{"slope": 2.0}], {"h": np.eye(2)})
+        assert not directory.has("b")
+    assert load_study(tmp_path, "toy").empty
+    with StudyDirectory(path, FACTS, CONFIG) as directory:
+        assert not directory.has("b")
         directory.store("b", [{"slope": 2.0}], {"h": np.eye(2)})
-    assert written == [".npz", ".csv"]
+        assert directory.has("b")
+
+
+def test_units_set_aside_twice_are_both_kept(path):
+    for number, source in enumerate(("other", FACTS["source_hash"], "other")):
+        fill(path, FACTS | {"source_hash": source})
+        with StudyDirectory(path, FACTS | {"source_hash": f"new{number}"}, CONFIG) as directory:
+            assert directory.aside is not None
+            assert (directory.aside / "b.csv").exists()
+    assert len([*path.glob("units-*/b.csv")]) == 3
 
 
 def test_two_writers_do_not_meet(path):
@@ -89,6 +99,7 @@ def test_damage_is_said(path, tmp_path):
     (path / "units" / "b.npz").write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"cannot read .*b\.npz"):
         unit_arrays(path, "b")
-    (path / "units" / "b.csv").write_text("a,b\n1\n")
-    with pytest.raises(UserError, match=r"cannot read .*b\.csv"):
-        load_study(tmp_path, "toy")
+    with pytest.warns(UserWarning, match=r"units/b\.npz changed or lost"):
+        frame = load_study(tmp_path, "toy")
+    assert "b" not in set(frame["unit"])
+    assert len(frame)

@@ -1,0 +1,51 @@
+"""Whether the figures and tables in results/ are those that the stored runs give."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from matplotlib.image import imread
+
+from glocal_exp.report import build
+
+SAME_PIXELS = 0.999
+"""Choice: the share of a picture that has to be equal; fonts are drawn a little differently."""
+
+
+def main(repository: Path) -> int:
+    """Build all of them in a temporary place, and name what differs; 1 if anything does."""
+    found = []
+    with TemporaryDirectory() as folder:
+        for kind in ("figure", "table"):
+            fresh, stored = Path(folder) / kind, repository / "results" / f"{kind}s"
+            if build.main(kind, repository, ["--out", str(fresh)]) > 1:
+                return 2
+            found += differences(stored, fresh)
+    print(*found, f"{len(found)} differences from what the stored runs give", sep="\n")
+    return int(bool(found))
+
+
+def differences(stored: Path, fresh: Path) -> Iterator[str]:
+    """A line for each file of one folder that is not, or is otherwise, in the other."""
+    names = sorted({path.name for folder in (stored, fresh) for path in folder.glob("*.*")})
+    for name in names:
+        if not (fresh / name).exists():
+            yield f"{stored / name}: the stored runs do not give it"
+        elif not (stored / name).exists():
+            yield f"{stored / name}: missing"
+        elif not _same(stored / name, fresh / name):
+            yield f"{stored / name}: differs"
+
+
+def _same(stored: Path, fresh: Path) -> bool:
+    """By their bytes; pictures by their pixels, of PDFs those of the PNG beside them."""
+    one, other = stored.read_bytes(), fresh.read_bytes()
+    if one == other or stored.suffix == ".pdf":
+        return True
+    if stored.suffix != ".png":
+        return False
+    pixels = [np.asarray(imread(io.BytesIO(content))) for content in (one, other)]
+    same_size = pixels[0].shape == pixels[1].shape
+    return same_size and float(np.mean(pixels[0] == pixels[1])) >= SAME_PIXELS
