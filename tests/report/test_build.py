@@ -57,10 +57,8 @@ def test_scripts_need_no_jax_and_no_network_and_give_the_same_bytes_again(runs, 
     here, there = tmp_path / "here", tmp_path / "there"
     assert build("figure", "c1", "--runs", runs, "--out", here) == 0
     command = [sys.executable, "-c", GUARD, str(REPOSITORY / "scripts" / "make_figures.py"), "c1"]
-    environment = os.environ | {
-        "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'scripts'}",
-        "PYTHONHASHSEED": "1",
-    }
+    path = f"{REPOSITORY}:{REPOSITORY / 'scripts'}"  # the second of which Python adds itself
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "1"}
     done = subprocess.run(
         [*command, "--runs", str(runs), "--out", str(there)],
         env=environment, capture_output=True, text=True, cwd=tmp_path,
