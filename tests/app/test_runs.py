@@ -90,7 +90,7 @@ def test_the_stored_config_repeats_the_run(shell, stored, tmp_path):
     others = [f"from={run}", "tracker=none", f"output_dir={tmp_path}"]
     refused = shell.run(*others)
     assert "names tests.app.toy.Linear, which is no part of this package" in refused.err
-    again = shell.run(*others, "task._target_=tests.app.toy.Toy")
+    again = shell.run(*others, "model._target_=tests.app.toy.Linear")
     assert (again.code, again.err) == (0, "")
     assert_same(tmp_path.joinpath(*run.parts[-4:]), run)
 
