@@ -98,7 +98,7 @@ def use_precision(cfg: DictConfig, settings: Settings) -> None:
         UserError: for a precision of products that JAX does not know.
     """
     for option, value in PINNED.items():
-        if hasattr(jax.config, option):  # some come and go from version to version
+        if option in jax.config.values:  # some come and go from version to version
             jax.config.update(option, value)
     try:
         jax.config.update("jax_default_matmul_precision", settings.matmul_precision)
