@@ -190,7 +190,8 @@ def _job(name: str, overrides: list[str]) -> Job:
     _decode(config)
     OmegaConf.resolve(config)
     # Once more, since a reference is of any type.
-    return Job(name, OmegaConf.merge(OmegaConf.structured(Schema), config), choices)
+    typed: Any = OmegaConf.merge(OmegaConf.structured(Schema), config)
+    return Job(name, typed, choices)
 
 
 def _decode(node: Any, path: str = "") -> None:
@@ -204,7 +205,8 @@ def _decode(node: Any, path: str = "") -> None:
             if OmegaConf.is_config(node[key]):
                 _decode(node[key], name)
             continue
-        raw = str(OmegaConf.to_container(node, resolve=False)[key])
+        unresolved: Any = OmegaConf.to_container(node, resolve=False)
+        raw = str(unresolved[key])
         if name in PATHS or name.startswith("tracker.") or not ENVIRONMENT.fullmatch(raw):
             continue
         with contextlib.suppress(HydraException):  # text it is

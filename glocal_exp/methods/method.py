@@ -78,7 +78,7 @@ class Measured:
         """Hyperparameters by which every derivative is exactly 0; empty if there are none."""
         rows = self.h, self.training, self.mean, self.mean_direct
         found = [np.atleast_2d(row) for row in rows if row.size]
-        return ~np.concatenate(found).any(axis=0) if found else np.zeros(0, bool)
+        return np.all(np.concatenate(found) == 0, axis=0) if found else np.zeros(0, bool)
 
 
 Memory = Mapping[str, np.ndarray]
