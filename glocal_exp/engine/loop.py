@@ -72,7 +72,7 @@ class Loop(Iterator[IntervalRecord]):
     ):
         examples = Examples(splits, plan.schedule.batch_size)
         self.work = Work(problem, plan, examples, programs or Programs())
-        self._plan, self._hooks = plan, hooks or Hooks()
+        self._problem, self._plan, self._hooks = problem, plan, hooks or Hooks()
         meta_optimizer = meta_optimizer or optax.adam(0.1)
         self._meta_step = MetaStep(meta_optimizer, self.work.programs)
         starts = {seed: problem.init(jax.random.key(seed)) for seed in splits}
@@ -169,7 +169,7 @@ class Loop(Iterator[IntervalRecord]):
         for seed, snapshot in played.items():
             running = programs.seconds
             with programs.timed():
-                estimate = self._estimate(snapshot, moment)
+                estimate = self._estimate(snapshot, replace(moment, metrics=metrics[seed]))
             new, moved = self._meta_step(replace(snapshot, memory=estimate.memory), estimate)
             after[seed] = self._advance(new, self._initial[seed].state)
             record = partial(self._recorder.record, seed, moment, snapshot, metrics[seed], estimate)
@@ -196,7 +196,9 @@ class Loop(Iterator[IntervalRecord]):
 
     def _estimate(self, snapshot: Snapshot, moment: Moment) -> Estimate:
         measured, diagnostics = self.mode.read(snapshot)
-        moment = replace(moment, memory=snapshot.memory)
+        named = self._problem.describe(snapshot.phi).items()
+        values = {name: float(value) for name, value in named if jnp.ndim(value) == 0}
+        moment = replace(moment, memory=snapshot.memory, values=values)
         made = self._plan.method.estimate(measured, moment)
         remarks = [*made.remarks, *without_effect(measured, moment)]
         arrays = {"trajectory": measured.h, "hypergradient": np.asarray(made.hypergradient)}

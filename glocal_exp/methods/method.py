@@ -95,6 +95,8 @@ class Moment:
         interval: tau.
         names: the q hyperparameters, in the hypergradient's order (for messages and scaling).
         memory: of the estimate before this one; empty at first.
+        values: hyperparameters in natural units that are single numbers, as used in the interval.
+        metrics: of the interval's end, where they were taken.
     """
 
     outer_step: int
@@ -102,6 +104,8 @@ class Moment:
     interval: int
     names: tuple[str, ...] = ()
     memory: Memory = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps_left(self) -> int:
@@ -136,10 +140,12 @@ class Method(ABC):
     Attributes:
         keeps: intervals of a playout that become real: 1; 0 where every outer step starts afresh.
         fresh: whether derivatives start from zero at a playout's last interval, not at its first.
+        carries: whether they may go on from one interval to the next, if `carry_tangents` asks.
     """
 
     keeps: int = 1
     fresh: bool = False
+    carries: bool = True
 
     def wanted(self, interval: int) -> Wanted:
         """What an outer step's last interval, of so many steps, has to measure.

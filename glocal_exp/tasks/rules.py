@@ -1,4 +1,4 @@
-"""Optimizer rules that optax does not have in the form the paper needs."""
+"""Optimizer rules that optax does not have in the form that is needed."""
 
 import optax
 from jaxtyping import Array, Float
@@ -16,5 +16,17 @@ def sgd(
     return optax.chain(
         optax.add_decayed_weights(weight_decay),
         optax.trace(decay=momentum),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def mean_sign(learning_rate: Number, decay: Number) -> optax.GradientTransformation:
+    """Steps along the exponential mean of the gradients' signs, corrected for its start at 0.
+
+    m <- decay m + (1 - decay) sign(g);  theta <- theta - learning_rate m / (1 - decay^t).
+    """
+    return optax.chain(
+        optax.scale_by_sign(),
+        optax.ema(decay),
         optax.scale_by_learning_rate(learning_rate),
     )
