@@ -137,5 +137,6 @@ class Split(Method):
         loss = moment.metrics.get("validation_loss", np.nan)
         if loss > 0 and np.isfinite(loss):
             known = np.vstack([known, [now, loss]])
-        slope = np.polyfit(*np.log(known).T, 1)[0] if len(known) >= FEWEST else -0.5
+        times, losses = np.log(known).T
+        slope = np.polyfit(times, losses, 1)[0] if len(known) >= FEWEST else -0.5
         return float(np.clip(-slope, *BETWEEN)), {"losses": known}
