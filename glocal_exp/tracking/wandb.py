@@ -1,28 +1,30 @@
 """Weights & Biases as a mirror of the records; the one module that imports `wandb`."""
 
+import contextlib
 import hashlib
-import http.client
 import logging
 import math
-import netrc
 import os
-import ssl
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, final
-from urllib.parse import urlsplit
 
 from glocal_exp.errors import UserError
 from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking.sink import Sink, warn
+from glocal_exp.tracking.surroundings import (
+    check_names,
+    give_home,
+    has_key,
+    refused_variables,
+    unreachable,
+)
 
 MODES = ("auto", "online", "offline")
 EXIT_CODES = {"complete": 0, "failed": 1, "interrupted": 255}  # 255: what W&B shows as killed
-GRACE_SECONDS = 15.0  # choice: for importing wandb and asking whether its server is there
+GRACE_SECONDS = 15.0  # choice: for importing wandb, and for starting its service
 PROBE_SECONDS = 10.0  # choice: after this a server that has not answered is not there
 
 
@@ -36,11 +38,11 @@ class WandbSink(Sink):
 
     Attributes:
         mode: `online`, `offline`, or `auto`: what W&B's settings (`WANDB_MODE`, `wandb offline`)
-            say, and online only if `has_key`. Without a key or a server to talk to, runs are kept
-            offline.
-        project: W&B project.
-        entity: W&B user or team; None for the user's default.
-        tags: tags of every run.
+            say, and online only if `has_key`. Without a key or a server that opens them, runs are
+            kept offline.
+        project: W&B project; None for `WANDB_PROJECT`, else `glocal`.
+        entity: W&B user or team; None for `WANDB_ENTITY`, else the user's default.
+        tags: tags of every run; none for those of `WANDB_TAGS`, between commas.
         dir: W&B puts its folder `wandb` here; offline runs wait there for `wandb sync`.
         start_seconds: what opening a run may take.
         finish_seconds: what uploading the rest may take at the end.
@@ -50,7 +52,7 @@ class WandbSink(Sink):
 
     mode: str = "auto"
     _: KW_ONLY
-    project: str = "glocal"
+    project: str | None = None
     entity: str | None = None
     tags: Sequence[str] = ()
     dir: str | Path = "outputs"
@@ -60,32 +62,34 @@ class WandbSink(Sink):
     def __post_init__(self):
         if self.mode not in MODES:
             raise UserError(f"W&B has no mode {self.mode!r}: choose one of {', '.join(MODES)}.")
-        seconds = {"start": self.start_seconds, "finish": self.finish_seconds}
-        self.patience = {call: wait + GRACE_SECONDS for call, wait in seconds.items()}
+        self.project = self.project or os.environ.get("WANDB_PROJECT") or "glocal"
+        words = map(str.strip, os.environ.get("WANDB_TAGS", "").split(","))
+        self.tags = [str(tag) for tag in self.tags] or [word for word in words if word]
+        check_names(self.project, self.tags)
+        self._probe_seconds = min(self.start_seconds, PROBE_SECONDS)
+        self.patience = {  # a start may be a question, a run that fails and one offline
+            "start": self._probe_seconds + self.start_seconds + 2 * GRACE_SECONDS,
+            "finish": self.finish_seconds + GRACE_SECONDS,
+        }
         self._runs: dict[int, Any] = {}
         self._next_step: dict[int, int] = {}
 
     def start(self, run_info: Mapping[str, Any]) -> None:
         # W&B sends reports about itself even from offline runs, and would wait for them at the end
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        import wandb
-
-        wandb.setup(settings=wandb.Settings(silent=True))
+        os.environ.setdefault("WANDB_SILENT", "true")  # of where it finds its settings, too
+        os.makedirs(self.dir, exist_ok=True)
+        give_home(self.dir)
+        mode = self._choose(self._setup())
         # with a full disk each line of W&B's debug.log would print a traceback
         logging.getLogger("wandb").setLevel(logging.CRITICAL)
-        os.makedirs(self.dir, exist_ok=True)
-        run = wandb.init(
-            **_description(run_info),
-            project=self.project,
-            entity=self.entity,
-            tags=[str(tag) for tag in self.tags],
-            dir=os.path.abspath(self.dir),
-            mode=self._choose(wandb.setup().settings),  # pyright: ignore[reportArgumentType]
-            settings=self._settings(),
-            allow_val_change=True,
-            reinit="create_new",
-            resume="allow",
-        )
+        try:
+            run = self._open(run_info, mode)
+        except Exception as error:
+            if mode != "online":
+                raise
+            run = self._reopen(run_info)
+            self._stay_offline(" ".join((str(error) or repr(error)).split())[:200])
         self._runs[run_info["seed"]] = run
         self._next_step[run_info["seed"]] = int(run.step) if run.resumed else 0
 
@@ -113,23 +117,64 @@ class WandbSink(Sink):
         if wandb := sys.modules.get("wandb"):
             wandb.teardown(exit_code=1)
 
+    @staticmethod
+    def _setup() -> Any:
+        """W&B's own settings, made without the variables for which it would refuse to start."""
+        import wandb
+
+        names = ("WANDB_PROJECT", "WANDB_TAGS", *refused_variables())  # the two are read here
+        away = {name: os.environ.pop(name) for name in names if name in os.environ}
+        try:
+            return wandb.setup(settings=wandb.Settings(silent=True)).settings
+        finally:
+            os.environ.update(away)
+
     def _choose(self, settings: Any) -> str:
         """The mode of the next run; whatever keeps it from being online is told once."""
         if self.mode == "offline":
             return self.mode
-        key = has_key(settings.base_url, settings.api_key)
-        if self.mode == "auto" and (settings.mode != "online" or not key):
-            return settings.mode if settings.mode != "online" else "offline"
-        reason = "no API key is configured, run `wandb login` to change that"
-        if key:
-            # asked before W&B is: its id stays in use in a service that failed to open a run
-            seconds = min(self.start_seconds, PROBE_SECONDS)
-            reason = unreachable(settings.base_url, seconds)
-        if reason is None:
-            return "online"
+        if self.mode == "auto" and settings.mode != "online":
+            return settings.mode
+        reason = next(iter(refused_variables().values()), None)
+        if reason is None and not has_key(settings.base_url, settings.api_key):
+            if self.mode == "auto":
+                return "offline"
+            reason = "no API key is configured, run `wandb login` to change that"
+        # asked first: W&B itself would try for `start_seconds`
+        reason = reason or unreachable(settings.base_url, self._probe_seconds)
+        return "online" if reason is None else self._stay_offline(reason)
+
+    def _stay_offline(self, reason: str) -> str:
         warn(f"W&B cannot be used online, so its runs are kept offline ({reason})")
         self.mode = "offline"
         return self.mode
+
+    def _open(self, run_info: Mapping[str, Any], mode: str, **changed: Any) -> Any:
+        import wandb
+
+        return wandb.init(
+            **_description(run_info) | changed,
+            project=self.project,
+            entity=self.entity,
+            tags=self.tags,
+            dir=os.path.abspath(self.dir),
+            mode=mode,  # pyright: ignore[reportArgumentType]
+            settings=self._settings(),
+            allow_val_change=True,
+            reinit="create_new",
+            resume="allow",
+        )
+
+    def _reopen(self, run_info: Mapping[str, Any]) -> Any:
+        """Open offline what failed online; its id stays in use for as long as W&B's service."""
+        import wandb
+
+        if self._runs:  # which would end with the service
+            return self._open(run_info, "offline", id=f"{run_id(run_info['path'])}-offline")
+        with contextlib.suppress(Exception, SystemExit):  # of a service that has died
+            wandb.teardown(exit_code=1)
+        self._setup()
+        return self._open(run_info, "offline")
 
     def _settings(self) -> Any:
         """What is wanted of W&B, as far as the installed version knows it."""
@@ -151,8 +196,8 @@ def _description(info: Mapping[str, Any]) -> dict[str, Any]:
     facts = {key: info[key] for key in ("experiment", "variant", "seed", "data")}
     return {
         "id": run_id(info["path"]),
-        "name": f"{group}/seed={info['seed']}"[-128:],
-        "group": group[-128:],
+        "name": (os.environ.get("WANDB_NAME") or f"{group}/seed={info['seed']}")[-128:],
+        "group": (os.environ.get("WANDB_RUN_GROUP") or group)[-128:],
         "job_type": info["method"],
         "config": {**info["config"], **facts},
     }
@@ -161,38 +206,6 @@ def _description(info: Mapping[str, Any]) -> dict[str, Any]:
 def run_id(path: str | Path) -> str:
     """The W&B id of the run in the run directory `path`: a pure function of the absolute path."""
     return hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:16]
-
-
-def has_key(base_url: str, api_key: str | None = None) -> bool:
-    """Whether W&B would find credentials for the server at `base_url`.
-
-    It looks where W&B looks: the key in its settings, which also hold `WANDB_API_KEY`; the
-    variables themselves; the netrc file that `wandb login` writes.
-    """
-    if api_key or os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    files = map(os.path.expanduser, (os.environ.get("NETRC", ""), "~/.netrc", "~/_netrc"))
-    host = urlsplit(base_url).netloc
-    # the same server has both names, and a key for the older one is good for the newer one
-    hosts = [host, "api.wandb.ai"] if host == "api.forge.coreweave.com" else [host]
-    try:
-        entries = netrc.netrc(next(filter(os.path.exists, files)))
-    except (StopIteration, netrc.NetrcParseError, OSError):
-        return False
-    return any((entry := entries.authenticators(name)) and entry[2] for name in hosts)
-
-
-def unreachable(url: str, seconds: float) -> str | None:
-    """Why a server cannot be reached, or None if it gives any answer in time."""
-    try:
-        urllib.request.urlopen(url, timeout=seconds).close()
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        # the second is an answer too, if one that this Python's certificates do not cover
-        answers = urllib.error.HTTPError, ssl.SSLCertVerificationError
-        if not (isinstance(error, answers) or isinstance(reason, answers)):
-            return f"{urlsplit(url).netloc}: {reason}"
-    return None
 
 
 def row(record: IntervalRecord) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import http.server
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking import Fanout, Sink
 from glocal_exp.tracking import sink as sinks
 from glocal_exp.tracking import wandb as module
-from glocal_exp.tracking.wandb import WandbSink, has_key, row, run_id
+from glocal_exp.tracking.surroundings import has_key
+from glocal_exp.tracking.wandb import WandbSink, row, run_id
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MOMENTS = ("import", "setup", "init", "log", "finish")
@@ -48,6 +50,7 @@ class FakeRun:
 
     def finish(self, exit_code: int) -> None:
         self.fake.reach("finish")
+        self.fake.in_use.discard(self.arguments["id"])
         self.exit_code = exit_code
 
 
@@ -59,6 +62,8 @@ class FakeWandb(types.ModuleType):
         self.runs: list[FakeRun] = []
         self.steps_on_server: dict[str, int] = {}
         self.trouble: dict[str, Callable[[], object]] = {}
+        self.in_use: set[str] = set()  # ids, until the service ends
+        self.seen_by_setup: dict[str, str] = {}
         self.global_settings = types.SimpleNamespace(
             mode="online", base_url="https://api.wandb.ai", api_key=None
         )
@@ -73,21 +78,26 @@ class FakeWandb(types.ModuleType):
 
     def setup(self, settings: Any = None) -> Any:
         self.reach("setup")
+        self.seen_by_setup = {k: v for k, v in os.environ.items() if k.startswith("WANDB_")}
         return types.SimpleNamespace(settings=self.global_settings)
 
     def init(self, **arguments: Any) -> FakeRun:
+        assert arguments["id"] not in self.in_use, "run ID is in use"
+        self.in_use.add(arguments["id"])
         self.reach("init")
         self.reach(f"init {arguments['mode']}")
         self.runs.append(FakeRun(self, arguments))
         return self.runs[-1]
 
-    def teardown(self, exit_code: int) -> None: ...
+    def teardown(self, exit_code: int) -> None:
+        self.in_use.clear()
+        self.reach("teardown")
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]:
-    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [n for n in os.environ if n.startswith("WANDB_") or n == "NETRC"]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sinks, "at_exit", lambda *_: None)
     answers = module.unreachable
@@ -96,12 +106,14 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]
     )
     fake = FakeWandb()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    before = set(threading.enumerate())
+    before, variables = set(threading.enumerate()), dict(os.environ)
     yield fake
     # a sink's thread that goes on after the test would import the real package halfway
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
         assert not thread.is_alive(), thread.name
+    for name in set(os.environ) - set(variables):  # which a sink sets for the whole program
+        del os.environ[name]
 
 
 def info(seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -358,21 +370,186 @@ def test_a_server_that_cannot_be_reached_leaves_offline_runs(
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_error(int(self.path.strip("/")))
+    """Answers with what the first two parts of the asked path say: code and body."""
+
+    def do_POST(self) -> None:
+        assert b"{__typename}" in self.rfile.read(int(self.headers["Content-Length"]))
+        code, body, endpoint = self.path.strip("/").split("/")
+        assert endpoint == "graphql"
+        self.send_response(int(code))
+        self.end_headers()
+        self.wfile.write(BODIES[body])
 
     def log_message(self, format: str, *arguments: Any) -> None: ...
 
 
-@pytest.mark.parametrize("code", [200, 404, 500])
-def test_any_answer_counts_as_a_server(code: int) -> None:
+BODIES = {
+    "json": b'{"data": {"__typename": "Query"}}',
+    "html": b"<html><body>It works!</body></html>",
+    "none": b"",
+    "bytes": b"\xff\xfe\x00",
+    "long": b"[" + b"0," * 50_000 + b"0]",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        assert module.unreachable(f"http://127.0.0.1:{server.server_port}/{code}", 5.0) is None
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+ANSWERS = [
+    (200, "json", True),
+    (400, "json", True),
+    (401, "json", True),
+    (403, "html", True),  # of a proxy, through which W&B may come
+    (200, "html", False),
+    (200, "none", False),
+    (200, "bytes", False),
+    (200, "long", False),
+    (404, "json", False),
+    (405, "html", False),
+    (500, "json", False),
+    (503, "html", False),
+]
+
+
+@pytest.mark.parametrize(("code", "body", "known"), ANSWERS)
+def test_a_server_is_there_if_it_answers_as_wandb_does(
+    server: str, code: int, body: str, known: bool
+) -> None:
+    reason = f"{server[7:]} answers HTTP {code}, and not as W&B would"
+    assert module.unreachable(f"{server}/{code}/{body}", 5.0) == (None if known else reason)
+
+
+@pytest.mark.parametrize("mode", ["auto", "online"])
+def test_another_server_leaves_offline_runs(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], server: str, mode: str
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.global_settings.base_url = f"{server}/500/html"
+    drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
+    assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
+    assert capsys.readouterr().err == (
+        "W&B cannot be used online, so its runs are kept offline "
+        f"({server[7:]} answers HTTP 500, and not as W&B would)\n"
+    )
+
+
+def test_a_server_that_takes_no_run_leaves_it_offline_under_its_own_id(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.trouble["init online"] = raising(RuntimeError("returned error 500:\n  oops" + "!" * 999))
+    drive(tracked("auto", dir=tmp_path), seeds=(0, 1))
+    assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
+    assert [run.arguments["id"] for run in fake.runs] == [run_id(info(s)["path"]) for s in (0, 1)]
+    assert [len(run.rows) for run in fake.runs] == [4, 4]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "so its runs are kept offline (returned error 500: oops!!!" in line
+    assert len(line) < 300
+
+
+def test_a_later_run_that_fails_takes_no_earlier_one_along(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.trouble["teardown"] = raising(AssertionError("this would end the first run"))
+    sink = tracked("online", dir=tmp_path)
+    sink.start(info(0))
+    fake.trouble["init online"] = raising(TimeoutError("no answer"))
+    for seed in (1, 2):
+        sink.start(info(seed))
+        sink.record(record(100, seed))
+    sink.record(record(100, 0))
+    sink.finish("complete")
+    ids = [run_id(info(seed)["path"]) for seed in range(3)]
+    assert [run.arguments["id"] for run in fake.runs] == [ids[0], f"{ids[1]}-offline", ids[2]]
+    assert [run.arguments["mode"] for run in fake.runs] == ["online", "offline", "offline"]
+    assert [(len(run.rows), run.exit_code) for run in fake.runs] == [(1, 0)] * 3
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), SystemExit(2)])
+def test_a_service_that_has_died_is_started_again(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.trouble = {"init online": raising(TimeoutError()), "teardown": raising(error)}
+    drive(tracked("online", dir=tmp_path))
+    assert fake.runs[0].arguments["mode"] == "offline"
+    assert "so its runs are kept offline (TimeoutError())" in capsys.readouterr().err
+
+
+def test_what_fails_offline_too_costs_one_line(
+    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.global_settings.api_key = "k"
+    fake.trouble["init"] = raising(OSError(28, "No space left on device"))
+    drive(tracked("online", dir=tmp_path))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("W&B stopped, the run goes on without it (OSError")
+
+
+def test_a_start_may_be_a_question_then_a_run_that_fails_and_another() -> None:
+    sink = WandbSink(start_seconds=20.0, finish_seconds=7.0)
+    assert sink.patience == {"start": 10 + 20 + 2 * 15, "finish": 7 + 15}
 
 
 def test_no_address_is_no_server() -> None:
     assert "unknown url type" in str(module.unreachable("nothing", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("WANDB_API_KEY", "k\n", "WANDB_API_KEY holds white space, set it without"),
+        ("WANDB_API_KEY", "k k", "WANDB_API_KEY holds white space, set it without"),
+        ("WANDB_API_KEY", " ", "WANDB_API_KEY holds white space, set it without"),
+        (
+            "WANDB_BASE_URL",
+            "w.org",
+            "WANDB_BASE_URL is no address, which would start with https://",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mode", ["auto", "online", "offline"])
+def test_a_variable_that_wandb_refuses_is_told_and_kept_from_it(
+    fake: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    reason: str,
+    mode: str,
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k")
+    monkeypatch.setenv(name, value)
+    line = f"W&B cannot be used online, so its runs are kept offline ({reason})\n"
+    for _ in range(2):  # a second program run in the same process is told as well
+        drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
+        assert name not in fake.seen_by_setup
+        assert os.environ[name] == value
+        assert capsys.readouterr().err == ("" if mode == "offline" else line)
+    assert {run.arguments["mode"] for run in fake.runs} == {"offline"}
+
+
+def test_a_refused_key_says_nothing_where_wandb_is_turned_off(
+    fake: FakeWandb,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "k\n")
+    fake.global_settings.mode = "disabled"
+    drive(tracked("auto", dir=tmp_path))
+    assert fake.runs[0].arguments["mode"] == "disabled"
+    assert capsys.readouterr().err == ""
 
 
 def test_online_without_a_key_says_so_and_stays_offline(
@@ -407,6 +584,94 @@ def test_a_mode_that_is_none_is_the_users_error() -> None:
         WandbSink("onlin")
 
 
+@pytest.mark.parametrize("project", [*"/\\#?%:", "a/b", "p" * 129, "a\n:" + "p" * 20])
+def test_a_project_that_wandb_refuses_is_the_users_error(
+    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, project: str
+) -> None:
+    with pytest.raises(UserError, match=r"tracker\.project \(or WANDB_PROJECT\)") as error:
+        WandbSink(project=project)
+    assert repr(project) in str(error.value)
+    monkeypatch.setenv("WANDB_PROJECT", project)
+    with pytest.raises(UserError, match=r"tracker\.project \(or WANDB_PROJECT\)"):
+        WandbSink()
+    assert WandbSink(project="p" * 128).project == "p" * 128  # what is typed is what counts
+
+
+@pytest.mark.parametrize("tag", ["", "t" * 65, "t" * 70])
+def test_a_tag_that_wandb_refuses_is_the_users_error(
+    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, tag: str
+) -> None:
+    with pytest.raises(UserError, match=rf"of {len(tag)} letters: .* 1 to 64 letters\.$"):
+        WandbSink(tags=["a", tag])
+    monkeypatch.setenv("WANDB_TAGS", f"a,{tag}")
+    if tag:
+        with pytest.raises(UserError, match="WANDB_TAGS"):
+            WandbSink()
+    else:
+        assert WandbSink().tags == ["a"]
+    assert WandbSink(tags=["t" * 64]).tags == ["t" * 64]
+
+
+VARIABLES = {
+    "WANDB_PROJECT": "theirs",
+    "WANDB_TAGS": " a, b,,",
+    "WANDB_NAME": "name",
+    "WANDB_RUN_GROUP": "group",
+}
+
+
+def test_what_is_typed_wins_over_a_variable_and_that_over_the_default(
+    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    drive(tracked("offline", dir=tmp_path))
+    drive(tracked("offline", dir=tmp_path, project="mine", tags=["t"], entity="e"))
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    drive(tracked("offline", dir=tmp_path))
+    keys = ("project", "tags", "entity", "name", "group")
+    group = "fmnist_lenet_sgd/glocal-0a1b2c3d"
+    assert [[run.arguments[key] for key in keys] for run in fake.runs] == [
+        ["theirs", ["a", "b"], None, "name", "group"],  # W&B itself looks for WANDB_ENTITY
+        ["mine", ["t"], "e", "name", "group"],
+        ["glocal", [], None, f"{group}/seed=0", group],
+    ]
+    # W&B would refuse empty ones, and ones that are overridden all the same
+    assert not {"WANDB_PROJECT", "WANDB_TAGS"} & set(fake.seen_by_setup)
+
+
+@pytest.mark.parametrize("home", ["writable", "missing", "read-only", "unset", "unknown"])
+def test_wandb_is_shown_a_place_where_there_is_no_home_to_write_into(
+    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: home == "writable" and os.path.isdir(path))
+    if home == "missing":
+        (tmp_path / "home").rmdir()
+    elif home in ("unset", "unknown"):
+        monkeypatch.delenv("HOME")
+        known = "~" if home == "unknown" else str(tmp_path / "home")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", known))
+    drive(tracked("offline", dir=tmp_path / "out"))
+    told = {"missing": {"CACHE", "DATA", "CONFIG"}, "writable": set()}
+    told["unknown"] = told["missing"]
+    seen = {name: value for name, value in fake.seen_by_setup.items() if name.endswith("_DIR")}
+    assert seen == {
+        f"WANDB_{name}_DIR": str(tmp_path / "out" / "wandb" / "home" / name.lower())
+        for name in told.get(home, {"CACHE", "DATA"})
+    }
+
+
+def test_a_place_that_the_user_has_chosen_is_kept(
+    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("WANDB_CACHE_DIR", "/elsewhere")
+    drive(tracked("offline", dir=tmp_path))
+    assert fake.seen_by_setup["WANDB_CACHE_DIR"] == "/elsewhere"
+
+
 FORGE = "https://api.forge.coreweave.com"
 
 
@@ -421,6 +686,7 @@ FORGE = "https://api.forge.coreweave.com"
         ("machine own.server:8080 login user password k\n", "http://own.server:8080", True),
         ("machine api.wandb.ai login user password k\n", "http://own.server:8080", False),
         ("this is no netrc\n", "https://api.wandb.ai", False),
+        ("\udcff\n", "https://api.wandb.ai", False),
     ],
 )
 @pytest.mark.parametrize("place", ["NETRC", "home"])
@@ -439,7 +705,7 @@ def test_a_key_in_netrc_counts_for_its_own_host(
     if place == "NETRC":
         monkeypatch.setenv("NETRC", str(path))
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(os.fsencode(text))
     assert has_key(url) is expected
 
 
