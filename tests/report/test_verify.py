@@ -1,0 +1,75 @@
+"""What is committed under results/ against what the stored runs give."""
+
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.image import imread, imsave
+
+from glocal_exp.report import verify
+
+
+@pytest.fixture
+def folders(tmp_path):
+    found = tmp_path / "stored", tmp_path / "fresh"
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    for folder in found:
+        folder.mkdir()
+        (folder / "a.csv").write_text("x\n1\n")
+        (folder / "a.md").write_text("| x |\n")
+        (folder / "b.pdf").write_bytes(b"%PDF")
+        imsave(folder / "b.png", pixels)
+    return found
+
+
+def named(folders):
+    return [line.rpartition("/")[2] for line in verify.differences(*folders)]
+
+
+def test_equal_folders_do_not_differ(folders):
+    assert named(folders) == []
+
+
+def test_every_difference_is_named(folders):
+    stored, fresh = folders
+    (stored / "a.csv").write_text("x\n2\n")
+    (stored / "old.md").write_text("gone\n")
+    (fresh / "new.tex").write_text("to come\n")
+    imsave(stored / "b.png", np.zeros((60, 80, 3), np.uint8))
+    assert named(folders) == [
+        "a.csv: differs",
+        "b.png: differs",
+        "new.tex: missing",
+        "old.md: the stored runs do not give it",
+    ]
+
+
+def test_pictures_are_compared_by_their_pixels(folders):
+    stored, fresh = folders
+    (fresh / "b.pdf").write_bytes(b"%PDF, drawn elsewhere")
+    pixels = np.round(imread(fresh / "b.png") * 255).astype(np.uint8)
+    pixels[0, :2] ^= 1
+    imsave(fresh / "b.png", pixels)
+    assert (fresh / "b.png").read_bytes() != (stored / "b.png").read_bytes()
+    assert named(folders) == []
+    imsave(fresh / "b.png", pixels[:-1])
+    assert named(folders) == ["b.png: differs"]
+
+
+@pytest.mark.parametrize(("change", "code"), [(False, 0), (True, 1)])
+def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, capsys):
+    stored, fresh = folders
+    results = stored.parent / "results"
+    results.mkdir()
+    for kind in ("figures", "tables"):
+        (results / kind).symlink_to(stored)
+    if change:
+        (stored / "a.csv").write_text("x\n2\n")
+
+    def build(kind, repository, arguments):
+        shutil.copytree(fresh, arguments[1])
+        return 0
+
+    monkeypatch.setattr(verify.build, "main", build)
+    assert verify.main(stored.parent) == code
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{2 * change} differences")
