@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -66,11 +65,12 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
         try:
             lines, stored = expand(overrides)
             trusted = _trusted(overrides, stored) if stored else None
-            own = [{"_target_": f"{module}.own"} for module in modules]
+            typed = [line.split("=", 1)[1] for line in overrides if "_target_=" in line]
+            named = {*modules, *(target.rpartition(".")[0] for target in typed)}
             for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
                 if stored:
-                    check_targets(plain(made[-1].config), [trusted, own])
+                    check_targets(plain(made[-1].config), trusted, named)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
@@ -123,16 +123,17 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
     if override.is_sweep_override():
         lines = [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
         if not sweep:
+            listed = bool(re.fullmatch(r"seed=[\d,]+", line))
             raise UserError(
                 f"{line} gives several values; add -m to run them one after another"
-                + (f", or write seeds=[{line[5:]}] to train them in one program" * (key == "seed"))
+                + (f", or write seeds=[{line[5:]}] to train them in one program" * listed)
                 + (f", or write {key}=[...] for a list" * (key not in SCALARS))
                 + "."
             )
     elif key in groups() and not override.is_delete() and not isinstance(override.value(), str):
         raise UserError(f"{line} names no choice; write {key}=NAME, --help lists the names.")
     for name in [line.partition("=")[2] for line in lines] if key in groups() else []:
-        if not override.is_delete() and (len(Path(name).parts) > 1 or name.endswith(".yaml")):
+        if not override.is_delete() and not re.fullmatch(r"[\w.-]*(?<!\.yaml)", name.strip("'\"")):
             raise UserError(no_choice(key, name))  # Hydra would look into other folders
     return lines
 
@@ -187,6 +188,8 @@ def _job(name: str, overrides: list[str]) -> Job:
     for key in PATHS:
         if config[key] is not None:  # which what refers to it sees too
             config[key] = expanded(key, config[key])
+        if config[key] == "":
+            raise UserError(f"{key}= names no folder; give one, or leave it out.")
     _decode(config)
     OmegaConf.resolve(config)
     # Once more, since a reference is of any type.
@@ -214,7 +217,7 @@ def _decode(node: Any, path: str = "") -> None:
 
 
 def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
-    """What this command itself names: its own settings, and the files that it chooses.
+    """What the files name that this command chooses.
 
     Raises:
         UserError: the stored run's settings do not give its config again.
@@ -222,13 +225,10 @@ def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
     path = [line for line in overrides if line.startswith("hydra.searchpath=")]
     repeated = stored.overrides({"hydra.searchpath"} if path else set())
     stored.check(_job("", [*path, *repeated]).config)
-    chosen = [line for line in repeated if line.split("=")[0] in groups()]
-    own = [line for line in overrides if not line.startswith("from=")]
-    named = [line for line in own if "_target_=" in line or line in path]
-    return [
-        plain(_job("", [*path, *chosen]).config),
-        [{"_target_": line.split("=", 1)[1]} for line in named],
-    ]
+    by_hand = [line for line in overrides if line.split("=")[0] in groups()]
+    keys = {line.split("=")[0] for line in by_hand}
+    chosen = [line for line in repeated if line.split("=")[0] in groups().keys() - keys]
+    return plain(_job("", [*path, *chosen, *by_hand]).config)
 
 
 def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:

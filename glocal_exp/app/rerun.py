@@ -6,7 +6,7 @@ whether it names other code is looked at by `check_targets` before anything is m
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ GROUPS_KEPT = ("experiment", "dataset", "device")  # by their choice alone
 REPEATED = (*NUMERIC, "dmd", "steady_state", "augmentation", "device", "microbatch", "seed")
 REPEATED += ("validation_chunk", "seeds", "keep_arrays")
 """Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
-PACKAGES = ("glocal_exp", "optax")
+HOMES = ("models", "tasks", "methods", "koopman", "engine.modes", "studies")
+HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
+"""Where what a stored config may name is defined: what is set up by it, and does nothing else."""
 LARGEST = 2**20  # bytes of a stored config
 
 
@@ -65,22 +67,33 @@ def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
     if len(given) > 1:
         raise UserError("from= is given twice; name one run directory.")
     stored = _read(Path(expanded("from", given[0])))
-    return stored.overrides({line.split("=")[0].lstrip("+~") for line in others}) + others, stored
+    by_hand = {line.split("=")[0].lstrip("+~") for line in others}
+    try:
+        return stored.overrides(by_hand) + others, stored
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise UserError(
+            f"from={given[0]} cannot be repeated: its config or manifest does not have the form "
+            "that runs write; give its settings by hand."
+        ) from error
 
 
-def check_targets(config: Any, trusted: Any) -> None:
-    """Raise `UserError` for code in a config that neither `trusted` nor this package names."""
-    modules = {target.rpartition(".")[0] for target in _targets(trusted)}
-    for target in sorted(set(_targets(config))):
+def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
+    """Raise `UserError` for code in a config that is of none of `HOMES`.
+
+    Args:
+        trusted: a config all of whose targets are.
+        modules: so are these, and what they hold.
+    """
+    for target in sorted(set(_targets(config)) - set(_targets(trusted))):
         if target.rpartition(".")[0] in modules:
             continue
         try:
-            # By the object: `glocal_exp.app.main.os.system` begins with this package's name too.
-            ours = target.split(".")[0] in PACKAGES
+            # By the object: `glocal_exp.tasks.rules.optax.jnp.save` begins with such a name too.
+            ours = target.startswith(HOMES)
             home = str(getattr(get_object(target), "__module__", "")) if ours else ""
         except (HydraException, ImportError, ValueError, AttributeError):
             home = ""
-        if home.split(".")[0] not in PACKAGES:
+        if not f"{home}.".startswith(tuple(f"{name}." for name in HOMES)):
             raise UserError(
                 f"The stored config names {target}, which is no part of this package; if you trust "
                 "it, name it in this command too, as GROUP._target_=..."

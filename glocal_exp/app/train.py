@@ -77,10 +77,11 @@ def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:
 def _is_complete(identity: Identity, seed: int) -> bool:
     """Whether a run over the images at hand is stored; `_begin` says so of one over others."""
     path, facts = identity.path(seed), identity.facts
-    state = stored_status(path, facts["config_hash"], facts["source_hash"])
+    if stored_status(path, facts["config_hash"], facts["source_hash"]) != "complete":
+        return False
     content = ((read_manifest(path) or {}).get("data") or {}).get("content")
     # The whole data set's digest: config and source hash leave only one split of it.
-    if state != "complete" or content not in (None, identity.experiment.data.content):
+    if content not in (None, identity.experiment.data.content):
         return False
     say(f"complete already: {path}")
     discard_checkpoints(path)  # of which a kill at the very end leaves some

@@ -22,6 +22,7 @@ from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, unlike
 from glocal_exp.data.source import DatasetSpec, Images, Labels, RawImages
 from glocal_exp.errors import UserError
 
+ODD = (ValueError, RecursionError)  # of headers that no archive has
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 """By the first bytes of a compressed file."""
 
@@ -131,7 +132,7 @@ def unpacked(path: Path, names: Collection[str]) -> dict[str, bytes]:
                     found[name] = stream.read() if stream else b""
             while archive.fileobj.read(2**20):  # to the end, where the checksum of it all is
                 pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, *ODD) as error:
         raise unlike(path, f"is truncated or damaged ({error})") from error
     return found
 

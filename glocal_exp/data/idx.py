@@ -114,6 +114,8 @@ def parse(path: Path, content: bytes, dimensions: int) -> UInt8[np.ndarray, "...
     if len(content) < header:
         raise unlike(path, "ends inside its header")
     shape = tuple(np.frombuffer(content, ">u4", dimensions, 4).tolist())
+    if max(shape) > LARGEST:  # beside a 0, which makes nothing of it
+        raise unlike(path, f"is truncated (an array of {' x '.join(map(str, shape))} is announced)")
     expected = header + math.prod(shape)
     if len(content) != expected:
         trouble = "is truncated" if len(content) < expected else "is longer than its header says"

@@ -68,10 +68,11 @@ Snapshots = Mapping[int, Snapshot]
 """By seed."""
 
 
-def to_bytes(snapshot: Snapshot, columns: int | None = None) -> bytes:
+def to_bytes(snapshot: Snapshot, columns: int | None = None, seed: int | None = None) -> bytes:
     """A line of JSON, then the leaves as equinox writes them.
 
     Args:
+        seed: of the run, which goes on from it alone.
         columns: what a mode has to be told to shape the carry.
     """
     body = io.BytesIO()
@@ -85,6 +86,7 @@ def to_bytes(snapshot: Snapshot, columns: int | None = None) -> bytes:
         "seconds": snapshot.seconds,
         "diverged": snapshot.diverged,
         "columns": columns,
+        "seed": seed,
         "arrays": {name: (array.shape, array.dtype.str) for name, array in arrays.items()},
         "digest": hashlib.sha256(body.getvalue()).hexdigest(),
     }
@@ -92,7 +94,10 @@ def to_bytes(snapshot: Snapshot, columns: int | None = None) -> bytes:
 
 
 def from_bytes(
-    blob: bytes, initial: Snapshot, carry_of: Callable[[int | None], PyTree] | None = None
+    blob: bytes,
+    initial: Snapshot,
+    carry_of: Callable[[int | None], PyTree] | None = None,
+    seed: int | None = None,
 ) -> Snapshot:
     """The inverse of `to_bytes`; `initial` is the same run's snapshot before training.
 
@@ -107,6 +112,8 @@ def from_bytes(
         header = json.loads(line)
         if header["format"] != FORMAT or header["digest"] != hashlib.sha256(body).hexdigest():
             raise ValueError("another format, or other bytes")
+        if seed is not None and header["seed"] not in (None, seed):
+            raise ValueError("another seed")
         carry = initial.carry
         if header["columns"] is not None and carry_of is not None:
             carry = carry_of(header["columns"])
@@ -136,7 +143,7 @@ def restore(
     """
     saved = {
         seed: [
-            from_bytes(content, first, partial(start, first.state, first.phi))
+            from_bytes(content, first, partial(start, first.state, first.phi), seed)
             for content in checkpoints.get(seed, ())
         ]
         for seed, first in initial.items()

@@ -23,6 +23,8 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
         raise UserError(f"{problem!r} is no problem; give an object of a subclass of InnerProblem.")
     for seed, examples in splits.items():
         check_seed(seed)
+        if not isinstance(examples, Splits):
+            raise UserError(f"The examples are no Splits but {_word(examples)}; make them one.")
         for name in ("train", "validation", "test", "meta"):
             _check_lengths(name, getattr(examples, name))
     given = problem.init(jax.random.key(0))
@@ -40,6 +42,16 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
     _check_same(state, stepped[0])
     _check_scalar("the loss that step(...) returns", stepped[1])
     _check_scalar("meta_loss(...)", jax.eval_shape(problem.meta_loss, state, phi, meta))
+    described = problem.describe(phi)
+    if not isinstance(described, dict) or not all(hasattr(v, "dtype") for v in described.values()):
+        raise UserError("describe(phi) should return a dict of numbers or arrays by name.")
+
+
+def check_kinds(**given: tuple[Any, type]) -> None:
+    """Raise `UserError` for what is given, but is not of its kind."""
+    for name, (value, kind) in given.items():
+        if value is not None and not isinstance(value, kind):
+            raise UserError(f"{name}={value!r} is no {kind.__name__}; give one, or leave it out.")
 
 
 def check_seed(seed: Any) -> None:
@@ -90,6 +102,8 @@ def _check_same(state: InnerState, stepped: Any) -> None:
 
 
 def _check_scalar(what: str, value: Any) -> None:
+    if not hasattr(value, "dtype"):
+        raise UserError(f"{what} should be one floating-point number, not {_word(value)}.")
     if jnp.shape(value) or not jnp.issubdtype(jnp.result_type(value), jnp.floating):
         raise UserError(f"{what} should be one floating-point number, not {_word(value)}.")
 

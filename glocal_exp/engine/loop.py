@@ -127,7 +127,7 @@ class Loop(Iterator[IntervalRecord]):
         if self._hooks.checkpoint is not None:
             for seed, snapshot in self.snapshots.items():
                 columns = self.mode.columns(snapshot.carry)
-                self._hooks.checkpoint(seed, to_bytes(snapshot, columns))
+                self._hooks.checkpoint(seed, to_bytes(snapshot, columns, seed))
         self._saved = time.monotonic()
 
     def _is_over(self, snapshot: Snapshot) -> bool:

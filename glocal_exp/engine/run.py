@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import optax
 
 from glocal_exp.engine.compiled import Programs
-from glocal_exp.engine.contract import check_problem
+from glocal_exp.engine.contract import check_kinds, check_problem
 from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.forward import Forward
@@ -57,6 +57,11 @@ def run(
     Raises:
         UserError: when the settings do not fit each other or the data, or the problem is none.
     """
+    check_kinds(
+        meta_optimizer=(meta_optimizer, optax.GradientTransformation),
+        numerics=(numerics, Numerics),
+        hooks=(hooks, Hooks),
+    )
     schedule = Schedule(steps, interval, batch_size, eval_every)
     mode, numerics = mode or Forward(), numerics or Numerics()
     plan = Plan(schedule, method, mode, numerics, carry_tangents, stop_when_diverged)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.koopman.arrays import Trajectory, Vector
+from glocal_exp.koopman.arrays import Mask, Trajectory, Vector
 from glocal_exp.koopman.spectrum import Spectrum
 
 LARGEST = 10.0
 """Choice: an estimate that is longer than so many times the longest h of its window is none."""
-NEGLIGIBLE = float(np.finfo(np.float32).eps)
-"""Choice: nor is one that h in float32 could not tell from zero."""
+NEGLIGIBLE = 1e-5
+"""Choice: nor is a mode that is below this share of it where it is read: float32 rounds h to 1e-7
+of its size, and a fit enlarges that."""
 CHOICES = {
     "anchor": ("last", "first", "newest"),
     "fallback": ("local", "nearest", "skip"),
@@ -68,9 +69,10 @@ class SteadyStateEstimator:
     ) -> tuple[Vector, dict[str, float]]:
         """Estimate the hypergradient after all training from the spectrum of a trajectory.
 
-        Returns the estimate, all NaN if there is none (the trajectory is not finite, the fallback
-        is "skip", every mode grows so that "nearest" finds none, or it is `NEGLIGIBLE` beside h,
-        as modes are that have died out by the anchor), and scalars that describe it:
+        Modes that are `NEGLIGIBLE` beside h count for nothing: rounding's own, and what has died
+        out by the anchor. Returns the estimate, all NaN if there is none (the trajectory is not
+        finite, the fallback is "skip", or every mode that is left grows so that "nearest" finds
+        none), and scalars that describe it:
 
         - `rank`: number of modes;
         - `spectral_radius`: largest |lambda_j|;
@@ -95,25 +97,28 @@ class SteadyStateEstimator:
         unknown = np.full(spectrum.block_size, np.nan)
         if not np.isfinite(trajectory).all():
             return unknown, diagnostics
-        steady = spectrum.steady(self.unit_tolerance)
+        longest = _longest(trajectory)
+        there = spectrum.sizes(self.anchor) >= NEGLIGIBLE * longest
+        steady = spectrum.steady(self.unit_tolerance) & there
         if self.horizon == "finite":
             estimate = spectrum.finite_horizon(steps_left, self.anchor)
         elif steady.any() or not np.any(trajectory):
             estimate = spectrum.select(steady, self.anchor)
         else:
             diagnostics["fallback_used"] = 1.0
-            estimate = self._fall_back(spectrum, trajectory)
-        longest, length = _longest(trajectory), _longest(estimate[None])
-        if length > LARGEST * longest:
+            estimate = self._fall_back(spectrum, trajectory, there)
+            if not np.isfinite(estimate).all():
+                return unknown, diagnostics
+        length = _longest(estimate[None])
+        if not length <= LARGEST * longest:  # nor is infinity, or NaN
             diagnostics["outsized"] = 1.0
-            estimate = unknown if self.fallback == "skip" else np.array(trajectory[-1], np.float64)
-        known = np.isfinite(estimate).all() and (length >= NEGLIGIBLE * longest)
-        return estimate if known else unknown, diagnostics
+            newest = np.array(trajectory[-1], np.float64)
+            return unknown if self.fallback == "skip" else newest, diagnostics
+        return estimate if length >= NEGLIGIBLE * longest else unknown, diagnostics
 
-    def _fall_back(self, spectrum: Spectrum, trajectory: Trajectory) -> Vector:
+    def _fall_back(self, spectrum: Spectrum, trajectory: Trajectory, there: Mask) -> Vector:
         if self.fallback == "local":
             return np.asarray(trajectory[-1], dtype=np.float64)
-        there = spectrum.sizes(self.anchor) >= NEGLIGIBLE * _longest(trajectory)
         candidates = there & ~spectrum.growing(self.unit_tolerance)
         if self.fallback == "skip" or not candidates.any():
             return np.full(spectrum.block_size, np.nan)
@@ -142,8 +147,11 @@ class SteadyStateEstimator:
 
 def _longest(trajectory: Trajectory) -> float:
     """The largest Euclidean norm of a row; NaN or infinite if one is."""
-    peak = np.abs(trajectory).max()  # squares of large numbers overflow
-    return peak and float(peak * np.linalg.norm(trajectory / peak, axis=1).max())
+    peak = float(np.abs(trajectory).max())  # squares of large numbers overflow
+    if peak == 0 or not np.isfinite(peak):
+        return peak
+    with np.errstate(over="ignore"):
+        return float(peak * np.linalg.norm(trajectory / peak, axis=1).max())
 
 
 def _reconstruction_error(spectrum: Spectrum, trajectory: Trajectory) -> float:

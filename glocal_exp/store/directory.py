@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from glocal_exp.store.seal import checksums, damage
 
 ARRAYS, WEIGHTS, CHECKPOINTS, ASIDE = "arrays.npz", "weights.npz", "checkpoint", "damaged"
 CONTENTS = (files.CONFIG, files.METRICS, ARRAYS, WEIGHTS)
+CHECKPOINT = re.compile(r"\d{8}\.ckpt|\.\d{8}\.ckpt\.\d+\.tmp")
 MAGIC = b"glocal-checkpoint-2\n"
 KEPT = 2
 
@@ -46,7 +48,7 @@ class RunDirectory(LockedDirectory):
 
     def _knows(self, entry: Path) -> bool:
         if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
-            return all(e.suffix == ".ckpt" or self._begins_with(e) for e in entry.iterdir())
+            return all(CHECKPOINT.fullmatch(e.name) for e in entry.iterdir())
         return entry.name in (*CONTENTS, ASIDE) or super()._knows(entry)
 
     def clear(self, *, keep: bool = False) -> None:
@@ -172,7 +174,11 @@ class RunDirectory(LockedDirectory):
 
 def discard_checkpoints(path: Path) -> None:
     """Delete those of a complete run; a failure is left for the next time."""
-    shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        for entry in (path / CHECKPOINTS).iterdir():
+            if CHECKPOINT.fullmatch(entry.name):
+                entry.unlink()
+        (path / CHECKPOINTS).rmdir()
 
 
 def _outer_step(key: str) -> int:

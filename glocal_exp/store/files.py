@@ -103,7 +103,7 @@ def read_manifest(directory: str | Path) -> dict[str, Any] | None:
     """The manifest of a run or a study; None when it is absent or not readable."""
     try:
         manifest = json.loads((Path(directory) / MANIFEST).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) else None
 

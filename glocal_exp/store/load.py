@@ -16,7 +16,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
 from glocal_exp.store.fingerprint import source_fingerprint
-from glocal_exp.store.seal import damage
+from glocal_exp.store.seal import damage, intact_manifest
 from glocal_exp.store.status import Status, status
 from glocal_exp.store.studies import study_config
 
@@ -111,8 +111,8 @@ def find_runs(
             what they import) is not what this checkout holds.
     """
     runs = []
-    for file in sorted(Path(root).glob(f"*/*/seed=*/{files.MANIFEST}")):
-        manifest = files.read_manifest(file.parent) or {}
+    for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
+        manifest = intact_manifest(file.parent)
         source = current_source(manifest) if check_source else None
         experiment, variant, seed = file.parts[-4:-1]
         named = HASH_ENDING.search(variant)

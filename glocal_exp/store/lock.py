@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import files
-from glocal_exp.store.seal import sealed
+from glocal_exp.store.seal import intact_manifest, sealed
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
@@ -35,7 +35,7 @@ class LockedDirectory:
         self._lock.acquire()
         try:
             files.remove_temporaries(self.path)
-            self.manifest: dict[str, Any] = files.read_manifest(self.path) or {}
+            self.manifest: dict[str, Any] = intact_manifest(self.path)
             self._open()
         except BaseException as error:
             self._lock.release()
@@ -57,9 +57,8 @@ class LockedDirectory:
 
     def _begins_with(self, entry: Path) -> bool:
         """Whether a file may be there before the manifest is."""
-        ours = entry.name == files.LOCK and (
-            entry.stat().st_size == 0 or _read_pid(entry).isdigit()
-        )
+        pid = entry.name == files.LOCK and not entry.is_symlink()
+        ours = pid and (entry.stat().st_size == 0 or _read_pid(entry).isdigit())
         return ours or bool(files.TEMPORARY.fullmatch(entry.name))
 
     def _knows(self, entry: Path) -> bool:
@@ -104,7 +103,7 @@ class RunLock:
             for attempt in range(ATTEMPTS):
                 if attempt:
                     time.sleep(PAUSE_SECONDS)
-                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
                 if _flock(descriptor, fcntl.LOCK_EX) and _is_file(descriptor, self.path):
                     self._descriptor = descriptor
                     os.ftruncate(descriptor, 0)

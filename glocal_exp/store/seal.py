@@ -24,6 +24,12 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return content | {SEAL: hashlib.sha256(text.encode()).hexdigest()}
 
 
+def intact_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a directory; empty if it is not as it was written."""
+    manifest = files.read_manifest(directory) or {}
+    return manifest if sealed(manifest) == manifest else {}
+
+
 def checksums(paths: Iterable[Path], directory: Path) -> dict[str, str]:
     """By their names in a directory, SHA-256 of files; "missing" and the like if unreadable."""
     return {path.relative_to(directory).as_posix(): _digest(path) for path in paths}
@@ -33,6 +39,9 @@ def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     """What of a run or a study is not as it was written, in words; None if all is."""
     if sealed(manifest) != manifest:
         return f"{files.MANIFEST} has been changed"
+    there = f"seed={manifest.get('seed')}"
+    if directory.name.startswith("seed=") and there not in (directory.name, "seed=None"):
+        return f"it is a copy of {there}"
     stated = dict(manifest.get(CHECKSUMS) or {})
     for name in [name for name in MAY_GO if not (directory / name).exists()]:
         stated.pop(name, None)

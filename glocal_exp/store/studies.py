@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
-from glocal_exp.store.seal import CHECKSUMS, checksums, damage, sealed
+from glocal_exp.store.seal import CHECKSUMS, checksums, damage, intact_manifest, sealed
 
 UNITS = "units"
 HASHES = ("config_hash", "source_hash")
@@ -80,7 +80,7 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
     """
     frames = []
     for file in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
-        folder, manifest = file.parent, files.read_manifest(file.parent) or {}
+        folder, manifest = file.parent, intact_manifest(file.parent)
         if broken := damage(folder, manifest):
             warnings.warn(f"left out of {folder}: {broken}; measure it again", stacklevel=2)
         for unit in _whole_units(folder, manifest):
@@ -92,6 +92,8 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
 def _whole_units(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """Those all of whose files, and whose config, are as they were written."""
     stated = manifest.get(CHECKSUMS) or {}
+    if "copy" in (damage(folder, manifest) or ""):
+        return []
     found = checksums((folder / name for name in stated), folder)
     broken = {Path(name).stem for name, digest in stated.items() if found[name] != digest}
     config = Path(files.CONFIG).stem

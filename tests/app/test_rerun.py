@@ -155,6 +155,12 @@ def test_what_came_from_a_search_path_is_repeated_with_it_alone(tmp_path, monkey
         "optax.jnp.save",
         "own_task.task",
         "no.such.thing",
+        "glocal_exp.app.main.main",
+        "glocal_exp.app.demo.main",
+        "glocal_exp.store.files.make_directory",
+        "glocal_exp.store.directory.discard_checkpoints",
+        "glocal_exp.data.files.read_bytes",
+        "glocal_exp.tasks.rules.optax.jnp.save",
     ],
 )
 @pytest.mark.parametrize("where", ["task", "task.rule", "model", "meta_optimizer", "device.cpu.x"])
@@ -215,6 +221,25 @@ def test_trackers_and_paths_are_those_of_the_command(tmp_path):
     assert config.data_dir != "/tmp/theirs"
     assert "project" not in config.tracker
     assert config.sweep is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config.yaml", {"method": "abc"}),
+        ("config.yaml", {"device": 4}),
+        ("config.yaml", {"names": ["a"]}),
+        ("manifest.json", {"data": "x"}),
+        ("manifest.json", {"choices": ["x"]}),
+        ("manifest.json", {"config_hash": None}),
+    ],
+)
+def test_other_forms_than_runs_have_are_refused(name, change, tmp_path):
+    store(tmp_path, "method=local")
+    content = yaml.safe_load((tmp_path / name).read_text()) | change
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(UserError):
+        repeat(tmp_path)
 
 
 def test_an_alias_bomb_ends_at_once(tmp_path):

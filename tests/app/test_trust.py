@@ -137,6 +137,50 @@ def test_checkpoints_that_a_kill_at_the_end_left_go_with_the_next_command(shell,
     assert not (run / "checkpoint").exists()
 
 
+@pytest.mark.parametrize("name", ["best_model.pt", "mine.ckpt"])
+def test_what_lies_among_the_checkpoints_stays(shell, made, name):  # noqa: F811
+    run, arguments = made
+    (run / "checkpoint").mkdir()
+    (run / "checkpoint" / name).write_text("years of work")
+    shell.run(*arguments)
+    assert (run / "checkpoint" / name).read_text() == "years of work"
+
+
+def test_a_copy_is_no_run_of_another_seed(shell, made):  # noqa: F811
+    run, arguments = made
+    copy = shutil.copytree(run, run.with_name("seed=1"))
+    with pytest.warns(UserWarning, match="seed=1: it is a copy of seed=0; run it again"):
+        frame = load_runs(run.parents[2])
+    assert set(frame["path"]) == {str(run)}
+    again = shell.run(*arguments, "seed=1")
+    assert f"damaged, so run afresh (what was there is in damaged/): {copy}\n" in again.out
+    assert manifest(copy)["seed"] == 1
+    assert rows(copy) != rows(run)
+
+
+MANIFESTS = {
+    "nested": "[" * 200_000,
+    "no seed": '{"seed": "one"}',
+    "no experiment": '{"experiment": null, "variant": 3}',
+    "odd modules": '{"source_modules": [["a"]]}',
+    "odd data": '{"data": "x", "status": "complete"}',
+    "odd checksums": '{"checksums": ["a"]}',
+}
+
+
+@pytest.mark.parametrize("what", MANIFESTS)
+def test_one_odd_manifest_blocks_no_other_run(shell, made, what):  # noqa: F811
+    run, arguments = made
+    whole, other = rows(run), shutil.copytree(run, run.with_name("seed=1"))
+    (other / "manifest.json").write_text(MANIFESTS[what])
+    with pytest.warns(UserWarning, match=f"left out: {other}"):
+        assert set(load_runs(run.parents[2])["path"]) == {str(run)}
+    assert shell.run(*arguments).out.count("complete already") == 1
+    again = shell.run(*arguments, "seed=1")
+    assert (again.code, again.err) == (0, "")
+    assert rows(run) == whole
+
+
 def test_a_run_that_another_process_has_is_put_off_and_no_failure(shell, made, tmp_path):  # noqa: F811
     run, arguments = made
     lock = RunLock(run / "lock")

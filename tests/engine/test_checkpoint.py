@@ -78,7 +78,7 @@ def test_bytes_hold_everything(recorded):
     name, _, saved, _ = recorded
     for content in saved:
         snapshot = from_bytes(content, template(name))
-        assert to_bytes(snapshot) == content
+        assert to_bytes(snapshot, seed=0) == content
         if name == "global":
             assert int(snapshot.state.step) == steps_done(snapshot.position)
             assert (snapshot.kept is not None) == (snapshot.position.interval > 0)
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_run_is_refused(other):
     with pytest.raises(UserError, match="damaged, or of another run or version; delete"):
         from_bytes(content, snapshot)
     with pytest.raises(UserError, match="of another run"):
-        from_bytes(to_bytes(snapshot), begin().snapshots[0])
+        from_bytes(to_bytes(snapshot, seed=0), begin().snapshots[0])
 
 
 def flipped(content: bytes) -> bytes:
@@ -223,14 +223,14 @@ DAMAGES = [
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_refused(damage):
     snapshot = begin().snapshots[0]
-    content = damage(to_bytes(snapshot))
+    content = damage(to_bytes(snapshot, seed=0))
     with pytest.raises(UserError, match="damaged"):
         from_bytes(content, snapshot)
 
 
 def test_a_checkpoint_in_another_format_is_refused():
     snapshot = begin().snapshots[0]
-    header, _, body = to_bytes(snapshot).partition(b"\n")
+    header, _, body = to_bytes(snapshot, seed=0).partition(b"\n")
     other = json.dumps(json.loads(header) | {"format": 0}).encode()
     with pytest.raises(UserError, match="or version"):
         from_bytes(other + b"\n" + body, snapshot)
@@ -251,5 +251,5 @@ def test_what_a_method_remembers_is_saved():
     rest = list(begin(method=Momentum(), checkpoints={0: [saved[2]]}))
     assert same(rest[0], whole[3])
     forgetful = replace(from_bytes(saved[1], begin().snapshots[0]), memory={})
-    rest = list(begin(method=Momentum(), checkpoints={0: [to_bytes(forgetful)]}))
+    rest = list(begin(method=Momentum(), checkpoints={0: [to_bytes(forgetful, seed=0)]}))
     assert rest[0].hypergradient != whole[3].hypergradient

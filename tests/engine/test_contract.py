@@ -17,7 +17,7 @@ from glocal_exp.methods.local import Local
 from glocal_exp.types import InnerProblem, InnerState
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import SPLITS, begin, equal
-from tests.problems import Network
+from tests.problems import RULES, Network
 
 
 class Altered(Network):
@@ -33,6 +33,12 @@ class Altered(Network):
 
     def step(self, state, phi, batch, key):
         return self._changed("step", super().step(state, phi, batch, key))
+
+    def _optimizer(self, phi):
+        return RULES[self.rule][0](**super().describe(phi))
+
+    def describe(self, phi):
+        return self._changed("describe", super().describe(phi))
 
     def meta_loss(self, state, phi, batch):
         return self._changed("meta_loss", super().meta_loss(state, phi, batch))
@@ -74,6 +80,11 @@ def phi_of(change):
             r"one floating-point number, not .*\[3\]",
         ),
         ("meta_loss", lambda loss: loss > 0, "one floating-point number"),
+        ("meta_loss", lambda loss: None, "one floating-point number, not NoneType"),
+        ("step", lambda pair: (pair[0], None), "one floating-point number, not NoneType"),
+        ("describe", lambda named: None, "describe(.*) should return a dict"),
+        ("describe", lambda named: [*named.values()], "should return a dict"),
+        ("describe", lambda named: {"a": "x"}, "should return a dict"),
     ],
 )
 def test_what_a_problem_gives_is_looked_at(name, change, said):
@@ -94,6 +105,27 @@ def test_a_seed_is_a_whole_number_in_range(seed):
         begin(seed=seed)
     with pytest.raises(UserError, match="is no whole number"):
         begin(splits={seed: SPLITS[0]})
+
+
+@pytest.mark.parametrize(
+    "given", [{"meta_optimizer": "adam"}, {"meta_optimizer": optax.adam}, {"hooks": "x"}]
+)
+def test_the_rest_is_of_its_kind(given):
+    with pytest.raises(UserError, match=f"{next(iter(given))}=.* is no .*; give one"):
+        begin(**given)
+
+
+@pytest.mark.parametrize("splits", [[SPLITS[0]], "x", None])
+def test_examples_are_splits(splits):
+    with pytest.raises(UserError, match="are no Splits"):
+        begin(splits={0: splits})
+
+
+def test_a_checkpoint_of_another_seed_is_refused():
+    saved = []
+    list(begin(hooks=Hooks(checkpoint=lambda seed, content: saved.append(content))))
+    with pytest.raises(UserError, match="of another run"):
+        begin(seed=1, checkpoints={1: saved[-1:]})
 
 
 @pytest.mark.parametrize("method", ["local", Local, None])
