@@ -29,7 +29,7 @@ NUMERIC = [
     ("engine/compiled.py", "jnp.stack(leaves)", "jnp.stack(leaves) + 0"),
     ("engine/evaluation.py", 'means.pop("meta_loss")', 'means.pop("loss")'),
     ("engine/examples.py", "if self.meta is None else self.meta", "if True else self.meta"),
-    ("engine/loop.py", "replace(moment, memory=snapshot.memory)", "replace(moment)"),
+    ("engine/loop.py", "memory=snapshot.memory, values=values)", "values=values)"),
     ("engine/meta_step.py", "optax.apply_updates(phi, updates)", "phi"),
     ("engine/modes/forward.py", "indices[1:]", "indices[:-1]"),
     ("engine/modes/low_rank.py", "laid.directions", "-laid.directions"),
