@@ -82,7 +82,10 @@ CONFIG = [
     (["task.int.momentum=1"], "no setting task.int; did you mean task.init? task has rule, init"),
     (["task=reweight", "task.detach_weight=true"], "did you mean task.detach_weights?"),
     (["model.filters.x=1"], "no setting model.filters.x; `--cfg job` prints the settings"),
-    (["method=local"], "here; method=ema_local, glocal, mean_iterate, split or window_mean would have it"),
+    (
+        ["method=local"],
+        "here; method=ema_local, glocal, mean_iterate, split or window_mean would have it",
+    ),
     (["+method.nosuch=1"], "no setting method.nosuch; method has window, delays"),
     (["+method.windw=1"], "did you mean method.window?"),
     (["task.init.nosuch=1"], "no setting task.init.nosuch"),

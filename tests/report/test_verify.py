@@ -44,6 +44,25 @@ def test_every_difference_is_named(folders):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("x, 0.33,  1,234 of 36\n", True),
+        ("x, 0.340, 1,235 of 36\n", True),
+        ("x, 0.37, 1,234 of 36\n", False),
+        ("x, 0.33, 1,234 of 35\n", False),
+        ("y, 0.33, 1,234 of 36\n", False),
+        ("x, 0.33, 1,234 of 36, 1\n", False),
+        ("x, 3.3e-1, 1,234 of 36\n", True),
+    ],
+)
+def test_numbers_may_differ_by_rounding(folders, text, same):
+    stored, fresh = folders
+    (stored / "a.md").write_text("x, 0.33, 1,234 of 36\n")
+    (fresh / "a.md").write_text(text)
+    assert named(folders) == ([] if same else ["a.md: differs"])
+
+
 def test_pictures_are_compared_by_their_pixels(folders):
     stored, fresh = folders
     (fresh / "b.pdf").write_bytes(b"%PDF, drawn elsewhere")
