@@ -84,7 +84,7 @@ CONFIG = [
     (["model.filters.x=1"], "no setting model.filters.x; `--cfg job` prints the settings"),
     (
         ["method=local"],
-        "here; method=ema_local, glocal, mean_iterate, split or window_mean would have it",
+        "; method=ema_local, glocal, mean_iterate, split or window_mean would",
     ),
     (["+method.nosuch=1"], "no setting method.nosuch; method has window, delays"),
     (["+method.windw=1"], "did you mean method.window?"),
