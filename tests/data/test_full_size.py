@@ -29,8 +29,7 @@ OFFICIAL = {  # md5 of CIFAR-100's "binary version"
 def unpack(place: Path, downloads: Path) -> None:
     """What TFDS would have unpacked from the four files of the MNIST family."""
     for name in IDX_NAMES:
-        path = locate(place, name)
-        assert path is not None
+        path = locate(place, name)[0]
         (downloads / name).write_bytes(uncompressed(path, path.read_bytes()))
 
 
