@@ -104,4 +104,4 @@ def _ask(url: str, seconds: float) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         answer = error
     with answer:
-        return answer.status, answer.read(ANSWER_BYTES)
+        return answer.status or 0, answer.read(ANSWER_BYTES)
