@@ -41,6 +41,10 @@ def check_settings(cfg: DictConfig) -> "Plan":
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _check_value("validation.size", cfg.validation.size, int | float)
     _check_device(plain(cfg.device))
+    try:
+        import jax  # noqa: F401, as whatever is named below does
+    except ValueError as error:  # of a variable JAX_...
+        raise UserError(f"JAX does not start: {error}; unset or correct the variable.") from error
     for key in map(str, cfg):
         check_group(key, plain(cfg[key]))
     from glocal_exp.app.assemble import make_plan  # imports JAX: the rest does not wait for it
