@@ -62,7 +62,17 @@ class CifarFiles:
         return next(iter([*whole, *archives, *some]), None)
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
-        """All batches; raises `UserError` that names the first file at fault."""
+        """All batches, of what is whole; raises `UserError` that names the first file at fault."""
+        names, troubles = (self.archive, self.archive.removesuffix(".gz")), []
+        beside = [folder / name for folder in (place, place.parent) for name in names]
+        for one in dict.fromkeys([place, *(path for path in beside if path.is_file())]):
+            try:
+                return self._read(one, spec)
+            except UserError as error:
+                troubles.append(error)
+        raise troubles[0]
+
+    def _read(self, place: Path, spec: DatasetSpec) -> RawImages:
         contents = self.contents(place)
         files = {name: file_check(name, c, c, self.checksums) for name, c in contents.items()}
         parts: list[np.ndarray] = []

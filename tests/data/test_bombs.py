@@ -185,6 +185,20 @@ def test_a_whole_archive_wins_over_a_folder_that_lacks_a_batch(tmp_path, ten):
     assert_refused(tmp_path / "data", CIFAR10, "lacks data_batch_4")
 
 
+@pytest.mark.parametrize("keep", [0.9, 0.0])
+def test_a_whole_archive_wins_over_a_damaged_batch_or_archive(tmp_path, ten, keep):
+    unpacked = write_cifar(tmp_path / "unpacked", cifar10_batches(ten))
+    archive = write_archive(tmp_path / "data" / ARCHIVE, unpacked, FOLDER)
+    folder = write_cifar(tmp_path / "data", cifar10_batches(ten))
+    truncate(folder / "data_batch_1", keep)
+    assert_holds(Files(str(tmp_path / "data")).load(CIFAR10), ten)
+    archive.with_suffix("").write_bytes(gzip.decompress(archive.read_bytes()))
+    truncate(archive, keep)
+    assert_holds(Files(str(tmp_path / "data")).load(CIFAR10), ten)
+    truncate(archive.with_suffix(""), keep)
+    assert_refused(tmp_path / "data", CIFAR10, "data_batch_1")
+
+
 @pytest.mark.parametrize("keep", [0.9, 0.5, 0.0])
 @pytest.mark.parametrize("torn", ["{}.gz", "{}"])
 def test_a_whole_file_wins_over_a_torn_one_beside_it(tmp_path, arrays, torn, keep):
