@@ -6,14 +6,14 @@ Usage: python scripts/convert_tfds.py DATA_DIR/mnist/3.0.1
 import sys
 from pathlib import Path
 
-from glocal_exp.data.tfrecord import convert
-from glocal_exp.errors import UserError
+from _start import load
 
 if __name__ == "__main__":
+    tfrecord, errors = load("glocal_exp.data.tfrecord"), load("glocal_exp.errors")
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     try:
-        print(*convert(Path(sys.argv[1])), sep="\n")
-    except UserError as error:
+        print(*tfrecord.convert(Path(sys.argv[1])), sep="\n")
+    except errors.UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -81,8 +81,9 @@ def test_units_set_aside_twice_are_both_kept(path):
     for number, source in enumerate(("other", FACTS["source_hash"], "other")):
         fill(path, FACTS | {"source_hash": source})
         with StudyDirectory(path, FACTS | {"source_hash": f"new{number}"}, CONFIG) as directory:
-            assert directory.aside is not None
-            assert (directory.aside / "b.csv").exists()
+            aside = directory.aside
+        assert aside == path / f"units-{source}{'-2' * (number == 2)}"
+        assert (aside / "b.csv").exists()
     assert len([*path.glob("units-*/b.csv")]) == 3
 
 
