@@ -95,7 +95,8 @@ class Ours:
     def contract(self, given: Given, state: InnerState, tangents: Tangents) -> Array:
         """h of a state."""
         problem, chunks = self.work.problem, self.work.chunks
-        return hypergrad.contract(problem, state, given.phi, tangents, given.validation, **chunks)
+        validation = given.validation
+        return hypergrad.contract(problem, state, given.phi, tangents, validation, **chunks).total
 
     def _train(self, given: Given) -> tuple[Carry, Array]:
         """State and tangents after all steps, and losses."""

@@ -18,7 +18,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.records import Costs
 from glocal_exp.types import Hyperparams, InnerState
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +40,8 @@ class Snapshot:
     Attributes:
         state: the inner state, of the playout while there is one.
         carry: what the mode of differentiation carries beside it.
-        kept: state and carry at the end of the playout's first interval, once past it.
+        kept: the state at the end of the playout's first interval, once past it, and the carry
+            there if it is to go on.
         phi: hyperparameters in use.
         meta_state: the meta optimizer's state.
         measured: rows measured so far in this outer step, by name, in the mode's columns.
@@ -83,6 +84,7 @@ def to_bytes(snapshot: Snapshot, columns: int | None = None, seed: int | None = 
         "position": asdict(snapshot.position),
         "costs": asdict(snapshot.costs),
         "kept": snapshot.kept is not None,
+        "carries": snapshot.kept is not None and snapshot.kept[1] is not None,
         "seconds": snapshot.seconds,
         "diverged": snapshot.diverged,
         "columns": columns,
@@ -161,7 +163,8 @@ def restore(
 
 def _snapshot(header: dict[str, Any], body: io.BytesIO, template: Snapshot) -> Snapshot:
     """A snapshot from its parts; `RuntimeError` where they do not fit."""
-    kept = (template.state, template.carry) if header["kept"] else None
+    carry = template.carry if header["carries"] else None
+    kept = (template.state, carry) if header["kept"] else None
     like = _trees(replace(template, kept=kept))
     arrays = {
         name: np.zeros(tuple(shape), dtype) for name, (shape, dtype) in header["arrays"].items()

@@ -108,4 +108,4 @@ class Plan:
 
     def lookahead(self, outer_step: int) -> int:
         """Intervals that an outer step plays out besides the one it is in."""
-        return self.method.lookahead(outer_step, self.schedule.outer_steps)
+        return self.method.intervals_ahead(outer_step, self.schedule.outer_steps)

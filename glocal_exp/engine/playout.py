@@ -35,6 +35,7 @@ class Playout:
         interval, intervals = plan.schedule.interval, 1 + plan.lookahead(place.outer_step)
         marks, total = Marks.of(plan.wanted, interval), interval * intervals
         pause = partial(self.after_segment, snapshots, 0, total)
+        first = self._steps_done(Position(place.outer_step))
         snapshots = self.mode.prepare(self.work, snapshots, self._steps_done(place), pause)
         while (place := _position(snapshots)).interval < intervals:
             last = place.interval == intervals - 1
@@ -46,7 +47,10 @@ class Playout:
             snapshots = self._segment(snapshots, part, stop - place.step)
             snapshots = {seed: self._move_on(s, stop, intervals) for seed, s in snapshots.items()}
             self.after_segment(snapshots, place.interval * interval + stop, total)
-        return snapshots
+        # The playout is not over before what the mode still has to do: short of its last step.
+        return self.mode.finish(
+            self.work, snapshots, first, lambda going: self.after_segment(going, total - 1, total)
+        )
 
     def _move_on(self, snapshot: Snapshot, stop: int, intervals: int) -> Snapshot:
         """To the next segment; what a greedy method keeps is set aside after one interval."""
@@ -54,7 +58,8 @@ class Playout:
         if stop < plan.schedule.interval:
             return replace(snapshot, position=replace(place, step=stop))
         keep = place.interval == 0 and plan.method.keeps and intervals > 1
-        kept = (snapshot.state, snapshot.carry) if keep else snapshot.kept
+        carry = snapshot.carry if plan.carry_tangents else None
+        kept = (snapshot.state, carry) if keep else snapshot.kept
         return replace(snapshot, position=Position(place.outer_step, place.interval + 1), kept=kept)
 
     def _steps_done(self, place: Position) -> int:
@@ -65,10 +70,12 @@ class Playout:
         """All seeds after one more segment, differentiated where there are marks."""
         place, before = _position(snapshots), self.work.programs.seconds
         start, rows = self._steps_done(place), {}
+        phi_in = self.work.phi_in
+        there = {seed: replace(s, phi=phi_in(s, place.interval)) for seed, s in snapshots.items()}
         if marks is None:
-            results, costs = self.work.train(snapshots, start, length), Costs(plain_steps=length)
+            results, costs = self.work.train(there, start, length), Costs(plain_steps=length)
         else:
-            results = self.mode.segment(self.work, snapshots, start, marks, length)
+            results = self.mode.segment(self.work, there, start, marks, length)
             gradients = Costs(validation_gradients=marks.gradients())
             costs, rows = self.mode.costs(self.work.plan, length) + gradients, marks.rows()
         seconds = self.work.programs.seconds - before

@@ -8,14 +8,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
-from glocal_exp.engine.checkpoint import Snapshots
+from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.plan import Plan
+from glocal_exp.hypergrad.forward import names
 from glocal_exp.methods.method import Wanted
-from glocal_exp.types import Batch, InnerProblem, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
 
 Carry = PyTree[Any]
 """What a mode carries from step to step beside the state: tangents, sums, a basis, or nothing."""
@@ -60,6 +62,7 @@ class Marks(NamedTuple):
         """By name of what is measured, the steps that have a row of it."""
         named = {"h": self.steps, "training": self.training}
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
+        named |= {"values": self.steps, "mean_value": self.ends}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
@@ -105,6 +108,15 @@ class Work:
         """The batch and the key of a step."""
         batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
         return batch, jax.random.fold_in(key, step)
+
+    def phi_in(self, snapshot: Snapshot, interval: int) -> Hyperparams:
+        """The hyperparameters of a playout's n-th interval."""
+        moves = self.plan.method.shift(interval)
+        if not moves:
+            return snapshot.phi
+        flat, unravel = ravel_pytree(snapshot.phi)
+        by_name = [moves.get(name, 0.0) for name in names(snapshot.phi)]
+        return unravel(flat + np.array(by_name, flat.dtype))
 
     def finite(self, state: InnerState) -> Bool[Array, ""]:
         """Whether the parameters are."""

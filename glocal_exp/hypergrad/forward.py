@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -97,6 +97,19 @@ def push_tangents(
     return eqx.combine(new_inexact, new_rest), new_tangents, loss
 
 
+class Parts(NamedTuple):
+    """The derivative of a mean loss through a point and directly, and the loss."""
+
+    through: Float[Array, " r"]
+    direct: Float[Array, " r"]
+    value: Scalar
+
+    @property
+    def total(self) -> Float[Array, " r"]:
+        """h."""
+        return self.direct + self.through
+
+
 def contract(
     problem: InnerProblem,
     state: InnerState,
@@ -107,7 +120,7 @@ def contract(
     directions: Float[Array, "q r"] | None = None,
     chunk: int | None = None,
     chunks_at_once: int = 1,
-) -> Float[Array, " r"]:
+) -> Parts:
     """h = direct term + gradient . Z (Eq. 12) over `validation`, in chunks of so many examples."""
     inexact, rest = eqx.partition(state, eqx.is_inexact_array)
 
@@ -115,8 +128,7 @@ def contract(
         return problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
 
     parts = partial(contract_parts, loss, inexact, phi, tangents, validation)
-    through, direct = parts(directions=directions, chunk=chunk, chunks_at_once=chunks_at_once)
-    return direct + through
+    return parts(directions=directions, chunk=chunk, chunks_at_once=chunks_at_once)
 
 
 def contract_parts(
@@ -129,9 +141,10 @@ def contract_parts(
     directions: Float[Array, "q r"] | None = None,
     chunk: int | None = None,
     chunks_at_once: int = 1,
-) -> tuple[Float[Array, " r"], Float[Array, " r"]]:
-    """The derivative of a mean loss through `point`, whose tangents these are, and directly."""
-    by_point, by_phi = mean_gradient(loss, point, phi, batch, chunk, at_once=chunks_at_once)
+) -> Parts:
+    """A mean loss, and its derivative through `point`, whose tangents these are, and directly."""
+    value, gradients = mean_gradient(loss, point, phi, batch, chunk, at_once=chunks_at_once)
+    by_point, by_phi = gradients
     direct = ravel_pytree(by_phi)[0]
     if directions is not None:
         direct = direct @ directions
@@ -140,16 +153,16 @@ def contract_parts(
         return jnp.tensordot(tangent, gradient, gradient.ndim)
 
     through = sum(jax.tree.leaves(jax.tree.map(dot, by_point, tangents)), jnp.zeros_like(direct))
-    return through, direct
+    return Parts(through, direct, value)
 
 
 def mean_gradient(
     loss: Loss, point: PyTree, phi: Hyperparams, batch: Batch, chunk: int | None, *, at_once: int
-) -> tuple[PyTree, Hyperparams]:
-    """The gradient of a mean loss by `point` and by phi."""
+) -> tuple[Scalar, tuple[PyTree, Hyperparams]]:
+    """A mean loss, and its gradient by `point` and by phi."""
 
-    def gradient(batch: Batch) -> tuple[PyTree, Hyperparams]:
-        return jax.grad(loss, argnums=(0, 1))(point, phi, batch)
+    def gradient(batch: Batch) -> tuple[Scalar, tuple[PyTree, Hyperparams]]:
+        return jax.value_and_grad(loss, argnums=(0, 1))(point, phi, batch)
 
     return mean_over_chunks(gradient, batch, chunk, at_once=at_once)
 

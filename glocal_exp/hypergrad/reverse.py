@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from glocal_exp.hypergrad.forward import add_weighted, cut, mean_gradient, with_params
+from glocal_exp.hypergrad.forward import Parts, add_weighted, cut, mean_gradient, with_params
 from glocal_exp.hypergrad.gradient import GRADIENT, while_pulling
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped
 
@@ -34,14 +34,16 @@ class PulledBack(NamedTuple):
 
     Attributes:
         h: Eq. 12 at the last step, if that was asked for.
-        mean: the gradient at the weighted mean of the parameters, pulled back through it, and its
-            direct term, if there are weights.
+        value: the validation loss at the last step, if h was asked for.
+        mean: the derivative at the weighted mean of the parameters, pulled back through it, and the
+            loss there, if there are weights.
     """
 
     state: InnerState
     losses: Float[Array, " steps"]
     h: Float[Array, " q"] | None
-    mean: tuple[Float[Array, " q"], Float[Array, " q"]] | None
+    value: Scalar | None
+    mean: Parts | None
 
 
 def train_and_pull_back(
@@ -72,25 +74,8 @@ def train_and_pull_back(
         chunk: validation examples at a time; all by default.
         chunks_at_once: chunks that may be worked on side by side.
     """
-    zero = None
-    if weights is not None:
-        zero = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
-
-    def train(phi: Hyperparams) -> tuple[PyTree, tuple[PyTree, Array]]:
-        def averaging(carried: tuple, phi: Hyperparams, inputs: tuple) -> tuple:
-            (state, mean), (chosen, weight) = carried, inputs
-            state, loss = step(state, phi, chosen)
-            if weight is not None:
-                mean = add_weighted(mean, weight, state.params)
-            return (state, mean), loss
-
-        with while_pulling():
-            (final, mean), losses = _scan(averaging, (state, zero), phi, (inputs, weights), block)
-        inexact, rest = eqx.partition(final, eqx.is_inexact_array)
-        return (inexact, mean), (rest, losses)
-
-    (end, mean), pull_back, (rest, losses) = jax.vjp(train, phi, has_aux=True)
-
+    train = partial(_train, step, inputs=inputs, weights=weights, block=block)
+    (end, mean), pull_back, (rest, losses) = jax.vjp(partial(train, state), phi, has_aux=True)
     state = eqx.combine(end, rest)
 
     def gradient_at(place: Callable[[PyTree], InnerState], point: PyTree) -> tuple:
@@ -99,18 +84,71 @@ def train_and_pull_back(
 
         return mean_gradient(loss, point, phi, validation, chunk, at_once=chunks_at_once)
 
-    cotangents, direct = [], []
+    cotangents, direct, values = [], [], []
     nothing = jax.tree.map(jnp.zeros_like, (end, mean))
     if last:
-        by_state, by_phi = gradient_at(lambda point: eqx.combine(point, rest), end)
-        cotangents, direct = [(by_state, nothing[1])], [by_phi]
+        value, (by_state, by_phi) = gradient_at(lambda point: eqx.combine(point, rest), end)
+        cotangents, direct, values = [(by_state, nothing[1])], [by_phi], [value]
     if weights is not None:
-        by_params, by_phi = gradient_at(partial(with_params, state), mean)
-        cotangents, direct = [*cotangents, (nothing[0], by_params)], [*direct, by_phi]
+        value, (by_params, by_phi) = gradient_at(partial(with_params, state), mean)
+        cotangents = [*cotangents, (nothing[0], by_params)]
+        direct, values = [*direct, by_phi], [*values, value]
     pulled = _each(lambda cotangent: pull_back(cotangent)[0], cotangents)
     h = ravel_pytree(jax.tree.map(jnp.add, direct[0], pulled[0]))[0] if last else None
-    both = (ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0])
-    return PulledBack(state, losses, h, None if weights is None else both)
+    at_mean = Parts(ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0], values[-1])
+    return PulledBack(
+        state, losses, h, values[0] if last else None, None if weights is None else at_mean
+    )
+
+
+def train_ahead(
+    step: Callable[[InnerState, Hyperparams, PyTree], Stepped],
+    state: InnerState,
+    phi: Hyperparams,
+    inputs: PyTree,
+    block: int | None = None,
+) -> tuple[InnerState, Float[Array, " steps"], Callable[[PyTree], tuple[PyTree, PyTree]]]:
+    """Train along `inputs`, to be swept back through later: a stretch of a longer training.
+
+    Returns:
+        The last state, training losses, and what maps a cotangent of the last state's inexact
+        leaves to those of the first one's and of phi: a tree of arrays, of the stretch's states
+        and gradients.
+    """
+    start, fixed = eqx.partition(state, eqx.is_inexact_array)
+
+    def train(start: PyTree, phi: Hyperparams) -> tuple[PyTree, tuple[PyTree, Array]]:
+        (end, _), rest = _train(step, eqx.combine(start, fixed), phi, inputs, None, block)
+        return end, rest
+
+    end, pull_back, (rest, losses) = jax.vjp(train, start, phi, has_aux=True)
+    return eqx.combine(end, rest), losses, pull_back
+
+
+def _train(
+    step: Callable,
+    state: InnerState,
+    phi: Hyperparams,
+    inputs: PyTree,
+    weights: Array | None,
+    block: int | None,
+) -> tuple[tuple[PyTree, PyTree], tuple[PyTree, Float[Array, " steps"]]]:
+    """The last state's inexact leaves and the weighted mean, then the other leaves and losses."""
+    zero = None
+    if weights is not None:
+        zero = jax.tree.map(jnp.zeros_like, eqx.filter(state.params, eqx.is_inexact_array))
+
+    def averaging(carried: tuple, phi: Hyperparams, inputs: tuple) -> tuple:
+        (state, mean), (chosen, weight) = carried, inputs
+        state, loss = step(state, phi, chosen)
+        if weight is not None:
+            mean = add_weighted(mean, weight, state.params)
+        return (state, mean), loss
+
+    with while_pulling():
+        (final, mean), losses = _scan(averaging, (state, zero), phi, (inputs, weights), block)
+    inexact, rest = eqx.partition(final, eqx.is_inexact_array)
+    return (inexact, mean), (rest, losses)
 
 
 def _each(function: Callable, arguments: list) -> list:

@@ -21,7 +21,7 @@ class Global(Method):
     def keeps(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return 1 if self.greedy else 0
 
-    def lookahead(self, outer_step: int, outer_steps: int) -> int:
+    def intervals_ahead(self, outer_step: int, outer_steps: int) -> int:
         return outer_steps - (outer_step if self.greedy else 1)
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:

@@ -4,6 +4,7 @@ A method says what it wants measured in an interval (`Wanted`), is given that (`
 place in training (`Moment`), and makes a hypergradient of it (`Estimate`).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class Measured:
         mean: the gradient of the meta loss at the mean of the window's parameters, times the mean
             of their tangents.
         mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
+        values: the meta losses at the h_t's steps.
+        mean_value: the meta loss at the mean of the window's parameters.
         losses: of the copies that were moved up and down, at the interval's end.
         moves: what the first of each pair was moved by, the second the other way; summed over the
             intervals since the copies began.
@@ -70,6 +73,8 @@ class Measured:
     training: Float[np.ndarray, "k q"] = field(default_factory=_empty)
     mean: Float[np.ndarray, " q"] = field(default_factory=_empty)
     mean_direct: Float[np.ndarray, " q"] = field(default_factory=_empty)
+    values: Float[np.ndarray, " n"] = field(default_factory=_empty)
+    mean_value: float = math.nan
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
@@ -155,9 +160,16 @@ class Method(ABC):
         """
         return Wanted(steps=(interval - 1,))
 
-    def lookahead(self, outer_step: int, outer_steps: int) -> int:
-        """Further intervals to play out, with the same hyperparameters, before h is evaluated."""
+    def intervals_ahead(self, outer_step: int, outer_steps: int) -> int:
+        """Further intervals to play out before h is evaluated."""
         return 0
+
+    def shift(self, interval: int) -> Mapping[str, float]:
+        """What is added to unconstrained hyperparameters, by name, in a playout's n-th interval.
+
+        The first of the playout, the one that becomes real, is the zeroth.
+        """
+        return {}
 
     @abstractmethod
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:

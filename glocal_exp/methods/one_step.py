@@ -17,7 +17,7 @@ class OneStep(Method):
 
     fresh = True
 
-    def lookahead(self, outer_step: int, outer_steps: int) -> int:
+    def intervals_ahead(self, outer_step: int, outer_steps: int) -> int:
         return min(1, outer_steps - outer_step)
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:

@@ -51,7 +51,7 @@ class Estimator:
     def fits(self, point: Point) -> bool:
         """Whether the h_t of an interval are all that it needs; more is not stored."""
         wanted = self.method.wanted(point.interval)
-        more = replace(wanted, steps=()) or self.method.lookahead(1, point.outer_steps)
+        more = replace(wanted, steps=()) or self.method.intervals_ahead(1, point.outer_steps)
         return bool(wanted.steps) and not more
 
 

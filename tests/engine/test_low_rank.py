@@ -212,7 +212,7 @@ def test_wrong_settings_end_in_a_sentence(settings, message):
     [
         ("local", 385, True, False, "reverse"),
         ("glocal", 385, True, False, "low_rank"),
-        ("global", 385, True, False, "low_rank"),
+        ("global", 385, True, False, "reverse"),
         ("glocal", 385, False, False, "forward"),
         ("glocal", 385, True, True, "forward"),
         ("glocal", Auto().low_rank_from["cpu"] - 1, True, False, "forward"),

@@ -52,9 +52,9 @@ def test_forward_mode_remembers_its_hypergradients_and_nothing_else():
     more = LONG - SHORT
     # Scratch space may be laid out otherwise, but holds nothing for each step.
     assert long.temp_size_in_bytes - short.temp_size_in_bytes < more
-    # A step leaves h and its training loss,
+    # A step leaves h with its validation and its training loss,
     grown = long.output_size_in_bytes - short.output_size_in_bytes
-    assert grown == more * (Q + 1) * NUMBER
+    assert grown == more * (Q + 2) * NUMBER
     # and is given the indices of its batch and whether to evaluate h.
     grown = long.argument_size_in_bytes - short.argument_size_in_bytes
     assert grown == more * (BATCH * 4 + 1)

@@ -75,8 +75,6 @@ def test_it_goes_on_bit_by_bit_from_any_checkpoint():
         (METHODS["window_mean"], False, "looks at 4"),
         (METHODS["glocal"], False, "looks at 6"),
         (Local("every"), False, "looks at 6"),
-        (METHODS["global"], False, "plays out"),
-        (METHODS["non_greedy"], False, "plays out"),
         (METHODS["local"], True, "carry_tangents"),
     ],
 )

@@ -66,11 +66,11 @@ class Case:
 
         start = (state, zero_tangents(state, size))
         (final, tangents), _ = jax.lax.scan(body, start, BATCHES)
-        h = contract(self.problem, final, phi, tangents, VALIDATION, directions=directions)
-        return final, tangents, h
+        found = contract(self.problem, final, phi, tangents, VALIDATION, directions=directions)
+        return final, tangents, found.total
 
     def contract(self, tangents, chunk):
-        return self._contract(self.final, self.phi, tangents, VALIDATION, chunk=chunk)
+        return self._contract(self.final, self.phi, tangents, VALIDATION, chunk=chunk).total
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def pushed(problem):
     def everything(state, phi):
         carry = (state, zero_tangents(state, count(phi)))
         (final, tangents), losses = jax.lax.scan(body, carry, INPUTS)
-        return final, losses, contract(problem, final, phi, tangents, SPLITS.validation)
+        return final, losses, contract(problem, final, phi, tangents, SPLITS.validation).total
 
     return jax.jit(everything)(state, phi)
 

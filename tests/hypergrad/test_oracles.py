@@ -78,13 +78,13 @@ class Case:
                 directions=directions,
                 chunk=chunk,
             )
-            h = contract(
+            found = contract(
                 self.problem,
                 *(state, self.phi, tangents, self.validation),
                 directions=directions,
                 chunk=chunk,
             )
-            return (state, tangents), h
+            return (state, tangents), found.total
 
         columns = self.q if directions is None else directions.shape[1]
         start = (self.state, zero_tangents(self.state, columns))

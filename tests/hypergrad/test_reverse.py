@@ -46,7 +46,7 @@ def pushed(problem):
     def everything(state, phi):
         carry = (state, zero_tangents(state, count(phi)))
         (final, tangents), losses = jax.lax.scan(body, carry, BATCHES)
-        return final, losses, contract(problem, final, phi, tangents, SPLITS.validation)
+        return final, losses, contract(problem, final, phi, tangents, SPLITS.validation).total
 
     return jax.jit(everything)(state, phi)
 

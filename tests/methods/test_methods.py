@@ -48,13 +48,13 @@ def test_which_hypergradients_of_an_interval_are_needed(method, steps):
 
 @pytest.mark.parametrize("method", [NoHPO(), Local(), WindowMean(5, 1), glocal()])
 def test_most_methods_look_no_further_than_their_interval(method):
-    assert {method.lookahead(s, 10) for s in range(1, 11)} == {0}
+    assert {method.intervals_ahead(s, 10) for s in range(1, 11)} == {0}
     assert method.keeps == 1
 
 
 def test_global_looks_to_the_end():
-    assert [Global().lookahead(s, 10) for s in (1, 4, 10)] == [9, 6, 0]
-    assert [Global(greedy=False).lookahead(s, 10) for s in (1, 4, 10)] == [9, 9, 9]
+    assert [Global().intervals_ahead(s, 10) for s in (1, 4, 10)] == [9, 6, 0]
+    assert [Global(greedy=False).intervals_ahead(s, 10) for s in (1, 4, 10)] == [9, 9, 9]
     assert (Global().keeps, Global(greedy=False).keeps) == (1, 0)
 
 

@@ -80,7 +80,7 @@ def test_hypergradients_of_lenet(name):
             return (state, tangents), None
 
         (state, tangents), _ = jax.lax.scan(body, (state, zero_tangents(state, 3)), BATCHES)
-        return tangents, contract(problem, state, phi, tangents, VALIDATION)
+        return tangents, contract(problem, state, phi, tangents, VALIDATION).total
 
     tangents, h = pushed(state, phi)
     tangents = jnp.concatenate([leaf.reshape(3, -1) for leaf in jax.tree.leaves(tangents)], axis=1)
@@ -153,7 +153,7 @@ def test_another_rule_of_optax_is_a_yaml_file_alone(rule):
                 tangents,
             )
             states.append(state)
-        return states, gradient, contract(problem, state, phi, tangents, VALIDATION)
+        return states, gradient, contract(problem, state, phi, tangents, VALIDATION).total
 
     (before, after, _), gradient, h = two_steps(state, phi)
     # The rule by hand, on the last bias.

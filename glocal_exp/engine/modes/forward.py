@@ -15,7 +15,7 @@ from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Marks, Segment, Work
 from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents, zero_tangents
-from glocal_exp.hypergrad.forward import add_weighted, with_params, zeros_like_result
+from glocal_exp.hypergrad.forward import Parts, add_weighted, with_params, zeros_like_result
 from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
 Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
@@ -107,15 +107,16 @@ def train_along(
         )
         rows = {}
         if marks.steps is not None:
-            rows["h"] = where(marks.steps, measure.at, state, tangents)
+            found = where(marks.steps, measure.at, state, tangents)
+            rows |= {"h": found.total, "values": found.value}
         if marks.training is not None:
             next_batch = work.batch(data, key, state.step, following)
             rows["training"] = where(marks.training, measure.training, state, tangents, *next_batch)
         mean = carry.mean
         if mean is not None:
             mean = add_weighted(mean, marks.weights, (state.params, tangents.params))
-            through, direct = where(marks.ends, measure.at_mean, state, *mean)
-            rows |= {"mean": through, "mean_direct": direct}
+            found = where(marks.ends, measure.at_mean, state, *mean)
+            rows |= at_mean(found)
         return (state, Tangential(tangents, mean), sums), (rows, loss)
 
     sums = None
@@ -137,10 +138,10 @@ class _Measure:
         self._batch = data.for_hypergradients
         self._whole: dict[str, Any] = {"directions": directions, **work.chunks}
 
-    def at(self, state: InnerState, tangents: Tangents) -> Array:
+    def at(self, state: InnerState, tangents: Tangents) -> Parts:
         return contract(self._problem, state, self._phi, tangents, self._batch, **self._whole)
 
-    def at_mean(self, state: InnerState, params: PyTree, tangents: Tangents) -> tuple[Array, Array]:
+    def at_mean(self, state: InnerState, params: PyTree, tangents: Tangents) -> Parts:
         """Of the mean parameters alone; the rest of the state is what it is."""
 
         def loss(params: PyTree, phi: Hyperparams, batch: Batch) -> Array:
@@ -157,8 +158,12 @@ class _Measure:
             return self._problem.step(eqx.combine(inexact, rest), phi, batch, key)[1]
 
         along = partial(contract_parts, directions=self._directions)
-        through, direct = along(loss, inexact, self._phi, tangents, batch)
-        return direct + through
+        return along(loss, inexact, self._phi, tangents, batch).total
+
+
+def at_mean(found: Parts) -> dict[str, Array]:
+    """By the names of rows."""
+    return {"mean": found.through, "mean_direct": found.direct, "mean_value": found.value}
 
 
 def where(wanted: Array, function: Callable, *arguments: Any) -> Any:

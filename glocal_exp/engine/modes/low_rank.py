@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.modes.forward import Tangential, start_tangents, train_along
-from glocal_exp.engine.modes.mode import Mode, as_measured
+from glocal_exp.engine.modes.mode import LOSSES, Mode, as_measured
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Segment, Work
@@ -71,6 +71,9 @@ class LowRank(Mode):
         if plan.carry_tangents:
             reason = "takes other directions in each interval"
             return f"{reason}, and carry_tangents=true keeps the tangents"
+        if any(plan.method.shift(1).values()):
+            reason = "lays its directions at the present hyperparameters"
+            return f"{reason}, and this method moves those to come"
         if problem is not None and not problem.has_rows:
             reason = "needs a task that knows its tangent rows, such as task=reweight"
             return f"{reason}, and this has none"
@@ -140,14 +143,16 @@ class LowRank(Mode):
         if snapshot.carry is None:
             return super().read(snapshot)
         laid: lowrank.Basis = snapshot.carry.basis
-        lifted = {name: lowrank.lift(laid, rows) for name, rows in snapshot.measured.items()}
+        losses = {k: rows for k, rows in snapshot.measured.items() if k in LOSSES}
+        derivatives = {k: rows for k, rows in snapshot.measured.items() if k not in LOSSES}
+        lifted = {name: lowrank.lift(laid, rows) for name, rows in derivatives.items()}
         diagnostics = {
             "low_rank": float(laid.rank),
             "low_rank_tangents": float(laid.columns),
             "low_rank_error": max((error for _, error in lifted.values()), default=0.0),
             "low_rank_outside": float(laid.outside),
         }
-        return as_measured({name: h for name, (h, _) in lifted.items()}), diagnostics
+        return as_measured({name: h for name, (h, _) in lifted.items()} | losses), diagnostics
 
     def _first_pass(
         self,

@@ -61,6 +61,17 @@ class Mode(Choice):
         """
         return snapshots
 
+    def finish(
+        self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[Snapshots], None]
+    ) -> Snapshots:
+        """What comes after an outer step's playout, before it is read.
+
+        Args:
+            start: training steps done where the playout starts.
+            pause: to be called, with what it is to go on from, where the run may be stopped.
+        """
+        return snapshots
+
     @abstractmethod
     def train(self, work: Work) -> Callable[..., Segment]:
         """What a segment computes, of (state, phi, carry, key, indices, data, marks).
@@ -85,7 +96,11 @@ class Mode(Choice):
         return as_measured(snapshot.measured), {}
 
 
+LOSSES = ("values", "mean_value")
+"""Rows that hold no derivatives."""
+
+
 def as_measured(rows: Mapping[str, Float[np.ndarray, "n q"]]) -> Measured:
     """Rows by name; of what is measured once, the one that there is."""
-    once = {name: rows[name][-1] for name in ("mean", "mean_direct") if name in rows}
+    once = {name: rows[name][-1] for name in ("mean", "mean_direct", "mean_value") if name in rows}
     return Measured(**{**rows, **once})

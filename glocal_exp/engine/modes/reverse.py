@@ -1,36 +1,81 @@
-"""Reverse mode: one sweep back through an interval, whatever the number of hyperparameters."""
+"""Reverse mode: one sweep back through an interval or a playout, whatever the number q."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
 
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
+from glocal_exp.engine.modes.forward import at_mean
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
-from glocal_exp.engine.work import Segment, Work
-from glocal_exp.hypergrad.reverse import block_for, train_and_pull_back
-from glocal_exp.types import Hyperparams, InnerState
+from glocal_exp.engine.work import Marks, Segment, Work
+from glocal_exp.errors import UserError
+from glocal_exp.hypergrad.forward import mean_gradient
+from glocal_exp.hypergrad.reverse import block_for, train_ahead, train_and_pull_back
+from glocal_exp.records import Costs
+from glocal_exp.types import Batch, Hyperparams, InnerState
+
+
+@dataclass
+class Tape:
+    """By interval of a playout, what sweeps back through it; a part that is missing is made anew.
+
+    Attributes:
+        size: bytes of all.
+    """
+
+    parts: dict[int, Callable] = field(default_factory=dict)
+    size: int = 0
+
+
+class Trail(eqx.Module):
+    """A playout that is to be swept back through.
+
+    Attributes:
+        states: at the starts of its intervals, those that the sweep has not come to.
+        cotangent: of the state that the sweep has come to.
+        h: what it has gathered.
+        tape: not a part of checkpoints.
+    """
+
+    states: tuple[InnerState, ...]
+    cotangent: PyTree
+    h: Float[Array, " q"]
+    tape: Tape = eqx.field(static=True)
 
 
 @dataclass(frozen=True)
 class Reverse(Mode):
     """For methods that look at their interval's last h, at its window's mean, or at both.
 
+    Of a playout the last h alone: it trains to the end, keeps the states at the intervals' starts,
+    and goes back from interval to interval.
+
     Attributes:
         block: steps between two states that are kept; if None, every step's is, or as few as
             possible where that were more than `hypergrad.reverse.KEPT_BYTES`.
+        memory: GiB of a playout's states and gradients that are kept; intervals beyond are trained
+            once more when the sweep comes to them, at a plain step's cost a step.
     """
 
     block: int | None = None
+    memory: float = 6.0
 
     name = "reverse"
     counts = "reverse_steps"
 
     def __post_init__(self):
         check_counts(self, "block", group="hypergradient.")
+        if not self.memory >= 0:
+            raise UserError(f"hypergradient.memory={self.memory} is not at least 0.")
 
     def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         wanted, interval = plan.wanted, plan.schedule.interval
@@ -44,8 +89,8 @@ class Reverse(Mode):
             return f"computes an interval's last hypergradient and this method looks at {t}"
         if wanted.training:
             return "differentiates the validation loss and this method looks at the training loss"
-        if plan.plays_out:
-            return "goes back through one interval and this method plays out more"
+        if plan.plays_out and wanted.mean:
+            return "gives a playout's last hypergradient alone and this method looks at more"
         return super().obstacle(plan, problem)
 
     def lengths(self, plan: Plan) -> list[int]:
@@ -53,29 +98,162 @@ class Reverse(Mode):
 
     def start(
         self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
-    ) -> None:
-        return None
+    ) -> Trail | None:
+        """Before a playout an empty trail; one of so many states."""
+        if not plan.plays_out or not plan.wanted:
+            return None
+        flat, _ = ravel_pytree(phi)
+        zero = jax.tree.map(jnp.zeros_like, eqx.filter(state, eqx.is_inexact_array))
+        return Trail((state,) * (columns or 0), zero, jnp.zeros_like(flat), Tape())
+
+    def columns(self, carry: Trail | None) -> int | None:
+        return carry and len(carry.states)
 
     def train(self, work: Work) -> Callable[..., Segment]:
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
-            def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
-                return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
-
-            pull = partial(train_and_pull_back, work.problem, step, state, phi, indices)
-            pulled = pull(
+            pulled = train_and_pull_back(
+                *(work.problem, _stepper(work, data, key), state, phi, indices),
                 data.for_hypergradients,
                 last=marks.steps is not None,
                 weights=marks.weights,
                 block=self.block or block_for(state, len(indices)),
                 **work.chunks,
             )
-            values = {} if pulled.h is None else {"h": pulled.h}
+            rows = {} if pulled.h is None else {"h": pulled.h, "values": pulled.value}
             if pulled.mean is not None:
-                values |= {"mean": pulled.mean[0], "mean_direct": pulled.mean[1]}
+                rows |= at_mean(pulled.mean)
             rows = {
-                name: jnp.zeros((len(indices), h.size), h.dtype).at[-1].set(h)
-                for name, h in values.items()
+                name: jnp.zeros((len(indices), *row.shape), row.dtype).at[-1].set(row)
+                for name, row in rows.items()
             }
             return Segment(pulled.state, None, rows, pulled.losses, work.finite(pulled.state))
 
         return train
+
+    def segment(
+        self, work: Work, snapshots: Snapshots, start: int, marks: Marks, length: int
+    ) -> Mapping[int, Segment]:
+        if not work.plan.plays_out:
+            return super().segment(work, snapshots, start, marks, length)
+        ahead, place = self._ahead(work, snapshots, start), _position(snapshots)
+        segments = {}
+        for seed, (state, losses, part) in ahead.items():
+            trail: Trail = snapshots[seed].carry
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(part))
+            if trail.tape.size + size <= self.memory * 2**30 / len(snapshots):
+                trail.tape.parts[place.interval] = part
+                trail.tape.size += size
+            states = (*trail.states, snapshots[seed].state)
+            carry = Trail(states, trail.cotangent, trail.h, trail.tape)
+            unknown = jnp.zeros((length, trail.h.size), trail.h.dtype)
+            rows = {"h": unknown, "values": unknown[:, 0]}
+            segments[seed] = Segment(state, carry, rows, losses, work.finite(state))
+        return segments
+
+    def finish(
+        self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[Snapshots], None]
+    ) -> Snapshots:
+        """With the playout's last h, by going back through it."""
+        if not isinstance(next(iter(snapshots.values())).carry, Trail):
+            return snapshots
+        intervals = 1 + work.plan.lookahead(_position(snapshots).outer_step)
+        if _position(snapshots).interval == intervals:
+            snapshots = self._turn(work, snapshots)
+        while left := len(next(iter(snapshots.values())).carry.states):
+            snapshots = self._back(work, snapshots, left - 1, start, intervals)
+            if left > 1:
+                pause(snapshots)
+        return snapshots
+
+    def _ahead(self, work: Work, snapshots: Snapshots, start: int) -> dict[int, tuple]:
+        """By seed, what training through an interval leaves, and what sweeps back through it."""
+
+        def ahead(state, phi, carry, key, indices, data) -> tuple:
+            block = self.block or block_for(state, len(indices))
+            return train_ahead(_stepper(work, data, key), state, phi, indices, block)
+
+        bare = {seed: replace(snapshot, carry=None) for seed, snapshot in snapshots.items()}
+        return work.stretch("ahead", ahead, bare, start, work.plan.schedule.interval, static=self)
+
+    def _turn(self, work: Work, snapshots: Snapshots) -> Snapshots:
+        """At the playout's end: the gradient of the meta loss there."""
+
+        def gradient(state: InnerState, phi: Hyperparams, data: Any) -> tuple:
+            inexact, rest = eqx.partition(state, eqx.is_inexact_array)
+
+            def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Array:
+                return work.problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
+
+            chunk, at_once = work.chunks.values()
+            batch = data.for_hypergradients
+            value, found = mean_gradient(loss, inexact, phi, batch, chunk, at_once=at_once)
+            return value, found[0], ravel_pytree(found[1])[0]
+
+        last = _position(snapshots).interval - 1
+        by_seed = {seed: (s.state, work.phi_in(s, last)) for seed, s in snapshots.items()}
+        data = (work.examples.data(list(snapshots)),)
+        found = work.programs.call("turn", gradient, by_seed, stacked=data)
+
+        def turned(snapshot: Snapshot, value: Array, cotangent: PyTree, h: Array) -> Snapshot:
+            snapshot = _at(snapshot, snapshot.carry.states, cotangent, h)
+            values = np.asarray(value, np.float64)[None]
+            return replace(snapshot, measured={**snapshot.measured, "values": values})
+
+        return {seed: turned(snapshot, *found[seed]) for seed, snapshot in snapshots.items()}
+
+    def _back(
+        self, work: Work, snapshots: Snapshots, interval: int, start: int, intervals: int
+    ) -> Snapshots:
+        """One interval further back, of those that the playout has."""
+        before, length = work.programs.seconds, work.plan.schedule.interval
+        parts = {seed: s.carry.tape.parts.pop(interval, None) for seed, s in snapshots.items()}
+        costs = Costs()
+        if None in parts.values():
+            there = {
+                seed: replace(s, state=s.carry.states[interval], phi=work.phi_in(s, interval))
+                for seed, s in snapshots.items()
+            }
+            again = self._ahead(work, there, start + interval * length)
+            parts = {seed: part for seed, (_, _, part) in again.items()}
+            costs = Costs(plain_steps=length)
+
+        def back(part: Callable, cotangent: PyTree, h: Array) -> tuple[PyTree, Array]:
+            by_state, by_phi = part(cotangent)
+            return by_state, h + ravel_pytree(by_phi)[0]
+
+        carries = {seed: snapshot.carry for seed, snapshot in snapshots.items()}
+        by_seed = {seed: (parts[seed], c.cotangent, c.h) for seed, c in carries.items()}
+        found = work.programs.call("back", back, by_seed)
+        seconds = work.programs.seconds - before
+        place = Position(_position(snapshots).outer_step, 2 * intervals - interval)
+        return {
+            seed: replace(
+                _at(snapshot, snapshot.carry.states[:interval], *found[seed]),
+                position=place,
+                costs=snapshot.costs + costs,
+                seconds=snapshot.seconds + seconds,
+            )
+            for seed, snapshot in snapshots.items()
+        }
+
+
+def _stepper(work: Work, data: Any, key: Array) -> Callable:
+    """A training step of (state, phi, indices)."""
+
+    def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
+        return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
+
+    return step
+
+
+def _at(
+    snapshot: Snapshot, states: tuple[InnerState, ...], cotangent: PyTree, h: Array
+) -> Snapshot:
+    """With the sweep where it is."""
+    trail = Trail(states, cotangent, h, snapshot.carry.tape)
+    rows = np.asarray(h, np.float64)[None]
+    return replace(snapshot, carry=trail, measured={**snapshot.measured, "h": rows})
+
+
+def _position(snapshots: Snapshots) -> Position:
+    return next(iter(snapshots.values())).position
