@@ -47,6 +47,7 @@ def make_numerics(settings: Settings) -> Numerics:
         chunks_at_once=settings.chunks_at_once,
         segment=settings.segment,
         checkpoint_seconds=settings.checkpoint_seconds,
+        playout_gib=settings.playout_gib,
     )
 
 

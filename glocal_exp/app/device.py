@@ -30,10 +30,12 @@ class Settings:
     chunks_at_once: int
     segment: int
     checkpoint_seconds: float
+    playout_gib: float
 
     def __post_init__(self):
         for name, value in asdict(self).items():
-            if type(value) is int and value < 1 and name != "checkpoint_seconds":
+            may_be_none = name in ("checkpoint_seconds", "playout_gib")
+            if type(value) is int and value < 1 and not may_be_none:
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")
 
 

@@ -75,6 +75,8 @@ class Numerics:
         segment: training steps in one compiled call, at most; a run can be interrupted and
             checkpointed between two of them.
         checkpoint_seconds: inside an interval, checkpoints are at least so far apart.
+        playout_gib: memory for what a playout leaves to be swept back through, of all seeds; what
+            is beyond it is computed again, at a plain step's cost a step.
     """
 
     validation_chunk: int | None = None
@@ -82,10 +84,13 @@ class Numerics:
     chunks_at_once: int = 1
     segment: int = 100
     checkpoint_seconds: float = 30.0
+    playout_gib: float = 6.0
 
     def __post_init__(self):
         check_counts(self, "validation_chunk", "evaluation_chunk", "chunks_at_once")
         check_counts(self, "segment")
+        if not self.playout_gib >= 0:
+            raise UserError(f"playout_gib={self.playout_gib} is not at least 0.")
 
     def pieces(self, interval: int) -> list[int]:
         """Lengths of an interval's segments: as few as `segment` allows, at most two distinct."""

@@ -12,6 +12,12 @@ t^-alpha let n steps of action, seen at t, have the effect
     P(n, t) = h_bar n t^-(1 + alpha) / ((t_c - t_0) t_c^-(1 + alpha))
 
 on what acts in proportion to time (learning rate, momentum), and h_bar on everything else.
+
+None of this sees the edge of stability, 2 / curvature, which the next step may cross. What tells of
+it is how the noise grows with the rate. Far from the edge the loss that noise adds, the mean of the
+losses at the h_t's steps less that at the mean iterate, is in proportion to the rate, so that its
+derivative by the rate's logarithm equals it; of a mode near the edge it is 2 / (2 - rate curvature)
+times as much.
 """
 
 from collections.abc import Sequence
@@ -54,6 +60,9 @@ class Split(Method):
         meta_rate: size of a meta step.
         clock: what t counts: training `steps`, or each by its learning `rate` / (1 - momentum).
         carried: hyperparameters that act in proportion to time.
+        edge: from this ratio of the noise's derivative by the learning rate to the loss that it adds
+            on, where h_t say so too, what is carried follows the mean of the h_t instead; never if
+            None.
     """
 
     carries: ClassVar[bool] = False  # tangents of other intervals have no t_0
@@ -67,6 +76,7 @@ class Split(Method):
     meta_rate: float
     clock: Literal["steps", "rate"]
     carried: Sequence[str]
+    edge: float | None = None
 
     def __post_init__(self):
         for name, least in (("reads", 1), ("share", 0), ("fall", 0), ("meta_rate", 0)):
@@ -114,12 +124,23 @@ class Split(Method):
         }[self.truth]
         ahead = progress(action, end)
         value = ahead + (kept * noise if kept else 0.0) + measured.mean_direct
-        diagnostics = {"alpha": alpha}
+        near = self._near_edge(measured, moment, noise)
+        if near:
+            value = np.where(carried, measured.h.mean(axis=0), value)
+        diagnostics = {"alpha": alpha, "edge": float(near)}
         for word, part in (("progress", ahead), ("noise", kept * noise)):
             diagnostics |= {
                 f"{word}/{name}": float(x) for name, x in zip(moment.names, part, strict=True)
             }
         return Estimate(value, diagnostics, memory=memory | {"clock": np.array(start + unit * tau)})
+
+    def _near_edge(self, measured: Measured, moment: Moment, noise: Vector) -> bool:
+        """Whether the learning rate is, and h_t ask for a lower one."""
+        if self.edge is None or "learning_rate" not in moment.names:
+            return False
+        rate = moment.names.index("learning_rate")
+        added = measured.values.mean() - measured.mean_value
+        return bool(noise[rate] > self.edge * added and measured.h[:, rate].mean() > 0)
 
     def _unit(self, moment: Moment) -> float:
         """What a training step of this interval counts."""

@@ -77,7 +77,7 @@ def begin(
         **settings,
     )
     if share:
-        sizes = replace(numerics, segment=1, checkpoint_seconds=0.0)
+        sizes = replace(numerics, segment=1, checkpoint_seconds=0.0, playout_gib=0.0)
         key = (jax.tree.structure(problem), sizes)
         programs = loop.work.programs
         programs._compiled = _compiled.setdefault(key, programs._compiled)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
@@ -33,6 +32,7 @@ from tests.problems import KEY, Network
 S = STEPS // INTERVAL
 ROUNDING = 1e-9
 PLAN = Ahead(None, "plan", 0.5, 0.1, ["learning_rate"])
+NOTHING = Numerics(segment=3, playout_gib=0)
 ALWAYS = Numerics(segment=3, checkpoint_seconds=-1.0)
 
 
@@ -62,7 +62,7 @@ def test_a_playout_swept_back_through_is_forward_modes(rule, method):
 @pytest.mark.parametrize("method", [Global(), PLAN])
 def test_without_memory_intervals_are_trained_again_to_the_same_bits(method):
     kept = list(begin(method=method, mode=Reverse()))
-    again = list(begin(method=method, mode=Reverse(memory=0)))
+    again = list(begin(method=method, mode=Reverse(), numerics=NOTHING))
     length = kept[-1].costs.reverse_steps
     assert again[-1].costs == replace(kept[-1].costs, plain_steps=length)
     assert all(same(replace(a, costs=b.costs), b) for a, b in zip(again, kept, strict=True))
@@ -135,6 +135,5 @@ def test_what_cannot_be_looked_ahead_is_refused():
     for field in ({"lookahead": -1}, {"fall": -1.0}, {"meta_rate": float("nan")}):
         with pytest.raises(UserError, match=f"method.{next(iter(field))}="):
             replace(PLAN, **field)
-    with pytest.raises(UserError, match="memory"):
-        Reverse(memory=-1)
-    assert jnp.isfinite(Reverse().memory)
+    with pytest.raises(UserError, match="playout_gib"):
+        Numerics(playout_gib=-1)

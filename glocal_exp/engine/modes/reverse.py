@@ -17,7 +17,6 @@ from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Marks, Segment, Work
-from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import mean_gradient
 from glocal_exp.hypergrad.reverse import block_for, train_ahead, train_and_pull_back
 from glocal_exp.records import Costs
@@ -57,25 +56,21 @@ class Reverse(Mode):
     """For methods that look at their interval's last h, at its window's mean, or at both.
 
     Of a playout the last h alone: it trains to the end, keeps the states at the intervals' starts,
-    and goes back from interval to interval.
+    and goes back from interval to interval; those beyond `Numerics.playout_gib` are trained once
+    more when the sweep comes to them.
 
     Attributes:
         block: steps between two states that are kept; if None, every step's is, or as few as
             possible where that were more than `hypergrad.reverse.KEPT_BYTES`.
-        memory: GiB of a playout's states and gradients that are kept; intervals beyond are trained
-            once more when the sweep comes to them, at a plain step's cost a step.
     """
 
     block: int | None = None
-    memory: float = 6.0
 
     name = "reverse"
     counts = "reverse_steps"
 
     def __post_init__(self):
         check_counts(self, "block", group="hypergradient.")
-        if not self.memory >= 0:
-            raise UserError(f"hypergradient.memory={self.memory} is not at least 0.")
 
     def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         wanted, interval = plan.wanted, plan.schedule.interval
@@ -140,7 +135,7 @@ class Reverse(Mode):
         for seed, (state, losses, part) in ahead.items():
             trail: Trail = snapshots[seed].carry
             size = sum(leaf.nbytes for leaf in jax.tree.leaves(part))
-            if trail.tape.size + size <= self.memory * 2**30 / len(snapshots):
+            if trail.tape.size + size <= work.plan.numerics.playout_gib * 2**30 / len(snapshots):
                 trail.tape.parts[place.interval] = part
                 trail.tape.size += size
             states = (*trail.states, snapshots[seed].state)
