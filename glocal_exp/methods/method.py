@@ -23,6 +23,7 @@ class Wanted:
         steps: indices t - 1 of the h_t to evaluate, ascending: hypergradients of the meta loss.
         training: of those of the training loss, after step t on the batch of step t + 1.
         mean: h once more at the mean of the last so many iterates; 0 for not.
+        discount: what tangents are multiplied by before each step; 1 keeps all of the past.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
     """
@@ -30,12 +31,15 @@ class Wanted:
     steps: Sequence[int] = ()
     training: Sequence[int] = ()
     mean: int = 0
+    discount: float = 1.0
     copies: int = 0
     scale: float = 0.0
 
     def __post_init__(self):
         for name in ("steps", "training"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not 0 <= self.discount <= 1:
+            raise UserError(f"A discount of {self.discount} is not from 0 to 1.")
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.training or self.mean or self.copies)

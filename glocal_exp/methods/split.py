@@ -13,11 +13,12 @@ t^-alpha let n steps of action, seen at t, have the effect
 
 on what acts in proportion to time (learning rate, momentum), and h_bar on everything else.
 
-None of this sees the edge of stability, 2 / curvature, which the next step may cross. What tells of
-it is how the noise grows with the rate. Far from the edge the loss that noise adds, the mean of the
-losses at the h_t's steps less that at the mean iterate, is in proportion to the rate, so that its
-derivative by the rate's logarithm equals it; of a mode near the edge it is 2 / (2 - rate curvature)
-times as much.
+None of this sees the edge of stability, 2 / curvature, which the next step may cross, nor what
+averaging leaves of the noise in h_bar. A check sees both: away from the edge the loss that noise
+adds, the mean of the losses at the h_t's steps less that at the mean iterate, is in proportion to
+the rate, so that its derivative by the rate's logarithm is as large; of a mode near the edge it is
+2 / (2 - rate curvature) times that. Where what h_t have beyond progress is a multiple of it, the
+parts are not to be trusted, and h_t are followed as they are.
 """
 
 from collections.abc import Sequence
@@ -60,8 +61,8 @@ class Split(Method):
         meta_rate: size of a meta step.
         clock: what t counts: training `steps`, or each by its learning `rate` / (1 - momentum).
         carried: hyperparameters that act in proportion to time.
-        edge: from this ratio of the noise's derivative by the learning rate to the loss that it adds
-            on, where h_t say so too, what is carried follows the mean of the h_t instead; never if
+        doubt: from this ratio on, of the noise's derivative by the learning rate to the loss that
+            it adds, what is carried follows the mean of the h_t, if that lowers the rate; never if
             None.
     """
 
@@ -76,7 +77,7 @@ class Split(Method):
     meta_rate: float
     clock: Literal["steps", "rate"]
     carried: Sequence[str]
-    edge: float | None = None
+    doubt: float | None = None
 
     def __post_init__(self):
         for name, least in (("reads", 1), ("share", 0), ("fall", 0), ("meta_rate", 0)):
@@ -124,23 +125,23 @@ class Split(Method):
         }[self.truth]
         ahead = progress(action, end)
         value = ahead + (kept * noise if kept else 0.0) + measured.mean_direct
-        near = self._near_edge(measured, moment, noise)
-        if near:
+        doubted = self._doubted(measured, moment, noise)
+        if doubted:
             value = np.where(carried, measured.h.mean(axis=0), value)
-        diagnostics = {"alpha": alpha, "edge": float(near)}
+        diagnostics = {"alpha": alpha, "doubted": float(doubted)}
         for word, part in (("progress", ahead), ("noise", kept * noise)):
             diagnostics |= {
                 f"{word}/{name}": float(x) for name, x in zip(moment.names, part, strict=True)
             }
         return Estimate(value, diagnostics, memory=memory | {"clock": np.array(start + unit * tau)})
 
-    def _near_edge(self, measured: Measured, moment: Moment, noise: Vector) -> bool:
-        """Whether the learning rate is, and h_t ask for a lower one."""
-        if self.edge is None or "learning_rate" not in moment.names:
+    def _doubted(self, measured: Measured, moment: Moment, noise: Vector) -> bool:
+        """Whether the noise is more than it can be, and h_t ask for a lower learning rate."""
+        if self.doubt is None or "learning_rate" not in moment.names:
             return False
         rate = moment.names.index("learning_rate")
         added = measured.values.mean() - measured.mean_value
-        return bool(noise[rate] > self.edge * added and measured.h[:, rate].mean() > 0)
+        return bool(noise[rate] > self.doubt * added and measured.h[:, rate].mean() > 0)
 
     def _unit(self, moment: Moment) -> float:
         """What a training step of this interval counts."""

@@ -1,17 +1,21 @@
 """What each method asks of the engine, and what it makes of the answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
+from glocal_exp.methods.constant import Constant
 from glocal_exp.methods.ema_local import EmaLocal
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate, Measured, Moment
 from glocal_exp.methods.none import NoHPO
+from glocal_exp.methods.shuffled import Shuffled
 from glocal_exp.methods.window_mean import WindowMean
 
 MOMENT = Moment(outer_step=3, outer_steps=10, interval=20, names=("a", "b"))
@@ -149,3 +153,24 @@ def test_the_exponential_mean_lies_between_local_and_the_windows_mean():
     np.testing.assert_allclose(found, mean / (1 - 0.7**6), rtol=1e-12)
     with pytest.raises(UserError, match=r"method.decay=1.1 is not from 0 to 1"):
         EmaLocal(6, 1.1)
+
+
+def test_a_constant_direction_needs_nothing():
+    method = Constant({"a": "raise", "c": "lower"})
+    assert not method.wanted(8)
+    moment = Moment(1, 2, 8, ("a", "b", "c"))
+    np.testing.assert_array_equal(method.estimate(Measured(), moment).hypergradient, [-1, 0, 1])
+    with pytest.raises(UserError, match="moves names d, and the task has a, b, c"):
+        Constant({"d": "keep"}).estimate(Measured(), moment)
+    with pytest.raises(UserError, match="moves.a is 'up'; choose one of raise, lower, keep"):
+        Constant({"a": "up"})
+
+
+def test_shuffled_signs_are_even_and_the_same_each_time():
+    h = np.ones((1, 200))
+    found = [Shuffled(0).estimate(Measured(h), replace(MOMENT, outer_step=s)) for s in (1, 1, 2)]
+    first, again, other = (one.hypergradient for one in found)
+    assert (first == again).all()
+    assert not (first == other).all()
+    assert set(first) == {-1.0, 1.0}
+    assert abs(first.sum()) < 3 * 200**0.5

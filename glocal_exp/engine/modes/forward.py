@@ -90,7 +90,7 @@ def train_along(
         What the segment leaves, and the sums of what `observe` saw.
     """
     problem = work.problem
-    measure = _Measure(work, phi, data, directions)
+    measure, discount = _Measure(work, phi, data, directions), work.plan.wanted.discount
 
     def body(carried: tuple, inputs: tuple) -> tuple:
         state, carry, sums = carried
@@ -102,8 +102,11 @@ def train_along(
         def step(state: InnerState, phi: Hyperparams) -> tuple[InnerState, Array]:
             return problem.step(state, phi, batch, step_key)
 
+        kept = carry.tangents
+        if discount != 1:
+            kept = jax.tree.map(lambda leaf: discount * leaf, kept)
         state, tangents, loss = push_tangents(
-            step, state, phi, carry.tangents, directions=directions, chunk=chunk
+            step, state, phi, kept, directions=directions, chunk=chunk
         )
         rows = {}
         if marks.steps is not None:

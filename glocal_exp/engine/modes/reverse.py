@@ -84,6 +84,8 @@ class Reverse(Mode):
             return f"computes an interval's last hypergradient and this method looks at {t}"
         if wanted.training:
             return "differentiates the validation loss and this method looks at the training loss"
+        if wanted.discount != 1:
+            return "keeps all of the past and this method discounts it"
         if plan.plays_out and wanted.mean:
             return "gives a playout's last hypergradient alone and this method looks at more"
         return super().obstacle(plan, problem)

@@ -1,0 +1,42 @@
+"""No information: a fixed direction, whatever training does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocal_exp.errors import UserError
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
+
+
+@dataclass(frozen=True)
+class Constant(Method):
+    """What a comparison has to beat: `raise`, `lower` or `keep` each hyperparameter.
+
+    Attributes:
+        moves: by name; those without one stay.
+    """
+
+    moves: Mapping[str, str]
+
+    def __post_init__(self):
+        for name, move in self.moves.items():
+            if move not in SIGNS:
+                raise UserError(
+                    f"method.moves.{name} is {move!r}; choose one of {', '.join(SIGNS)}."
+                )
+
+    def wanted(self, interval: int) -> Wanted:
+        return Wanted()
+
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        if unknown := set(self.moves) - set(moment.names):
+            raise UserError(
+                f"method.moves names {', '.join(sorted(unknown))}, and the task has "
+                f"{', '.join(moment.names)}."
+            )
+        return Estimate(np.array([SIGNS[self.moves.get(n, "keep")] for n in moment.names]))
+
+
+SIGNS = {"raise": -1.0, "lower": 1.0, "keep": 0.0}
+"""Of the hypergradient, which a meta optimizer steps against."""

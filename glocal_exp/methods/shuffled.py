@@ -1,0 +1,22 @@
+"""Half of the information: the local hypergradient's sizes with signs drawn at random."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment
+
+
+@dataclass(frozen=True)
+class Shuffled(Method):
+    """What a comparison has to beat: h_tau with random signs, the same ones for every run.
+
+    Attributes:
+        draw: which signs.
+    """
+
+    draw: int
+
+    def estimate(self, measured: Measured, moment: Moment) -> Estimate:
+        random = np.random.default_rng([self.draw, moment.outer_step])
+        return Estimate(measured.h[-1] * random.choice([-1.0, 1.0], measured.h[-1].shape))

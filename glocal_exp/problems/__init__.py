@@ -1,0 +1,1 @@
+"""Problems that bring their own examples: no images, no networks."""

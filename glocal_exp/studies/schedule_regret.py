@@ -1,0 +1,256 @@
+"""What following a hypergradient costs against the best schedule, on quadratics with noise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from glocal_exp.engine import Auto, Loop, Splits, run
+from glocal_exp.engine.compiled import Programs
+from glocal_exp.methods.method import Method
+from glocal_exp.problems.noisy_quadratic import Moments, NoisyQuadratic, Spectrum, after, derivative
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
+from glocal_exp.types import Batch, InnerState, Scalar
+
+LEVELS = np.geomspace(0.002, 0.24, 25)
+"""Choice: rates that two-piece schedules rise or fall to, times 1 - momentum."""
+TURNS = 40
+"""Choice: places, about so many, where they begin to fall for good."""
+LOWEST = -9.0
+"""Logit of the rate that they fall towards."""
+STARTED = 1000
+"""Lanes of a spectrum: seeds are told apart below this."""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The exact derivative of the expected final loss, from each interval's first state.
+
+    Attributes:
+        fall: later rates fall by so many meta steps an interval.
+        rest: whether a change of the rate is one of all later rates too.
+    """
+
+    fall: float
+    rest: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """What the runs of a unit share."""
+
+    momentum: float
+    outer_steps: int
+    start: float
+    meta_optimizer: optax.GradientTransformation
+
+
+@dataclass(frozen=True)
+class ScheduleRegret:
+    """Final loss over that of the best two-piece schedule, one row a spectrum, start and seed.
+
+    A two-piece schedule goes towards a level, then down, its unconstrained rate moving by a meta
+    step an interval at most.
+
+    Attributes:
+        spectra: by name, settings of `Spectrum`.
+        momenta: fixed ones of SGD.
+        starts: effective learning rates, eta / (1 - momentum).
+        outer_steps: lengths of training, in intervals.
+        interval: tau.
+        seeds: runs of each setting.
+        meta_rate: size of a meta step.
+        meta_optimizers: by name.
+        methods: by name.
+        exact: by name, derivatives that no method can know.
+    """
+
+    spectra: Mapping[str, Mapping[str, float]]
+    momenta: Sequence[float]
+    starts: Sequence[float]
+    outer_steps: Sequence[int]
+    interval: int
+    seeds: int
+    meta_rate: float
+    meta_optimizers: Mapping[str, optax.GradientTransformation]
+    methods: Mapping[str, Method]
+    exact: Mapping[str, Mapping[str, Any]]
+    trains: ClassVar[bool] = False
+
+    def units(self, lab: Lab) -> Iterator[Unit]:
+        followed = {**self.methods, **{f"exact_{k}": Exact(**v) for k, v in self.exact.items()}}
+        programs: dict[float, Programs] = {}  # of one momentum: shapes and constants are the same
+        for momentum in self.momenta:
+            for length in sorted(self.outer_steps):
+                for meta, optimizer in self.meta_optimizers.items():
+                    for name, method in followed.items():
+                        about: Row = {"momentum": momentum, "outer_steps": length}
+                        about |= {"meta_optimizer": meta, "method": name}
+                        courses = [Course(momentum, length, s, optimizer) for s in self.starts]
+                        shared = programs.setdefault(momentum, Programs())
+                        measure = partial(self._measure, lab, about, courses, method, shared)
+                        yield Unit(f"m{momentum:g}-{length}-{meta}-{name}", measure)
+
+    def _measure(
+        self,
+        lab: Lab,
+        about: Row,
+        courses: Sequence[Course],
+        method: Method | Exact,
+        programs: Programs,
+    ) -> Measurement:
+        rows = []
+        with jax.enable_x64(True):
+            for course in courses:
+                for (name, seed), (loss, best) in self._run(lab, course, method, programs).items():
+                    row: Row = {"spectrum": name, "start": course.start, "seed": seed}
+                    regret = loss / best if np.isfinite(loss) else np.inf
+                    rows.append({**about, **row, "loss": loss, "regret": regret})
+        return Measurement(rows)
+
+    def _run(
+        self, lab: Lab, course: Course, method: Method | Exact, programs: Programs
+    ) -> dict[tuple[str, int], tuple[float, float]]:
+        """By spectrum and seed, the final loss and that of the best schedule."""
+        spectra = {name: Spectrum(**settings) for name, settings in self.spectra.items()}
+        rate = course.start * (1 - course.momentum)
+        problem = NoisyQuadratic(next(iter(spectra.values())), rate, course.momentum)
+        lanes = {
+            STARTED * place + lab.seed * self.seeds + seed: (name, seed)
+            for place, name in enumerate(spectra)
+            for seed in range(self.seeds)
+        }
+        examples = {lane: spectra[name].examples() for lane, (name, _) in lanes.items()}
+        if isinstance(method, Exact):
+            states = self._follow(problem, examples, course, method)
+        else:
+            splits = {lane: Splits(found, found) for lane, found in examples.items()}
+            states = self._train(problem, splits, course, method, programs).states
+        found = {}
+        for lane, (name, seed) in lanes.items():
+            weight = examples[lane]["weight"][0]
+            loss = 0.5 * float(weight @ np.asarray(states[lane].params) ** 2)
+            place = course.momentum, course.start, course.outer_steps
+            best = best_schedule(spectra[name], *place, self.interval, self.meta_rate)
+            found[name, seed] = loss, best
+        return found
+
+    def _train(
+        self,
+        problem: NoisyQuadratic,
+        splits: Mapping[int, Splits],
+        course: Course,
+        method: Method,
+        programs: Programs,
+    ) -> Loop:
+        loop = run(
+            problem,
+            splits,
+            method,
+            steps=course.outer_steps * self.interval,
+            interval=self.interval,
+            batch_size=1,
+            eval_every=course.outer_steps * self.interval,
+            meta_optimizer=course.meta_optimizer,
+            mode=Auto(),
+            programs=programs,
+        )
+        for _ in loop:
+            pass
+        return loop
+
+    def _follow(
+        self,
+        problem: NoisyQuadratic,
+        examples: Mapping[int, Batch],
+        course: Course,
+        exact: Exact,
+    ) -> dict[int, InnerState]:
+        """The states at the end of runs along an exact derivative, with the noise of a run's."""
+        tau, optimizer = self.interval, course.meta_optimizer
+        falls = exact.fall * self.meta_rate
+
+        def advance(seed: Array, examples: Batch, carry: tuple, left: Array) -> tuple:
+            state, phi, meta = carry
+
+            def step(state: InnerState, _: None) -> tuple[InnerState, None]:
+                key = jax.random.fold_in(jax.random.key(seed), state.step)
+                return problem.step(state, phi, examples, key)[0], None
+
+            settings = {"momentum": course.momentum, "interval": tau}
+            x, rest = phi["learning_rate"], float(exact.rest)
+            parts = derivative(state, examples, x, falls, rest, left, **settings)
+            updates, moved = optimizer.update({"learning_rate": sum(parts)}, meta, phi)
+            # As a run does, it stays where a step would not be finite.
+            new = optax.apply_updates(phi, updates), moved
+            fine = jnp.isfinite(sum(parts))
+            phi, meta = jax.tree.map(partial(jnp.where, fine), new, (phi, meta))
+            return jax.lax.scan(step, state, length=tau)[0], phi, meta
+
+        def whole(seed: Array, examples: Batch) -> InnerState:
+            state, phi = problem.init(jax.random.key(0))
+            start = state, phi, optimizer.init(phi)
+
+            def body(s: Array, carry: tuple) -> tuple:
+                return advance(seed, examples, carry, course.outer_steps - s)
+
+            return jax.lax.fori_loop(0, course.outer_steps, body, start)[0]
+
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *examples.values())
+        ends = jax.jit(jax.vmap(whole))(jnp.array(list(examples)), stacked)
+        return {
+            lane: jax.tree.map(lambda leaf: leaf[i], ends)  # noqa: B023
+            for i, lane in enumerate(examples)
+        }
+
+
+@cache
+def best_schedule(
+    spectrum: Spectrum,
+    momentum: float,
+    start: float,
+    outer_steps: int,
+    interval: int,
+    meta_rate: float,
+) -> float:
+    """The lowest expected final loss of two-piece schedules from an effective rate."""
+    levels, start = LEVELS * (1 - momentum), start * (1 - momentum)
+    turns = np.arange(0, outer_steps + 1, max(1, outer_steps // TURNS))
+    pairs = np.array([(np.log(v / (1 - v)), turn) for v in levels for turn in turns])
+    logit, examples = np.log(start / (1 - start)), spectrum.examples()
+    sizes = {"outer_steps": outer_steps, "momentum": momentum, "interval": interval}
+    return float(np.nanmin(_final_losses(pairs, logit, meta_rate, examples, **sizes)))
+
+
+@partial(jax.jit, static_argnames=("outer_steps", "momentum", "interval"))
+def _final_losses(
+    pairs: Float[Array, "schedules 2"],
+    start: Scalar,
+    meta_rate: Scalar,
+    examples: Batch,
+    *,
+    outer_steps: int,
+    momentum: float,
+    interval: int,
+) -> Float[Array, " schedules"]:
+    """Of schedules given by the logit of a level and the interval where they begin to fall."""
+    ones = jnp.ones_like(examples["curvature"][0])
+    mean = jnp.stack([ones, 0 * ones], axis=-1)
+    begin = start, Moments(mean, jnp.zeros((*mean.shape, 2)))
+
+    def final(pair: Array) -> Scalar:
+        def body(s: Array, carry: tuple[Array, Moments]) -> tuple[Array, Moments]:
+            x, moments = carry
+            moments = after(moments, examples, jax.nn.sigmoid(x), momentum, interval)
+            towards = jnp.where(s < pair[1], pair[0], LOWEST)
+            return x + jnp.clip(towards - x, -meta_rate, meta_rate), moments
+
+        return sum(jax.lax.fori_loop(0, outer_steps, body, begin)[1].loss(examples))
+
+    return jax.lax.map(final, pairs, batch_size=64)

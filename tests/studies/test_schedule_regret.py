@@ -1,0 +1,160 @@
+"""Quadratics with noise: closed forms, the yardstick, and what split makes of them."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from glocal_exp.engine import Splits, run
+from glocal_exp.methods.local import Local
+from glocal_exp.methods.split import Split
+from glocal_exp.problems.noisy_quadratic import NoisyQuadratic, Spectrum, after, at, derivative
+from glocal_exp.studies.lab import Lab
+from glocal_exp.studies.schedule_regret import Exact, ScheduleRegret, best_schedule
+from glocal_exp.tasks.rules import mean_sign
+from glocal_exp.types import InnerState
+from tests.compilation import quick_compilation  # noqa: F401
+
+TAU = 100
+SPECTRA = {"a": Spectrum(1.0, 1.5, 0.02), "e": Spectrum(1.5, 1.2, 0.01)}
+# From the script that the method was first tried with (NumPy, theta_i = theta_0i cos i, 7 intervals
+# before the end): the held, the schedule's and the plan's derivative, and the best schedule's loss
+# at 20 intervals.
+KNOWN = {
+    ("a", 0.01): (-0.016189558, -0.0025908876, -0.018609430, 0.007055405279),
+    ("a", 0.1): (0.031716149, -3.9921472e-05, 0.021725898, 0.005328884582),
+    ("e", 0.01): (-0.081458579, -0.011699353, -0.083371058, 0.20102484795),
+    ("e", 0.1): (-0.042000081, -0.0071180160, -0.047078871, 0.05152300827),
+}
+SPLIT = Split(
+    TAU, 5, "plan", 0.5, share=4, fall=0.5, meta_rate=0.1, clock="steps",
+    carried=["learning_rate"], doubt=3,
+)  # fmt: skip
+
+
+def state(modes, params=None, velocity=0.0):
+    params = jnp.cos(jnp.arange(1.0, modes + 1)) if params is None else params
+    return InnerState(params, velocity + 0 * params, jnp.zeros((), int))
+
+
+@pytest.mark.parametrize("cell", KNOWN)
+def test_derivatives_and_the_best_schedule_are_the_scripts(cell):
+    name, rate = cell
+    examples, x = SPECTRA[name].examples(), np.log(rate / (1 - rate))
+    truths = [
+        float(sum(derivative(state(400), examples, x, f, r, 7, momentum=0.0, interval=TAU)))
+        for f, r in ((0.0, 1.0), (0.0, 0.0), (0.05, 1.0))
+    ]
+    np.testing.assert_allclose(truths, KNOWN[cell][:3], rtol=2e-7)
+    best = best_schedule(SPECTRA[name], 0.0, rate, 20, TAU, 0.1)
+    assert best == pytest.approx(KNOWN[cell][3], rel=1e-9)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("steps", [1, 7, 100])
+def test_moments_are_those_of_the_recursion_step_by_step(momentum, steps):
+    spectrum = Spectrum(1.2, 1.2, 0.1, modes=6)
+    examples = spectrum.examples()
+    lam, nu = examples["curvature"][0], examples["noise"][0]
+    eta = 0.1 * (1 - momentum)
+    for i in range(6):
+        a = np.array([[1 - eta * lam[i], -eta * momentum], [lam[i], momentum]])
+        b = np.array([-eta, 1.0])
+        mean, covariance = np.array([np.cos(i + 1.0), 0.3]), np.zeros((2, 2))
+        for _ in range(steps):
+            mean = a @ mean
+            covariance = a @ covariance @ a.T + nu[i] * np.outer(b, b)
+        found = after(at(state(6, velocity=0.3)), examples, eta, momentum, steps)
+        np.testing.assert_allclose(found.mean[i], mean, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(found.covariance[i], covariance, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_derivative_is_what_hypergradients_are_on_average(momentum):
+    """h of 600 runs of one interval, whose noise differs, against the closed form."""
+    spectrum, lanes = Spectrum(1.2, 1.2, 0.1, modes=40), range(600)
+    problem = NoisyQuadratic(spectrum, 0.05 * (1 - momentum), momentum)
+    splits = {lane: problem.examples(lane) for lane in lanes}
+    records = run(problem, splits, Local(), steps=50, interval=50, batch_size=1)
+    h = [r.hypergradient["learning_rate"] for r in records if r.outer_step == 1]
+    begin, phi = problem.init(jax.random.key(0))
+    settings = {"momentum": momentum, "interval": 50}
+    x, examples = phi["learning_rate"], spectrum.examples()
+    exact = float(sum(derivative(begin, examples, x, 0.0, 1.0, 1, **settings)))
+    assert np.mean(h) == pytest.approx(exact, abs=4 * np.std(h) / len(h) ** 0.5)
+    assert np.std(h) / len(h) ** 0.5 < 0.05 * abs(exact)
+
+
+def study(**settings):
+    return ScheduleRegret(
+        spectra={"e": {"decay": 1.5, "start": 1.2, "noise": 0.01, "modes": 60}},
+        momenta=[0.0],
+        starts=[0.2],
+        outer_steps=[20],
+        interval=TAU,
+        seeds=3,
+        meta_rate=0.1,
+        meta_optimizers={"mean_sign": mean_sign(0.1, 0.7)},
+        methods={"local": Local(), "split": SPLIT, "split_bold": replace(SPLIT, doubt=None)},
+        exact={"held": {"fall": 0, "rest": True}, "plan": {"fall": 0.5, "rest": True}},
+        **settings,
+    )
+
+
+@pytest.fixture(scope="module")
+def regrets():
+    units = study().units(Lab(0, lambda _: pytest.fail("no image is needed")))
+    return {unit.name: [row["regret"] for row in unit.measure().rows] for unit in units}
+
+
+def test_only_what_sees_the_edge_of_stability_stays_within(regrets):
+    """From 0.2 at a curvature of 8, 20 % before the edge, a plan asks for more."""
+    assert set(regrets) == {
+        f"m0-20-mean_sign-{name}"
+        for name in ("local", "split", "split_bold", "exact_held", "exact_plan")
+    }
+    by_name = {name.rsplit("-")[-1]: np.array(found) for name, found in regrets.items()}
+    assert (by_name["split"] < 2).all()
+    assert not (by_name["exact_plan"] < 1e3).any()  # it crosses, and every run diverges
+    assert (by_name["exact_held"] < 3).all()
+    assert np.isfinite(by_name["local"]).all()
+
+
+def test_an_exact_run_has_the_noise_of_a_run():
+    """Along a derivative that is 0, no hyperparameters move, so that it is plain training."""
+    one = study()
+    spectrum = Spectrum(1.2, 1.2, 0.1, modes=8)
+    problem, examples = NoisyQuadratic(spectrum, 0.05), {7: spectrum.examples()}
+    still = optax.set_to_zero()
+    splits = {lane: Splits(found, found) for lane, found in examples.items()}
+    from glocal_exp.studies.schedule_regret import Course
+
+    course = Course(0.0, 3, 0.05, still)
+    followed = one._follow(problem, examples, course, Exact(0.0, True))
+    from glocal_exp.engine.compiled import Programs
+
+    trained = one._train(problem, splits, course, Local(), Programs()).states
+    np.testing.assert_allclose(followed[7].params, trained[7].params, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("rate", "near"), [(0.05, False), (0.1, False), (0.235, True)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_guard_is_silent_away_from_the_edge(rate, near, seed):
+    """2 / lambda_max is 0.25; the meta optimizer leaves the rate where it is."""
+    spectrum = Spectrum(1.5, 1.2, 0.01, modes=60)
+    problem = NoisyQuadratic(spectrum, rate)
+    loop = run(
+        problem,
+        problem.examples(0),
+        SPLIT,
+        steps=15 * TAU,
+        interval=TAU,
+        batch_size=1,
+        seed=seed,
+        meta_optimizer=optax.sgd(0.0),
+    )
+    fired = [record.diagnostics["doubted"] for record in loop if record.outer_step]
+    assert np.mean(fired) > 0.6 if near else not any(fired)
