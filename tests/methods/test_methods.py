@@ -160,9 +160,9 @@ def test_a_constant_direction_needs_nothing():
     assert not method.wanted(8)
     moment = Moment(1, 2, 8, ("a", "b", "c"))
     np.testing.assert_array_equal(method.estimate(Measured(), moment).hypergradient, [-1, 0, 1])
-    with pytest.raises(UserError, match="moves names d, and the task has a, b, c"):
+    with pytest.raises(UserError, match=r"moves names d, and the task has a, b, c"):
         Constant({"d": "keep"}).estimate(Measured(), moment)
-    with pytest.raises(UserError, match="moves.a is 'up'; choose one of raise, lower, keep"):
+    with pytest.raises(UserError, match=r"moves[.]a is 'up'; choose one of raise, lower, keep"):
         Constant({"a": "up"})
 
 

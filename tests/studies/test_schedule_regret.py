@@ -1,7 +1,5 @@
 """Quadratics with noise: closed forms, the yardstick, and what split makes of them."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,16 +7,17 @@ import optax
 import pytest
 
 from glocal_exp.engine import Splits, run
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.split import Split
 from glocal_exp.problems.noisy_quadratic import NoisyQuadratic, Spectrum, after, at, derivative
 from glocal_exp.studies.lab import Lab
-from glocal_exp.studies.schedule_regret import Exact, ScheduleRegret, best_schedule
+from glocal_exp.studies.schedule_regret import Course, Exact, ScheduleRegret, best_schedule
 from glocal_exp.tasks.rules import mean_sign
 from glocal_exp.types import InnerState
 from tests.compilation import quick_compilation  # noqa: F401
 
-TAU = 100
+TAU, LENGTH = 100, 100
 SPECTRA = {"a": Spectrum(1.0, 1.5, 0.02), "e": Spectrum(1.5, 1.2, 0.01)}
 # From the script that the method was first tried with (NumPy, theta_i = theta_0i cos i, 7 intervals
 # before the end): the held, the schedule's and the plan's derivative, and the best schedule's loss
@@ -90,16 +89,16 @@ def test_the_derivative_is_what_hypergradients_are_on_average(momentum):
 
 def study(**settings):
     return ScheduleRegret(
-        spectra={"e": {"decay": 1.5, "start": 1.2, "noise": 0.01, "modes": 60}},
+        spectra={"e": {"decay": 1.5, "start": 1.2, "noise": 0.01}},
         momenta=[0.0],
         starts=[0.2],
-        outer_steps=[20],
+        outer_steps=[LENGTH],
         interval=TAU,
-        seeds=3,
+        seeds=2,
         meta_rate=0.1,
         meta_optimizers={"mean_sign": mean_sign(0.1, 0.7)},
-        methods={"local": Local(), "split": SPLIT, "split_bold": replace(SPLIT, doubt=None)},
-        exact={"held": {"fall": 0, "rest": True}, "plan": {"fall": 0.5, "rest": True}},
+        methods={"local": Local(), "split": SPLIT},
+        exact={"plan": {"fall": 0.5, "rest": True}},
         **settings,
     )
 
@@ -110,17 +109,14 @@ def regrets():
     return {unit.name: [row["regret"] for row in unit.measure().rows] for unit in units}
 
 
-def test_only_what_sees_the_edge_of_stability_stays_within(regrets):
-    """From 0.2 at a curvature of 8, 20 % before the edge, a plan asks for more."""
-    assert set(regrets) == {
-        f"m0-20-mean_sign-{name}"
-        for name in ("local", "split", "split_bold", "exact_held", "exact_plan")
-    }
+@pytest.mark.slow  # trains for 100 outer steps
+def test_split_stays_within_the_edge_of_stability_that_a_plan_crosses(regrets):
+    """From 0.2 at a curvature of 8, a fifth below it."""
+    assert set(regrets) == {f"m0-{LENGTH}-mean_sign-{n}" for n in ("local", "split", "exact_plan")}
     by_name = {name.rsplit("-")[-1]: np.array(found) for name, found in regrets.items()}
-    assert (by_name["split"] < 2).all()
-    assert not (by_name["exact_plan"] < 1e3).any()  # it crosses, and every run diverges
-    assert (by_name["exact_held"] < 3).all()
-    assert np.isfinite(by_name["local"]).all()
+    assert not (by_name["exact_plan"] < 1e3).any()
+    assert (by_name["split"] < 4).all()
+    assert (by_name["local"] > 8).all()  # it lowers the rate
 
 
 def test_an_exact_run_has_the_noise_of_a_run():
@@ -130,31 +126,19 @@ def test_an_exact_run_has_the_noise_of_a_run():
     problem, examples = NoisyQuadratic(spectrum, 0.05), {7: spectrum.examples()}
     still = optax.set_to_zero()
     splits = {lane: Splits(found, found) for lane, found in examples.items()}
-    from glocal_exp.studies.schedule_regret import Course
-
     course = Course(0.0, 3, 0.05, still)
     followed = one._follow(problem, examples, course, Exact(0.0, True))
-    from glocal_exp.engine.compiled import Programs
-
     trained = one._train(problem, splits, course, Local(), Programs()).states
     np.testing.assert_allclose(followed[7].params, trained[7].params, rtol=1e-10)
 
 
-@pytest.mark.parametrize(("rate", "near"), [(0.05, False), (0.1, False), (0.235, True)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_guard_is_silent_away_from_the_edge(rate, near, seed):
+@pytest.mark.parametrize(("rate", "least", "most"), [(0.05, 0, 0.1), (0.1, 0, 0.1), (0.24, 0.8, 1)])
+def test_noise_is_doubted_at_the_edge_of_stability_and_rarely_elsewhere(rate, least, most):
     """2 / lambda_max is 0.25; the meta optimizer leaves the rate where it is."""
-    spectrum = Spectrum(1.5, 1.2, 0.01, modes=60)
-    problem = NoisyQuadratic(spectrum, rate)
-    loop = run(
-        problem,
-        problem.examples(0),
-        SPLIT,
-        steps=15 * TAU,
-        interval=TAU,
-        batch_size=1,
-        seed=seed,
-        meta_optimizer=optax.sgd(0.0),
-    )
-    fired = [record.diagnostics["doubted"] for record in loop if record.outer_step]
-    assert np.mean(fired) > 0.6 if near else not any(fired)
+    problem = NoisyQuadratic(Spectrum(1.5, 1.2, 0.01, modes=60), rate)
+    settings = {"steps": 12 * TAU, "interval": TAU, "batch_size": 1}
+    splits = {lane: problem.examples(lane) for lane in range(12)}
+    loop = run(problem, splits, SPLIT, meta_optimizer=optax.sgd(0.0), **settings)
+    # In the first intervals there is more progress than a power law has.
+    doubted = [record.diagnostics["doubted"] for record in loop if record.outer_step > 3]
+    assert least <= np.mean(doubted) <= most
