@@ -25,11 +25,12 @@ ROOMS: dict[str, set[str]] = {
     "tasks": NUMERICS,
     "methods": {"koopman"},
     "engine": NUMERICS | {"tasks", "methods", "records"},
+    "problems": NUMERICS | {"tasks", "engine"},
     "tracking": {"records"},
     "store": {"records"},
     "report": {"store", "stats", "methods", "koopman", "records"},
 }
-ROOMS["studies"] = {*NUMERICS, "tasks", "methods", "engine", "koopman", "records", "stats"}
+ROOMS["studies"] = {*ROOMS["problems"], "problems", "methods", "koopman", "records", "stats"}
 ROOMS["app"] = set(ROOMS)
 
 # Third-party packages that a room may import; rooms not named here are free but for JAX and SINGLE.

@@ -15,11 +15,12 @@ from omegaconf import DictConfig
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.device import Settings
 from glocal_exp.app.instantiate import first_line, instantiate_group, taken
-from glocal_exp.data import ImageData, split
+from glocal_exp.data import ImageData, OwnData, split
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.data.split import class_counts, hypergradient_part
 from glocal_exp.engine import Numerics, Plan, Schedule, Splits
 from glocal_exp.errors import UserError
+from glocal_exp.problems import OwnProblem
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.types import InnerProblem
 
@@ -111,6 +112,25 @@ def use_precision(cfg: DictConfig, settings: Settings) -> None:
     jax.config.update("jax_enable_x64", cfg.precision == "float64")
 
 
+def own_problem(cfg: DictConfig) -> OwnProblem:
+    """The problem that brings its own examples.
+
+    Raises:
+        UserError: when it is none.
+    """
+    problem = instantiate_group("problem", cfg.problem)
+    if not isinstance(problem, OwnProblem):
+        name = cfg.problem.get("_target_")
+        raise UserError(f"problem={name} is no subclass of glocal_exp.problems.OwnProblem.")
+    return problem
+
+
+def own_splits(problem: OwnProblem, data: OwnData, seed: int) -> ImageSplits:
+    """Its examples of one seed."""
+    made = problem.examples(seed)
+    return data.splits(made.train, made.validation, made.test)
+
+
 def make_splits(cfg: DictConfig, data: ImageData, seed: int) -> ImageSplits:
     """Training, validation and test images of one seed.
 
@@ -136,6 +156,8 @@ def make_splits(cfg: DictConfig, data: ImageData, seed: int) -> ImageSplits:
 def examples(cfg: DictConfig, parts: ImageSplits) -> Splits:
     """What the engine trains and evaluates on."""
     validation = cfg.validation
+    if cfg.problem is not None:
+        return Splits(parts.train, parts.validation, parts.test)
     meta = hypergradient_part(parts.validation, validation.subset, validation.balanced)
     return Splits(parts.train, parts.validation, parts.test, meta)
 

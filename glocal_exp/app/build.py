@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import optax
 from omegaconf import DictConfig, OmegaConf
@@ -13,9 +13,10 @@ from glocal_exp.app.config import plain
 from glocal_exp.app.device import Device, use_device
 from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
-from glocal_exp.data import ImageData
+from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan
+from glocal_exp.problems import OwnProblem
 from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
 
@@ -26,19 +27,21 @@ class Experiment:
 
     Attributes:
         choices: the file taken from each config group.
-        data: all images; shared by the seeds.
+        data: all images, shared by the seeds, as `ImageData`; or `OwnData` of a problem.
     """
 
     cfg: DictConfig
     choices: dict[str, str]
     device: Device
-    data: ImageData
+    data: Any
     problem: InnerProblem
     plan: Plan
     meta_optimizer: optax.GradientTransformation
 
     def splits(self, seed: int) -> ImageSplits:
         """Training, validation and test images of one seed; `UserError` if sizes do not fit."""
+        if isinstance(self.data, OwnData):
+            return assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
         return assemble.make_splits(self.cfg, self.data, seed)
 
     def setting(self, seed: int) -> Setting:
@@ -67,16 +70,20 @@ def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) ->
     """
     device = use_device(cfg)
     assemble.use_precision(cfg, device.settings)
-    data = _load_data(
-        OmegaConf.to_yaml({"dataset": plain(cfg.dataset), "source": plain(cfg.source)})
-    )
+    if cfg.problem is not None:
+        problem = assemble.own_problem(cfg)
+        data = OwnData(choices.get("problem") or type(problem).__name__)
+    else:
+        key = {"dataset": plain(cfg.dataset), "source": plain(cfg.source)}
+        data = _load_data(OmegaConf.to_yaml(key))
+        problem = assemble.make_problem(cfg, data, device.settings)
     numerics = assemble.make_numerics(device.settings)
     return Experiment(
         cfg=cfg,
         choices=choices,
         device=device,
         data=data,
-        problem=assemble.make_problem(cfg, data, device.settings),
+        problem=problem,
         plan=replace(plan or assemble.make_plan(cfg), numerics=numerics),
         meta_optimizer=assemble.make_meta_optimizer(cfg),
     )

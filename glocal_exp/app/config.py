@@ -13,6 +13,8 @@ from glocal_exp.records import LARGEST_SEED
 NUMERIC = ("steps", "interval", "batch_size", "eval_every", "validation", "model", "task", "method")
 NUMERIC += ("hypergradient", "meta_optimizer", "carry_tangents", "stop_when_diverged", "precision")
 """Keys that decide a run's numbers, seed and platform apart; the rest is where and how it runs."""
+OF_IMAGES = ("validation", "model", "task")
+"""Those of them that a problem with its own examples leaves without effect."""
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Schema:
     device: Any = MISSING
     tracker: Any = MISSING
     study: Any = None
+    problem: Any = None
     steps: int = MISSING
     interval: int = MISSING
     batch_size: int = MISSING
@@ -96,6 +99,9 @@ def expanded(key: str, path: str) -> str:
 def numeric_config(cfg: DictConfig, source: str) -> dict[str, Any]:
     """The part of the config that a run's path and staleness follow from."""
     config = {key: plain(cfg[key]) for key in NUMERIC}
+    if cfg.get("problem") is not None:
+        own = {key: value for key, value in config.items() if key not in OF_IMAGES}
+        return own | {"problem": plain(cfg.problem)}
     config |= {"dataset": cfg.dataset.name, "bundled": source == "bundled"}
     optional = {"imbalance": cfg.dataset.get("imbalance"), "augmentation": cfg.augmentation}
     return config | {key: plain(node) for key, node in optional.items() if node is not None}

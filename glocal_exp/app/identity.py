@@ -33,6 +33,8 @@ class Identity:
         variant = f"{cfg.names.method}-{hashed['config_hash']}"
         self.facts: dict[str, Any] = {"experiment": cfg.experiment, "variant": variant}
         self.facts |= {name: cfg.names[name] for name in NAMES}
+        if cfg.problem is not None:
+            self.facts |= dict.fromkeys(NAMES[1:], experiment.data.title)
         self.facts |= {"choices": dict(experiment.choices)} | hashed
 
     def path(self, seed: int) -> Path:

@@ -19,11 +19,20 @@ from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.config import NUMERIC, expanded, numeric_config
 from glocal_exp.errors import UserError
 
-GROUPS_KEPT = ("experiment", "dataset", "device")  # by their choice alone
-REPEATED = (*NUMERIC, "dmd", "steady_state", "augmentation", "device", "microbatch", "seed")
+GROUPS_KEPT = ("experiment", "dataset", "device", "problem")  # by their choice alone
+REPEATED = (
+    *NUMERIC,
+    "problem",
+    "dmd",
+    "steady_state",
+    "augmentation",
+    "device",
+    "microbatch",
+    "seed",
+)
 REPEATED += ("validation_chunk", "seeds", "keep_arrays")
 """Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
-HOMES = ("models", "tasks", "methods", "koopman", "engine.modes", "studies")
+HOMES = ("models", "tasks", "problems", "methods", "koopman", "engine.modes", "studies")
 HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
 """Where what a stored config may name is defined: what is set up by it, and does nothing else."""
 LARGEST = 2**20  # bytes of a stored config

@@ -7,6 +7,6 @@ splits  split(data, ...)   training, validation and test part, with a fingerprin
 """
 
 from glocal_exp.data.source import Auto, DatasetSpec, ImageData, Source
-from glocal_exp.data.split import Splits, split
+from glocal_exp.data.split import OwnData, Splits, split
 
-__all__ = ["Auto", "DatasetSpec", "ImageData", "Source", "Splits", "split"]
+__all__ = ["Auto", "DatasetSpec", "ImageData", "OwnData", "Source", "Splits", "split"]

@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.engine.examples import Splits
+from glocal_exp.problems.own import OwnProblem
 from glocal_exp.tasks.transforms import start as unconstrained
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Named, Scalar, Stepped
+from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar, Stepped
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Spectrum:
         return {name: values[None] for name, values in named.items()}
 
 
-class NoisyQuadratic(InnerProblem):
+class NoisyQuadratic(OwnProblem):
     """The problem; its spectrum is its data.
 
     Attributes:

@@ -71,7 +71,7 @@ class ScheduleRegret:
         exact: by name, derivatives that no method can know.
     """
 
-    spectra: Mapping[str, Mapping[str, float]]
+    spectra: Mapping[str, Mapping[str, Any]]
     momenta: Sequence[float]
     starts: Sequence[float]
     outer_steps: Sequence[int]
@@ -251,6 +251,7 @@ def _final_losses(
             towards = jnp.where(s < pair[1], pair[0], LOWEST)
             return x + jnp.clip(towards - x, -meta_rate, meta_rate), moments
 
-        return sum(jax.lax.fori_loop(0, outer_steps, body, begin)[1].loss(examples))
+        progress, noise = jax.lax.fori_loop(0, outer_steps, body, begin)[1].loss(examples)
+        return progress + noise
 
     return jax.lax.map(final, pairs, batch_size=64)

@@ -48,7 +48,7 @@ class ScheduleRegretFigure(Artifact):
                 axes.set_title(f"{title}, {length} outer steps")
         for axes in panels[-1]:
             axes.set_xlabel("final loss / best schedule's")
-        runs = int(summary["runs"].max())
+        runs = summary["runs"].max()
         text = self.caption(study_rows.provenance(frame), runs=runs, diverged_at=f"{DIVERGED:,.0f}")
         return Drawing(figure, text)
 

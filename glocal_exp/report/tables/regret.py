@@ -1,6 +1,7 @@
 """Regret on quadratics with noise, by method and meta optimizer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,26 +24,27 @@ def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]
         labels: column -> value -> as printed, in the order in which it is printed.
     """
     frame = study_rows.load(context, study)
-    source = study_rows.provenance(frame)
     summary = summarize(frame)
-    for column, order in reversed(labels.items()):
-        places = {value: place for place, value in enumerate(order)}
-        summary = summary[summary[column].isin(places)]
-        summary = summary.sort_values(column, key=lambda c: c.map(places), kind="stable")
-    words = {"runs": int(summary["runs"].max()), "diverged_at": f"{DIVERGED:,.0f}"}
-    return Found(summary, [source], words, {k: dict(v) for k, v in labels.items()})
+    places = {name: {v: n for n, v in enumerate(order)} for name, order in labels.items()}
+    for name in places:
+        summary = summary[summary[name].isin(list(labels[name]))]
+    order: Any = lambda column: column.map(places[column.name])  # noqa: E731
+    summary = pd.DataFrame(summary).sort_values(list(places), key=order)
+    words = {"runs": summary["runs"].max(), "diverged_at": f"{DIVERGED:,.0f}"}
+    printed = {name: dict(order) for name, order in labels.items()}
+    return Found(summary, [study_rows.provenance(frame)], words, printed)
 
 
 def summarize(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a setting: `regret`, `worst`, `diverged` and `runs`."""
     rows = []
-    for setting, runs in frame.groupby(SETTING, sort=False):
-        fine = np.isfinite(runs["regret"]) & (runs["regret"] < DIVERGED)
-        logs = np.log(runs.loc[fine, "regret"].astype(float))
-        cells = logs.groupby([runs["spectrum"], runs["start"]]).mean()
-        row = dict(zip(SETTING, setting, strict=True))
-        row |= {"regret": np.exp(logs.mean()), "worst": np.exp(cells.max())}
-        rows.append({**row, "diverged": int((~fine).sum()), "runs": len(runs)})
+    for _, runs in frame.groupby(SETTING, sort=False):
+        fine = runs[np.isfinite(runs["regret"]) & (runs["regret"] < DIVERGED)]
+        logs = fine.assign(log=np.log(fine["regret"].to_numpy(float)))
+        cells: Any = logs.groupby(["spectrum", "start"])["log"].mean()
+        row = runs.iloc[0][SETTING].to_dict() | {"regret": np.exp(logs["log"].mean())}
+        counts = {"diverged": len(runs) - len(fine), "runs": len(runs)}
+        rows.append(row | {"worst": np.exp(cells.max())} | counts)
     return pd.DataFrame(rows)
 
 

@@ -1,0 +1,74 @@
+"""A problem that brings its own examples has all of the command line: no images, no network."""
+
+import numpy as np
+import pytest
+
+from glocal_exp.app.choices import choices
+from glocal_exp.app.compose import jobs
+from glocal_exp.app.config import OF_IMAGES, numeric_config
+from tests.app.commands import assert_same, manifest, rows, runs, shell  # noqa: F401
+
+QUADRATIC = ["problem=noisy_quadratic", "problem.spectrum.modes=20", "tracker=none", "steps=200"]
+OTHERS = {
+    "evolution": "hypergradient=copies",
+    "global_plan": "hypergradient=reverse",
+    "glocal": "hypergradient=forward",
+    "split": "meta_optimizer=mean_sign",
+}
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_methods_and_modes_run_on_it(shell, tmp_path, method):  # noqa: F811
+    given = [*QUADRATIC, f"method={method}", OTHERS[method], f"output_dir={tmp_path}"]
+    done = shell.run(*given, "seeds=[0,1]")
+    assert done.code == 0, done.err
+    found = runs(tmp_path)
+    assert set(found) == {f"{method}/0", f"{method}/1"}
+    (first, second) = (
+        np.array([float(row["hypergradient/learning_rate"]) for row in rows(run)[1:]])
+        for run in found.values()
+    )
+    assert np.isfinite(first).all()
+    assert (first != second).all()  # the seed's noise
+    facts = manifest(found[f"{method}/0"])
+    assert facts["task"] == facts["dataset"] == facts["model"] == "noisy_quadratic"
+    assert facts["status"] == "complete"
+    again = shell.run(*given, "seeds=[0,1]")
+    assert again.err.count("complete already") + again.out.count("complete already") == 2
+
+
+def test_it_is_repeated_from_its_directory(shell, tmp_path):  # noqa: F811
+    given = [*QUADRATIC, "method=local", "problem.learning_rate=0.03"]
+    assert shell.run(*given, f"output_dir={tmp_path / 'a'}").code == 0
+    stored = runs(tmp_path / "a")["local/0"]
+    done = shell.run(f"from={stored}", "tracker=none", f"output_dir={tmp_path / 'b'}")
+    assert done.code == 0, done.err
+    repeated = runs(tmp_path / "b")["local/0"]
+    assert repeated.parent.name == stored.parent.name
+    assert_same(repeated, stored)
+
+
+def test_what_images_would_need_does_not_count():
+    def config(*overrides):
+        (job,) = jobs([*QUADRATIC, *overrides], sweep=False)
+        return numeric_config(job.config, "made")
+
+    base = config()
+    assert not set(OF_IMAGES) & set(base)
+    assert config("model=wide_resnet", "task=adam", "dataset=mnist") == base
+    assert config("problem.spectrum.noise=0.2") != base
+    assert config("problem.momentum=0.9") != base
+
+
+def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):  # noqa: F811
+    base = ["method=local", "steps=200", "tracker=none", f"output_dir={tmp_path}"]
+    for override, words in (
+        ("problem=nosiy_quadratic", "noisy_quadratic"),
+        ("+problem._target_=glocal_exp.methods.local.Local", "no subclass of"),
+    ):
+        done = shell.run(override, *base)
+        assert done.code != 0
+        assert words in done.err
+        assert "Traceback" not in done.err
+    assert "noisy_quadratic" in choices("problem")
+    assert not (tmp_path / "runs").exists()
