@@ -20,6 +20,18 @@ def sgd(
     )
 
 
+def cosine_sgd(
+    learning_rate: float, steps: int, momentum: float, weight_decay: float
+) -> optax.GradientTransformation:
+    """`sgd` with a learning rate that falls to 0 along half a cosine in so many steps."""
+    schedule = optax.cosine_decay_schedule(learning_rate, steps)
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay),
+        optax.trace(decay=momentum),
+        optax.scale_by_learning_rate(schedule),
+    )
+
+
 def mean_sign(learning_rate: Number, decay: Number) -> optax.GradientTransformation:
     """Steps along the exponential mean of the gradients' signs, corrected for its start at 0.
 
