@@ -105,6 +105,8 @@ def _absorb(
     """
     measured, losses = dict(snapshot.measured), snapshot.losses
     for name, mask in marked.items():
+        if name not in segment.rows:  # a loss that a mode does not know
+            continue
         rows = np.asarray(segment.rows[name], np.float64)[mask]
         measured[name] = np.concatenate([measured[name], rows]) if name in measured else rows
     if real:

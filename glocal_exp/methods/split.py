@@ -137,7 +137,7 @@ class Split(Method):
 
     def _doubted(self, measured: Measured, moment: Moment, noise: Vector) -> bool:
         """Whether the noise is more than it can be, and h_t ask for a lower learning rate."""
-        if self.doubt is None or "learning_rate" not in moment.names:
+        if self.doubt is None or "learning_rate" not in moment.names or not measured.values.size:
             return False
         rate = moment.names.index("learning_rate")
         added = measured.values.mean() - measured.mean_value

@@ -44,7 +44,7 @@ def typed(value: list[str] | str) -> str:
 
 CONFIG = [
     # groups
-    (["method=glocl"], "no method=glocl; did you mean glocal? choose one of ema_local, ev"),
+    (["method=glocl"], "no method=glocl; did you mean glocal? choose one of ahead, constant"),
     (["dataset=fmnst"], "no dataset=fmnst; did you mean fmnist? choose one of cifar10"),
     (["experiment=fig2_sdg"], "no experiment=fig2_sdg; did you mean fig2_sgd?"),
     (["method="], "There is no method="),
