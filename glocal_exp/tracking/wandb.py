@@ -115,6 +115,9 @@ class WandbSink(Sink):
     def abandon() -> None:
         """Take away W&B's own hook, which would wait for its service for ever at the end."""
         if wandb := sys.modules.get("wandb"):
+            # Before its teardown, which takes it away only once the service has answered.
+            with contextlib.suppress(Exception):
+                wandb.sdk.wandb_setup.singleton()._connection._cleanup()
             wandb.teardown(exit_code=1)
 
     @staticmethod
