@@ -23,16 +23,16 @@ from glocal_exp.records import Costs
 from glocal_exp.types import Batch, Hyperparams, InnerState
 
 
-@dataclass
+@dataclass(eq=False)
 class Tape:
-    """By interval of a playout, what sweeps back through it; a part that is missing is made anew.
-
-    Attributes:
-        size: bytes of all.
-    """
+    """By interval of a playout, what sweeps back through it; a missing part is made anew."""
 
     parts: dict[int, Callable] = field(default_factory=dict)
-    size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return sum(map(_size, self.parts.values()))
 
 
 class Trail(eqx.Module):
@@ -136,10 +136,9 @@ class Reverse(Mode):
         segments = {}
         for seed, (state, losses, part) in ahead.items():
             trail: Trail = snapshots[seed].carry
-            size = sum(leaf.nbytes for leaf in jax.tree.leaves(part))
-            if trail.tape.size + size <= work.plan.numerics.playout_gib * 2**30 / len(snapshots):
+            most = work.plan.numerics.playout_gib * 2**30 / len(snapshots)
+            if trail.tape.size + _size(part) <= most:
                 trail.tape.parts[place.interval] = part
-                trail.tape.size += size
             states = (*trail.states, snapshots[seed].state)
             carry = Trail(states, trail.cotangent, trail.h, trail.tape)
             unknown = jnp.zeros((length, trail.h.size), trail.h.dtype)
@@ -241,6 +240,11 @@ def _stepper(work: Work, data: Any, key: Array) -> Callable:
         return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
 
     return step
+
+
+def _size(tree: PyTree) -> int:
+    """Bytes of its arrays."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
 
 
 def _at(
