@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment
 
 
@@ -16,6 +17,10 @@ class Shuffled(Method):
     """
 
     draw: int
+
+    def __post_init__(self):
+        if self.draw < 0:
+            raise UserError(f"method.draw={self.draw} is not at least 0.")
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
         random = np.random.default_rng([self.draw, moment.outer_step])

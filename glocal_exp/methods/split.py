@@ -18,7 +18,9 @@ averaging leaves of the noise in h_bar. A check sees both: away from the edge th
 adds, the mean of the losses at the h_t's steps less that at the mean iterate, is in proportion to
 the rate, so that its derivative by the rate's logarithm is as large; of a mode near the edge it is
 2 / (2 - rate curvature) times that. Where what h_t have beyond progress is a multiple of it, the
-parts are not to be trusted, and h_t are followed as they are.
+parts are not to be trusted, and h_t are followed as they are. A few noisy numbers are compared, so
+that this also happens away from the edge: on noisy quadratics at a constant rate in 1 to 7 % of the
+intervals from 0.05 on, up to a fifth at 0.01, and more often in the first three.
 """
 
 from collections.abc import Sequence

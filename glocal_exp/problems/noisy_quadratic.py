@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from glocal_exp.engine.examples import Splits
+from glocal_exp.errors import UserError
 from glocal_exp.problems.own import OwnProblem
 from glocal_exp.tasks.transforms import start as unconstrained
 from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar, Stepped
@@ -38,6 +39,15 @@ class Spectrum:
     noise: float
     largest: float = 8.0
     modes: int = 400
+
+    def __post_init__(self):
+        if self.modes < 1:
+            raise UserError(f"A spectrum of modes={self.modes} is none; give at least 1.")
+        if not self.largest > 0 or not self.noise >= 0:
+            raise UserError(
+                f"A spectrum has largest above 0 and noise from 0 on, not largest={self.largest} "
+                f"and noise={self.noise}."
+            )
 
     def examples(self) -> dict[str, Float[np.ndarray, "1 modes"]]:
         """One example: curvature, weight in the loss and noise of each mode, in units of starts."""
@@ -60,6 +70,15 @@ class NoisyQuadratic(OwnProblem):
     spectrum: Spectrum
     learning_rate: float
     momentum: float = 0.0
+
+    def __check_init__(self):
+        if not isinstance(self.spectrum, Spectrum):
+            raise UserError(f"spectrum={self.spectrum} is none; give a Spectrum.")
+        if not 0 <= self.momentum < 1 or not 0 < self.learning_rate < 1:
+            raise UserError(
+                "A learning_rate is between 0 and 1 and a momentum from 0 to below 1, not "
+                f"{self.learning_rate} and {self.momentum}."
+            )
 
     def examples(self, seed: int) -> Splits:
         """The same for every seed: the noise comes with the steps."""

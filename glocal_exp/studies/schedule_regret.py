@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from glocal_exp.engine import Auto, Loop, Splits, run
 from glocal_exp.engine.compiled import Programs
+from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method
 from glocal_exp.problems.noisy_quadratic import Moments, NoisyQuadratic, Spectrum, after, derivative
 from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
@@ -83,9 +84,30 @@ class ScheduleRegret:
     exact: Mapping[str, Mapping[str, Any]]
     trains: ClassVar[bool] = False
 
+    def __post_init__(self):
+        for name in ("seeds", "interval"):
+            if getattr(self, name) < 1:
+                raise UserError(f"study.{name}={getattr(self, name)} is not at least 1.")
+        for name in ("spectra", "momenta", "starts", "outer_steps", "meta_optimizers"):
+            if not getattr(self, name):
+                raise UserError(f"study.{name} is empty; give at least one.")
+        if any(not 0 <= momentum < 1 for momentum in self.momenta):
+            raise UserError(f"study.momenta={list(self.momenta)} should be from 0 to below 1.")
+        if any(not 0 < start < 1 for start in self.starts):
+            raise UserError(f"study.starts={list(self.starts)} should be between 0 and 1.")
+        try:
+            made = [Spectrum(**settings) for settings in self.spectra.values()]
+            exact = [Exact(**settings) for settings in self.exact.values()]
+        except TypeError as error:
+            raise UserError(f"study.spectra or study.exact does not fit: {error}.") from error
+        if len({spectrum.modes for spectrum in made}) > 1:
+            raise UserError("study.spectra differ in modes; give all the same.")
+        if any(isinstance(one.fall, str) for one in exact):
+            raise UserError("study.exact: a fall is no number.")
+
     def units(self, lab: Lab) -> Iterator[Unit]:
         followed = {**self.methods, **{f"exact_{k}": Exact(**v) for k, v in self.exact.items()}}
-        programs: dict[float, Programs] = {}  # of one momentum: shapes and constants are the same
+        programs: dict[tuple, Programs] = {}  # of what shapes and constants follow from
         for momentum in self.momenta:
             for length in sorted(self.outer_steps):
                 for meta, optimizer in self.meta_optimizers.items():
@@ -93,7 +115,8 @@ class ScheduleRegret:
                         about: Row = {"momentum": momentum, "outer_steps": length}
                         about |= {"meta_optimizer": meta, "method": name}
                         courses = [Course(momentum, length, s, optimizer) for s in self.starts]
-                        shared = programs.setdefault(momentum, Programs())
+                        wanted = getattr(method, "wanted", lambda _: None)(self.interval)
+                        shared = programs.setdefault((momentum, wanted), Programs())
                         measure = partial(self._measure, lab, about, courses, method, shared)
                         yield Unit(f"m{momentum:g}-{length}-{meta}-{name}", measure)
 
@@ -178,10 +201,11 @@ class ScheduleRegret:
 
         def advance(seed: Array, examples: Batch, carry: tuple, left: Array) -> tuple:
             state, phi, meta = carry
+            used = phi  # the interval's; what follows moves those to come
 
             def step(state: InnerState, _: None) -> tuple[InnerState, None]:
                 key = jax.random.fold_in(jax.random.key(seed), state.step)
-                return problem.step(state, phi, examples, key)[0], None
+                return problem.step(state, used, examples, key)[0], None
 
             settings = {"momentum": course.momentum, "interval": tau}
             x, rest = phi["learning_rate"], float(exact.rest)

@@ -66,7 +66,10 @@ def test_discounted_tangents_follow_marthes_recursion(mu):
 
 
 def test_what_is_kept_whole_is_real_time_hypergradient_descent():
-    runs = [list(begin(method=m, carry_tangents=True)) for m in (Discounted(mu=1.0), Local())]
+    runs = [
+        list(begin(method=m, carry_tangents=True, share=False))
+        for m in (Discounted(mu=1.0), Local())
+    ]
     assert all(same(a, b) for a, b in zip(*runs, strict=True))
 
 
@@ -78,7 +81,7 @@ def test_what_is_kept_whole_is_real_time_hypergradient_descent():
     ],
 )
 def test_what_is_not_learned_stays(method):
-    first, *_, last = begin(method=method)
+    first, *_, last = begin(method=method, share=False)
     assert last.hyperparameters["learning_rate"] != first.hyperparameters["learning_rate"]
     for name in ("momentum", "weight_decay"):
         assert last.hyperparameters[name] == first.hyperparameters[name]

@@ -1,5 +1,7 @@
 """Quadratics with noise: closed forms, the yardstick, and what split makes of them."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from glocal_exp.engine import Splits, run
 from glocal_exp.engine.compiled import Programs
+from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.split import Split
 from glocal_exp.problems.noisy_quadratic import NoisyQuadratic, Spectrum, after, at, derivative
@@ -87,7 +90,7 @@ def test_the_derivative_is_what_hypergradients_are_on_average(momentum):
     assert np.std(h) / len(h) ** 0.5 < 0.05 * abs(exact)
 
 
-def study(**settings):
+def study():
     return ScheduleRegret(
         spectra={"e": {"decay": 1.5, "start": 1.2, "noise": 0.01}},
         momenta=[0.0],
@@ -99,7 +102,6 @@ def study(**settings):
         meta_optimizers={"mean_sign": mean_sign(0.1, 0.7)},
         methods={"local": Local(), "split": SPLIT},
         exact={"plan": {"fall": 0.5, "rest": True}},
-        **settings,
     )
 
 
@@ -119,17 +121,33 @@ def test_split_stays_within_the_edge_of_stability_that_a_plan_crosses(regrets):
     assert (by_name["local"] > 8).all()  # it lowers the rate
 
 
-def test_an_exact_run_has_the_noise_of_a_run():
-    """Along a derivative that is 0, no hyperparameters move, so that it is plain training."""
-    one = study()
+@pytest.mark.parametrize("optimizer", [optax.set_to_zero(), optax.sgd(100.0)])
+def test_an_exact_run_has_the_noise_and_the_order_of_a_run(optimizer):
+    """An interval is trained with the rate that it begins with, whatever the step at its end."""
     spectrum = Spectrum(1.2, 1.2, 0.1, modes=8)
     problem, examples = NoisyQuadratic(spectrum, 0.05), {7: spectrum.examples()}
-    still = optax.set_to_zero()
     splits = {lane: Splits(found, found) for lane, found in examples.items()}
-    course = Course(0.0, 3, 0.05, still)
-    followed = one._follow(problem, examples, course, Exact(0.0, True))
-    trained = one._train(problem, splits, course, Local(), Programs()).states
+    length = 3 if optimizer.update is optax.set_to_zero().update else 1
+    course = Course(0.0, length, 0.05, optimizer)
+    followed = study()._follow(problem, examples, course, Exact(0.0, True))
+    trained = study()._train(problem, splits, course, Local(), Programs()).states
     np.testing.assert_allclose(followed[7].params, trained[7].params, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"seeds": 0}, "study.seeds=0"),
+        ({"outer_steps": []}, "study.outer_steps is empty"),
+        ({"momenta": [1.0]}, "study.momenta"),
+        ({"exact": {"held": {"fall": "x", "rest": True}}}, "no number"),
+        ({"exact": {"held": {"fal": 0}}}, "does not fit"),
+        ({"spectra": {"a": {"decay": 1, "start": 1, "noise": -1}}}, "noise from 0 on"),
+    ],
+)
+def test_settings_at_fault_are_one_sentence(settings, words):
+    with pytest.raises(UserError, match=words):
+        replace(study(), **settings)
 
 
 @pytest.mark.parametrize(("rate", "least", "most"), [(0.05, 0, 0.1), (0.1, 0, 0.1), (0.24, 0.8, 1)])

@@ -15,7 +15,7 @@ from glocal_exp.report.tables.regret import DIVERGED, summarize
 ROW = 0.2  # inches to a method
 AROUND = 0.75  # and to what is above and below a panel
 SPREAD = 0.28  # of a row, that its points take up
-LIMITS, TICKS = (0.4, 400.0), (1, 10, 100)
+LIMITS, TICKS = (0.4, 2 * DIVERGED), (1, 10, 100)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glocal_exp.errors import UserError
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.tables.grouped import Found
 
 DIVERGED = 1e3
 """A final loss so many times the best schedule's, or none at all, counts as diverged."""
-SETTING = ["outer_steps", "method", "meta_optimizer"]
+SETTING = ["momentum", "outer_steps", "method", "meta_optimizer"]
 
 
 def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]]) -> Found:
@@ -25,6 +26,8 @@ def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]
     """
     frame = study_rows.load(context, study)
     summary = summarize(frame)
+    if summary["momentum"].nunique() > 1:
+        raise UserError(f"study={study} has several momenta; a table is of one.")
     places = {name: {v: n for n, v in enumerate(order)} for name, order in labels.items()}
     for name in places:
         summary = summary[summary[name].isin(list(labels[name]))]
@@ -48,6 +51,9 @@ def summarize(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cell(regret: float, worst: float, diverged: int) -> str:
+def cell(diverged: float, regret: float, worst: float) -> str:
     """As printed."""
-    return f"{regret:.2f} ({worst:.1f}{f', {diverged:g} diverged' if diverged else ''})"
+    lost = f"{diverged:g} diverged"
+    if not np.isfinite(regret):
+        return lost
+    return f"{regret:.2f} ({worst:.1f}{f', {lost}' if diverged else ''})"
