@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
-from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.modes.mode import LOSSES, Mode
 from glocal_exp.engine.work import Marks, Segment, Work
 from glocal_exp.records import Costs
 
@@ -105,7 +105,7 @@ def _absorb(
     """
     measured, losses = dict(snapshot.measured), snapshot.losses
     for name, mask in marked.items():
-        if name not in segment.rows:  # a loss that a mode does not know
+        if name in LOSSES and name not in segment.rows:  # a mode may not know them
             continue
         rows = np.asarray(segment.rows[name], np.float64)[mask]
         measured[name] = np.concatenate([measured[name], rows]) if name in measured else rows

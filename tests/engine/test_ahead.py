@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 from glocal_exp.engine import Hooks, Numerics, Reverse
 from glocal_exp.errors import UserError
 from glocal_exp.methods.ahead import Ahead
+from glocal_exp.methods.discounted import Discounted
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.local import Local
 from glocal_exp.records import Costs
@@ -73,6 +74,30 @@ def test_seeds_side_by_side_are_the_seeds_one_by_one():
     for seed, splits in SPLITS.items():
         alone = list(begin(splits=splits, seed=seed, method=Global(), mode=Reverse()))
         agree(by_seed(together, seed), alone)
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_what_is_kept_of_a_playout_are_its_states_and_not_the_examples(seeds):
+    held = []
+
+    def look(done, total):
+        held.extend(jax.tree.leaves([s.carry.tape.parts for s in loop.snapshots.values()]))
+
+    splits = {seed: SPLITS[seed] for seed in seeds}
+    loop = begin(splits=splits, method=Global(), mode=Reverse(), hooks=Hooks(progress=look))
+    list(loop)
+    examples = {leaf.shape for leaf in jax.tree.leaves(SPLITS[0].train)}
+    assert held
+    assert not {leaf.shape for leaf in held} & examples
+
+
+def test_programs_of_another_method_are_not_taken_for_its_own():
+    local = begin(method=Local(), carry_tangents=True, share=False)
+    list(local)
+    settings = {"method": Discounted(mu=0.5), "carry_tangents": True, "share": False}
+    alone = list(begin(**settings))
+    after = list(begin(**settings, programs=local.work.programs))
+    assert all(same(a, b) for a, b in zip(alone, after, strict=True))
 
 
 @pytest.mark.parametrize("method", [Global(), Global(greedy=False), PLAN])

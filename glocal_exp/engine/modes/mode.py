@@ -89,7 +89,8 @@ class Mode(Choice):
             start: training steps done before.
         """
         train = self.train(work)
-        return work.stretch(self.name, train, snapshots, start, length, marks, static=self)
+        static = (self, work.plan.wanted)  # programs may be those of another method's run
+        return work.stretch(self.name, train, snapshots, start, length, marks, static=static)
 
     def read(self, snapshot: Snapshot) -> tuple[Measured, dict[str, float]]:
         """What a playout has measured, in q columns, and diagnostics of how."""

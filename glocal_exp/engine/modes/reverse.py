@@ -27,7 +27,7 @@ from glocal_exp.types import Batch, Hyperparams, InnerState
 class Tape:
     """By interval of a playout, what sweeps back through it; a missing part is made anew."""
 
-    parts: dict[int, Callable] = field(default_factory=dict)
+    parts: dict[int, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -166,7 +166,9 @@ class Reverse(Mode):
 
         def ahead(state, phi, carry, key, indices, data) -> tuple:
             block = self.block or block_for(state, len(indices))
-            return train_ahead(_stepper(work, data, key), state, phi, indices, block)
+            stepper = _stepper(work, data, key)
+            state, losses, part = train_ahead(stepper, state, phi, indices, block)
+            return state, losses, _without(part, data)
 
         bare = {seed: replace(snapshot, carry=None) for seed, snapshot in snapshots.items()}
         return work.stretch("ahead", ahead, bare, start, work.plan.schedule.interval, static=self)
@@ -185,15 +187,16 @@ class Reverse(Mode):
             value, found = mean_gradient(loss, inexact, phi, batch, chunk, at_once=at_once)
             return value, found[0], ravel_pytree(found[1])[0]
 
-        last = _position(snapshots).interval - 1
+        before, last = work.programs.seconds, _position(snapshots).interval - 1
         by_seed = {seed: (s.state, work.phi_in(s, last)) for seed, s in snapshots.items()}
         data = (work.examples.data(list(snapshots)),)
         found = work.programs.call("turn", gradient, by_seed, stacked=data)
+        seconds = work.programs.seconds - before
 
         def turned(snapshot: Snapshot, value: Array, cotangent: PyTree, h: Array) -> Snapshot:
             snapshot = _at(snapshot, snapshot.carry.states, cotangent, h)
-            values = np.asarray(value, np.float64)[None]
-            return replace(snapshot, measured={**snapshot.measured, "values": values})
+            measured = {**snapshot.measured, "values": np.asarray(value, np.float64)[None]}
+            return replace(snapshot, measured=measured, seconds=snapshot.seconds + seconds)
 
         return {seed: turned(snapshot, *found[seed]) for seed, snapshot in snapshots.items()}
 
@@ -213,13 +216,14 @@ class Reverse(Mode):
             parts = {seed: part for seed, (_, _, part) in again.items()}
             costs = Costs(plain_steps=length)
 
-        def back(part: Callable, cotangent: PyTree, h: Array) -> tuple[PyTree, Array]:
-            by_state, by_phi = part(cotangent)
+        def back(part: _Swept, cotangent: PyTree, h: Array, data: Any) -> tuple[PyTree, Array]:
+            by_state, by_phi = _with(part, data)(cotangent)
             return by_state, h + ravel_pytree(by_phi)[0]
 
         carries = {seed: snapshot.carry for seed, snapshot in snapshots.items()}
         by_seed = {seed: (parts[seed], c.cotangent, c.h) for seed, c in carries.items()}
-        found = work.programs.call("back", back, by_seed)
+        data = (work.examples.data(list(snapshots)),)
+        found = work.programs.call("back", back, by_seed, stacked=data)
         seconds = work.programs.seconds - before
         place = Position(_position(snapshots).outer_step, 2 * intervals - interval)
         return {
@@ -240,6 +244,34 @@ def _stepper(work: Work, data: Any, key: Array) -> Callable:
         return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
 
     return step
+
+
+class _Example(eqx.Module):
+    """In place of an array of the examples: its place among them."""
+
+    place: int = eqx.field(static=True)
+
+
+class _Swept(eqx.Module):
+    """What sweeps back through an interval, with `_Example` where it holds examples."""
+
+    leaves: list[Any]
+    structure: Any = eqx.field(static=True)
+
+
+def _without(part: Callable, data: Any) -> _Swept:
+    """It, but for the examples, which every interval's would hold once more."""
+    places = {id(leaf): place for place, leaf in enumerate(jax.tree.leaves(data))}
+    leaves, structure = jax.tree.flatten(part)
+    kept = [_Example(places[id(leaf)]) if id(leaf) in places else leaf for leaf in leaves]
+    return _Swept(kept, structure)
+
+
+def _with(part: _Swept, data: Any) -> Callable:
+    """It, whole again."""
+    examples = jax.tree.leaves(data)
+    leaves = [examples[x.place] if isinstance(x, _Example) else x for x in part.leaves]
+    return jax.tree.unflatten(part.structure, leaves)
 
 
 def _size(tree: PyTree) -> int:

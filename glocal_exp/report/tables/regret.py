@@ -26,7 +26,7 @@ def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]
     """
     frame = study_rows.load(context, study)
     summary = summarize(frame)
-    if summary["momentum"].nunique() > 1:
+    if len(set(summary["momentum"])) > 1:
         raise UserError(f"study={study} has several momenta; a table is of one.")
     places = {name: {v: n for n, v in enumerate(order)} for name, order in labels.items()}
     for name in places:
