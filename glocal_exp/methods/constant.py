@@ -7,6 +7,7 @@ import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
+from glocal_exp.methods.named import named
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,7 @@ class Constant(Method):
         return Wanted()
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
-        if unknown := set(self.moves) - set(moment.names):
-            raise UserError(
-                f"method.moves names {', '.join(sorted(unknown))}, and the task has "
-                f"{', '.join(moment.names)}."
-            )
+        named(moment.names, self.moves, "moves")
         return Estimate(np.array([SIGNS[self.moves.get(n, "keep")] for n in moment.names]))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate, Measured, Moment, Wanted
+from glocal_exp.methods.named import named
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,4 @@ class Discounted(Local):
         h = measured.h[-1] if self.evaluate == "last" else measured.h.sum(axis=0)
         if self.learned is None:
             return Estimate(h)
-        return Estimate(np.where(np.isin(moment.names, list(self.learned)), h, 0.0))
+        return Estimate(np.where(named(moment.names, self.learned, "learned"), h, 0.0))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
+from glocal_exp.methods.named import named
 
 
 @dataclass(frozen=True)
@@ -26,5 +27,5 @@ class HypergradientDescent(Method):
         return Wanted(training=range(interval), discount=0.0)
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
-        moves = np.isin(moment.names, list(self.learned))
+        moves = named(moment.names, self.learned, "learned")
         return Estimate(np.where(moves, measured.training.sum(axis=0), 0.0))

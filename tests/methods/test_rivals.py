@@ -91,3 +91,11 @@ def test_what_is_not_learned_stays(method):
 def test_a_discount_is_a_share():
     with pytest.raises(UserError, match=r"A discount of 1\.5 is not from 0 to 1"):
         begin(method=Discounted(mu=1.5))
+
+
+def test_what_the_task_does_not_have_is_refused():
+    for method in (HypergradientDescent(["lr"]), Discounted(mu=0.9, learned=["lr"])):
+        with pytest.raises(
+            UserError, match=r"method\.learned names lr, and the task has learning_r"
+        ):
+            list(begin(method=method, share=False))

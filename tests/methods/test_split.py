@@ -186,3 +186,21 @@ def test_the_mean_of_signs():
         m = 0.7 * m + 0.3 * np.sign(h)
         np.testing.assert_allclose(updates["a"], -0.1 * m / (1 - 0.7**t), rtol=1e-6, atol=1e-12)
     assert optax.apply_updates(phi, updates)["a"].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("added", "h", "doubted"),
+    [(0.1, [2.0, 4.0], True), (0.1, [-2.0, -4.0], False), (2.0, [2.0, 4.0], False)],
+)
+def test_noise_that_is_more_than_it_adds_is_doubted(added, h, doubted):
+    """Its derivative is about 3.4 where h is 3: more than 3 times 0.1, less than 3 times 2."""
+    method = replace(SPLIT, reads=2, doubt=3.0)
+    known = replace(measured(h, -0.4), values=np.array([1.0, 1.0 + 2 * added]), mean_value=1.0)
+    moment = Moment(7, S, TAU, NAMES)
+    found = method.estimate(known, moment)
+    trusting = replace(method, doubt=None).estimate(known, moment)
+    assert found.diagnostics["doubted"] == float(doubted)
+    assert trusting.diagnostics["doubted"] == 0
+    carried = np.mean(h) if doubted else trusting.hypergradient[0]
+    np.testing.assert_allclose(found.hypergradient, [carried, trusting.hypergradient[1]])
+    assert (found.hypergradient[0] == trusting.hypergradient[0]) != doubted
