@@ -89,7 +89,7 @@ class Mode(Choice):
             start: training steps done before.
         """
         train = self.train(work)
-        static = (self, work.plan.wanted)  # programs may be those of another method's run
+        static = (self, work.plan.wanted.discount)  # programs may be another method's too
         return work.stretch(self.name, train, snapshots, start, length, marks, static=static)
 
     def read(self, snapshot: Snapshot) -> tuple[Measured, dict[str, float]]:
