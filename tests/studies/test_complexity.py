@@ -61,14 +61,14 @@ def test_tangent_steps_are_those_of_the_methods(rows):
 
 
 def test_what_the_loop_holds_is_counted(rows):
-    """A hypergradient for local, sigma for glocal, and for global the state to come back to."""
+    """A hypergradient and its loss for local, sigma of them for glocal, for global a state too."""
     p, q = 64, 4
-    assert of(rows["sweep-q"], "local", q=q)[0]["held_bytes"] == q * NUMBER
-    assert of(rows["sweep-q"], "glocal", q=q)[0]["held_bytes"] == 4 * q * NUMBER
+    assert of(rows["sweep-q"], "local", q=q)[0]["held_bytes"] == (q + 1) * NUMBER
+    assert of(rows["sweep-q"], "glocal", q=q)[0]["held_bytes"] == 4 * (q + 1) * NUMBER
     step_count = jax.random.key_data(jax.random.key(0)).dtype.itemsize * 2  # one 64-bit integer
     # All of it is there before h_T joins it.
-    kept = (p + p * q) * NUMBER + step_count
-    assert of(rows["sweep-q"], "global", q=q)[0]["held_bytes"] in (kept, kept + q * NUMBER)
+    kept = p * NUMBER + step_count
+    assert of(rows["sweep-q"], "global", q=q)[0]["held_bytes"] in (kept, kept + (q + 1) * NUMBER)
 
 
 def test_memory_holds_the_tangents(rows):
