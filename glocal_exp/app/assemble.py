@@ -128,7 +128,7 @@ def own_problem(cfg: DictConfig) -> OwnProblem:
 def own_splits(problem: OwnProblem, data: OwnData, seed: int) -> ImageSplits:
     """Its examples of one seed."""
     made = problem.examples(seed)
-    return data.splits(made.train, made.validation, made.test)
+    return data.splits(made.train, made.validation, made.test, made.meta)
 
 
 def make_splits(cfg: DictConfig, data: ImageData, seed: int) -> ImageSplits:
@@ -157,7 +157,7 @@ def examples(cfg: DictConfig, parts: ImageSplits) -> Splits:
     """What the engine trains and evaluates on."""
     validation = cfg.validation
     if cfg.problem is not None:
-        return Splits(parts.train, parts.validation, parts.test)
+        return Splits(parts.train, parts.validation, parts.test, parts.meta)
     meta = hypergradient_part(parts.validation, validation.subset, validation.balanced)
     return Splits(parts.train, parts.validation, parts.test, meta)
 

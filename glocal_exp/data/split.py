@@ -22,12 +22,14 @@ class Splits:
 
     `info` holds plain values for the manifest: sizes, class counts, fingerprint, mean and standard
     deviation of all training images, held out or not (per channel, of x / 255), and the origin.
+    `meta` is what hypergradients take instead of the validation part, where that is given.
     """
 
     train: Part
     validation: Part
     test: Part | None
     info: Mapping[str, Any]
+    meta: Part | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +47,15 @@ class OwnData:
     content: None = None
     notice: str = ""
 
-    def splits(self, train: Any, validation: Any, test: Any) -> "Splits":
+    def splits(self, train: Any, validation: Any, test: Any, meta: Any = None) -> "Splits":
         """Its examples, which are told apart by their bytes."""
         digest = hashlib.sha256()
-        for part in (train, validation, test):
+        for part in (train, validation, test, meta):
             for name, values in sorted((part or {}).items()):
                 digest.update(f"{name}{np.shape(values)}".encode() + np.asarray(values).tobytes())
         info = {"title": self.title, "source": self.source, "notice": self.notice}
         info |= {"fingerprint": digest.hexdigest()[:16], "content": None}
-        return Splits(train, validation, test, info)
+        return Splits(train, validation, test, info, meta)
 
 
 def split(

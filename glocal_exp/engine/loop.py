@@ -82,6 +82,7 @@ class Loop(Iterator[IntervalRecord]):
             raise UserError("The task has no hyperparameters to learn; train it with method=none.")
         self.mode: Mode = plan.mode.resolve(plan, known)
         self.names = names(phi)
+        plan.method.check(self.names)
         self._recorder = Recorder(problem, self.names, self._hooks.keep)
         self._playout = Playout(self.work, self.mode, self._after_segment)
         start = partial(self.mode.start, plan)
@@ -213,7 +214,7 @@ class Loop(Iterator[IntervalRecord]):
         if restart:
             state = initial
         # Tangents that are not finite would stay so, and no meta step be taken again.
-        if restart or not (self._plan.carry_tangents and _finite(carry)):
+        if restart or not (self._plan.carries and _finite(carry)):
             carry = self.mode.start(self._plan, state, snapshot.phi)
         return replace(
             snapshot,

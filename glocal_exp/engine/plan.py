@@ -68,7 +68,8 @@ class Plan:
 
     Attributes:
         mode: forward mode by default.
-        carry_tangents: keep Z across intervals instead of starting each from zero.
+        carry_tangents: keep Z across intervals instead of starting each from zero, as a persistent
+            method does anyway.
         stop_when_diverged: end a seed when its weights are no longer finite.
 
     Raises:
@@ -100,6 +101,11 @@ class Plan:
     def wanted(self) -> Wanted:
         """What is measured in the last interval of an outer step."""
         return self.method.wanted(self.schedule.interval)
+
+    @property
+    def carries(self) -> bool:
+        """Whether Z is kept from interval to interval."""
+        return self.carry_tangents or self.method.persistent
 
     @property
     def plays_out(self) -> bool:

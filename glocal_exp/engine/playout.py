@@ -58,7 +58,7 @@ class Playout:
         if stop < plan.schedule.interval:
             return replace(snapshot, position=replace(place, step=stop))
         keep = place.interval == 0 and plan.method.keeps and intervals > 1
-        carry = snapshot.carry if plan.carry_tangents else None
+        carry = snapshot.carry if plan.carries else None
         kept = (snapshot.state, carry) if keep else snapshot.kept
         return replace(snapshot, position=Position(place.outer_step, place.interval + 1), kept=kept)
 

@@ -32,6 +32,7 @@ class Marks(NamedTuple):
         training: h_t of the training loss on the next step's batch.
         weights: the step's share in the window's mean.
         ends: h at that mean.
+        bends: the sharpness between it and the interval's end.
         copies: losses of perturbed copies.
     """
 
@@ -39,6 +40,7 @@ class Marks(NamedTuple):
     training: Mask | None = None
     weights: Float[np.ndarray, " steps"] | None = None
     ends: Mask | None = None
+    bends: Mask | None = None
     copies: Mask | None = None
 
     @classmethod
@@ -51,6 +53,7 @@ class Marks(NamedTuple):
             np.isin(place, wanted.training) if wanted.training else None,
             (place >= first) / np.float64(wanted.mean) if wanted.mean else None,
             end if wanted.mean else None,
+            end if wanted.sharpness else None,
             end if wanted.copies else None,
         )
 
@@ -62,7 +65,7 @@ class Marks(NamedTuple):
         """By name of what is measured, the steps that have a row of it."""
         named = {"h": self.steps, "training": self.training}
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
-        named |= {"values": self.steps, "mean_value": self.ends}
+        named |= {"values": self.steps, "mean_value": self.ends, "sharpness": self.bends}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
@@ -74,7 +77,7 @@ class Segment(NamedTuple):
     """What a stretch of steps leaves, of one seed.
 
     Attributes:
-        rows: what was measured, by the names of `Marks.rows`, (steps, columns) each; rows that are
+        rows: what was measured, by the names of `Marks.rows`, a row a step; rows that are
             not marked do not count.
         losses: training loss of each step.
         finite: whether the parameters still are.

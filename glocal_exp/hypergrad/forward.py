@@ -98,11 +98,12 @@ def push_tangents(
 
 
 class Parts(NamedTuple):
-    """The derivative of a mean loss through a point and directly, and the loss."""
+    """The derivative of a mean loss through a point and directly, the loss, and its gradient."""
 
     through: Float[Array, " r"]
     direct: Float[Array, " r"]
     value: Scalar
+    gradient: PyTree
 
     @property
     def total(self) -> Float[Array, " r"]:
@@ -153,7 +154,39 @@ def contract_parts(
         return jnp.tensordot(tangent, gradient, gradient.ndim)
 
     through = sum(jax.tree.leaves(jax.tree.map(dot, by_point, tangents)), jnp.zeros_like(direct))
-    return Parts(through, direct, value)
+    return Parts(through, direct, value, by_point)
+
+
+def sharpness(
+    step: Callable[[InnerState], Stepped],
+    state: InnerState,
+    params: PyTree,
+    gradients: tuple[PyTree, PyTree],
+) -> Scalar:
+    """-<g, u> / <g, x>: from other parameters to a state's, gradients differ by g, steps by u.
+
+    With x the way between the two, and a step u of -rate P times the gradient, whatever momentum
+    adds: of a quadratic an average of rate P curvature, no more than the largest, by which the edge
+    of stability is told. 0 where the loss does not bend up.
+
+    Args:
+        step: a training step, on the same batch for both.
+        gradients: of the loss by the state's parameters, and by the others.
+    """
+
+    def moved(state: InnerState) -> PyTree:
+        before, after = (
+            eqx.filter(s.params, eqx.is_inexact_array) for s in (state, step(state)[0])
+        )
+        return jax.tree.map(jnp.subtract, after, before)
+
+    own = eqx.filter(state.params, eqx.is_inexact_array)
+    pairs = (own, params), (moved(state), moved(with_params(state, params))), gradients
+    x, u, g = (jax.tree.map(jnp.subtract, *pair) for pair in pairs)
+    along, across = (
+        sum(jax.tree.leaves(jax.tree.map(jnp.vdot, g, other)), jnp.zeros(())) for other in (x, u)
+    )
+    return jnp.where(along > 0, -across / jnp.where(along > 0, along, 1), 0)
 
 
 def mean_gradient(

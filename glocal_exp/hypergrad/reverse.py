@@ -21,7 +21,14 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from glocal_exp.hypergrad.forward import Parts, add_weighted, cut, mean_gradient, with_params
+from glocal_exp.hypergrad.forward import (
+    Parts,
+    add_weighted,
+    cut,
+    mean_gradient,
+    sharpness,
+    with_params,
+)
 from glocal_exp.hypergrad.gradient import GRADIENT, while_pulling
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped
 
@@ -37,6 +44,7 @@ class PulledBack(NamedTuple):
         value: the validation loss at the last step, if h was asked for.
         mean: the derivative at the weighted mean of the parameters, pulled back through it, and the
             loss there, if there are weights.
+        sharpness: between the two, of the last step's batch, if that was asked for.
     """
 
     state: InnerState
@@ -44,6 +52,7 @@ class PulledBack(NamedTuple):
     h: Float[Array, " q"] | None
     value: Scalar | None
     mean: Parts | None
+    sharpness: Scalar | None
 
 
 def train_and_pull_back(
@@ -56,6 +65,7 @@ def train_and_pull_back(
     *,
     last: bool = True,
     weights: Float[Array, " steps"] | None = None,
+    bends: bool = False,
     block: int | None = None,
     chunk: int | None = None,
     chunks_at_once: int = 1,
@@ -69,6 +79,7 @@ def train_and_pull_back(
         inputs: what each step gets, with a leading axis of steps.
         last: whether h at the last state is wanted.
         weights: of each step's parameters in a mean, at which the loss is differentiated too.
+        bends: whether the sharpness between the two is wanted.
         block: states kept are those at the starts of blocks of so many steps, and those of one
             block, at the price of training once more; those of all steps by default.
         chunk: validation examples at a time; all by default.
@@ -95,10 +106,15 @@ def train_and_pull_back(
         direct, values = [*direct, by_phi], [*values, value]
     pulled = _each(lambda cotangent: pull_back(cotangent)[0], cotangents)
     h = ravel_pytree(jax.tree.map(jnp.add, direct[0], pulled[0]))[0] if last else None
-    at_mean = Parts(ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0], values[-1])
-    return PulledBack(
-        state, losses, h, values[0] if last else None, None if weights is None else at_mean
-    )
+    value, at_mean, bend = values[0] if last else None, None, None
+    if weights is not None:
+        through, direct = ravel_pytree(pulled[-1])[0], ravel_pytree(direct[-1])[0]
+        at_mean = Parts(through, direct, values[-1], cotangents[-1][1])
+        if bends:
+            final = jax.tree.map(lambda leaf: leaf[-1], inputs)
+            gradients = cotangents[0][0].params, at_mean.gradient
+            bend = sharpness(lambda s: step(s, phi, final), state, mean, gradients)
+    return PulledBack(state, losses, h, value, at_mean, bend)
 
 
 def train_ahead(

@@ -99,7 +99,7 @@ class SteadyStateEstimator:
             return unknown, diagnostics
         longest = _longest(trajectory)
         there = spectrum.sizes(self.anchor) >= NEGLIGIBLE * longest
-        steady = spectrum.steady(self.unit_tolerance) & there
+        steady = self.steady(spectrum) & there
         if self.horizon == "finite":
             estimate = spectrum.finite_horizon(steps_left, self.anchor)
         elif steady.any() or not np.any(trajectory):
@@ -116,6 +116,10 @@ class SteadyStateEstimator:
             return unknown if self.fallback == "skip" else newest, diagnostics
         return estimate if length >= NEGLIGIBLE * longest else unknown, diagnostics
 
+    def steady(self, spectrum: Spectrum) -> Mask:
+        """Which modes Eq. 14 keeps."""
+        return spectrum.steady(self.unit_tolerance)
+
     def _fall_back(self, spectrum: Spectrum, trajectory: Trajectory, there: Mask) -> Vector:
         if self.fallback == "local":
             return np.asarray(trajectory[-1], dtype=np.float64)
@@ -128,7 +132,7 @@ class SteadyStateEstimator:
         return spectrum.select(near, self.anchor)
 
     def _describe(self, spectrum: Spectrum, trajectory: Trajectory) -> dict[str, float]:
-        eigenvalues, steady = spectrum.step_eigenvalues, spectrum.steady(self.unit_tolerance)
+        eigenvalues, steady = spectrum.step_eigenvalues, self.steady(spectrum)
         on_circle = np.abs(np.abs(eigenvalues) - 1) <= self.unit_tolerance
         distances = np.abs(eigenvalues - 1)
         return {

@@ -1,6 +1,6 @@
 """The exact hypergradient some intervals ahead, as if phi were kept or as if rates were to fall."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,9 @@ class Ahead(Method):
         for name in ("lookahead", "fall", "meta_rate"):
             if not (getattr(self, name) or 0) >= 0:
                 raise UserError(f"method.{name}={getattr(self, name)} is not at least 0.")
+
+    def chosen(self) -> Mapping[str, Iterable[str]]:
+        return {"falling": self.falling if self.future == "plan" else ()}
 
     def intervals_ahead(self, outer_step: int, outer_steps: int) -> int:
         left = outer_steps - outer_step

@@ -1,13 +1,12 @@
 """No information: a fixed direction, whatever training does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
-from glocal_exp.methods.named import named
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,13 @@ class Constant(Method):
                     f"method.moves.{name} is {move!r}; choose one of {', '.join(SIGNS)}."
                 )
 
+    def chosen(self) -> Mapping[str, Iterable[str]]:
+        return {"moves": self.moves}
+
     def wanted(self, interval: int) -> Wanted:
         return Wanted()
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
-        named(moment.names, self.moves, "moves")
         return Estimate(np.array([SIGNS[self.moves.get(n, "keep")] for n in moment.names]))
 
 

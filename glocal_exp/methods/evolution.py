@@ -1,6 +1,7 @@
 """Evolution strategies: the slope that pairs of perturbed copies show, without derivatives."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 class Evolution(Method):
     """Steps along the mean of (L_up - L_down) / (2 scale^2) times the move, over antithetic pairs.
 
-    With `carry_tangents` the copies go on as they are, and the move is the sum of theirs: the
-    persistent kind (Vicol et al. 2021, PES), of the loss at each interval's end.
+    Copies start each interval anew; those of `Persistent` do not.
 
     Attributes:
         pairs: of copies; each costs two plain steps a step.
@@ -36,3 +36,12 @@ class Evolution(Method):
         difference = measured.losses[:, 0] - measured.losses[:, 1]
         slope = difference @ measured.moves / (2 * self.scale**2 * self.pairs)
         return Estimate(slope, {"loss_spread": float(np.ptp(measured.losses))})
+
+
+class Persistent(Evolution):
+    """Vicol et al. 2021 (PES), of the loss at each interval's end: copies go on as they are.
+
+    A copy's move is then the sum of its moves since the start of training.
+    """
+
+    persistent: ClassVar[bool] = True

@@ -1,12 +1,11 @@
 """Hypergradient descent: how the last step's learning rate moves the next training loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
-from glocal_exp.methods.named import named
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,12 @@ class HypergradientDescent(Method):
 
     learned: Sequence[str]
 
+    def chosen(self) -> Mapping[str, Iterable[str]]:
+        return {"learned": self.learned}
+
     def wanted(self, interval: int) -> Wanted:
         return Wanted(training=range(interval), discount=0.0)
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
-        moves = named(moment.names, self.learned, "learned")
+        moves = np.isin(moment.names, list(self.learned))
         return Estimate(np.where(moves, measured.training.sum(axis=0), 0.0))

@@ -6,13 +6,16 @@ place in training (`Moment`), and makes a hypergradient of it (`Estimate`).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from glocal_exp.errors import UserError
+
+SHOWN = 6
+"""Hyperparameters of the task's that a message names."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Wanted:
         steps: indices t - 1 of the h_t to evaluate, ascending: hypergradients of the meta loss.
         training: of those of the training loss, after step t on the batch of step t + 1.
         mean: h once more at the mean of the last so many iterates; 0 for not.
+        sharpness: between that mean and the interval's end, where an h_t is asked for too.
         discount: what tangents are multiplied by before each step; 1 keeps all of the past.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
@@ -31,6 +35,7 @@ class Wanted:
     steps: Sequence[int] = ()
     training: Sequence[int] = ()
     mean: int = 0
+    sharpness: bool = False
     discount: float = 1.0
     copies: int = 0
     scale: float = 0.0
@@ -38,6 +43,8 @@ class Wanted:
     def __post_init__(self):
         for name in ("steps", "training"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.sharpness and not (self.steps and self.mean):
+            raise UserError("Sharpness is between an h_t and the window's mean; ask for both.")
         if not 0 <= self.discount <= 1:
             raise UserError(f"A discount of {self.discount} is not from 0 to 1.")
 
@@ -68,6 +75,8 @@ class Measured:
         mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
         values: the meta losses at the h_t's steps.
         mean_value: the meta loss at the mean of the window's parameters.
+        sharpness: an average of what a training step takes away of a mode that is off its minimum:
+            of SGD the learning rate times curvature (`hypergrad.forward.sharpness`).
         losses: of the copies that were moved up and down, at the interval's end.
         moves: what the first of each pair was moved by, the second the other way; summed over the
             intervals since the copies began.
@@ -79,6 +88,7 @@ class Measured:
     mean_direct: Float[np.ndarray, " q"] = field(default_factory=_empty)
     values: Float[np.ndarray, " n"] = field(default_factory=_empty)
     mean_value: float = math.nan
+    sharpness: float = math.nan
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
@@ -150,11 +160,13 @@ class Method(ABC):
         keeps: intervals of a playout that become real: 1; 0 where every outer step starts afresh.
         fresh: whether derivatives start from zero at a playout's last interval, not at its first.
         carries: whether they may go on from one interval to the next, if `carry_tangents` asks.
+        persistent: whether they always do.
     """
 
     keeps: int = 1
     fresh: bool = False
     carries: bool = True
+    persistent: bool = False
 
     def wanted(self, interval: int) -> Wanted:
         """What an outer step's last interval, of so many steps, has to measure.
@@ -163,6 +175,20 @@ class Method(ABC):
             UserError: when the method's settings do not fit the interval.
         """
         return Wanted(steps=(interval - 1,))
+
+    def chosen(self) -> Mapping[str, Iterable[str]]:
+        """Hyperparameters that settings name and the task must have, by setting."""
+        return {}
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise a `UserError` for a chosen hyperparameter that is not among the task's names."""
+        for setting, chosen in self.chosen().items():
+            if unknown := [name for name in chosen if name not in names]:
+                known = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+                raise UserError(
+                    f"method.{setting} names {', '.join(unknown)}, and the task has "
+                    f"{known or 'none'}."
+                )
 
     def intervals_ahead(self, outer_step: int, outer_steps: int) -> int:
         """Further intervals to play out before h is evaluated."""

@@ -19,8 +19,8 @@ adds, the mean of the losses at the h_t's steps less that at the mean iterate, i
 the rate, so that its derivative by the rate's logarithm is as large; of a mode near the edge it is
 2 / (2 - rate curvature) times that. Where what h_t have beyond progress is a multiple of it, the
 parts are not to be trusted, and h_t are followed as they are. A few noisy numbers are compared, so
-that this also happens away from the edge: on noisy quadratics at a constant rate in 1 to 7 % of the
-intervals from 0.05 on, up to a fifth at 0.01, and more often in the first three.
+that this alone would happen anywhere. It counts only from a share of the edge on, which is seen by
+an average of curvatures that is never above the largest: on a quadratic the check is silent below.
 """
 
 from collections.abc import Sequence
@@ -66,6 +66,8 @@ class Split(Method):
         doubt: from this ratio on, of the noise's derivative by the learning rate to the loss that
             it adds, what is carried follows the mean of the h_t, if that lowers the rate; never if
             None.
+        near: nor below this share of the edge of stability, learning rate times curvature at
+            2 (1 + momentum).
     """
 
     carries: ClassVar[bool] = False  # tangents of other intervals have no t_0
@@ -80,6 +82,7 @@ class Split(Method):
     clock: Literal["steps", "rate"]
     carried: Sequence[str]
     doubt: float | None = None
+    near: float = 0.0
 
     def __post_init__(self):
         for name, least in (("reads", 1), ("share", 0), ("fall", 0), ("meta_rate", 0)):
@@ -90,7 +93,7 @@ class Split(Method):
 
     def wanted(self, interval: int) -> Wanted:
         last_of(self.window, 1, interval)
-        return Wanted(self._read(interval), mean=self.window)
+        return Wanted(self._read(interval), mean=self.window, sharpness=self.doubt is not None)
 
     def _read(self, interval: int) -> list[int]:
         """Indices of the h_t."""
@@ -143,7 +146,9 @@ class Split(Method):
             return False
         rate = moment.names.index("learning_rate")
         added = measured.values.mean() - measured.mean_value
-        return bool(noise[rate] > self.doubt * added and measured.h[:, rate].mean() > 0)
+        edge = 2 * (1 + moment.values.get("momentum", 0.0))
+        near = measured.sharpness >= self.near * edge
+        return bool(near and noise[rate] > self.doubt * added and measured.h[:, rate].mean() > 0)
 
     def _unit(self, moment: Moment) -> float:
         """What a training step of this interval counts."""

@@ -4,6 +4,7 @@ import equinox as eqx
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classification
 from glocal_exp.tasks.weighted import Rule, whole
 from glocal_exp.types import Batch, Hyperparams, InnerState, Named
@@ -40,4 +41,6 @@ class FixedOptimizer(Classification):
     def _evaluated(self, state: InnerState) -> PyTree:
         if not self.averaged:
             return state.params
+        if not isinstance(state.opt_state, optax.contrib.ScheduleFreeState):
+            raise UserError("task.averaged=true needs a schedule-free rule; leave it out.")
         return optax.contrib.schedule_free_eval_params(state.opt_state, state.params)

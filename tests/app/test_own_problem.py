@@ -1,11 +1,16 @@
 """A problem that brings its own examples has all of the command line: no images, no network."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from glocal_exp.app import assemble
 from glocal_exp.app.choices import choices
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.config import OF_IMAGES, numeric_config
+from glocal_exp.data import OwnData
+from glocal_exp.engine import Splits
 from tests.app.commands import assert_same, manifest, rows, runs, shell  # noqa: F401
 
 QUADRATIC = ["problem=noisy_quadratic", "problem.spectrum.modes=20", "tracker=none", "steps=200"]
@@ -58,6 +63,19 @@ def test_what_images_would_need_does_not_count():
     assert config("model=wide_resnet", "task=adam", "dataset=mnist") == base
     assert config("problem.spectrum.noise=0.2") != base
     assert config("problem.momentum=0.9") != base
+
+
+def test_hypergradients_take_the_examples_that_it_brings_for_them():
+    (job,) = jobs([*QUADRATIC], sweep=False)
+    data, parts = OwnData("made"), {"x": np.ones((2, 1))}
+    made = Splits(parts, parts, None, {"x": 3 * parts["x"]})
+    problem = SimpleNamespace(examples=lambda seed: made)
+    found = assemble.examples(job.config, assemble.own_splits(problem, data, 0))
+    assert found.for_hypergradients is made.meta
+    others = assemble.own_splits(
+        SimpleNamespace(examples=lambda s: Splits(parts, parts, None)), data, 0
+    )
+    assert others.info["fingerprint"] != assemble.own_splits(problem, data, 0).info["fingerprint"]
 
 
 def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):  # noqa: F811

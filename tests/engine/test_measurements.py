@@ -57,7 +57,8 @@ class Everything(Method):
         given |= {"direct": measured.mean_direct, "h": measured.h}
         arrays = {name: rows for name, rows in given.items() if rows.size}
         total = sum(np.atleast_2d(rows).sum(axis=0) for rows in arrays.values())
-        return Estimate(total, arrays=arrays)
+        losses = {"values": measured.values, "mean_value": np.array(measured.mean_value)}
+        return Estimate(total, arrays=arrays | losses | {"sharpness": np.array(measured.sharpness)})
 
 
 ALL = Everything(Wanted(LATER, LATER, WINDOW))
@@ -128,6 +129,51 @@ def test_what_is_measured_is_the_derivative_of_the_unrolled_run(name, mode, meth
         assert np.abs(record.arrays["direct"]).max() > 1e-3  # Network's meta loss has a direct term
     gradients = len(steps) + (method.asks.mean > 0)
     assert record.costs.validation_gradients == gradients
+
+
+BENDS = Everything(Wanted((INTERVAL - 1,), mean=WINDOW, sharpness=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *((name, mode) for name in ("sgd", "adam") for mode in (Forward(), Reverse())),
+        ("sgd", Reverse(block=4)),
+        ("reweight", LowRank(sizes=(48,))),
+    ],
+)
+def test_losses_and_sharpness_are_those_of_the_run(name, mode):
+    """Of gradients and of steps, each the difference between the last iterate and the mean."""
+    problem, splits = PROBLEMS[name]
+    settings = {"steps": INTERVAL, "interval": INTERVAL, "mode": mode, "hooks": KEEP}
+    found = list(begin(problem, splits, BENDS, **settings))[1].arrays
+    state, phi = problem.init(jax.random.key(0))
+    indices = batch_indices(0, len(jax.tree.leaves(splits.train)[0]), BATCH, 0, INTERVAL)
+    window = []
+    for t, chosen in enumerate(indices):
+        batch = jax.tree.map(lambda leaf, chosen=chosen: jnp.asarray(leaf)[chosen], splits.train)
+        key = jax.random.fold_in(jax.random.key(0), t)
+        state, _ = problem.step(state, phi, batch, key)
+        window.append(state.params)
+
+    def loss(params):
+        place = InnerState(params, state.opt_state, state.step)
+        return problem.meta_loss(place, phi, splits.validation)
+
+    def following(params):
+        place = InnerState(params, state.opt_state, state.step)
+        return ravel_pytree(problem.step(place, phi, batch, key)[0].params)[0]
+
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / WINDOW, *window[-WINDOW:])
+    ends = [mean, state.params]
+    before, after = (ravel_pytree(jax.grad(loss)(point))[0] for point in ends)
+    flat = [ravel_pytree(point)[0] for point in ends]
+    moves = [following(point) - place for point, place in zip(ends, flat, strict=True)]
+    g, x, u = after - before, flat[1] - flat[0], moves[1] - moves[0]
+    close(found["mean_value"], loss(mean), ROUNDING)
+    close(found["values"], loss(state.params), ROUNDING)
+    close(found["sharpness"], max(0, -(g @ u) / (g @ x)), 1e-7)
+    assert found["sharpness"] > 0
 
 
 @pytest.mark.parametrize("mode", [Forward(), Reverse()])

@@ -3,6 +3,7 @@ import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.koopman.dmd import HankelDMD
+from glocal_exp.koopman.modulus import ModulusEstimator
 from glocal_exp.koopman.spectrum import Spectrum
 from glocal_exp.koopman.steady import SteadyStateEstimator
 
@@ -313,3 +314,17 @@ def test_wrong_settings_are_refused(settings):
     (name,) = settings
     with pytest.raises(UserError, match=name.replace("_", " ")):
         SteadyStateEstimator(**settings)
+
+
+def test_the_other_reading_keeps_what_turns_without_decaying():
+    """A constant of 2, and a turning part that is 3 at the anchor."""
+    turn = 0.4 * (np.arange(40) - 39)
+    trajectory = np.stack([2 + 3 * np.cos(turn), 0.9 ** np.arange(40)], axis=1)
+    spectrum = HankelDMD().fit(trajectory, 5)
+    settings = {"anchor": "newest"}
+    plain, _ = SteadyStateEstimator(**settings).estimate(spectrum, trajectory, 0)
+    kept, diagnostics = ModulusEstimator(**settings).estimate(spectrum, trajectory, 0)
+    np.testing.assert_allclose(plain, [2, 0], atol=1e-8)
+    np.testing.assert_allclose(kept, [5, 0], atol=1e-8)
+    assert diagnostics["steady_modes"] == 3
+    assert diagnostics["oscillating_modes"] == 0

@@ -161,7 +161,7 @@ def test_a_constant_direction_needs_nothing():
     moment = Moment(1, 2, 8, ("a", "b", "c"))
     np.testing.assert_array_equal(method.estimate(Measured(), moment).hypergradient, [-1, 0, 1])
     with pytest.raises(UserError, match=r"moves names d, and the task has a, b, c"):
-        Constant({"d": "keep"}).estimate(Measured(), moment)
+        Constant({"d": "keep"}).check(moment.names)
     with pytest.raises(UserError, match=r"moves[.]a is 'up'; choose one of raise, lower, keep"):
         Constant({"a": "up"})
 

@@ -4,9 +4,12 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import run
+from glocal_exp.engine import Copies, run
 from glocal_exp.errors import UserError
+from glocal_exp.methods.ahead import Ahead
+from glocal_exp.methods.constant import Constant
 from glocal_exp.methods.discounted import Discounted
+from glocal_exp.methods.evolution import Evolution, Persistent
 from glocal_exp.methods.hypergradient_descent import HypergradientDescent
 from glocal_exp.methods.local import Local
 from glocal_exp.problems.noisy_quadratic import NoisyQuadratic, Spectrum
@@ -61,7 +64,7 @@ def test_discounted_tangents_follow_marthes_recursion(mu):
     def h_of(before, after, z, rate, curvature, weight):
         return (weight * after) @ z
 
-    found = rates(Discounted(mu=mu), carry_tangents=True)
+    found = rates(Discounted(mu=mu))  # carried without being asked for
     np.testing.assert_allclose(found, by_hand(h_of, mu), rtol=1e-12)
 
 
@@ -93,9 +96,25 @@ def test_a_discount_is_a_share():
         begin(method=Discounted(mu=1.5))
 
 
-def test_what_the_task_does_not_have_is_refused():
-    for method in (HypergradientDescent(["lr"]), Discounted(mu=0.9, learned=["lr"])):
-        with pytest.raises(
-            UserError, match=r"method\.learned names lr, and the task has learning_r"
-        ):
-            list(begin(method=method, share=False))
+def test_persistent_copies_are_carried_without_being_asked_for():
+    settings = {"mode": Copies(), "share": False}
+    asked = begin(method=Evolution(2, 0.1), carry_tangents=True, **settings)
+    runs = [list(asked), list(begin(method=Persistent(2, 0.1), **settings))]
+    assert all(same(a, b) for a, b in zip(*runs, strict=True))
+    assert not same(list(begin(method=Evolution(2, 0.1), **settings))[-1], runs[0][-1])
+
+
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        (HypergradientDescent(["lr"]), "learned"),
+        (Discounted(mu=0.9, learned=["lr"]), "learned"),
+        (Constant({"lr": "raise"}), "moves"),
+        (Ahead(1, "plan", 0.5, 0.1, ["lr"]), "falling"),
+    ],
+)
+def test_what_the_task_does_not_have_is_refused_before_the_first_step(method, setting):
+    with pytest.raises(
+        UserError, match=rf"method\.{setting} names lr, and the task has learning_r"
+    ):
+        begin(method=method, share=False)

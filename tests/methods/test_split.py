@@ -194,10 +194,14 @@ def test_the_mean_of_signs():
 )
 def test_noise_that_is_more_than_it_adds_is_doubted(added, h, doubted):
     """Its derivative is about 3.4 where h is 3: more than 3 times 0.1, less than 3 times 2."""
-    method = replace(SPLIT, reads=2, doubt=3.0)
+    method = replace(SPLIT, reads=2, doubt=3.0, near=0.5)
     known = replace(measured(h, -0.4), values=np.array([1.0, 1.0 + 2 * added]), mean_value=1.0)
-    moment = Moment(7, S, TAU, NAMES)
+    known = replace(known, sharpness=1.6)  # 2 (1 + 0.6) is the edge
+    values = {"learning_rate": 0.1, "momentum": 0.6}
+    moment = Moment(7, S, TAU, NAMES, values=values)
     found = method.estimate(known, moment)
+    far = replace(method, near=0.51).estimate(known, moment)
+    assert far.diagnostics["doubted"] == 0
     trusting = replace(method, doubt=None).estimate(known, moment)
     assert found.diagnostics["doubted"] == float(doubted)
     assert trusting.diagnostics["doubted"] == 0

@@ -15,7 +15,13 @@ from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Marks, Segment, Work
 from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents, zero_tangents
-from glocal_exp.hypergrad.forward import Parts, add_weighted, with_params, zeros_like_result
+from glocal_exp.hypergrad.forward import (
+    Parts,
+    add_weighted,
+    sharpness,
+    with_params,
+    zeros_like_result,
+)
 from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 
 Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
@@ -108,7 +114,7 @@ def train_along(
         state, tangents, loss = push_tangents(
             step, state, phi, kept, directions=directions, chunk=chunk
         )
-        rows = {}
+        rows, found = {}, None
         if marks.steps is not None:
             found = where(marks.steps, measure.at, state, tangents)
             rows |= {"h": found.total, "values": found.value}
@@ -118,8 +124,12 @@ def train_along(
         mean = carry.mean
         if mean is not None:
             mean = add_weighted(mean, marks.weights, (state.params, tangents.params))
-            found = where(marks.ends, measure.at_mean, state, *mean)
-            rows |= at_mean(found)
+            there = where(marks.ends, measure.at_mean, state, *mean)
+            rows |= at_mean(there)
+            if marks.bends is not None:
+                gradients = found.gradient.params, there.gradient
+                bend = partial(sharpness, lambda s: step(s, phi))
+                rows["sharpness"] = where(marks.bends, bend, state, mean[0], gradients)
         return (state, Tangential(tangents, mean), sums), (rows, loss)
 
     sums = None
@@ -139,10 +149,12 @@ class _Measure:
     def __init__(self, work: Work, phi: Hyperparams, data: Any, directions: Array | None):
         self._problem, self._phi, self._directions = work.problem, phi, directions
         self._batch = data.for_hypergradients
+        self._bends = work.plan.wanted.sharpness
         self._whole: dict[str, Any] = {"directions": directions, **work.chunks}
 
     def at(self, state: InnerState, tangents: Tangents) -> Parts:
-        return contract(self._problem, state, self._phi, tangents, self._batch, **self._whole)
+        found = contract(self._problem, state, self._phi, tangents, self._batch, **self._whole)
+        return self._kept(found)
 
     def at_mean(self, state: InnerState, params: PyTree, tangents: Tangents) -> Parts:
         """Of the mean parameters alone; the rest of the state is what it is."""
@@ -150,7 +162,12 @@ class _Measure:
         def loss(params: PyTree, phi: Hyperparams, batch: Batch) -> Array:
             return self._problem.meta_loss(with_params(state, params), phi, batch)
 
-        return contract_parts(loss, params, self._phi, tangents, self._batch, **self._whole)
+        along = partial(contract_parts, loss, params, self._phi, tangents, self._batch)
+        return self._kept(along(**self._whole))
+
+    def _kept(self, found: Parts) -> Parts:
+        """Without the gradient, where nothing comes of it."""
+        return found if self._bends else found._replace(gradient=None)
 
     def training(
         self, state: InnerState, tangents: Tangents, batch: Batch, key: PRNGKeyArray

@@ -68,9 +68,9 @@ class LowRank(Mode):
         if plan.method.fresh:
             reason = "lays its directions where a playout starts"
             return f"{reason}, and this method differentiates its end"
-        if plan.carry_tangents:
+        if plan.carries:
             reason = "takes other directions in each interval"
-            return f"{reason}, and carry_tangents=true keeps the tangents"
+            return f"{reason}, and these tangents are kept"
         if any(plan.method.shift(1).values()):
             reason = "lays its directions at the present hyperparameters"
             return f"{reason}, and this method moves those to come"

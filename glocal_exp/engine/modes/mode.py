@@ -97,11 +97,12 @@ class Mode(Choice):
         return as_measured(snapshot.measured), {}
 
 
-LOSSES = ("values", "mean_value")
-"""Rows that hold no derivatives."""
+LOSSES = ("values", "mean_value", "sharpness")
+"""Rows that hold no derivatives by hyperparameters."""
 
 
 def as_measured(rows: Mapping[str, Float[np.ndarray, "n q"]]) -> Measured:
     """Rows by name; of what is measured once, the one that there is."""
-    once = {name: rows[name][-1] for name in ("mean", "mean_direct", "mean_value") if name in rows}
+    names = "mean", "mean_direct", "mean_value", "sharpness"
+    once = {name: rows[name][-1] for name in names if name in rows}
     return Measured(**{**rows, **once})

@@ -74,8 +74,8 @@ class Reverse(Mode):
 
     def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         wanted, interval = plan.wanted, plan.schedule.interval
-        if plan.carry_tangents:
-            return "has no tangents for carry_tangents=true to carry"
+        if plan.carries:
+            return "has no tangents to carry from interval to interval"
         if len(wanted.steps) > 1:
             number = len(wanted.steps)
             return f"computes one hypergradient an interval and this method looks at {number}"
@@ -113,12 +113,15 @@ class Reverse(Mode):
                 data.for_hypergradients,
                 last=marks.steps is not None,
                 weights=marks.weights,
+                bends=marks.bends is not None,
                 block=self.block or block_for(state, len(indices)),
                 **work.chunks,
             )
             rows = {} if pulled.h is None else {"h": pulled.h, "values": pulled.value}
             if pulled.mean is not None:
                 rows |= at_mean(pulled.mean)
+            if marks.bends is not None:
+                rows["sharpness"] = pulled.sharpness
             rows = {
                 name: jnp.zeros((len(indices), *row.shape), row.dtype).at[-1].set(row)
                 for name, row in rows.items()
