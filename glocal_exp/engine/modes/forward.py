@@ -126,7 +126,7 @@ def train_along(
             mean = add_weighted(mean, marks.weights, (state.params, tangents.params))
             there = where(marks.ends, measure.at_mean, state, *mean)
             rows |= at_mean(there)
-            if marks.bends is not None:
+            if found is not None and marks.bends is not None:
                 gradients = found.gradient.params, there.gradient
                 bend = partial(sharpness, lambda s: step(s, phi))
                 rows["sharpness"] = where(marks.bends, bend, state, mean[0], gradients)
