@@ -2,6 +2,7 @@
 
 import math
 from argparse import ArgumentParser, Namespace
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -73,16 +74,17 @@ def _replay_one_of(runs: Sequence[StoredRun], sources: Sources, options: Namespa
 def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]:
     """By stored and present source hash, the runs that are stale for no other reason.
 
-    One run a variant, and those first that train most calmly: at a small learning rate.
+    One seed of each variant, then the others, and those first that train most calmly: at a small
+    learning rate.
     """
-    chosen: dict[Sources, dict[str, StoredRun]] = {}
-    for run in sorted(runs, key=lambda run: run.value("task.init.learning_rate") or 0.0):
+    chosen: dict[Sources, list[StoredRun]] = defaultdict(list)
+    for run in sorted(runs, key=lambda r: (r.seed, r.value("task.init.learning_rate") or 0.0)):
         current = current_source(run.manifest)
         ended = run.manifest.get("status") == "complete"
         if run.status == "stale" and ended and current and "source_hash" in run.manifest:
             sources = (run.manifest["source_hash"], current)
-            chosen.setdefault(sources, {}).setdefault(f"{run.experiment}/{run.variant}", run)
-    return [(sources, list(variants.values())) for sources, variants in chosen.items()]
+            chosen[sources].append(run)
+    return list(chosen.items())
 
 
 def differences(run: StoredRun, intervals: int, modules: Sequence[str] = ()) -> Differences:

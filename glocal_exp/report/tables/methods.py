@@ -28,18 +28,19 @@ def accuracies(
         methods: those that the comparison needs.
     """
     found, missing = select_all(context, experiments, methods)
-    rows = [row for one in found.values() for row in _accuracies(one, subject)]
+    rows = [row for one in found.values() for row in accuracy_rows(one, subject)]
     if not rows:
         raise MissingRuns(*experiments)
     labels = {
         "experiment": {n: caption.marked(experiments[n], one.runs) for n, one in found.items()},
-        "method": _printed(rows),
+        "method": printed(rows),
     }
     sources = caption.paragraphs(found.values(), context)
     return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=missing)
 
 
-def _accuracies(selection: Selection, subject: str) -> Iterator[dict[str, Any]]:
+def accuracy_rows(selection: Selection, subject: str) -> Iterator[dict[str, Any]]:
+    """A row a method, compared with the subject."""
     for method in selection.methods:
         finals, lost = selection.finals(method), selection.lost(method)
         if not finals:
@@ -79,7 +80,7 @@ def run_times(context: Context, experiments: Sequence[str], methods: Sequence[st
             "runs may have shared the machine."
         )
     complete = selection.experiment == first and not selection.incomplete
-    labels, missing = {"method": _printed(rows)}, () if complete else (first,)
+    labels, missing = {"method": printed(rows)}, () if complete else (first,)
     return Found(pd.DataFrame(rows), sources, labels=labels, missing=missing)
 
 
@@ -110,7 +111,7 @@ def _run_times(selection: Selection, context: Context) -> Iterator[dict[str, Any
         }
 
 
-def _printed(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def printed(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Methods as in the legends."""
     looks = method_styles(row["method"] for row in rows)
     return {method: look.label for method, look in looks.items()}
