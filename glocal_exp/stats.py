@@ -27,7 +27,20 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
         raise ValueError("no values to summarise")
     mean = float(array.mean())
     error = stats.sem(array) if array.size > 1 else np.nan
+    if error == 0:
+        return Interval(mean, mean, mean)
     return Interval(mean, *map(float, stats.t.interval(confidence, array.size - 1, mean, error)))
+
+
+def p_value(values: ArrayLike) -> float:
+    """Two-sided, of a t test that the mean is 0; NaN where there are no degrees of freedom."""
+    array = np.asarray(values, np.float64)
+    if array.size < 2:
+        return np.nan
+    if np.ptp(array) == 0:
+        return float(array[0] == 0)
+    test: Any = stats.ttest_1samp(array, 0.0)
+    return float(test.pvalue)
 
 
 def paired_differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glocal_exp.stats import log_log_slope, mean_interval, paired_differences
+from glocal_exp.stats import log_log_slope, mean_interval, p_value, paired_differences
 
 
 @pytest.mark.parametrize("probability", [0.6, 0.9, 0.975, 0.999])
@@ -90,3 +90,13 @@ def test_two_points_have_no_interval_and_one_size_has_no_slope():
     assert np.isnan(log_log_slope([1, 2], [1, 2]).low)
     with pytest.raises(ValueError, match="identical"):
         log_log_slope([2, 2], [1, 2])
+
+
+def test_values_that_are_all_the_same_have_no_spread_and_a_clear_answer():
+    assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0, 2.0)
+    assert p_value([2.0, 2.0]) == 0
+    assert p_value([0.0, 0.0]) == 1
+    assert np.isnan(p_value([1.0]))
+    # t = 2 / (1 / sqrt 3) of two degrees of freedom: p = 1 - t / sqrt(2 + t^2)
+    t = 2 * np.sqrt(3)
+    assert p_value([1.0, 2.0, 3.0]) == pytest.approx(1 - t / np.sqrt(2 + t * t))

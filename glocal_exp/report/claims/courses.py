@@ -1,0 +1,114 @@
+"""Claims about the hyperparameters' way, about spectra and about run times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import logit
+
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.claims.criterion import (
+    AGREES,
+    DISAGREES,
+    UNDECIDED,
+    Criterion,
+    Finding,
+    chosen,
+    holm,
+    size,
+)
+from glocal_exp.stats import p_value
+
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Aggressive(Criterion):
+    """Whether one method moves a hyperparameter further than another: the length of its way.
+
+    By the sum of absolute changes on the unconstrained scale, as a ratio, paired by seed; t tests
+    of its logarithm, corrected by Holm over the experiments.
+    """
+
+    experiments: Sequence[str]
+    subject: str
+    other: str
+    hyperparameter: str = "learning_rate"
+
+    def judge(self, context: Context) -> Finding:
+        selections = {
+            name: chosen(context, name, (self.subject, self.other)) for name in self.experiments
+        }
+        ratios = {}
+        for name, one in selections.items():
+            ways = [
+                {run.seed: self._way(run) for run in one.of(m)} for m in (self.subject, self.other)
+            ]
+            ratios[name] = [ways[0][s] / ways[1][s] for s in sorted(set(ways[0]) & set(ways[1]))]
+        corrected = holm([p_value(np.log(values)) for values in ratios.values()])
+        means = {name: float(np.exp(np.mean(np.log(values)))) for name, values in ratios.items()}
+        longer = [mean > 1 and p < LEVEL for mean, p in zip(means.values(), corrected, strict=True)]
+        shorter = [
+            mean < 1 and p < LEVEL for mean, p in zip(means.values(), corrected, strict=True)
+        ]
+        verdict = AGREES if all(longer) else DISAGREES if any(shorter) else UNDECIDED
+        words = ", ".join(f"{mean:.2f} times ({name})" for name, mean in means.items())
+        return Finding(verdict, words, size(selections))
+
+    def _way(self, run: Any) -> float:
+        values = run.column(f"hyperparameter/{self.hyperparameter}")
+        return float(np.abs(np.diff(logit(values[np.isfinite(values)]))).sum())
+
+
+@dataclass(frozen=True)
+class SteadyModes(Criterion):
+    """How many eigenvalues are near 1 at one outer step: as many as said in most of the runs."""
+
+    experiment: str
+    outer_step: int
+    expected: int
+    method: str = "glocal"
+
+    def judge(self, context: Context) -> Finding:
+        one = chosen(context, self.experiment, (self.method,))
+        counts = [
+            int(
+                run.column("diagnostic/steady_modes")[run.column("outer_step") == self.outer_step][
+                    0
+                ]
+            )
+            for run in one.runs
+        ]
+        most = np.mean(np.array(counts) == self.expected) > 0.5
+        words = f"{', '.join(map(str, counts))} (by seed)"
+        return Finding(AGREES if most else DISAGREES, words, size({self.experiment: one}))
+
+
+@dataclass(frozen=True)
+class TimesRatio(Criterion):
+    """Run time over another's, training and hypergradients alone, beside the paper's.
+
+    Attributes:
+        kind: `about`: within `factor` of the paper's; `least`: at least that over the factor.
+        factor: choice; another machine and other software move a ratio by so much.
+    """
+
+    experiment: str
+    subject: str
+    other: str
+    paper: float
+    kind: Literal["about", "least"] = "about"
+    factor: float = 1.5
+
+    def judge(self, context: Context) -> Finding:
+        one = chosen(context, self.experiment, (self.subject, self.other))
+        seconds = [
+            np.mean([run.total("seconds") for run in one.of(m)]) for m in (self.subject, self.other)
+        ]
+        ratio = float(seconds[0] / seconds[1])
+        high = np.inf if self.kind == "least" else self.paper * self.factor
+        verdict = AGREES if self.paper / self.factor <= ratio <= high else DISAGREES
+        devices = sorted({str(run.stored.column("device")) for run in one.runs})
+        words = f"{ratio:.1f} times on {', '.join(devices)}"
+        return Finding(verdict, words, size({self.experiment: one}))

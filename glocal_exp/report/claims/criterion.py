@@ -1,0 +1,71 @@
+"""What decides a claim, and what it finds."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.selection import Selection, select
+
+AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with what stands behind it.
+
+    Attributes:
+        verdict: one of the four words.
+        ours: the numbers, in words.
+        size: of what they were measured on.
+    """
+
+    verdict: str
+    ours: str
+    size: str
+
+
+class Criterion(ABC):
+    """A frozen dataclass of settings."""
+
+    @abstractmethod
+    def judge(self, context: Context) -> Finding:
+        """The verdict.
+
+        Raises:
+            MissingRuns: what it needs is not stored.
+        """
+
+
+def chosen(context: Context, experiment: str, methods: Sequence[str]) -> Selection:
+    """The finished runs of an experiment, at the largest size that has all of the methods.
+
+    Raises:
+        MissingRuns: there is none.
+    """
+    found = select(context.runs, experiment, where={"method": list(methods)}, ends=True)
+    if found is None or set(methods) - set(found.methods):
+        raise MissingRuns(experiment)
+    return found
+
+
+def size(selections: Mapping[str, Selection]) -> str:
+    """Steps and seeds of experiments, in words."""
+    by_size: dict[str, list[str]] = {}
+    for name, one in selections.items():
+        seeds = len(one.seeds)
+        words = f"T = {one.steps:,}, {seeds} seed{'s' * (seeds != 1)}"
+        by_size.setdefault(words, []).append(name)
+    return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """P values of one family, corrected (Holm 1979); NaN counts as 1."""
+    given = np.nan_to_num(np.asarray(values, np.float64), nan=1.0)
+    corrected, largest = np.ones(len(given)), 0.0
+    for rank, place in enumerate(np.argsort(given, kind="stable")):
+        largest = max(largest, (len(given) - rank) * given[place])
+        corrected[place] = min(1.0, largest)
+    return corrected.tolist()

@@ -1,0 +1,175 @@
+"""Verdicts: each follows from stored numbers, and changes with them."""
+
+import numpy as np
+import pytest
+import yaml
+
+from glocal_exp.errors import UserError
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
+from glocal_exp.report.claims.accuracy import Difference, Diverges
+from glocal_exp.report.claims.courses import Aggressive, SteadyModes, TimesRatio
+from glocal_exp.report.claims.criterion import holm
+from glocal_exp.report.claims.follows import Follows
+from glocal_exp.report.claims.in_table import InTable
+from glocal_exp.report.objects import entries
+from tests.sealing import reseal
+
+from .synthetic import CONFIGS, table, write_run
+
+ABOVE = Difference(["a"], "glocal", "local", "above")
+EQUAL = Difference(["a"], "glocal", "local", "equal")
+
+
+def overwrite(path, column, values):
+    """The last values of a column of a stored run."""
+    header, *lines = (path / "metrics.csv").read_text().splitlines()
+    place = header.split(",").index(column)
+    rows = [line.split(",") for line in lines]
+    for row, value in zip(rows[-len(values) :], values, strict=True):
+        row[place] = repr(float(value))
+    (path / "metrics.csv").write_text("\n".join([header, *map(",".join, rows)]) + "\n")
+    reseal(path)
+
+
+def store(root, glocal, local, experiment="a"):
+    """Runs that end, over the last five evaluations, with so many percent on average."""
+    for method, ends in (("glocal", glocal), ("local", local)):
+        for seed, end in enumerate(ends):
+            path = write_run(root, experiment, method, seed)
+            overwrite(path, "test_accuracy", (end + np.array([-2, -1, 0, 1, 2])) / 100)
+    return Context(root)
+
+
+@pytest.mark.parametrize(
+    ("glocal", "above", "equal"),
+    [
+        ([82.0, 82.1, 82.2], AGREES, DISAGREES),
+        ([80.0, 80.1, 79.9], DISAGREES, AGREES),
+        ([78.0, 78.1, 78.2], DISAGREES, DISAGREES),
+        ([84.0, 80.0, 79.0], UNDECIDED, UNDECIDED),
+        ([80.3, 80.3, 80.31], AGREES, AGREES),  # a difference, and a small one
+    ],
+)
+def test_accuracies_are_compared_by_seed(tmp_path, glocal, above, equal):
+    context = store(tmp_path, glocal, [80.0, 80.0, 80.0])
+    found = ABOVE.judge(context)
+    assert found.verdict == above
+    assert EQUAL.judge(context).verdict == equal
+    assert found.size == "T = 2,000, 3 seeds (a)"
+    assert f"{np.mean(glocal) - 80:.2f}".replace("-", "") in found.ours
+
+
+def test_an_experiment_of_several_is_corrected_for_the_others(tmp_path):
+    """p is 0.026 in one: enough alone, not beside two that say nothing."""
+    store(tmp_path, [80.8, 81.0, 81.4], [80.0, 80.0, 80.0])
+    for name in ("b", "c"):
+        store(tmp_path, [84.0, 80.0, 77.0], [80.0, 80.0, 80.0], name)
+    context = Context(tmp_path)
+    assert ABOVE.judge(context).verdict == AGREES
+    assert (
+        Difference(["a", "b", "c"], "glocal", "local", "above").judge(context).verdict == UNDECIDED
+    )
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    assert holm([np.nan, 0.5]) == [1.0, 1.0]
+
+
+def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
+    runs = tmp_path / "runs"
+    store(runs, [82.0, 82.1, 82.2], [80.0, 80.0, 80.0])
+    one = {"place": "Fig. 1", "claim": "It is better.", "paper": "yes"}
+    target = "glocal_exp.report.claims.accuracy.Difference"
+    sought = {"experiments": ["a"], "subject": "glocal", "other": "local", "expected": "above"}
+    absent = {"_target_": target, **sought, "experiments": ["z"]}
+    claims = {
+        "better": {**one, "criterion": {"_target_": target, **sought}},
+        "elsewhere": {**one, "criterion": absent},
+        "never": {**one, "criterion": None},
+    }
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims))
+    sheet = table("claims").make(Context(runs))
+    assert sheet.data["verdict"].tolist() == [AGREES, NOT_RUN, NOT_RUN]
+    assert sheet.missing == ("z",)
+    assert "1 agrees, 2 not run" in sheet.caption
+    for path in runs.glob("a/glocal-*/seed=*"):
+        overwrite(path, "test_accuracy", [0.78] * 5)
+    assert table("claims").make(Context(runs)).data["verdict"][0] == DISAGREES
+    claims["better"].pop("place")
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims))
+    with pytest.raises(UserError, match="better should have claim, criterion, paper, place"):
+        table("claims").make(Context(runs))
+
+
+def test_divergence_counts_where_it_is_in_every_experiment(tmp_path):
+    write_run(tmp_path, "a", "global", 0, diverge_at=9)
+    write_run(tmp_path, "a", "global", 1)
+    assert Diverges(["a"], "global").judge(Context(tmp_path)).verdict == AGREES
+    write_run(tmp_path, "b", "global", 0)
+    found = Diverges(["a", "b"], "global").judge(Context(tmp_path))
+    assert found.verdict == DISAGREES
+    assert found.ours == "diverged: 1 of 2 (a), 0 of 1 (b)"
+    with pytest.raises(MissingRuns):
+        Diverges(["c"], "global").judge(Context(tmp_path))
+
+
+def test_ways_of_hyperparameters_are_measured_without_bounds(tmp_path):
+    """On the unconstrained scale local goes twice as far, and glocal stays by global."""
+    for seed in range(3):
+        for method, step in (("local", 0.2), ("glocal", 0.1), ("global", 0.11 + 0.001 * seed)):
+            path = write_run(tmp_path, "a", method, seed, steps=1000)
+            logits = step * np.arange(11)
+            for name in ("learning_rate", "momentum", "weight_decay"):
+                overwrite(path, f"hyperparameter/{name}", 1 / (1 + np.exp(-logits)))
+    context = Context(tmp_path)
+    found = Aggressive(["a"], "local", "glocal").judge(context)
+    assert (found.verdict, found.ours) == (AGREES, "2.00 times (a)")
+    assert Aggressive(["a"], "glocal", "local").judge(context).verdict == DISAGREES
+    found = Follows(["a"], "glocal", "global", "local").judge(context)
+    assert (found.verdict, found.ours) == (AGREES, "apart by 0.06, local 0.45 (a)")
+    assert Follows(["a"], "local", "global", "glocal").judge(context).verdict == DISAGREES
+
+
+def test_run_times_are_compared_as_ratios(tmp_path):
+    for method, seconds in (("glocal", 4.4), ("local", 4.0), ("global", 400.0)):
+        write_run(tmp_path, "a", method, 0, seconds=seconds)
+    context = Context(tmp_path)
+    found = TimesRatio("a", "glocal", "local", 1.0).judge(context)
+    assert (found.verdict, found.ours) == (AGREES, "1.1 times on Synthetic CPU")
+    assert TimesRatio("a", "glocal", "local", 2.0).judge(context).verdict == DISAGREES
+    assert TimesRatio("a", "global", "local", 50.0, "least").judge(context).verdict == AGREES
+    assert TimesRatio("a", "global", "local", 50.0).judge(context).verdict == DISAGREES
+
+
+def test_steady_modes_are_counted_by_run(tmp_path):
+    context = Context(tmp_path)
+    with pytest.raises(MissingRuns):
+        SteadyModes("a", 1, 2).judge(context)
+    for seed, count in enumerate((2, 2, 1)):
+        path = write_run(tmp_path, "a", "glocal", seed)
+        header, *lines = (path / "metrics.csv").read_text().splitlines()
+        lines = [f"{line},{count}" for line in lines]
+        header += ",diagnostic/steady_modes"
+        (path / "metrics.csv").write_text("\n".join([header, *lines]) + "\n")
+        reseal(path)
+    found = SteadyModes("a", 1, 2).judge(context)
+    assert (found.verdict, found.ours) == (AGREES, "2, 2, 1 (by seed)")
+    assert SteadyModes("a", 1, 1).judge(context).verdict == DISAGREES
+
+
+def test_a_table_decides_by_the_share_of_its_rows(tmp_path):
+    store(tmp_path, [82.0, 82.1], [80.0, 80.0], "fig2_sgd")
+    context = Context(tmp_path)
+    found = InTable("final_accuracy", "mean > 83").judge(context)
+    assert (found.verdict, found.ours) == (DISAGREES, "1 of 2 rows")
+    assert InTable("final_accuracy", "mean > 83", share=0.5).judge(context).verdict == AGREES
+    only = InTable("final_accuracy", "mean > 83", rows="method == 'glocal'").judge(context)
+    assert (only.verdict, only.ours) == (AGREES, "1 of 1 rows")
+
+
+def test_every_stored_claim_is_whole():
+    """Of the file that is shipped: a place, words, the paper's number and what decides it."""
+    found = entries(CONFIGS.parent / "results" / "claims.yaml")
+    assert len(found) > 10
+    for claim in found.values():
+        assert set(claim) == {"place", "claim", "paper", "criterion"}
+        assert claim["claim"].endswith(".")

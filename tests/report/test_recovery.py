@@ -1,0 +1,63 @@
+"""Runs from several starts, under several meta optimizers."""
+
+import numpy as np
+import pytest
+
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.figures.recovery import BAND, Recovery
+from glocal_exp.report.starts import cells
+
+from .synthetic import reading, table, write_run
+from .test_claims import overwrite
+
+METAS = {"adam": "Adam", "mean_sign": "signs"}
+ENDS = {("none", 0.01): 70, ("none", 0.1): 85, ("local", 0.01): 80, ("local", 0.1): 86}
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for (method, start), end in ENDS.items():
+        for meta, more in (("adam", 0), ("mean_sign", 3)):
+            if method == "none" and meta != "adam":
+                continue  # nothing that it would move
+            for seed in (0, 1):
+                path = write_run(
+                    root, "recovery", method, seed, start={"learning_rate": start},
+                    manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
+                )  # fmt: skip
+                overwrite(path, "test_accuracy", [(end + more + seed) / 100])
+    return Context(root)
+
+
+def test_constant_hyperparameters_are_in_every_meta_optimizers_cells(context):
+    found = cells(context, "recovery", METAS, ["none", "local"])
+    assert [(c.meta_optimizer, c.start) for c in found] == [
+        (meta, start) for meta in METAS for start in (0.01, 0.1)
+    ]
+    ends = [c.selection.finals(m)[0] for c in found for m in ("none", "local")]
+    np.testing.assert_allclose(ends, [70, 80, 85, 86, 70, 83, 85, 89])
+    with pytest.raises(MissingRuns):
+        cells(context, "other", METAS, ["none"])
+
+
+def test_the_table_compares_within_a_cell(context):
+    settings = {"meta_optimizers": METAS, "methods": ["none", "local"], "subject": "local"}
+    data = table("recovery", **settings).make(context).data
+    assert data["method"].tolist() == ["none", "local"] * 4
+    np.testing.assert_allclose(data["difference"].dropna(), [10, 1, 13, 4])
+
+
+def test_the_figure_draws_each_seed_and_what_is_gained(context):
+    figure = Recovery(
+        "Title.", "recovery", METAS, ["none", "local"], reading=reading("figure/recovery")
+    )
+    with style.applied():
+        drawing = figure.draw(context)
+    upper, _, lower, _ = drawing.figure.axes
+    np.testing.assert_allclose(upper.lines[0].get_ydata(), [70.5, 85.5])  # none, two seeds
+    np.testing.assert_allclose(lower.lines[0].get_ydata(), [10, 1])
+    assert BAND[0] <= lower.get_ylim()[0]
+    assert "2 seeds (0, 1)" in drawing.caption
+    assert [text.get_text() for text in lower.get_xticklabels()] == ["0.01", "0.1"]
