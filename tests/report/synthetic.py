@@ -18,7 +18,7 @@ STARTS = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4},
     "adam": {"learning_rate": 1e-3, "b1": 0.9, "b2": 0.999},
 }
-GOALS = {"none": 0.0, "local": 2.5, "window_mean": 2.0, "glocal": 1.6, "global": 1.2}
+GOALS = {"none": 0.0, "local": 2.5, "window_mean": 2.0, "glocal": 1.6, "global": 1.2, "split": 1.4}
 
 
 def write_run(

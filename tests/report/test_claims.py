@@ -8,9 +8,10 @@ from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
 from glocal_exp.report.claims.accuracy import Difference, Diverges
-from glocal_exp.report.claims.courses import Aggressive, SteadyModes, TimesRatio
+from glocal_exp.report.claims.courses import Aggressive, TimesRatio
 from glocal_exp.report.claims.criterion import holm
 from glocal_exp.report.claims.follows import Follows
+from glocal_exp.report.claims.in_intervals import InIntervals
 from glocal_exp.report.claims.in_table import InTable
 from glocal_exp.report.objects import entries
 from tests.sealing import reseal
@@ -87,17 +88,19 @@ def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
         "never": {**one, "criterion": None},
     }
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims))
-    sheet = table("claims").make(Context(runs))
+    context = Context(runs, configs=tmp_path / "configs")
+    scoreboard = table("claims", file="claims.yaml")
+    sheet = scoreboard.make(context)
     assert sheet.data["verdict"].tolist() == [AGREES, NOT_RUN, NOT_RUN]
     assert sheet.missing == ("z",)
     assert "1 agrees, 2 not run" in sheet.caption
     for path in runs.glob("a/glocal-*/seed=*"):
         overwrite(path, "test_accuracy", [0.78] * 5)
-    assert table("claims").make(Context(runs)).data["verdict"][0] == DISAGREES
+    assert scoreboard.make(context).data["verdict"][0] == DISAGREES
     claims["better"].pop("place")
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims))
     with pytest.raises(UserError, match="better should have claim, criterion, paper, place"):
-        table("claims").make(Context(runs))
+        scoreboard.make(context)
 
 
 def test_divergence_counts_where_it_is_in_every_experiment(tmp_path):
@@ -140,20 +143,25 @@ def test_run_times_are_compared_as_ratios(tmp_path):
     assert TimesRatio("a", "global", "local", 50.0).judge(context).verdict == DISAGREES
 
 
-def test_steady_modes_are_counted_by_run(tmp_path):
+def test_intervals_are_counted_over_all_runs(tmp_path):
+    """Of four runs of 20 intervals, in one the count is another in the first five."""
     context = Context(tmp_path)
+    sought = {"experiments": ["a", "b"], "holds": "`diagnostic/steady_modes` == 2"}
     with pytest.raises(MissingRuns):
-        SteadyModes("a", 1, 2).judge(context)
-    for seed, count in enumerate((2, 2, 1)):
-        path = write_run(tmp_path, "a", "glocal", seed)
-        header, *lines = (path / "metrics.csv").read_text().splitlines()
-        lines = [f"{line},{count}" for line in lines]
-        header += ",diagnostic/steady_modes"
-        (path / "metrics.csv").write_text("\n".join([header, *lines]) + "\n")
-        reseal(path)
-    found = SteadyModes("a", 1, 2).judge(context)
-    assert (found.verdict, found.ours) == (AGREES, "2, 2, 1 (by seed)")
-    assert SteadyModes("a", 1, 1).judge(context).verdict == DISAGREES
+        InIntervals(**sought).judge(context)
+    for name, counts in {"a": [2] * 21, "b": [2] * 6 + [1] * 15}.items():
+        for seed in (0, 1):
+            path = write_run(tmp_path, name, "glocal", seed)
+            header, *lines = (path / "metrics.csv").read_text().splitlines()
+            lines = [f"{line},{n}" for line, n in zip(lines, counts, strict=True)]
+            table = "\n".join([f"{header},diagnostic/steady_modes", *lines])
+            (path / "metrics.csv").write_text(table + "\n")
+            reseal(path)
+    found = InIntervals(**sought).judge(context)  # the row of the start does not count
+    assert (found.verdict, found.ours) == (AGREES, "62 % of 80 intervals")
+    assert InIntervals(**sought, share=0.63).judge(context).verdict == DISAGREES
+    first = InIntervals(**sought, rows="outer_step == 1", share=1.0).judge(context)
+    assert (first.verdict, first.ours) == (AGREES, "100 % of 4 intervals")
 
 
 def test_a_table_decides_by_the_share_of_its_rows(tmp_path):

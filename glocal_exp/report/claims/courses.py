@@ -1,4 +1,4 @@
-"""Claims about the hyperparameters' way, about spectra and about run times."""
+"""Claims about how far hyperparameters move, and about run times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,30 +59,6 @@ class Aggressive(Criterion):
     def _way(self, run: Any) -> float:
         values = run.column(f"hyperparameter/{self.hyperparameter}")
         return float(np.abs(np.diff(logit(values[np.isfinite(values)]))).sum())
-
-
-@dataclass(frozen=True)
-class SteadyModes(Criterion):
-    """How many eigenvalues are near 1 at one outer step: as many as said in most of the runs."""
-
-    experiment: str
-    outer_step: int
-    expected: int
-    method: str = "glocal"
-
-    def judge(self, context: Context) -> Finding:
-        one = chosen(context, self.experiment, (self.method,))
-        counts = [
-            int(
-                run.column("diagnostic/steady_modes")[run.column("outer_step") == self.outer_step][
-                    0
-                ]
-            )
-            for run in one.runs
-        ]
-        most = np.mean(np.array(counts) == self.expected) > 0.5
-        words = f"{', '.join(map(str, counts))} (by seed)"
-        return Finding(AGREES if most else DISAGREES, words, size({self.experiment: one}))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from glocal_exp.errors import UserError
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.claims import NOT_RUN, Finding
 from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.tables.grouped import Found
@@ -18,9 +18,9 @@ def claims(context: Context, file: str) -> Found:
     """A row a claim, in the order of the paper's text.
 
     Args:
-        file: beside the folder of runs; by id what a claim says, where, and what decides it.
+        file: seen from the repository; by id what a claim says, where, and what decides it.
     """
-    path = context.runs.parent / file
+    path = context.configs.parent / file
     rows, missing = [], []
     for name, settings in entries(path).items():
         finding, lacking = judge(name, settings, path, context)
@@ -34,6 +34,8 @@ def claims(context: Context, file: str) -> Found:
                 "size": finding.size,
             }
         )
+    if all(row["verdict"] == NOT_RUN for row in rows):
+        raise MissingRuns(*dict.fromkeys(missing))
     counts = Counter(row["verdict"] for row in rows)
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return Found(pd.DataFrame(rows), [], {"total": total}, missing=tuple(dict.fromkeys(missing)))
@@ -47,5 +49,7 @@ def judge(name: str, settings: dict, path: Path, context: Context) -> tuple[Find
         return Finding(NOT_RUN, "", ""), []
     try:
         return instantiate(settings["criterion"], path).judge(context), []
+    except MissingStudy:  # which has another command
+        return Finding(NOT_RUN, "", ""), []
     except MissingRuns as error:
         return Finding(NOT_RUN, "", ""), list(error.args)
