@@ -7,6 +7,7 @@ from .commands import TINY, TOY, manifest, rows, runs, shell
 __all__ = ["shell"]
 
 
+@pytest.mark.slow
 def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path):
     sizes = [*TINY[1:], "method=none,glocal", f"output_dir={tmp_path}"]
     command = shell.run(*sizes, script="demo")

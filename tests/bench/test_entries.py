@@ -12,6 +12,8 @@ from benchmarks.work import CHOICES
 from tests.bench.results import measured
 from tests.compilation import quick_compilation  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def small(name):

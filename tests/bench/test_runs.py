@@ -10,6 +10,8 @@ from benchmarks.runs import whole_run
 from benchmarks.work import SMALL
 from tests.compilation import quick_compilation  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 TINY = ["model.filters=2", "interval=3", "steps=6", "precision=float64", "validation.subset=10"]
 
 

@@ -75,7 +75,7 @@ def test_it_goes_on_bit_by_bit_from_any_checkpoint():
         (METHODS["window_mean"], False, "looks at 4"),
         (METHODS["glocal"], False, "looks at 6"),
         (Local("every"), False, "looks at 6"),
-        (METHODS["local"], True, "carry_tangents"),
+        (METHODS["local"], True, "to carry from interval to interval"),
     ],
 )
 def test_what_one_sweep_cannot_give_is_refused(method, carry, word):
