@@ -92,3 +92,14 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
     monkeypatch.setattr(verify.build, "main", build)
     assert verify.main(stored.parent) == code
     assert capsys.readouterr().out.splitlines()[-1].startswith(f"{2 * change} differences")
+
+
+@pytest.mark.parametrize(
+    ("others", "same"), [([0.55], True), ([0.65], False), ([0.55, 0.55, 0.55], False)]
+)
+def test_one_number_of_many_may_be_of_a_point_that_turned_round(folders, others, same):
+    stored, fresh = folders
+    for folder, changed in ((stored, []), (fresh, others)):
+        values = [*changed, *[0.5] * (100 - len(changed))]
+        (folder / "a.csv").write_text("\n".join(map(str, values)) + "\n")
+    assert named(folders) == ([] if same else ["a.csv: differs"])
