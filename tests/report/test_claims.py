@@ -97,6 +97,13 @@ def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
     for path in runs.glob("a/glocal-*/seed=*"):
         overwrite(path, "test_accuracy", [0.78] * 5)
     assert scoreboard.make(context).data["verdict"][0] == DISAGREES
+    wrong = {"_target_": "glocal_exp.report.claims.in_intervals.InIntervals", "experiments": ["a"]}
+    spoilt = claims | {
+        "better": {**one, "criterion": {**wrong, "method": "local", "holds": "x > 1"}}
+    }
+    (tmp_path / "claims.yaml").write_text(yaml.safe_dump(spoilt))
+    with pytest.raises(UserError, match="better's criterion cannot be read"):
+        scoreboard.make(context)
     claims["better"].pop("place")
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(claims))
     with pytest.raises(UserError, match="better should have claim, criterion, paper, place"):

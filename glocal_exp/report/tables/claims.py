@@ -49,6 +49,12 @@ def judge(name: str, settings: dict, path: Path, context: Context) -> tuple[Find
         return Finding(NOT_RUN, "", ""), []
     try:
         return instantiate(settings["criterion"], path).judge(context), []
+    except (
+        KeyError,
+        NameError,
+        SyntaxError,
+    ) as error:  # of a condition; pandas' own is a NameError
+        raise UserError(f"{path}: {name}'s criterion cannot be read: {error}.") from error
     except MissingStudy:  # which has another command
         return Finding(NOT_RUN, "", ""), []
     except MissingRuns as error:
