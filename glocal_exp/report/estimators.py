@@ -4,17 +4,32 @@ A new method is compared with the others by its file in glocal_exp/methods and i
 """
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.methods.method import Estimate, Measured, Method
-from glocal_exp.report.fidelity_points import Point
+from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.vectors import Vector
+
+
+class Point(Protocol):
+    """The start of an interval of training, with what was measured in it."""
+
+    names: tuple[str, ...]
+    interval: int
+    outer_steps: int
+
+    @property
+    def intervals(self) -> Mapping[str, Any]: ...
+    @property
+    def moment(self) -> Moment: ...
+    def holds(self, wanted: Wanted) -> bool: ...
+    def measured(self, interval: str, wanted: Wanted) -> Measured: ...
 
 
 @dataclass(frozen=True)
@@ -41,18 +56,18 @@ class Estimator:
 
     def estimate(self, point: Point, interval: str) -> Estimate:
         """With what the method says about it."""
-        steps = list(self.method.wanted(point.interval).steps)
-        return self.method.estimate(Measured(point.intervals[interval][steps]), point.moment)
+        wanted = self.method.wanted(point.interval)
+        return self.method.estimate(point.measured(interval, wanted), point.moment)
 
     def gradients(self, point: Point) -> int:
         """Validation gradients an interval."""
-        return len(self.method.wanted(point.interval).steps)
+        wanted = self.method.wanted(point.interval)
+        return len(wanted.steps) + bool(wanted.mean)
 
     def fits(self, point: Point) -> bool:
-        """Whether the h_t of an interval are all that it needs; more is not stored."""
-        wanted = self.method.wanted(point.interval)
-        more = replace(wanted, steps=()) or self.method.intervals_ahead(1, point.outer_steps)
-        return bool(wanted.steps) and not more
+        """Whether what is stored of an interval is all that it needs."""
+        ahead = self.method.intervals_ahead(1, point.outer_steps)
+        return point.holds(self.method.wanted(point.interval)) and not ahead
 
 
 def load_estimator(configs: Path, name: str) -> Estimator:
@@ -90,6 +105,6 @@ def estimators(
     made = sorted((load_estimator(configs, name) for name in chosen), key=lambda one: one.order)
     lacking = [one.label for one in made if not all(map(one.fits, found))]
     if len(lacking) == len(made):
-        raise UserError("no estimator can be made from the h_t of an interval; name others")
-    sentence = f"Left out, since they need more than the stored h_t: {'; '.join(lacking)}."
+        raise UserError("no estimator can be made from what is stored; name others")
+    sentence = f"Left out, since they need more than is stored: {'; '.join(lacking)}."
     return [one for one in made if one.label not in lacking], [sentence] if lacking else []

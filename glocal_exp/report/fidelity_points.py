@@ -5,7 +5,7 @@ of h_t, so a new estimator needs no new playout.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from glocal_exp.methods.method import Moment
+from glocal_exp.methods.method import Measured, Moment, Wanted
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.vectors import Vector
@@ -50,6 +50,14 @@ class Point:
     def moment(self) -> Moment:
         """As methods have it."""
         return Moment(self.s, self.outer_steps, self.interval, self.names)
+
+    def holds(self, wanted: Wanted) -> bool:
+        """Whether h_t are all of that."""
+        return not replace(wanted, steps=())
+
+    def measured(self, interval: str, wanted: Wanted) -> Measured:
+        """What a method is given that wants this."""
+        return Measured(self.intervals[interval][list(wanted.steps)])
 
     @property
     def truths(self) -> dict[str, Vector]:
@@ -91,11 +99,16 @@ def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
     return {name: list(of) for name, of in groupby(found, lambda point: point.setting)}
 
 
-def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:
+def setting_of(config: Any) -> str:
+    """The start of a training run, as a label."""
     init = config.task.init
-    names = tuple(sorted(init))  # the hypergradient's order is that of the tree
+    return ", ".join(f"{label} {init[name]:g}" for name, label in SETTING.items() if name in init)
+
+
+def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> Point:
+    names = tuple(sorted(config.task.init))  # the hypergradient's order is that of the tree
     return Point(
-        setting=", ".join(f"{label} {init[n]:g}" for n, label in SETTING.items() if n in init),
+        setting=setting_of(config),
         seed=int(frame.seed.iloc[0]),
         s=s,
         outer_steps=int(config.steps) // int(config.interval),

@@ -1,0 +1,105 @@
+"""Estimates beside derivatives of the final loss, on invented intervals whose truths are known."""
+
+import numpy as np
+import pytest
+import yaml
+
+from glocal_exp.methods.method import Measured, Moment
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.estimators import load_estimator
+from glocal_exp.report.objects import load
+from glocal_exp.report.truth_points import points, scores
+from glocal_exp.store.studies import StudyDirectory
+
+from .synthetic import CONFIGS, table
+
+NAMES = ("learning_rate", "momentum", "weight_decay")
+START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}
+S, OUTER_STEPS, TAU = 2, 10, 100
+MEASURED = {
+    "h": np.linspace(1.0, 2.0, TAU)[:, None] * np.array([-2.0, 1.0, 0.5]),
+    "values": np.linspace(1.0, 0.9, TAU),
+    "mean": np.array([-1.0, 0.5, 0.1]),
+    "mean_direct": np.zeros(3),
+    "mean_value": np.array(0.9),
+    "sharpness": np.array(0.1),
+}
+VALUES = {  # of eight orders: the sign of momentum is certain in a plan, uncertain if kept
+    "held": {"learning_rate": np.linspace(-5, -3, 8), "momentum": np.linspace(-1, 1, 8)},
+    "plan": {"learning_rate": np.linspace(-2, -1, 8), "momentum": np.linspace(-1, -0.5, 8)},
+}
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studies")
+    config = {"steps": OUTER_STEPS * TAU, "interval": TAU, "task": {"init": START}}
+    facts = {"config_hash": "x", "source_hash": "y", "seed": 0}
+    with StudyDirectory(root / "truths" / "v" / "seed=0", facts, yaml.safe_dump(config)) as there:
+        row = {"s": S, "kind": "interval", "validation": 6000, "loss": 0.9, **START}
+        there.store(f"s{S}.interval.all", [row], MEASURED)
+        for kind, by_name in VALUES.items():
+            for order in range(8):
+                rows = [
+                    {
+                        "s": S,
+                        "kind": kind,
+                        "order": order,
+                        "hyperparameter": name,
+                        "value": v[order],
+                    }
+                    for name, v in by_name.items()
+                ]
+                there.store(f"s{S}.{kind}.order{order}", rows, {})
+    return Context(root, studies=root, configs=CONFIGS)
+
+
+def test_a_point_gives_methods_what_a_run_would(context):
+    (point,), _ = points(context)
+    assert (point.setting, point.s, point.outer_steps) == ("lr 0.01, momentum 0.5", S, OUTER_STEPS)
+    assert point.names == NAMES
+    for name in ("split", "mean_iterate", "local"):
+        one = load_estimator(CONFIGS, name)
+        wanted = one.method.wanted(TAU)
+        steps = list(wanted.steps)
+        given = MEASURED | {"h": MEASURED["h"][steps], "values": MEASURED["values"][steps]}
+        memory = {"clock": np.array(float((S - 1) * TAU))}
+        moment = Moment(S, OUTER_STEPS, TAU, NAMES, memory, START)
+        expected = one.method.estimate(Measured(**given), moment).hypergradient
+        np.testing.assert_array_equal(one(point), expected)
+
+
+def test_points_count_where_the_truth_has_a_sign(context):
+    (point,), _ = points(context)
+    local, lower = (load_estimator(CONFIGS, name) for name in ("local", "lower_both"))
+    found = scores([point], [local, lower]).set_index(["estimator", "truth", "hyperparameter"])
+    counted = {("held", "learning_rate"), ("plan", "learning_rate"), ("plan", "momentum")}
+    assert set(found.loc["local"].index) == counted
+    assert found.loc["local", "right"].to_dict() == {
+        ("held", "learning_rate"): 1,
+        ("plan", "learning_rate"): 1,
+        ("plan", "momentum"): 0,
+    }
+    assert found.loc[("local", "held", "learning_rate"), "ratio"] == pytest.approx(4 / 4)
+    assert found.loc[("local", "plan", "momentum"), "ratio"] == pytest.approx(2 / 0.75)
+    # A fixed direction has no size.
+    assert found.loc["lower both", "right"].sum() == 0
+    assert found.loc["lower both", "ratio"].isna().all()
+
+
+def test_the_table_and_the_figure_say_how_many_points_count(context):
+    sheet = table("truths", names=["local", "split"]).make(context)
+    assert sheet.header == [
+        "estimate",
+        "held: learning rate",
+        "plan: learning rate",
+        "plan: momentum",
+    ]
+    assert [row[0] for row in sheet.rows] == ["local", "split: plan"]
+    assert sheet.rows[0][1] == "1.00 of 1; 1.0"
+    with style.applied():
+        drawing = load(CONFIGS / "figure" / "truths.yaml").draw(context)
+    assert "held 1 of 1, 0 of 1; plan 1 of 1, 1 of 1; schedule 0 of 1, 0 of 1" in drawing.caption
+    titles = [axes.get_title() for axes in drawing.figure.axes[:3]]
+    assert titles == ["kept to the end", "rates fall", "this interval alone"]
