@@ -10,7 +10,9 @@ from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.fidelity_points import differences, points
 from glocal_exp.report.fidelity_scores import ceiling, score
 from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure
+from glocal_exp.report.figures.horizon import horizon
 from glocal_exp.report.formats import ABSENT
+from glocal_exp.report.objects import load
 from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory
 
@@ -178,3 +180,17 @@ def test_the_difference_is_relative():
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingStudy):
         table("fidelity", names=IDS).make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))
+
+
+def test_the_horizon_is_the_cosine_of_each_hypergradient_ahead(context):
+    point = points(context)[0][0]
+    expected = cosine(point.playouts["base"], np.array([-0.1, 0.1, 0.1]))
+    np.testing.assert_allclose(horizon(point), expected)
+    with style.applied():
+        figure = load(CONFIGS / "figure" / "horizon.yaml").draw(context).figure
+    assert [axes.get_title() for axes in figure.axes] == [
+        "lr 0.01, momentum 0.5",
+        "lr 0.1, momentum 0.5",
+    ]
+    thin = [line for line in figure.axes[0].lines if line.get_linewidth() == 0.5]
+    assert [len(line.get_xdata()) for line in thin] == [4, 4, 2, 2]
