@@ -140,7 +140,12 @@ class Classification(InnerProblem):
 
     def metrics(self, state: InnerState, batch: Batch) -> Named:
         metrics = self.classifier.metrics(state.params, batch)
-        return metrics | {"meta_loss": metrics["loss"]}
+        metrics |= {"meta_loss": metrics["loss"]}
+        average = optax.tree_utils.tree_get(state.opt_state, "iterate_average")
+        if average is None:
+            return metrics
+        averaged = self.classifier.metrics(average, batch)
+        return metrics | {f"{name}_averaged": value for name, value in averaged.items()}
 
 
 def class_accuracy(means: Named) -> Named:

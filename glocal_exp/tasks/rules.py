@@ -1,7 +1,12 @@
 """Optimizer rules that optax does not have in the form that is needed."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, PyTree
 
 Number = float | Float[Array, ""]
 
@@ -30,6 +35,42 @@ def cosine_sgd(
         optax.trace(decay=momentum),
         optax.scale_by_learning_rate(schedule),
     )
+
+
+class Averaging(NamedTuple):
+    """The state of `averaging`: the rule's own, the average, and the iterates that it began with."""
+
+    inner: PyTree
+    iterate_average: PyTree
+    count: Int[Array, ""]
+
+
+def averaging(
+    rule: Callable[..., optax.GradientTransformation], over: int, **hyperparameters: Number
+) -> optax.GradientTransformation:
+    """A rule that beside its steps keeps an average of the iterates (Polyak and Juditsky 1992).
+
+    Of the first `over` iterates it is the mean, then an exponential one of that horizon. Training
+    is the rule's own; metrics of the average are recorded beside those of the iterate.
+    """
+    inner = rule(**hyperparameters)
+
+    def init(params: PyTree) -> Averaging:
+        return Averaging(inner.init(params), params, jnp.zeros((), int))
+
+    def update(
+        gradient: PyTree, state: Averaging, params: PyTree | None = None
+    ) -> tuple[PyTree, Averaging]:
+        updates, own = inner.update(gradient, state.inner, params)
+        count = jnp.minimum(state.count + 1, over)
+        average = jax.tree.map(
+            lambda mean, now: mean + (now - mean) / count.astype(mean.dtype),
+            state.iterate_average,
+            optax.apply_updates(params, updates),
+        )
+        return updates, Averaging(own, average, count)
+
+    return optax.GradientTransformation(init, update)
 
 
 def mean_sign(learning_rate: Number, decay: Number) -> optax.GradientTransformation:

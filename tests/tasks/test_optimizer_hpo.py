@@ -17,7 +17,7 @@ from glocal_exp.hypergrad import contract, names, push_tangents, zero_tangents
 from glocal_exp.models.lenet import LeNet
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
-from glocal_exp.tasks.rules import sgd
+from glocal_exp.tasks.rules import averaging, sgd
 from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY
 
@@ -198,3 +198,18 @@ def test_the_meta_loss_is_among_the_metrics():
     assert set(metrics) == {"loss", "accuracy", "meta_loss"}
     meta_loss = float(jax.jit(problem.meta_loss)(state, phi, VALIDATION))
     assert float(metrics["meta_loss"]) == pytest.approx(meta_loss, rel=1e-14)
+
+
+def test_metrics_of_an_average_stand_beside_those_of_the_iterate():
+    rule = partial(averaging, sgd, 2)
+    problem = OptimizerHPO(CLASSIFIER, rule, {"learning_rate": 0.1, "momentum": 0.5})
+    state, phi = problem.init(jax.random.key(1))
+    first, _ = problem.step(state, phi, FIRST, KEY)
+    second, _ = problem.step(first, phi, jax.tree.map(lambda leaf: leaf[1], BATCHES), KEY)
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, first.params, second.params)
+    found, raw = problem.metrics(second, VALIDATION), CLASSIFIER.metrics(second.params, VALIDATION)
+    expected = CLASSIFIER.metrics(mean, VALIDATION)
+    for name, value in expected.items():
+        assert float(found[f"{name}_averaged"]) == pytest.approx(float(value), rel=1e-12)
+        assert float(found[name]) == float(raw[name])
+    assert float(found["meta_loss"]) == float(raw["loss"])

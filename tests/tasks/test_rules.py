@@ -3,7 +3,7 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.tasks.rules import sgd
+from glocal_exp.tasks.rules import averaging, sgd
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,23 @@ def test_weight_decay_joins_before_momentum():
         updates, state = rule.update(jnp.zeros(1), state, params)
         params = optax.apply_updates(params, updates)
         np.testing.assert_allclose(np.asarray(params), expected, rtol=1e-14)
+
+
+def test_an_average_is_kept_beside_the_iterates():
+    """The mean of the first three, then the newest counts a third; steps are the rule's own."""
+    gradients = np.random.default_rng(1).normal(size=(5, 2))
+    plain, averaged = sgd(0.1, 0.5, 0.01), averaging(sgd, 3, learning_rate=0.1, momentum=0.5, weight_decay=0.01)  # fmt: skip
+    params = other = jnp.ones(2)
+    state, kept = plain.init(params), averaged.init(other)
+    iterates = []
+    for gradient in gradients:
+        updates, state = plain.update(jnp.asarray(gradient), state, params)
+        params = optax.apply_updates(params, updates)
+        updates, kept = averaged.update(jnp.asarray(gradient), kept, other)
+        other = optax.apply_updates(other, updates)
+        np.testing.assert_array_equal(other, params)
+        iterates.append(np.asarray(params))
+    expected = np.mean(iterates[:3], axis=0)
+    for iterate in iterates[3:]:
+        expected = expected * 2 / 3 + iterate / 3
+    np.testing.assert_allclose(kept.iterate_average, expected, rtol=1e-14)
