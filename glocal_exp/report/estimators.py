@@ -20,10 +20,12 @@ from glocal_exp.report.vectors import Vector
 class Point(Protocol):
     """The start of an interval of training, with what was measured in it."""
 
-    names: tuple[str, ...]
-    interval: int
-    outer_steps: int
-
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def interval(self) -> int: ...
+    @property
+    def outer_steps(self) -> int: ...
     @property
     def intervals(self) -> Mapping[str, Any]: ...
     @property

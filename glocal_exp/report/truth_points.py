@@ -41,7 +41,7 @@ class TruthPoint:
     interval: int
     names: tuple[str, ...]
     values: Mapping[str, float]
-    intervals: Mapping[str, Mapping[str, np.ndarray]]
+    intervals: Mapping[str, Mapping[str, Any]]
     truths: Mapping[Truth, Float[np.ndarray, " orders"]]
 
     @property
@@ -58,7 +58,7 @@ class TruthPoint:
 
     def measured(self, interval: str, wanted: Wanted) -> Measured:
         """What a method is given that wants this."""
-        steps, found = list(wanted.steps), dict(self.intervals[interval])
+        steps, found = list(wanted.steps), dict[str, Any](self.intervals[interval])
         found |= {name: found[name][steps] for name in ("h", "values")}
         at_mean = {name: found.pop(name) for name in ("mean", "mean_direct")}
         return Measured(**found, **(at_mean if wanted.mean else {}))
@@ -75,16 +75,16 @@ def points(context: Context) -> tuple[list[TruthPoint], str]:
     for folder, of_run in frame.groupby("folder"):
         config, name = study_config(str(folder)), str(folder)
         for s in sorted(set(of_run.loc[of_run["kind"] == "interval", "s"])):
-            found.append(_point(name, config, int(s), of_run[of_run["s"] == s]))
+            found.append(_point(name, config, int(s), of_run.query("s == @s")))
     found.sort(key=lambda point: (point.setting, point.seed, point.s))
     return found, study_rows.provenance(frame, STUDY)
 
 
 def _point(folder: str, config: Any, s: int, frame: pd.DataFrame) -> TruthPoint:
     names = tuple(sorted(config.task.init))
-    intervals = frame[frame["kind"] == "interval"]
+    intervals = frame.query("kind == 'interval'")
     prefix = f"s{s}.interval."
-    known = frame[frame["kind"] != "interval"].sort_values("order")
+    known = frame.query("kind != 'interval'").sort_values("order")
     return TruthPoint(
         setting=setting_of(config),
         seed=int(frame["seed"].iloc[0]),

@@ -1,7 +1,7 @@
 """Optimizer rules that optax does not have in the form that is needed."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def cosine_sgd(
 
 
 class Averaging(NamedTuple):
-    """The state of `averaging`: the rule's own, the average, and the iterates that it began with."""
+    """The rule's own state, the average, and how many iterates it is of."""
 
     inner: PyTree
     iterate_average: PyTree
@@ -59,14 +59,14 @@ def averaging(
         return Averaging(inner.init(params), params, jnp.zeros((), int))
 
     def update(
-        gradient: PyTree, state: Averaging, params: PyTree | None = None
+        updates: PyTree, state: Any, params: PyTree | None = None
     ) -> tuple[PyTree, Averaging]:
-        updates, own = inner.update(gradient, state.inner, params)
+        updates, own = inner.update(updates, state.inner, params)
         count = jnp.minimum(state.count + 1, over)
         average = jax.tree.map(
             lambda mean, now: mean + (now - mean) / count.astype(mean.dtype),
             state.iterate_average,
-            optax.apply_updates(params, updates),
+            optax.apply_updates(cast(PyTree, params), updates),
         )
         return updates, Averaging(own, average, count)
 

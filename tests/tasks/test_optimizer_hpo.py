@@ -19,7 +19,7 @@ from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import averaging, sgd
 from tests.compilation import quick_compilation  # noqa: F401
-from tests.problems import KEY
+from tests.problems import KEY, Smooth, images
 
 TASKS = Path(__file__).parents[2] / "configs" / "task"
 STEPS, BATCH = 4, 3
@@ -201,15 +201,14 @@ def test_the_meta_loss_is_among_the_metrics():
 
 
 def test_metrics_of_an_average_stand_beside_those_of_the_iterate():
-    rule = partial(averaging, sgd, 2)
-    problem = OptimizerHPO(CLASSIFIER, rule, {"learning_rate": 0.1, "momentum": 0.5})
-    state, phi = problem.init(jax.random.key(1))
-    first, _ = problem.step(state, phi, FIRST, KEY)
-    second, _ = problem.step(first, phi, jax.tree.map(lambda leaf: leaf[1], BATCHES), KEY)
+    small = Classifier(Smooth, mean=(0.5,), std=(0.25,))
+    problem = OptimizerHPO(small, partial(averaging, sgd, 2), {"learning_rate": 0.1})
+    batch, (state, phi) = images(0).train, problem.init(jax.random.key(1))
+    first, _ = problem.step(state, phi, batch, KEY)
+    second, _ = problem.step(first, phi, batch, KEY)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, first.params, second.params)
-    found, raw = problem.metrics(second, VALIDATION), CLASSIFIER.metrics(second.params, VALIDATION)
-    expected = CLASSIFIER.metrics(mean, VALIDATION)
-    for name, value in expected.items():
+    found, raw = problem.metrics(second, batch), small.metrics(second.params, batch)
+    for name, value in small.metrics(mean, batch).items():
         assert float(found[f"{name}_averaged"]) == pytest.approx(float(value), rel=1e-12)
         assert float(found[name]) == float(raw[name])
     assert float(found["meta_loss"]) == float(raw["loss"])

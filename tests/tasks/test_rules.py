@@ -39,7 +39,8 @@ def test_weight_decay_joins_before_momentum():
 def test_an_average_is_kept_beside_the_iterates():
     """The mean of the first three, then the newest counts a third; steps are the rule's own."""
     gradients = np.random.default_rng(1).normal(size=(5, 2))
-    plain, averaged = sgd(0.1, 0.5, 0.01), averaging(sgd, 3, learning_rate=0.1, momentum=0.5, weight_decay=0.01)  # fmt: skip
+    settings = {"learning_rate": 0.1, "momentum": 0.5, "weight_decay": 0.01}
+    plain, averaged = sgd(**settings), averaging(sgd, 3, **settings)
     params = other = jnp.ones(2)
     state, kept = plain.init(params), averaged.init(other)
     iterates = []

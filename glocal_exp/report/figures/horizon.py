@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,11 @@ from glocal_exp.report.fidelity_points import Point, by_setting, points
 from glocal_exp.report.vectors import cosine
 
 HEIGHT = 2.1  # inches
-LOOKS = ((style.BLUE, "-"), (style.VERMILLION, (0, (4, 1.5))), (style.GREEN, (0, (1, 1))))
+LOOKS: Sequence[tuple[str, Any]] = (
+    (style.BLUE, "-"),
+    (style.VERMILLION, (0, (4, 1.5))),
+    (style.GREEN, (0, (1, 1))),
+)
 TRUE_PLAYOUT = "base"
 
 
@@ -42,14 +47,14 @@ class HorizonFigure(Artifact):
         return Drawing(figure, self.caption(source, points=sum(map(len, settings.values()))))
 
 
-def _lines(axes: Axes, found: Sequence[Point], colour: str, line: object) -> None:
+def _lines(axes: Axes, found: Sequence[Point], colour: str, line: Any) -> None:
     """A point each, thin, and their median."""
     each = [horizon(point) for point in found]
     for values in each:
         axes.plot(values.index, values, color=colour, linewidth=0.5, alpha=0.5)
     if each:
         median = pd.concat(each, axis=1).median(axis=1)
-        axes.plot(median.index, median, color=colour, linestyle=line, linewidth=1.6)  # pyright: ignore
+        axes.plot(median.index, median, color=colour, linestyle=line, linewidth=1.6)
 
 
 def horizon(point: Point) -> pd.Series:

@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.estimators import estimators
+from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.truth_points import points, scores
 
 ROW = 0.19  # inches
@@ -41,9 +42,9 @@ class TruthsFigure(Artifact):
         figure, panels = style.panels(2, len(self.truths), height, sharey=True, sharex="row")
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):
             upper.set_title(title)
-            of_truth = scored[scored["truth"] == truth]
+            of_truth = chosen(scored, {"truth": truth})
             for name, (marker, colour, offset) in zip(self.moved, MARKERS, strict=False):
-                rows = of_truth[of_truth["hyperparameter"] == name]
+                rows = chosen(of_truth, {"hyperparameter": name})
                 _signs(upper, rows, labels, marker, colour, offset)
                 _sizes(lower, rows, labels, marker, colour, offset)
             _scale(upper, lower, labels)

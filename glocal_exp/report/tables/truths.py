@@ -17,8 +17,7 @@ def by_truth(context: Context, names: Sequence[str] | None, moved: Sequence[str]
     """
     found, source = points(context)
     compared, notes = estimators(context.configs, found, names)
-    rows = scores(found, compared)
-    rows = rows[rows["hyperparameter"].isin(list(moved))]
+    rows = scores(found, compared).query("hyperparameter in @moved")
     settings = ", ".join(dict.fromkeys(point.setting for point in found))
     seeds = ", ".join(map(str, sorted({point.seed for point in found})))
     words = {"points": len(found), "settings": settings, "of_seeds": seeds}
