@@ -1,0 +1,87 @@
+"""Costs and gains of runs whose ends are known."""
+
+import numpy as np
+import pytest
+
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.objects import instantiate
+from glocal_exp.report.pareto import SWEPT, TANGENT, gains, plain_steps, reached
+from glocal_exp.report.starts import cells
+
+from .synthetic import CONFIGS, reading, table, write_run
+from .test_claims import overwrite
+
+METAS = {"adam": "Adam", "mean_sign": "signs"}
+STARTS = (0.01, 0.1)
+GAIN = {("local", "adam"): 2, ("glocal", "adam"): 1, ("local", "mean_sign"): 3}
+SETTINGS = {
+    "experiment": "recovery",
+    "meta_optimizers": METAS,
+    "methods": ["none", "local", "glocal"],
+}
+SETTINGS |= {"starts": STARTS}
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    for start in STARTS:
+        for seed in (0, 1):
+            for method, meta in (("none", "adam"), *GAIN):
+                path = write_run(
+                    root, "recovery", method, seed, start={"learning_rate": start},
+                    manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
+                )  # fmt: skip
+                gain = GAIN.get((method, meta), 0) * (1 + seed) * (2 if start == 0.1 else 1)
+                overwrite(path, "test_accuracy", [(80 + gain) / 100])
+    return Context(root, studies=root, configs=CONFIGS)
+
+
+def test_gains_are_paired_by_start_and_seed(context):
+    found = gains(context, **SETTINGS)[0].set_index(["meta_optimizer", "method"])
+    assert set(found.index) == {("adam", "local"), ("adam", "glocal"), ("mean_sign", "local")}
+    local = found.loc[("adam", "local")]
+    assert local["gain"] == pytest.approx(np.mean([3, 6]))  # a mean over the starts of each seed
+    assert local["low"] == pytest.approx(4.5 - 12.7062 * 1.5, abs=1e-3)
+    assert (local["runs"], local["starts"], local["seeds"]) == (4, 2, 2)
+    assert found["front"].to_dict() == {
+        ("adam", "local"): True,
+        ("adam", "glocal"): False,  # costs more and gains less
+        ("mean_sign", "local"): True,
+    }
+
+
+def test_a_cost_is_what_its_steps_and_images_are_worth(context):
+    (cell, *_) = cells(context, "recovery", METAS, ["none", "local"])
+    none, local = cell.selection.of("none")[0], cell.selection.of("local")[0]
+    assert plain_steps(none, 128) == 2000
+    # Three tangents, and 20 gradients on 6,000 images.
+    expected = (1 + 3 * TANGENT) * 2000 + 20 * 6000 / 128
+    assert plain_steps(local, 128) == pytest.approx(expected)
+    assert SWEPT < 1 + 2 * TANGENT  # why reverse mode is taken from two tangents on
+
+
+def test_when_a_level_is_reached(context):
+    run = cells(context, "recovery", METAS, ["none", "local"])[0].selection.of("none")[0]
+    curve = run.curve("test_accuracy")
+    assert reached(run, float(curve.iloc[3])) <= 3 / 20
+    assert np.isnan(reached(run, 2.0))
+
+
+def test_the_figure_and_the_table_show_them(context):
+    maker = {"_target_": "glocal_exp.report.figures.pareto.Pareto", "title": "Title."}
+    maker |= SETTINGS | {"methods": ["local", "glocal"], "truth": "plan"}
+    with style.applied():
+        drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)
+    assert [axes.get_title() for axes in drawing.figure.axes] == [
+        "",
+        "Adam",
+        "Adam",
+        "",
+        "signs",
+        "signs",
+    ]
+    rows = table("pareto", **SETTINGS).make(context).rows
+    assert [row[:2] for row in rows] == [["Adam", "local"], ["", "glocal"], ["signs", "local"]]
+    assert [row[-1] for row in rows] == ["on it", "", "on it"]
