@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ def load_runs(
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RUN_COLUMNS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plain(path: Path, changed: int) -> dict[str, Any]:
     """A run's config as it was at that time: figures and tables ask for it hundreds of times."""
     config: Any = OmegaConf.to_container(study_config(path), resolve=False)

@@ -22,7 +22,7 @@ from glocal_exp.report.document import series
 from glocal_exp.report.document.charts import Chart
 from glocal_exp.report.document.lookup import Lookup
 from glocal_exp.report.document.source import Source
-from glocal_exp.store.files import write_together
+from glocal_exp.store.files import make_directory, write_together
 
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
@@ -43,6 +43,7 @@ def main(repository: Path, arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    make_directory(options.out)
     write_together({options.out / name: text.encode() for name, text in files.items()})
     for name, text in files.items():
         print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")
