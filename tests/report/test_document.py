@@ -133,6 +133,15 @@ def test_a_changed_run_changes_its_curve_and_one_seed_has_no_mean(tmp_path):
     assert panels(html, "curves-fig2_sgd")[0][0]["y"][-1] == 50
 
 
+def test_a_lost_run_ends_in_a_cross(tmp_path):
+    write_run(tmp_path, "fig2_sgd", "local", 0, steps=500, diverge_at=3)
+    (chart,) = series.curves(of(tmp_path))
+    (trace,) = chart.panels[0].traces
+    assert trace.x == (0, 100, 200)  # up to the last record that is finite
+    assert trace.marker.size == (0, 0, 10)
+    assert trace.name == "local, seed 0, diverged"
+
+
 def test_a_switch_has_traces_that_it_hides(page):
     """Each button's key and value are those of some trace of its figure."""
     charts = re.findall(r'<figure class="chart[^"]*" id="([^"]+)">(.*?)</figure>', page, re.S)
@@ -153,8 +162,11 @@ def test_a_sentence_that_looks_up_what_is_not_there_is_an_error(tmp_path):
     assert lookup.cell("table3", "times_none", "{:.1f}", method="none") == "1.0"
     with pytest.raises(UserError, match="has no speed"):
         lookup.cell("table3", "speed", method="none")
-    with pytest.raises(UserError, match="has no seeds where"):
-        lookup.cell("table3", "seeds", method="nothing")
+    with pytest.raises(UserError, match="has no kind"):
+        lookup.cell("table3", "seeds", kind="none")
+    assert lookup.cell("table3", "seeds", method="not run yet") == "–"
+    assert lookup.cell("table3", "paper_seconds", method="split") == "–"
+    assert lookup.span("theorem_real", "left", setting="not run yet") == "–"
     with pytest.raises(UserError, match="not one"):
         lookup.cell("final_accuracy", "mean", method="none")
     with pytest.raises(UserError, match="no claim nothing"):

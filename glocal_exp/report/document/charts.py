@@ -37,15 +37,15 @@ class Panel:
 
     def as_plotly(self) -> dict[str, Any]:
         """Data and layout; a mistake in a setting is an error here."""
-        axis = {
+        axis: dict[str, Any] = {
             "gridcolor": GRID, "linecolor": INK, "zeroline": False, "ticks": "outside",
             "showline": True, "automargin": True,
         }  # fmt: skip
         layout = go.Layout(
             template="none",
             font={"family": "system-ui, sans-serif", "size": 12, "color": INK},
-            xaxis=axis | self.x,
-            yaxis=axis | self.y,
+            xaxis=axis | dict(self.x),
+            yaxis=axis | dict(self.y),
             showlegend=False,
             hovermode="closest",
             height=self.height,
@@ -81,12 +81,16 @@ def numbers(values: Any) -> list[float | None]:
 
 
 def line(
-    x: Any, y: Any, colour: str, meta: Mapping[str, Any], *, dash: str = "solid", bold: bool = False
-) -> go.Scatter:
-    """A curve: thin for one seed, bold for a mean."""
+    x: Any, y: Any, colour: str, meta: Mapping[str, Any], *, dash: str = "solid",
+    bold: bool = False, lost: bool = False,
+) -> go.Scatter:  # fmt: skip
+    """A curve: thin for one seed, bold for a mean; a cross at its end if training was lost."""
+    sizes = [0] * (len(x) - 1) + [10 * lost]
     shown = ", ".join(f"{key} {value}" if key == "seed" else value for key, value in meta.items())
     return go.Scatter(
-        x=numbers(x), y=numbers(y), mode="lines", name=shown, meta=dict(meta),
+        x=numbers(x), y=numbers(y), name=shown + ", diverged" * lost, meta=dict(meta),
+        mode="lines+markers" if lost else "lines",
+        marker={"size": sizes, "symbol": "x"} if lost else {},
         line={"color": colour, "width": 2.8 if bold else 1.2, "dash": dash},
         opacity=1 if bold else 0.75,
         hovertemplate="%{fullData.name}<br>%{x:,} : %{y:.4~g}<extra></extra>",

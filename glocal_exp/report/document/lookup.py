@@ -13,6 +13,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import formats
 from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
 from glocal_exp.report.study_rows import chosen
+from glocal_exp.report.tables.grouped import ABSENT
 
 HOLDS = {
     AGREES: "holds",
@@ -51,27 +52,29 @@ class Lookup:
         return found, caption.strip()
 
     def cells(self, table: str, entry: str, where: Mapping[str, Any] | None = None) -> pd.Series:
-        """An entry of all records that have these values.
+        """An entry of all records that have these values, as far as it has been measured.
 
         Raises:
-            UserError: there is no such entry, or no such record.
+            UserError: the table has no such columns.
         """
-        found = chosen(self.frame(table), where or {})
-        if entry not in found or found.empty:
-            raise UserError(f"The table {table} has no {entry} where {where}; correct the report.")
-        return found[entry]
+        frame = self.frame(table)
+        if unknown := {entry, *(where or {})} - set(frame):
+            raise UserError(f"The table {table} has no {', '.join(unknown)}; correct the report.")
+        found: Any = chosen(frame, where or {})[entry].dropna()
+        return found
 
     def cell(self, table: str, entry: str, form: str = "{}", **where: Any) -> str:
-        """The entry of the one record that has these values, as printed."""
+        """The entry of the record that has these values, as printed; a dash if there is none."""
         found = self.cells(table, entry, where)
-        if len(found) != 1:
+        if len(found) > 1:
             raise UserError(f"The table {table} has {len(found)} records where {where}, not one.")
-        return formats.minus(form.format(found.iloc[0]))
+        return formats.minus(form.format(found.iloc[0])) if len(found) else ABSENT
 
     def span(self, table: str, entry: str, form: str = "{:.2g}", **where: Any) -> str:
-        """The smallest and the largest of an entry: `0.43 to 8.8`."""
+        """The smallest and the largest of an entry, `0.43 to 8.8`; a dash if there is none."""
         found = self.cells(table, entry, where).astype(float)
-        return " to ".join(formats.minus(form.format(v)) for v in (found.min(), found.max()))
+        ends = (found.min(), found.max()) if len(found) else ()
+        return " to ".join(formats.minus(form.format(value)) for value in ends) or ABSENT
 
     @cached_property
     def claims(self) -> dict[str, dict[str, str]]:

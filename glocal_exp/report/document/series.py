@@ -13,7 +13,7 @@ from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity_points import points as study_points
 from glocal_exp.report.fidelity_scores import scores
 from glocal_exp.report.figures.fidelity import MARKERS
-from glocal_exp.report.figures.learning_curves import mean_curve
+from glocal_exp.report.figures.learning_curves import EARLY, mean_curve
 from glocal_exp.report.figures.linear_systems import SIDES, TheoremFigure
 from glocal_exp.report.figures.schedule_regret import colour_of
 from glocal_exp.report.objects import entries
@@ -32,7 +32,7 @@ TEX = {
 def curves(source: Source) -> Iterator[Chart]:
     """Every experiment: accuracy and hyperparameters over training, each seed and their mean."""
     for name, selection in source.experiments.items():
-        if selection.steps > max(run.stored.column("interval") for run in selection.runs):
+        if selection.steps > max(run.stored.column("interval") or 0 for run in selection.runs):
             yield _curves(name, source, selection)
 
 
@@ -52,8 +52,9 @@ def _curves(name: str, source: Source, selection: Selection) -> Chart:
             look, runs = styles[method], selection.of(method)
             lines = [factor * run.curve(column) for run in runs]
             for run, curve in zip(runs, lines, strict=True):
+                look_of_seed = {"dash": dashes(look), "lost": run.diverged}
                 meta = {"method": method, "seed": str(run.seed)}
-                traces.append(line(curve.index, curve, look.colour, meta, dash=dashes(look)))
+                traces.append(line(curve.index, curve, look.colour, meta, **look_of_seed))
             if len(lines) > 1:
                 mean = mean_curve(lines)
                 meta = {"method": method, "seed": MEAN}
@@ -78,7 +79,7 @@ def _curves(name: str, source: Source, selection: Selection) -> Chart:
 def _accuracies(selection: Selection) -> list[float]:
     """From where the static figure begins: the start of training lies below the axis."""
     curves = [100 * run.curve("test_accuracy") for run in selection.runs]
-    late = np.concatenate([curve[curve.index >= 0.1 * selection.steps] for curve in curves])
+    late = np.concatenate([curve[curve.index >= EARLY * selection.steps] for curve in curves])
     low, high = (float(late.min()), float(late.max())) if late.size else (0.0, 100.0)
     return [round(low - 0.05 * (high - low) - 0.1, 2), round(high + 0.05 * (high - low) + 0.1, 2)]
 
@@ -107,7 +108,7 @@ def finals(source: Source) -> Iterator[Chart]:
                     )
                 )  # fmt: skip
         counts = [f"{_label(m)} (n = {len(selection.finals(m))})" for m in selection.methods]
-        title = f"{source.labels[name]}, T = {selection.steps:,}"
+        title = f"{source.labels[name]}, T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{selection.steps:,}"
         x = {"title": {"text": "final test accuracy (%)"}}
         height = AROUND + ROW * len(counts)
         panels.append(Panel(title, traces, x, rows(counts), height))
@@ -121,8 +122,9 @@ def differences(source: Source) -> Iterator[Chart]:
     """A panel a method: glocal minus it in points, with the interval over seeds."""
     table: Any = source.lookup.frame(ACCURACIES).dropna(subset=["difference"])
     panels, notice = [], "Paired differences with 95 % t intervals"
-    for method, look in style.method_styles(table["method"]).items():
-        of, colour = table[table["method"] == method], look.colour
+    looks = style.method_styles(table["method"])
+    for method in sorted(looks, key=lambda name: name != "local"):  # which the paper is about
+        of, colour = table[table["method"] == method], looks[method].colour
         half = (of["difference_high"] - of["difference"]).fillna(0).tolist()
         seeds = [f"n = {int(n)}" for n in of["difference_seeds"]]
         trace = points(
@@ -135,6 +137,7 @@ def differences(source: Source) -> Iterator[Chart]:
             for e, t, n in zip(of["experiment"], of["steps"], seeds, strict=True)
         ]
         x: dict[str, Any] = {"title": {"text": "points"}, "zeroline": True, "zerolinecolor": INK}
+        x |= {"nticks": 6, "tickangle": 0}
         ends = sorted(abs(of["difference"]) + half)
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
             x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
@@ -215,6 +218,7 @@ def regret(source: Source, study: str) -> Iterator[Chart]:
     for length in sorted(set(frame["outer_steps"].astype(int))):
         for meta, title in settings["meta_optimizers"].items():
             where = {"outer_steps": length, "meta_optimizer": meta}
+            seen: Any
             seen, means = (study_rows.chosen(f, where) for f in (frame, summary))
             seen = seen[np.isfinite(seen["regret"]) & (seen["regret"] < DIVERGED)]
             traces = []
@@ -222,8 +226,8 @@ def regret(source: Source, study: str) -> Iterator[Chart]:
                 of = seen[seen["method"] == method]
                 if of.empty:
                     continue
-                logs = np.log(of["regret"].astype(float)).groupby([of["spectrum"], of["start"]])
-                cells = np.exp(logs.mean())
+                logs = of.assign(regret=np.log(of["regret"].astype(float)))
+                cells = np.exp(logs.groupby(["spectrum", "start"])["regret"].mean())
                 about = [f"spectrum {a}, start {b}" for a, b in cells.index]
                 spread = [row + 0.3 * np.sin(2.4 * n) for n in range(len(cells))]
                 one, colour = {"method": method}, colour_of(method)

@@ -1,5 +1,6 @@
 """What the report is made of: stored runs and studies, tables, and what experiments are called."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,11 +34,18 @@ class Source:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """By experiment, in the order in which they are shown; others by their ids."""
+        """By experiment, in the order in which they are shown; others by what their files say."""
         file = self.context.configs / "table" / f"{ACCURACIES}.yaml"
         named: dict[str, str] = entries(file)["settings"]["experiments"]
         stored = sorted(path.name for path in self.context.runs.glob("*") if path.is_dir())
-        return named | {n: n.replace("_", " ") for n in stored if n not in named}
+        return named | {n: self._headline(n) for n in stored if n not in named}
+
+    def _headline(self, experiment: str) -> str:
+        """The first sentence of the comment at the top of its file; its id without one."""
+        file = self.context.configs / "experiment" / f"{experiment}.yaml"
+        lines = file.read_text().splitlines() if file.exists() else []
+        comments = [line.removeprefix("# ") for line in lines if re.match("# [^@]", line)]
+        return re.split(r"[.;] |\.$", comments[0])[0] if comments else experiment
 
     @cached_property
     def experiments(self) -> dict[str, Selection]:
