@@ -15,6 +15,7 @@ from glocal_exp.report.document import series
 from glocal_exp.report.document.lookup import Lookup
 from glocal_exp.report.document.source import Source
 from glocal_exp.report.document.write import InMarkdown, InPage
+from glocal_exp.report.tables.grouped import ABSENT
 from glocal_exp.store import load_runs
 
 from .synthetic import CONFIGS, write_run
@@ -164,9 +165,9 @@ def test_a_sentence_that_looks_up_what_is_not_there_is_an_error(tmp_path):
         lookup.cell("table3", "speed", method="none")
     with pytest.raises(UserError, match="has no kind"):
         lookup.cell("table3", "seeds", kind="none")
-    assert lookup.cell("table3", "seeds", method="not run yet") == "–"
-    assert lookup.cell("table3", "paper_seconds", method="split") == "–"
-    assert lookup.span("theorem_real", "left", setting="not run yet") == "–"
+    assert lookup.cell("table3", "seeds", method="not run yet") == ABSENT
+    assert lookup.cell("table3", "paper_seconds", method="split") == ABSENT
+    assert lookup.span("theorem_real", "left", setting="not run yet") == ABSENT
     with pytest.raises(UserError, match="not one"):
         lookup.cell("final_accuracy", "mean", method="none")
     with pytest.raises(UserError, match="no claim nothing"):
