@@ -11,7 +11,7 @@ import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.document import series
+from glocal_exp.report.document import run_charts
 from glocal_exp.report.document.lookup import Lookup
 from glocal_exp.report.document.source import Source
 from glocal_exp.report.document.write import InMarkdown, InPage
@@ -110,7 +110,7 @@ def test_a_changed_run_changes_its_curve_and_one_seed_has_no_mean(tmp_path):
     path = write_run(tmp_path, "fig2_sgd", "local", 0, steps=500)
     for seed in (0, 1):
         write_run(tmp_path, "fig2_sgd", "glocal", seed, steps=500)
-    (chart,) = series.curves(of(tmp_path))
+    (chart,) = run_charts.curves(of(tmp_path))
     assert chart.title == "Fashion-MNIST, SGD lr 0.01, momentum 0.5, T = 500"
     assert [panel.title for panel in chart.panels] == [
         "test accuracy (%)", "learning rate", "momentum", "weight decay",
@@ -125,9 +125,9 @@ def test_a_changed_run_changes_its_curve_and_one_seed_has_no_mean(tmp_path):
     glocal = [np.array(trace.y) for trace in chart.panels[0].traces[1:]]
     np.testing.assert_allclose(glocal[2], (glocal[0] + glocal[1]) / 2, rtol=1e-4)
     overwrite(path, "test_accuracy", [0.5])
-    (changed,) = series.curves(of(tmp_path))
+    (changed,) = run_charts.curves(of(tmp_path))
     assert changed.panels[0].traces[0].y[-1] == 50
-    (ends,) = series.finals(of(tmp_path))
+    (ends,) = run_charts.finals(of(tmp_path))
     assert ends.panels[0].traces[0].x == (50,)
     assert "local (n = 1)" in ends.panels[0].y["ticktext"]
     html = InPage(of(tmp_path)).figure("curves")
@@ -136,7 +136,7 @@ def test_a_changed_run_changes_its_curve_and_one_seed_has_no_mean(tmp_path):
 
 def test_a_lost_run_ends_in_a_cross(tmp_path):
     write_run(tmp_path, "fig2_sgd", "local", 0, steps=500, diverge_at=3)
-    (chart,) = series.curves(of(tmp_path))
+    (chart,) = run_charts.curves(of(tmp_path))
     (trace,) = chart.panels[0].traces
     assert trace.x == (0, 100, 200)  # up to the last record that is finite
     assert trace.marker.size == (0, 0, 10)

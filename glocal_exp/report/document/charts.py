@@ -16,6 +16,13 @@ MEAN = "mean"
 """What stands for a seed where a trace is of all seeds together."""
 INK, GRID = "#222222", "#DDDDDD"
 DIGITS = 5  # that count; more would not be seen
+ROW = 26  # pixels to a row of points
+AROUND = 60  # and to what is above and below them
+Switches = dict[str, dict[str, tuple[str, str]]]
+TEX = {
+    r"$\beta_1$": "beta 1", r"$\beta_2$": "beta 2", "$h_t$": "h",
+    r"$|h_T-\hat h_\infty|$": "the error",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Chart:
     name: str
     title: str
     panels: Sequence[Panel]
-    switches: Mapping[str, Mapping[str, tuple[str, str]]]
+    switches: Switches
     source: str = ""
     rows: bool = False
 
@@ -122,3 +129,16 @@ def dashes(look: style.MethodStyle) -> str:
     if isinstance(look.line, str):
         return "solid"
     return ",".join(f"{2.2 * length:.4g}px" for length in look.line[1])
+
+
+def seed_switches(seeds: Sequence[int], mean: bool = False) -> Switches:
+    """One for each seed, and one for the means."""
+    found = {str(seed): (f"seed {seed}", "") for seed in seeds}
+    return {"seed": found | ({MEAN: (MEAN, "")} if mean else {})}
+
+
+def plain(text: str) -> str:
+    """A label of the static figures without TeX."""
+    for tex, word in TEX.items():
+        text = text.replace(tex, word)
+    return text.replace("$", "").replace("_", "")

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from plotly.offline import get_plotlyjs
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import MissingRuns, MissingStudy
 from glocal_exp.report.claims.criterion import size
-from glocal_exp.report.document import series
+from glocal_exp.report.document import run_charts, study_charts
 from glocal_exp.report.document.charts import Chart
 from glocal_exp.report.document.lookup import Lookup
 from glocal_exp.report.document.source import Source
@@ -29,6 +29,15 @@ MARKDOWN, PAGE = "REPORT.md", "report.html"
 TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
+CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
+    "curves": run_charts.curves,
+    "finals": run_charts.finals,
+    "differences": run_charts.differences,
+    "fidelity": study_charts.fidelity,
+    "bound": study_charts.bound,
+    "regret": study_charts.regret,
+}
+"""What the source's `figure` may be of."""
 
 
 def main(repository: Path, arguments: Sequence[str] | None = None) -> int:
@@ -94,7 +103,7 @@ class Form(ABC):
 
     @abstractmethod
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
-        """The charts that a function of `series` makes; `static` show the same in print."""
+        """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
 
     @abstractmethod
     def table(self, name: str) -> str:
@@ -129,7 +138,7 @@ class InPage(Form):
 
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
         try:
-            charts: Sequence[Chart] = list(getattr(series, kind)(self.source, *arguments))
+            charts = list(CHARTS[kind](self.source, *arguments))
         except MissingStudy as study:
             return f"*Not run: `python scripts/study.py study={study} output_dir=results`.*"
         except MissingRuns as runs:
