@@ -18,7 +18,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-all lint types check format figures tables verify bench reproduce replay lock clean
+.PHONY: help setup demo test test-slow test-all lint types check format figures tables report verify bench reproduce replay lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,10 @@ figures: $(BASE) ## Build every figure from the stored runs
 tables: $(BASE) ## Build every table from the stored runs
 	$(BIN)/python scripts/make_tables.py $(ARGS)
 
-verify: $(BASE) ## Name what in results/figures and results/tables the stored runs do not give
+report: $(BASE) ## Write results/REPORT.md and results/report.html from the stored runs and tables
+	$(BIN)/python scripts/report.py $(ARGS)
+
+verify: $(BASE) ## Name what in results' figures, tables and report the stored runs do not give
 	$(BIN)/python scripts/verify.py
 
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)

@@ -1,9 +1,9 @@
-"""Whether the figures and tables in results/ are those that the stored runs give."""
+"""Whether figures, tables and report in results/ are those that the stored runs give."""
 
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.image import imread
 
 from glocal_exp.report import build
+from glocal_exp.report.document import write
 
 NUMBER = re.compile(r"([-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)")
 NEAR = 0.02
@@ -32,14 +33,19 @@ def main(repository: Path) -> int:
             if build.main(kind, repository, ["--out", str(fresh)]) > 1:
                 return 2
             found += differences(stored, fresh)
+        report = Path(folder) / "report"
+        if write.main(repository, ["--tables", str(fresh), "--out", str(report)]):
+            return 2
+        names = [path.name for path in sorted(report.iterdir())]
+        found += differences(repository / "results", report, names)
     print(*found, f"{len(found)} differences from what the stored runs give", sep="\n")
     return int(bool(found))
 
 
-def differences(stored: Path, fresh: Path) -> Iterator[str]:
-    """A line for each file of one folder that is not, or is otherwise, in the other."""
-    names = sorted({path.name for folder in (stored, fresh) for path in folder.glob("*.*")})
-    for name in names:
+def differences(stored: Path, fresh: Path, names: Sequence[str] = ()) -> Iterator[str]:
+    """A line for each file, of these names or any, that one folder has not, or otherwise."""
+    found = {path.name for folder in (stored, fresh) for path in folder.glob("*.*")}
+    for name in names or sorted(found):
         if not (fresh / name).exists():
             yield f"{stored / name}: the stored runs do not give it"
         elif not (stored / name).exists():

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,8 @@ class StoredRun:
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml as plain values; empty when absent."""
-        if not (self.path / files.CONFIG).exists():
-            return {}
-        config: Any = OmegaConf.to_container(study_config(self.path), resolve=False)
-        return config
+        file = self.path / files.CONFIG
+        return _plain(self.path, file.stat().st_mtime_ns) if file.exists() else {}
 
     @property
     def damage(self) -> str | None:
@@ -168,6 +166,13 @@ def load_runs(
         frames.append(pd.concat([extra, frame.drop(columns=list(named), errors="ignore")], axis=1))
     filled = [frame for frame in frames if len(frame)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RUN_COLUMNS)
+
+
+@cache
+def _plain(path: Path, changed: int) -> dict[str, Any]:
+    """A run's config as it was at that time: figures and tables ask for it hundreds of times."""
+    config: Any = OmegaConf.to_container(study_config(path), resolve=False)
+    return config
 
 
 def _matches(value: Any, wanted: Any) -> bool:

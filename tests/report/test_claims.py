@@ -1,5 +1,7 @@
 """Verdicts: each follows from stored numbers, and changes with them."""
 
+import json
+
 import numpy as np
 import pytest
 import yaml
@@ -11,12 +13,16 @@ from glocal_exp.report.claims.accuracy import Difference, Diverges
 from glocal_exp.report.claims.courses import Aggressive, TimesRatio
 from glocal_exp.report.claims.criterion import holm
 from glocal_exp.report.claims.follows import Follows
+from glocal_exp.report.claims.in_benchmark import CostsLess
 from glocal_exp.report.claims.in_intervals import InIntervals
+from glocal_exp.report.claims.in_study import Falls, InDraws
 from glocal_exp.report.claims.in_table import InTable
+from glocal_exp.report.claims.trajectories import Converges, Modes
 from glocal_exp.report.objects import entries
 from tests.sealing import reseal
 
 from .synthetic import CONFIGS, table, write_run
+from .test_theory import write_study
 
 ABOVE = Difference(["a"], "glocal", "local", "above")
 EQUAL = Difference(["a"], "glocal", "local", "equal")
@@ -132,7 +138,7 @@ def test_ways_of_hyperparameters_are_measured_without_bounds(tmp_path):
                 overwrite(path, f"hyperparameter/{name}", 1 / (1 + np.exp(-logits)))
     context = Context(tmp_path)
     found = Aggressive(["a"], "local", "glocal").judge(context)
-    assert (found.verdict, found.ours) == (AGREES, "2.00 times (a)")
+    assert (found.verdict, found.ours) == (AGREES, "2.00 times [2.00, 2.00] (a)")
     assert Aggressive(["a"], "glocal", "local").judge(context).verdict == DISAGREES
     found = Follows(["a"], "glocal", "global", "local").judge(context)
     assert (found.verdict, found.ours) == (AGREES, "apart by 0.06, local 0.45 (a)")
@@ -179,6 +185,86 @@ def test_a_table_decides_by_the_share_of_its_rows(tmp_path):
     assert InTable("final_accuracy", "mean > 83", share=0.5).judge(context).verdict == AGREES
     only = InTable("final_accuracy", "mean > 83", rows="method == 'glocal'").judge(context)
     assert (only.verdict, only.ours) == (AGREES, "1 of 1 rows")
+
+
+def theorem_rows(falls):
+    """Two systems at two intervals: the inequality holds in half of the draws at tau = 20."""
+    return [
+        {"system": name, "interval": tau, "horizon": 40, "holds": 0.5 if tau == 20 else 1.0,
+         "right": 2.0 - 0.01 * tau * fall, "draws": 25}
+        for name, fall in falls.items()
+        for tau in (20, 40)
+    ]  # fmt: skip
+
+
+def test_draws_of_known_systems_decide_the_theorem(tmp_path):
+    write_study(tmp_path, "theorem", {"all": theorem_rows({"a": 1, "b": 1})})
+    context = Context(tmp_path, studies=tmp_path)
+    found = InDraws("theorem", "holds").judge(context)
+    assert (found.verdict, found.ours) == (DISAGREES, "75.0 % of 100 draws")
+    assert InDraws("theorem", "holds", rows="interval > 20").judge(context).verdict == AGREES
+    assert InDraws("theorem", "holds", {"interval": 20}, share=0.5).judge(context).verdict == AGREES
+    with pytest.raises(MissingRuns):
+        InDraws("theorem", "holds", {"system": "c"}).judge(context)
+
+
+@pytest.mark.parametrize(
+    ("falling", "verdict"), [(8, AGREES), (7, UNDECIDED), (1, UNDECIDED), (0, DISAGREES)]
+)
+def test_a_trend_is_tested_over_the_series(tmp_path, falling, verdict):
+    """Of eight series seven are not enough: p is 0.07 by the sign test."""
+    signs = {f"s{n}": 1 if n < falling else -1 for n in range(8)}
+    write_study(tmp_path, "theorem", {"all": theorem_rows(signs)})
+    found = Falls("theorem", "right", "interval", ["system"]).judge(
+        Context(tmp_path, studies=tmp_path)
+    )
+    assert (found.verdict, found.ours) == (verdict, f"in {falling} of 8 series")
+
+
+def test_trajectories_that_go_on_moving_do_not_converge(tmp_path):
+    """The synthetic one settles, with a mode at 1 of length 1e-3; what is added to it does not."""
+    path = write_run(tmp_path, "a", "glocal", 0, keep_arrays=True)
+    context = Context(tmp_path)
+    found = Converges(["a"]).judge(context)
+    assert found.verdict == AGREES
+    assert found.ours.startswith("1 of 1 intervals settle")
+    assert Modes(["a"], 1e-3).judge(context).ours.startswith("of that order in 1 of 1 intervals")
+    assert Modes(["a"], 1e-1).judge(context).verdict == DISAGREES
+    with np.load(path / "arrays.npz") as stored:
+        arrays = dict(stored)
+    arrays["s1/trajectory"] = arrays["s1/trajectory"] + 1e-4 * np.arange(80)[:, None]
+    np.savez(path / "arrays.npz", **arrays)
+    reseal(path)
+    assert Converges(["a"]).judge(context).verdict == DISAGREES
+    write_run(tmp_path, "b", "glocal", 0)
+    with pytest.raises(MissingRuns):
+        Converges(["b"]).judge(context)
+
+
+def test_a_cost_is_small_in_every_round_or_it_is_not(tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    context, claim = (
+        Context(tmp_path, studies=tmp_path / "studies"),
+        CostsLess("parts", "a / b", 0.01),
+    )
+    with pytest.raises(MissingRuns):
+        claim.judge(context)
+    for highest, verdict in ((0.005, AGREES), (0.02, DISAGREES)):
+        target = {"name": "a / b", "ratios": [0.002, highest, 0.001]}
+        content = {"targets": [target], "machine": {"processor": "one"}}
+        (tmp_path / "benchmarks" / "parts.json").write_text(json.dumps(content))
+        found = claim.judge(context)
+        assert (found.verdict, found.size) == (verdict, "3 rounds on one")
+        assert found.ours == f"0.2 % (0.1 to {100 * highest:.2g})"
+
+
+def test_runs_that_are_longer_wait_for_their_companions(tmp_path):
+    """A claim is judged at the largest size that all its methods have."""
+    context = store(tmp_path, [82.0, 82.1, 82.2], [80.0, 80.0, 80.0])
+    write_run(tmp_path, "a", "local", 0, steps=4000)
+    assert ABOVE.judge(context).size == "T = 2,000, 3 seeds (a)"
+    write_run(tmp_path, "a", "glocal", 0, steps=4000)
+    assert ABOVE.judge(context).size == "T = 4,000, 1 seed (a)"
 
 
 def test_every_stored_claim_is_whole():

@@ -1,6 +1,7 @@
 """What is committed under results/ against what the stored runs give."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,9 +90,20 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
         shutil.copytree(fresh, arguments[1])
         return 0
 
+    def write(repository, arguments):
+        assert "x\n1\n" in (Path(arguments[1]) / "a.csv").read_text()  # of the fresh tables
+        report = Path(arguments[3])
+        report.mkdir()
+        (report / "REPORT.md").write_text("# 1 holds\n")
+        return 0
+
+    (results / "REPORT.md").write_text("# 2 hold\n" if change else "# 1 holds\n")
     monkeypatch.setattr(verify.build, "main", build)
+    monkeypatch.setattr(verify.write, "main", write)
     assert verify.main(stored.parent) == code
-    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{2 * change} differences")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith(f"{3 * change} differences")
+    assert change == any(line.endswith("REPORT.md: differs") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from glocal_exp.report.artifact import Context
 from glocal_exp.report.claims.criterion import (
     AGREES,
     DISAGREES,
+    LEVEL,
     UNDECIDED,
     Criterion,
     Finding,
@@ -20,7 +21,6 @@ from glocal_exp.report.claims.criterion import (
 from glocal_exp.report.formats import signed
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
-LEVEL = 0.05
 LAST = 5
 """Evaluations at the end of training whose mean is a run's accuracy."""
 

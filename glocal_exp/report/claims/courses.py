@@ -11,6 +11,7 @@ from glocal_exp.report.artifact import Context
 from glocal_exp.report.claims.criterion import (
     AGREES,
     DISAGREES,
+    LEVEL,
     UNDECIDED,
     Criterion,
     Finding,
@@ -18,9 +19,7 @@ from glocal_exp.report.claims.criterion import (
     holm,
     size,
 )
-from glocal_exp.stats import p_value
-
-LEVEL = 0.05
+from glocal_exp.stats import mean_interval, p_value
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,19 @@ class Aggressive(Criterion):
             ]
             ratios[name] = [ways[0][s] / ways[1][s] for s in sorted(set(ways[0]) & set(ways[1]))]
         corrected = holm([p_value(np.log(values)) for values in ratios.values()])
-        means = {name: float(np.exp(np.mean(np.log(values)))) for name, values in ratios.items()}
-        longer = [mean > 1 and p < LEVEL for mean, p in zip(means.values(), corrected, strict=True)]
-        shorter = [
-            mean < 1 and p < LEVEL for mean, p in zip(means.values(), corrected, strict=True)
+        means = {name: np.exp(mean_interval(np.log(values))) for name, values in ratios.items()}
+        sure = [
+            np.sign(mean - 1) * (p < LEVEL)
+            for (mean, *_), p in zip(means.values(), corrected, strict=True)
         ]
-        verdict = AGREES if all(longer) else DISAGREES if any(shorter) else UNDECIDED
-        words = ", ".join(f"{mean:.2f} times ({name})" for name, mean in means.items())
+        longer, shorter = (all(s > 0 for s in sure), any(s < 0 for s in sure))
+        verdict = AGREES if longer else DISAGREES if shorter else UNDECIDED
+        words = ", ".join(
+            f"{mean:.2f} times"
+            + (f" [{low:.2f}, {high:.2f}]" if len(ratios[name]) > 1 else "")
+            + f" ({name})"
+            for name, (mean, low, high) in means.items()
+        )
         return Finding(verdict, words, size(selections))
 
     def _way(self, run: Any) -> float:

@@ -2,14 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.selection import Selection, select
+from glocal_exp.store import find_runs
 
 AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
+LEVEL = 0.05
+"""Of every test; of a claim's tests together (Holm)."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,15 @@ def chosen(context: Context, experiment: str, methods: Sequence[str]) -> Selecti
     Raises:
         MissingRuns: there is none.
     """
-    found = select(context.runs, experiment, where={"method": list(methods)}, ends=True)
-    if found is None or set(methods) - set(found.methods):
-        raise MissingRuns(experiment)
-    return found
+    where: dict[str, Any] = {"experiment": experiment}
+    stored = find_runs(context.runs, where, check_source=False)
+    lengths = {run.column("steps") or 0 for run in stored if not run.damage}
+    for steps in sorted(lengths, reverse=True):
+        found = select(context.runs, experiment, where={"steps": steps}, ends=True)
+        if found and set(methods) <= set(found.methods):
+            runs = tuple(run for run in found.runs if run.method in methods)
+            return replace(found, runs=runs)
+    raise MissingRuns(experiment)
 
 
 def size(selections: Mapping[str, Selection]) -> str:

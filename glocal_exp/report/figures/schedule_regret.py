@@ -57,7 +57,7 @@ class ScheduleRegretFigure(Artifact):
         for place, method in enumerate(self.methods):
             if method not in summary.index:
                 continue
-            found, colour = study_rows.chosen(frame, {"method": method}), _colour(method)
+            found, colour = study_rows.chosen(frame, {"method": method}), colour_of(method)
             fine = found.loc[found["regret"] < DIVERGED, "regret"].to_numpy(float)
             shift = SPREAD * np.sin(np.arange(len(fine)) * 2.4)  # spread evenly, without chance
             axes.plot(fine, place + shift, ".", color=colour, markersize=1.6, alpha=0.35)
@@ -78,7 +78,8 @@ class ScheduleRegretFigure(Artifact):
         axes.grid(visible=False, axis="y")
 
 
-def _colour(method: str) -> str:
+def colour_of(method: str) -> str:
+    """Exact derivatives, split and all others stand apart."""
     if method.startswith("exact"):
         return style.BLUE
     return style.VERMILLION if method.startswith("split") else style.BLACK

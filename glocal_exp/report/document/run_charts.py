@@ -1,0 +1,159 @@
+"""Charts of training runs: their courses, where they end, and how far apart."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glocal_exp.report import caption, style
+from glocal_exp.report.axes import hyperparameter_axis
+from glocal_exp.report.document.charts import (
+    AROUND,
+    INK,
+    MEAN,
+    ROW,
+    Chart,
+    Panel,
+    Switches,
+    dashes,
+    line,
+    plain,
+    points,
+    rows,
+    seed_switches,
+)
+from glocal_exp.report.document.source import ACCURACIES, Source
+from glocal_exp.report.figures.learning_curves import EARLY, mean_curve
+from glocal_exp.report.selection import Selection
+
+
+def curves(source: Source) -> Iterator[Chart]:
+    """Every experiment: accuracy and hyperparameters over training, each seed and their mean."""
+    for name, selection in source.experiments.items():
+        if selection.steps > max(run.stored.column("interval") or 0 for run in selection.runs):
+            yield _curves(name, source, selection)
+
+
+def _curves(name: str, source: Source, selection: Selection) -> Chart:
+    styles = style.method_styles(selection.methods)
+    columns = {"test_accuracy": ("test accuracy (%)", "linear", 100.0)}
+    for one in selection.hyperparameters:
+        column = f"hyperparameter/{one}"
+        values = np.concatenate([run.curve(column).to_numpy() for run in selection.runs])
+        axis = hyperparameter_axis(one, values.tolist())
+        scale = "log" if axis.scale == "log" else "linear"
+        columns[column] = (plain(axis.label), scale, 1.0)
+    panels = []
+    for column, (title, scale, factor) in columns.items():
+        traces = []
+        for method in selection.methods:
+            look, runs = styles[method], selection.of(method)
+            lines = [factor * run.curve(column) for run in runs]
+            for run, curve in zip(runs, lines, strict=True):
+                look_of_seed = {"dash": dashes(look), "lost": run.diverged}
+                meta = {"method": method, "seed": str(run.seed)}
+                traces.append(line(curve.index, curve, look.colour, meta, **look_of_seed))
+            if len(lines) > 1:
+                mean = mean_curve(lines)
+                meta = {"method": method, "seed": MEAN}
+                traces.append(
+                    line(mean.index, mean, look.colour, meta, dash=dashes(look), bold=True)
+                )
+        y: dict[str, Any] = {"type": scale}
+        if column == "test_accuracy":
+            y |= {"range": _accuracies(selection)}
+        elif scale == "log":
+            y |= {"dtick": "D2", "tickformat": "~g"}
+        panels.append(Panel(title, traces, {"title": {"text": "training step"}}, y))
+    return Chart(
+        f"curves-{name}",
+        f"{source.labels[name]}, T = {selection.steps:,}",
+        panels,
+        _by_method(selection.methods)
+        | seed_switches(selection.seeds, mean=len(selection.seeds) > 1),
+        source=caption.describe(selection, source.context),
+    )
+
+
+def _accuracies(selection: Selection) -> list[float]:
+    """From where the static figure begins: the start of training lies below the axis."""
+    curves = [100 * run.curve("test_accuracy") for run in selection.runs]
+    late = np.concatenate([curve[curve.index >= EARLY * selection.steps] for curve in curves])
+    low, high = (float(late.min()), float(late.max())) if late.size else (0.0, 100.0)
+    return [round(low - 0.05 * (high - low) - 0.1, 2), round(high + 0.05 * (high - low) + 0.1, 2)]
+
+
+def finals(source: Source) -> Iterator[Chart]:
+    """A panel an experiment, a row a method: every seed, and the mean of several."""
+    panels, methods, seeds = [], [], []
+    for name, selection in source.experiments.items():
+        styles = style.method_styles(selection.methods)
+        traces = []
+        for row, method in enumerate(selection.methods):
+            ends, colour = selection.finals(method), styles[method].colour
+            for place, (seed, value) in enumerate(ends.items()):
+                meta = {"method": method, "seed": str(seed)}
+                shift = 0.14 * (place - (len(ends) - 1) / 2)
+                traces.append(
+                    points([value], [row + shift], colour, meta, name=f"{method}, seed {seed}")
+                )
+            if len(ends) > 1:
+                mean, about = float(np.mean(list(ends.values()))), f"of {len(ends)} seeds"
+                meta = {"method": method, "seed": MEAN}
+                traces.append(
+                    points(
+                        [mean], [row], colour, meta, name=f"{method}, mean", text=about,
+                        size=18, symbol="line-ns-open", line={"width": 2.5},
+                    )
+                )  # fmt: skip
+        counts = [f"{_label(m)} (n = {len(selection.finals(m))})" for m in selection.methods]
+        title = f"{source.labels[name]}, T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{selection.steps:,}"
+        x = {"title": {"text": "final test accuracy (%)"}}
+        height = AROUND + ROW * len(counts)
+        panels.append(Panel(title, traces, x, rows(counts), height))
+        methods += selection.methods
+        seeds += selection.seeds
+    switches = _by_method(style.method_order(methods)) | seed_switches(
+        sorted(set(seeds)), mean=True
+    )
+    yield Chart("final-accuracy", "Final test accuracy by method", panels, switches, rows=True)
+
+
+def differences(source: Source) -> Iterator[Chart]:
+    """A panel a method: glocal minus it in points, with the interval over seeds."""
+    table: Any = source.lookup.frame(ACCURACIES).dropna(subset=["difference"])
+    panels, notice = [], "Paired differences with 95 % t intervals"
+    looks = style.method_styles(table["method"])
+    for method in sorted(looks, key=lambda name: name != "local"):  # which the paper is about
+        of, colour = table[table["method"] == method], looks[method].colour
+        half = (of["difference_high"] - of["difference"]).fillna(0).tolist()
+        seeds = [f"n = {int(n)}" for n in of["difference_seeds"]]
+        trace = points(
+            of["difference"], range(len(of)), colour, {"method": method},
+            name=f"glocal minus {method}", text=seeds, size=9,
+            error={"type": "data", "array": half, "thickness": 1.5},
+        )  # fmt: skip
+        named = [
+            f"{source.labels[e].replace(', ', '<br>', 1)}<br>T = {t:,}, {n}"
+            for e, t, n in zip(of["experiment"], of["steps"], seeds, strict=True)
+        ]
+        x: dict[str, Any] = {"title": {"text": "points"}, "zeroline": True, "zerolinecolor": INK}
+        x |= {"nticks": 6, "tickangle": 0}
+        ends = sorted(abs(of["difference"]) + half)
+        if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
+            x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
+            notice = (
+                "Paired differences with 95 % t intervals; a double click shows the longest whole"
+            )
+        height = AROUND + 2 * ROW * len(of)
+        panels.append(Panel(f"glocal minus {_label(method)}", [trace], x, rows(named), height))
+    yield Chart("differences", notice, panels, {}, rows=True)
+
+
+def _by_method(methods: list[str]) -> Switches:
+    looks = style.method_styles(methods)
+    return {"method": {name: (_label(name), looks[name].colour) for name in looks}}
+
+
+def _label(method: str) -> str:
+    return plain(style.method_styles([method])[method].label)

@@ -1,0 +1,137 @@
+"""Charts of studies: estimates beside the truth, the theorem's bound, the regret of schedules."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glocal_exp.report import study_rows
+from glocal_exp.report.document.charts import (
+    AROUND,
+    INK,
+    ROW,
+    Chart,
+    Panel,
+    line,
+    plain,
+    points,
+    rows,
+    seed_switches,
+)
+from glocal_exp.report.document.source import Source
+from glocal_exp.report.estimators import estimators
+from glocal_exp.report.fidelity_points import points as study_points
+from glocal_exp.report.fidelity_scores import scores
+from glocal_exp.report.figures.fidelity import MARKERS
+from glocal_exp.report.figures.linear_systems import SIDES, TheoremFigure
+from glocal_exp.report.figures.schedule_regret import colour_of
+from glocal_exp.report.objects import entries
+from glocal_exp.report.tables.regret import DIVERGED, summarize
+
+
+def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
+    """A panel a setting, a row an estimator: cosines to the true hypergradient, point by point."""
+    found, origin = study_points(source.context)
+    compared, notes = estimators(source.context.configs, found, ids)
+    scored = scores(found, compared)
+    labels = list(dict.fromkeys(scored["estimator"]))
+    intervals, seeds = sorted(set(scored["s"])), sorted(set(scored["seed"]))
+    colours = {s: MARKERS[place % len(MARKERS)][1] for place, s in enumerate(intervals)}
+    panels = []
+    for setting, of in scored.groupby("setting"):
+        traces = []
+        for (s, seed), at in of.groupby(["s", "seed"]):  # pyright: ignore
+            meta = {"interval": str(s), "seed": str(seed)}
+            where = [labels.index(one) for one in at["estimator"]]
+            shift = 0.18 * (intervals.index(s) - (len(intervals) - 1) / 2)
+            traces.append(
+                points(
+                    at["cosine"], [row + shift for row in where], colours[s], meta,
+                    name=f"s = {s}, seed {seed}",
+                )
+            )  # fmt: skip
+        x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]}
+        x |= {"zeroline": True, "zerolinecolor": INK}
+        height = AROUND + ROW * len(labels)
+        panels.append(Panel(str(setting), traces, x, rows(labels), height))
+    yield Chart(
+        "fidelity",
+        "Direction of the estimates: 1 is right, below 0 is wrong",
+        panels,
+        {"interval": {str(s): (f"interval {s}", colours[s]) for s in intervals}}
+        | seed_switches(seeds),
+        source=" ".join([*notes, origin]),
+        rows=True,
+    )
+
+
+def bound(source: Source) -> Iterator[Chart]:
+    """A panel a system: both sides of Eq. 15 against tau, as in the figure `theorem` (c)."""
+    settings = entries(source.context.configs / "figure" / "theorem.yaml")
+    frame = study_rows.load(source.context, "theorem")
+    where = {"unit_tolerance": TheoremFigure.unit_tolerance, "noise": TheoremFigure.noise}
+    where |= {"amplitudes": TheoremFigure.amplitudes, "level": settings["level"]}
+    seen = study_rows.chosen(frame, where | {"horizon": settings["horizon"]})
+    looks = {name: SIDES[name] for name in ("left", "right", "proven")}
+    switch = {name: (plain(look["label"]), look["color"]) for name, look in looks.items()}
+    panels = []
+    for system, title in settings["systems"].items():
+        of = study_rows.chosen(seen, {"system": system}).sort_values("interval")
+        traces = [
+            line(of["interval"], of[name], look["color"], {"side": name}, bold=True)
+            for name, look in looks.items()
+        ]
+        x = {"title": {"text": "tau"}, "type": "log", "tickvals": of["interval"].tolist()}
+        y = {"type": "log", "dtick": 1, "exponentformat": "power"}
+        panels.append(Panel(title, traces, x, y))
+    setting = f"noise {settings['level']}, T - s tau = {settings['horizon']}"
+    title = f"Both sides of Eq. 15: medians, {setting}"
+    yield Chart("bound", title, panels, {"side": switch}, source=study_rows.provenance(seen))
+
+
+def regret(source: Source, study: str) -> Iterator[Chart]:
+    """A panel a length and meta optimizer, a row a method: each spectrum and start, and all."""
+    frame = study_rows.load(source.context, study)
+    settings = entries(source.context.configs / "figure" / f"{study}.yaml")
+    methods: dict[str, str] = settings["methods"]
+    summary = summarize(frame)
+    panels = []
+    for length in sorted(set(frame["outer_steps"].astype(int))):
+        for meta, title in settings["meta_optimizers"].items():
+            where = {"outer_steps": length, "meta_optimizer": meta}
+            seen: Any
+            seen, means = (study_rows.chosen(f, where) for f in (frame, summary))
+            seen = seen[np.isfinite(seen["regret"]) & (seen["regret"] < DIVERGED)]
+            traces = []
+            for row, method in enumerate(methods):
+                of = seen[seen["method"] == method]
+                if of.empty:
+                    continue
+                logs = of.assign(regret=np.log(of["regret"].astype(float)))
+                cells = np.exp(logs.groupby(["spectrum", "start"])["regret"].mean())
+                about = [f"spectrum {a}, start {b}" for a, b in cells.index]
+                spread = [row + 0.3 * np.sin(2.4 * n) for n in range(len(cells))]
+                one, colour = {"method": method}, colour_of(method)
+                traces.append(
+                    points(
+                        cells, spread, colour, one, name=methods[method], text=about, size=5,
+                        opacity=0.45,
+                    )
+                )  # fmt: skip
+                mean = means[means["method"] == method].iloc[0]
+                text = f"mean of {int(mean['runs'])} runs, {int(mean['diverged'])} diverged"
+                traces.append(
+                    points(
+                        [mean["regret"]], [row], colour, one, name=methods[method], text=text,
+                        size=11, symbol="diamond",
+                    )
+                )  # fmt: skip
+            x = {"type": "log", "title": {"text": "final loss / best schedule's"}}
+            x |= {"tickvals": [1, 2, 5, 10, 30, 100], "tickformat": "~g"}
+            height = AROUND + ROW * len(methods)
+            name = plain(f"{title}, {length} outer steps")
+            panels.append(Panel(name, traces, x, rows(list(methods.values())), height))
+    switch = {method: (label, colour_of(method)) for method, label in methods.items()}
+    origin = study_rows.provenance(frame)
+    title = "Regret on noisy quadratics: diamonds are geometric means of all runs"
+    yield Chart("schedule-regret", title, panels, {"method": switch}, origin, rows=True)

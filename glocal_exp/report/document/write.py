@@ -1,0 +1,182 @@
+"""`make report`: results/REPORT.md and results/report.html, from the source beside this file."""
+
+import argparse
+import json
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from plotly.offline import get_plotlyjs
+
+from glocal_exp.errors import UserError
+from glocal_exp.report.artifact import MissingRuns, MissingStudy
+from glocal_exp.report.claims.criterion import size
+from glocal_exp.report.document import run_charts, study_charts
+from glocal_exp.report.document.charts import Chart
+from glocal_exp.report.document.lookup import Lookup
+from glocal_exp.report.document.source import Source
+from glocal_exp.store.files import make_directory, write_together
+
+HERE = Path(__file__).parent
+MARKDOWN, PAGE = "REPORT.md", "report.html"
+TEX = re.compile(r"\$(\w)_(\w)\$")
+EMPTY = re.compile(r"\n{3,}")
+HEADING = re.compile(r"<h2>(.+?)</h2>")
+CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
+    "curves": run_charts.curves,
+    "finals": run_charts.finals,
+    "differences": run_charts.differences,
+    "fidelity": study_charts.fidelity,
+    "bound": study_charts.bound,
+    "regret": study_charts.regret,
+}
+"""What the source's `figure` may be of."""
+
+
+def main(repository: Path, arguments: Sequence[str] | None = None) -> int:
+    """Write both; returns the exit code, 2 for a user's mistake."""
+    results = repository / "results"
+    parser = argparse.ArgumentParser(description="Write the report from stored runs and tables.")
+    parser.add_argument("--tables", type=Path, default=results / "tables", help="where tables are")
+    parser.add_argument("--out", type=Path, default=results, help="where to write")
+    options = parser.parse_args(arguments)
+    try:
+        files = render(Source.of(repository, options.tables))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    make_directory(options.out)
+    write_together({options.out / name: text.encode() for name, text in files.items()})
+    for name, text in files.items():
+        print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")
+    return 0
+
+
+def render(source: Source) -> dict[str, str]:
+    """The text of both files, the same for the same runs and tables."""
+    page = InPage(source)
+    parts = {name: (HERE / f"page.{name}").read_text() for name in ("css", "js")}
+    body = HEADING.sub(_with_id, page.markdown.render(page.text()))
+    words = {"body": body, "plotly": get_plotlyjs()}
+    return {
+        MARKDOWN: InMarkdown(source).text(),
+        PAGE: page.template("page.html.j2").render(words | parts),
+    }
+
+
+@dataclass(frozen=True)
+class Form(ABC):
+    """One of the two forms of the report: how figures and tables stand in its words."""
+
+    source: Source
+
+    @cached_property
+    def _templates(self) -> Environment:
+        return Environment(
+            loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True,
+            lstrip_blocks=True, keep_trailing_newline=True,
+        )  # fmt: skip
+
+    def template(self, name: str) -> Any:
+        """A file of this folder; in it a name that nothing stands for is an error."""
+        return self._templates.get_template(name)
+
+    def text(self) -> str:
+        """The report in Markdown."""
+        lookup: Lookup = self.source.lookup
+        words = {
+            "figure": self.figure,
+            "table": self.table,
+            "scoreboard": self.scoreboard,
+            "experiments": self.source.experiments,
+            "labels": self.source.labels,
+            "size": size(self.source.experiments),
+        } | {name: getattr(lookup, name) for name in ("cell", "span", "claim")}
+        return EMPTY.sub("\n\n", self.template("report.md.j2").render(words))
+
+    @abstractmethod
+    def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
+        """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
+
+    @abstractmethod
+    def table(self, name: str) -> str:
+        """A stored table, with how to read it and its runs."""
+
+    @abstractmethod
+    def scoreboard(self) -> str:
+        """Every claim with its verdict."""
+
+
+class InMarkdown(Form):
+    """For REPORT.md: pictures, and links to tables."""
+
+    def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
+        pictures = [f"![{name}](figures/{name}.png)" for name in static]
+        captions = ", ".join(f"[{name}](figures/{name}.txt)" for name in static)
+        return "\n\n".join([*pictures, *([f"*Captions, with runs: {captions}.*"] * bool(static))])
+
+    def table(self, name: str) -> str:
+        return f"*Table: [{name}](tables/{name}.md), with its runs.*"
+
+    def scoreboard(self) -> str:
+        return self.source.lookup.text("claims")[0]
+
+
+class InPage(Form):
+    """For report.html: figures that answer, tables whole."""
+
+    @cached_property
+    def markdown(self) -> MarkdownIt:
+        return MarkdownIt("commonmark", {"html": True}).enable("table")
+
+    def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
+        try:
+            charts = list(CHARTS[kind](self.source, *arguments))
+        except MissingStudy as study:
+            return f"*Not run: `python scripts/study.py study={study} output_dir=results`.*"
+        except MissingRuns as runs:
+            return f"*Not run: `python scripts/reproduce.py {' '.join(runs.args)}`.*"
+        template = self.template("figure.html.j2")
+        return "\n".join(template.render(chart=one, data=_data(one)) for one in charts)
+
+    def table(self, name: str) -> str:
+        table, caption = self.source.lookup.text(name)
+        return _in_one_piece(
+            f'<div class="scroll">{self._html(table)}</div><details><summary>Table {name}: how to '
+            f"read it, and its runs</summary>{self._html(caption)}</details>"
+        )
+
+    def scoreboard(self) -> str:
+        _, caption = self.source.lookup.text("claims")
+        claims, counts = self.source.lookup.claims, self.source.lookup.verdicts
+        template = self.template("scoreboard.html.j2")
+        return _in_one_piece(
+            template.render(claims=claims, counts=counts, caption=self._html(caption))
+        )
+
+    def _html(self, text: str) -> str:
+        return TEX.sub(r"<i>\1</i><sub>\2</sub>", self.markdown.render(text))
+
+
+def _with_id(heading: re.Match[str]) -> str:
+    """A heading that links find by GitHub's name for it."""
+    name = re.sub(r"[^\w -]", "", heading[1].lower()).replace(" ", "-")
+    return f'<h2 id="{name}">{heading[1]}</h2>'
+
+
+def _data(chart: Chart) -> str:
+    """A chart's panels as JSON that can stand in a page."""
+    panels = json.dumps([one.as_plotly() for one in chart.panels], separators=(",", ":"))
+    return panels.replace("</", "<\\/")
+
+
+def _in_one_piece(text: str) -> str:
+    """Without empty lines, at which Markdown would end the block."""
+    return re.sub(r"\n\s*\n", "\n", text)
