@@ -53,7 +53,7 @@ class Point:
 
     def holds(self, wanted: Wanted) -> bool:
         """Whether h_t are all of that."""
-        return not replace(wanted, steps=())
+        return not replace(wanted, steps=(), sharpness=False)
 
     def measured(self, interval: str, wanted: Wanted) -> Measured:
         """What a method is given that wants this."""
