@@ -32,6 +32,7 @@ class Cell:
         paths: the run directory of each.
         states: of each, as of `store.status`, or `of other images`.
         work: training steps of each, playouts included.
+        gradients: validation gradients of each.
         done: the share of its intervals that the seed furthest behind has stored.
     """
 
@@ -39,6 +40,7 @@ class Cell:
     paths: tuple[Path, ...]
     states: tuple[str, ...]
     work: int
+    gradients: int
     done: float
 
     @property
@@ -68,6 +70,7 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         cfg, plan = job.config, check(job.config)
         outer_steps = range(1, plan.schedule.outer_steps + 1)
         work = cfg.interval * sum(1 + plan.lookahead(s) for s in outer_steps)
+        gradients = len(outer_steps) * (len(plan.wanted.steps) + bool(plan.wanted.mean))
         runs = {seed: run for seed, run in _runs(job, others).items() if run[0] not in known}
         known |= {path for path, _ in runs.values()}
         left = [seed for seed, (_, state) in runs.items() if state != COMPLETE]
@@ -76,23 +79,23 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
             if together:
                 paths, states = zip(*(runs[seed] for seed in together), strict=True)
                 done = min(_stored_steps(path) for path in paths) / cfg.steps
-                yield Cell(_alone(job, together), paths, states, work, done)
+                yield Cell(_alone(job, together), paths, states, work, gradients, done)
 
 
 def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:
     """Directory and state of each seed."""
     source = job.choices["source"]
-    if source == "auto":
+    if source == "auto" and job.config.problem is None:
         source = load_data(job.config).source
     facts, found = identified(job.config, source), {}
     for seed in seeds(job.config):
         paths = [place(root, facts, seed) for root in (job.config.output_dir, *others)]
-        states = [_state(path, facts, source) for path in paths]
+        states = [state_of(path, facts, source) for path in paths]
         found[seed] = paths[0], COMPLETE if COMPLETE in states else states[0]
     return found
 
 
-def _state(path: Path, facts: Mapping[str, Any], source: str) -> str:
+def state_of(path: Path, facts: Mapping[str, Any], source: str) -> str:
     """`store.status`, but that a run over others than the original images does not count."""
     state = status(path, facts["config_hash"], facts["source_hash"])
     data = intact_manifest(path).get("data") or {}

@@ -5,6 +5,7 @@ import math
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,7 +75,8 @@ def reproduce(arguments: Sequence[str], stop: Stop) -> int:
     if not command.only_prints:
         return _run(todo, speeds, stop)
     for cell in todo:
-        print(f"# {', '.join(dict.fromkeys(cell.states))}; {speeds.told([cell])}\n{cell.command}")
+        about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
+        print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
     return 0
 
 
@@ -92,17 +94,24 @@ def _planned(jobs: "Sequence[Job]", others: Sequence[Path]) -> "tuple[list[Cell]
     say(f"# {runs - left} of {runs} runs are stored")
     if not todo:
         return todo, speeds
-    free = shutil.disk_usage(
-        next(p for p in (output, *output.absolute().parents) if p.exists())
-    ).free
-    size = sum(speeds.estimate(cell).size for cell in todo)
-    say(f"# left: {speeds.told(todo)}, {size / 1e6:.2g} MB of {free / 1e6:.0f} MB of disk")
+    states = Counter(state for cell in todo for state in cell.states)
+    say(f"# {_counted(states)}: {len(todo)} commands, {speeds.time(todo)}")
+    estimates = [speeds.estimate(cell) for cell in todo]
+    say(f"# times: {_counted(Counter(estimate.source for estimate in estimates))}")
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    size, free = sum(estimate.size for estimate in estimates), shutil.disk_usage(there).free
+    say(f"# disk: {size / 1e6:.1f} MB, {free / 1e6:.0f} MB are free")
     if size > free:
         raise UserError(f"{output} has no room for this; free some, or choose another output_dir.")
     return todo, speeds
 
 
+def _counted(words: "Counter[str]") -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.most_common())
+
+
 def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
+    from glocal_exp.app.build import load_data
     from glocal_exp.app.check import check
     from glocal_exp.app.train import train
 
@@ -111,16 +120,18 @@ def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
             raise OutOfTime
         train(job, check(job.config), stop)
 
+    if todo and todo[0].job.config.problem is None:
+        load_data(todo[0].job.config)  # or one sentence, instead of one for each command
     left, code = list(todo), 0
     with contextlib.suppress(OutOfTime):
-        code = run_all(_queue(left, speeds, stop), work)
+        code = run_all(queue(left, speeds, stop), work)
     if left:
         done = f"{len(todo) - len(left)} of {len(todo)} commands are done"
-        say(f"the limit is near: {done}, left: {speeds.told(left)}; the same command goes on")
+        say(f"the limit is near: {done}, left: {speeds.time(left)}; the same command goes on")
     return code
 
 
-def _queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[str, Job]]":
+def queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[str, Job]]":
     """What to do next and what is said before; it goes from `left` once it is done.
 
     In the order of the plan. Before a limit the first that fits, else the first of which at least
@@ -133,7 +144,7 @@ def _queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[
         begun = [cell for estimate, cell in estimates if estimate.first <= limit]
         if not (chosen := fitting or begun):
             return
-        heading = f"[{total - len(left) + 1}/{total}, left: {speeds.told(left)}]"
+        heading = f"[{total - len(left) + 1}/{total}, left: {speeds.time(left)}]"
         yield f"{heading} {chosen[0].job.name}", chosen[0].job
         speeds.add(chosen[0].paths)
         left.remove(chosen[0])

@@ -2,13 +2,13 @@
 
 import json
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median_low
 from typing import Any
 
+import numpy as np
 from omegaconf import OmegaConf
 
 from glocal_exp.app.cells import Cell
@@ -21,8 +21,8 @@ COUNTS = ("step", "plain_steps", "tangent_steps", "reverse_steps")
 TIMES = ("seconds", "evaluation_seconds")
 ALIKE = ("method", "hypergradient", "interval", "batch_size", "validation", "precision")
 ALIKE += ("augmentation", "eval_every", "names.dataset", "names.task")
-"""What the time of a step follows from besides its kind: the more of it two runs share, the better
-does one tell of the other."""
+"""What the time of a step follows from besides method and network: the more of it two runs share,
+the better does one tell of the other."""
 UNKNOWN_START = 120.0  # choice: seconds for compiling and an interval that were never measured
 
 
@@ -32,18 +32,23 @@ class Measured:
 
     Attributes:
         device: the GPU, or the CPU with its cores.
-        kind: method, and network with its sizes.
+        method, network: what it trained with, and what, with its sizes.
         settings: the values of `ALIKE`, by dotted key.
         step: seconds of a training step, those of playouts counted, evaluation included; of seeds
             side by side that of all together.
+        validation: held-out images.
+        images: those that validation gradients of a step were taken on.
         start: seconds that compiling took.
         size: bytes on disk, by step of training.
     """
 
     device: str
-    kind: str
+    method: str
+    network: str
     settings: Mapping[str, Any]
     step: float
+    validation: int
+    images: float
     start: float
     size: float
 
@@ -86,57 +91,68 @@ class Speeds:
         """Take in runs that have been trained since."""
         self._measured += _measured(read_run(path, check_source=False) for path in paths)
 
-    def told(self, cells: Collection[Cell]) -> str:
-        """How many, how long, and how that is known, in words."""
-        estimates = [self.estimate(cell) for cell in cells]
-        known = [estimate.seconds for estimate in estimates if estimate.seconds < math.inf]
-        minutes = sum(known) / 60
-        time = f"{minutes:.3g} min" if minutes < 90 else f"{minutes / 60:.3g} h"
-        sources = Counter(estimate.source for estimate in estimates).most_common()
-        if len(cells) == 1:
-            return f"about {time} ({sources[0][0]})" if known else sources[0][0]
-        how = ", ".join(f"{count} {source}" for source, count in sources)
-        return f"{len(cells)} commands, about {time} ({how})"
+    def time(self, cells: Iterable[Cell]) -> str:
+        """How long all of them take, in words."""
+        seconds = [self.estimate(cell).seconds for cell in cells]
+        known = [time for time in seconds if time < math.inf]
+        unknown = f"{len(seconds) - len(known)} of unknown length" * (len(known) < len(seconds))
+        return " and ".join(filter(None, [f"about {_duration(sum(known))}" * bool(known), unknown]))
 
     def estimate(self, cell: Cell) -> Estimate:
         """What is left of a cell, from its newest record on."""
         config: Any = OmegaConf.to_container(cell.job.config, resolve=True)
-        settings, count = _settings(config), len(cell.paths)
-        like, factor = self._like(_kind(config), settings, self._device), 1.0
+        settings, seeds, factor = _settings(config), len(cell.paths), 1.0
+        like = self._like(config, settings, self._device)
         source = "measured here" + " with other settings" * bool(like and like.settings != settings)
-        if like is None and (like := self._like(_kind(config), settings)):
-            plain = _kind(config, method="none")
-            here, there = (self._like(plain, settings, d) for d in (self._device, like.device))
+        if like is None and (like := self._like(config, settings)):
+            devices = (self._device, like.device)
+            here, there = (self._like(config, settings, d, method="none") for d in devices)
             source = f"as on {like.device}"
             if here and there:
                 factor = here.step / there.step
                 source = f"by its cost in plain steps on {like.device}"
         if like is None:
-            sizes = [m.size for m in self._measured] or [0.0]
-            size = max(sizes) * config["steps"] * count
-            return Estimate(math.inf, UNKNOWN_START, size, "nothing like it is measured")
-        step, left = factor * like.step, (1 - cell.done) * cell.work
+            size = max([m.size for m in self._measured] or [0.0]) * config["steps"] * seeds
+            return Estimate(math.inf, UNKNOWN_START, size, "nothing like it measured")
+        images = (config["validation"]["subset"] or like.validation) * cell.gradients / cell.work
+        more = self._gradient(like) * (images - like.images)
+        step = factor * max(like.step + more, like.step / 10)
         return Estimate(
-            like.start + step * left,
+            like.start + step * (1 - cell.done) * cell.work,
             like.start + step * config["interval"],
-            like.size * config["steps"] * count,
+            like.size * config["steps"] * seeds,
             source,
         )
 
     def _like(
-        self, kind: str, settings: Mapping[str, Any], device: str | None = None
+        self,
+        config: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        device: str | None = None,
+        method: str | None = None,
     ) -> Measured | None:
-        """The run of a kind that shares most settings, the middle one in time of equally many."""
-        alike: dict[int, list[Measured]] = {}
+        """The run of a method and network that shares most settings, of equally many the middle."""
+        kind, alike = (method or _method(config), _network(config)), defaultdict(list)
         for one in self._measured:
-            if one.kind == kind and device in (None, one.device):
-                differ = sum(one.settings.get(k) != v for k, v in settings.items())
-                alike.setdefault(differ, []).append(one)
+            if (one.method, one.network) == kind and device in (None, one.device):
+                alike[sum(one.settings.get(k) != v for k, v in settings.items())].append(one)
         if not alike:
             return None
-        best = alike[min(alike)]
-        middle = median_low(one.step for one in best)
-        return next(one for one in best if one.step == middle)
+        best = sorted(alike[min(alike)], key=lambda one: one.step)
+        return best[(len(best) - 1) // 2]
+
+    def _gradient(self, like: Measured) -> float:
+        """Seconds of a validation gradient by image: how step times grow with images."""
+        alike = [m for m in self._measured if (m.device, m.network) == (like.device, like.network)]
+        points = np.array([(m.images, m.step) for m in alike if m.images])
+        if len(points) == 0 or np.ptp(points[:, 0]) == 0:
+            return 0.0
+        return max(float(np.polyfit(*points.T, 1)[0]), 0.0)
+
+
+def _duration(seconds: float) -> str:
+    value, unit = (seconds / 60, "min") if seconds < 5400 else (seconds / 3600, "h")
+    return f"{value:.{0 if value >= 10 else 1}f} {unit}"
 
 
 def _device_name(device: Mapping[str, Any], processor: str) -> str:
@@ -144,11 +160,15 @@ def _device_name(device: Mapping[str, Any], processor: str) -> str:
     return device["name"] if device["platform"] == "gpu" else processor
 
 
-def _kind(config: Mapping[str, Any], method: str | None = None) -> str:
-    """Method, and network with its sizes, of a config; those of another method if one is given."""
-    names, model = config.get("names") or {}, config.get("model") or {}
+def _method(config: Mapping[str, Any]) -> str:
+    return str(_at(config, "names.method"))
+
+
+def _network(config: Mapping[str, Any]) -> str:
+    """Its name and sizes."""
+    model = _at(config, "model") or {}
     sizes = {k: v for k, v in model.items() if type(v) in (int, list) and k != "classes"}
-    return json.dumps([method or names.get("method"), names.get("model"), sizes], sort_keys=True)
+    return json.dumps([_at(config, "names.model"), sizes], sort_keys=True)
 
 
 def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
@@ -159,11 +179,16 @@ def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
                 continue
             steps = int(rows["step"].iloc[-1])
             work = max(rows[name].iloc[-1] for name in COUNTS if name in rows)
+            validation = run.manifest["data"]["sizes"]["validation"]
+            images = _at(run.config, "validation.subset") or validation
             yield Measured(
                 _device_name(run.manifest["device"], run.manifest["processor"]),
-                _kind(run.config),
+                _method(run.config),
+                _network(run.config),
                 _settings(run.config),
                 sum(rows[name].sum() for name in TIMES) / work,
+                validation,
+                images * rows["validation_gradients"].iloc[-1] / work,
                 rows["compile_seconds"].sum(),
                 sum(f.stat().st_size for f in run.path.glob("*.*")) / steps,
             )
