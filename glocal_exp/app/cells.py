@@ -5,13 +5,14 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from glocal_exp.app.build import load_data
 from glocal_exp.app.check import check
 from glocal_exp.app.compose import Job
-from glocal_exp.app.config import seeds
+from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.identity import identified, place
 from glocal_exp.errors import UserError
 from glocal_exp.store import files, status
@@ -33,7 +34,6 @@ class Cell:
         states: of each, as of `store.status`, or `of other images`.
         work: training steps of each, playouts included.
         gradients: validation gradients of each.
-        done: the share of its intervals that the seed furthest behind has stored.
     """
 
     job: Job
@@ -41,7 +41,16 @@ class Cell:
     states: tuple[str, ...]
     work: int
     gradients: int
-    done: float
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """That of its job as plain values."""
+        return plain(self.job.config)
+
+    @property
+    def done(self) -> float:
+        """The share of its steps that the seed furthest behind has stored."""
+        return min(map(_stored_steps, self.paths)) / self.job.config.steps
 
     @property
     def is_complete(self) -> bool:
@@ -78,8 +87,7 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         for together in [stored, *([left] if batched else [[seed] for seed in left])]:
             if together:
                 paths, states = zip(*(runs[seed] for seed in together), strict=True)
-                done = min(_stored_steps(path) for path in paths) / cfg.steps
-                yield Cell(_alone(job, together), paths, states, work, gradients, done)
+                yield Cell(_alone(job, together), paths, states, work, gradients)
 
 
 def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:

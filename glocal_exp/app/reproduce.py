@@ -95,7 +95,7 @@ def _planned(jobs: "Sequence[Job]", others: Sequence[Path]) -> "tuple[list[Cell]
     if not todo:
         return todo, speeds
     states = Counter(state for cell in todo for state in cell.states)
-    say(f"# {_counted(states)}: {len(todo)} commands, {speeds.time(todo)}")
+    say(f"# {_counted(states)}; commands: {len(todo)}, {speeds.time(todo)}")
     estimates = [speeds.estimate(cell) for cell in todo]
     say(f"# times: {_counted(Counter(estimate.source for estimate in estimates))}")
     there = next(place for place in (output, *output.absolute().parents) if place.exists())
@@ -126,6 +126,7 @@ def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
     with contextlib.suppress(OutOfTime):
         code = run_all(queue(left, speeds, stop), work)
     if left:
+        speeds.add(path for cell in left for path in cell.paths)  # one may have begun
         done = f"{len(todo) - len(left)} of {len(todo)} commands are done"
         say(f"the limit is near: {done}, left: {speeds.time(left)}; the same command goes on")
     return code

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from glocal_exp.app.cells import Cell
 from glocal_exp.errors import UserError
@@ -100,7 +99,7 @@ class Speeds:
 
     def estimate(self, cell: Cell) -> Estimate:
         """What is left of a cell, from its newest record on."""
-        config: Any = OmegaConf.to_container(cell.job.config, resolve=True)
+        config = cell.config
         settings, seeds, factor = _settings(config), len(cell.paths), 1.0
         like = self._like(config, settings, self._device)
         source = "measured here" + " with other settings" * bool(like and like.settings != settings)
@@ -144,10 +143,8 @@ class Speeds:
     def _gradient(self, like: Measured) -> float:
         """Seconds of a validation gradient by image: how step times grow with images."""
         alike = [m for m in self._measured if (m.device, m.network) == (like.device, like.network)]
-        points = np.array([(m.images, m.step) for m in alike if m.images])
-        if len(points) == 0 or np.ptp(points[:, 0]) == 0:
-            return 0.0
-        return max(float(np.polyfit(*points.T, 1)[0]), 0.0)
+        images, steps = ([getattr(m, x) for m in alike if m.images] for x in ("images", "step"))
+        return max(float(np.polyfit(images, steps, 1)[0]), 0.0) if len({*images}) > 1 else 0.0
 
 
 def _duration(seconds: float) -> str:
@@ -173,27 +170,31 @@ def _network(config: Mapping[str, Any]) -> str:
 
 def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
     for run in runs:
-        try:
-            rows = run.metrics() if run.status in ("complete", "stale", "partial") else []
-            if len(rows) < 2:  # before training, and an interval
-                continue
-            steps = int(rows["step"].iloc[-1])
-            work = max(rows[name].iloc[-1] for name in COUNTS if name in rows)
-            validation = run.manifest["data"]["sizes"]["validation"]
-            images = _at(run.config, "validation.subset") or validation
-            yield Measured(
-                _device_name(run.manifest["device"], run.manifest["processor"]),
-                _method(run.config),
-                _network(run.config),
-                _settings(run.config),
-                sum(rows[name].sum() for name in TIMES) / work,
-                validation,
-                images * rows["validation_gradients"].iloc[-1] / work,
-                rows["compile_seconds"].sum(),
-                sum(f.stat().st_size for f in run.path.glob("*.*")) / steps,
-            )
-        except (UserError, KeyError, TypeError):  # of an older form: it tells nothing
+        if run.status not in ("complete", "stale", "partial"):
             continue
+        try:
+            rows = run.metrics().to_dict("list")
+            yield _read(run, {str(name): values for name, values in rows.items()})
+        except (UserError, LookupError, TypeError, ZeroDivisionError):
+            continue  # no interval is stored, or its form is older: it tells nothing
+
+
+def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
+    last = {name: values[-1] for name, values in rows.items()}
+    work = max(last.get(name, 0) for name in COUNTS)
+    validation = run.manifest["data"]["sizes"]["validation"]
+    images = _at(run.config, "validation.subset") or validation
+    return Measured(
+        _device_name(run.manifest["device"], run.manifest["processor"]),
+        _method(run.config),
+        _network(run.config),
+        _settings(run.config),
+        sum(sum(rows[name]) for name in TIMES) / work,
+        validation,
+        images * last["validation_gradients"] / work,
+        sum(rows["compile_seconds"]),
+        sum(file.stat().st_size for file in run.path.glob("*.*")) / last["step"],
+    )
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

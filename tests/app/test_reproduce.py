@@ -47,7 +47,7 @@ def run(shell: Shell, output: Path, *others: str) -> Command:
 def test_the_plan_comes_first_and_each_command_says_what_is_left(made):
     lines = [line for line in made[0].splitlines() if line.startswith(("#", "["))]
     assert lines[0] == "# 0 of 2 runs are stored"
-    assert lines[1].startswith("# 2 missing: 2 commands, ")
+    assert lines[1].startswith("# 2 missing; commands: 2, ")
     assert re.fullmatch(r"# disk: \d+\.\d MB, \d+ MB are free", lines[3])
     assert lines[4].startswith("[1/2, left: ")
     assert lines[4].endswith("] c3_fmnist seed=0")
@@ -58,7 +58,7 @@ def test_a_deleted_run_is_what_is_missing_and_its_command_restores_it(shell, who
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(runs(tmp_path)["local/1"])
     out = run(shell, tmp_path, "--missing").out
-    assert "# 1 of 2 runs are stored\n# 1 missing: 1 commands, about " in out
+    assert "# 1 of 2 runs are stored\n# 1 missing; commands: 1, about " in out
     comment, command = out.splitlines()[-2:]
     assert re.fullmatch(r"# missing; about \d\.\d min \(measured here\)", comment)
     words = shlex.split(command)
@@ -132,7 +132,7 @@ def test_what_another_process_does_is_looked_at_again_at_the_end(shell, whole, t
     out = run(shell, tmp_path).out
     first.kill(signal.SIGCONT)
     assert shell.wait(first).code == 0
-    assert "# 1 running, 1 missing: 2 commands" in out
+    assert "# 1 running, 1 missing; commands: 2" in out
     done, again = out.index("done: "), out.index("left to it: ")
     assert out.index("put off: ") < done < again
     for name, path in runs(whole).items():
