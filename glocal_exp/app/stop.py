@@ -17,7 +17,7 @@ from glocal_exp.app.say import say
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 GRACE_SECONDS = 3.0  # choice: for an orderly end after the second signal
-NEXT_STRETCH = 1.5  # choice: the next one may take so many times as long as the last one did
+MARGIN = 1.5  # choice: a stretch may take so many times as long as the one before
 SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
 
 
@@ -44,7 +44,7 @@ class Stop:
         self._training = False
         self._over = threading.Event()
         self._began = self._checked = time.monotonic()
-        self._limit = math.inf
+        self._limit, self._margin = math.inf, 1.0
 
     def after(self, minutes: float) -> None:
         """Set a limit, counted from when the program began."""
@@ -69,7 +69,7 @@ class Stop:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Inside, the first signal waits for `check`; the second, or any outside, does not."""
-        self._training, self._checked = True, time.monotonic()
+        self._training, self._checked, self._margin = True, time.monotonic(), 1.0
         try:
             yield
         finally:
@@ -80,8 +80,9 @@ class Stop:
         if self.asked:
             raise Interrupted
         before, self._checked = self._checked, time.monotonic()
-        if self.seconds_left < NEXT_STRETCH * (self._checked - before):
+        if self.seconds_left < self._margin * (self._checked - before):
             raise OutOfTime
+        self._margin = MARGIN  # the first stretch had compiling in it
 
     def _hear(self, *_: Any) -> None:
         if self.asked or not self._training:
