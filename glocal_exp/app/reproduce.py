@@ -174,7 +174,7 @@ def _parsed(arguments: Sequence[str]) -> Command:
         minutes = math.nan
     if not minutes > 0:
         raise UserError(f"minutes={own['minutes'][0]} is no number above 0, as minutes=8 is.")
-    others = [Path(place) for place in own["also"]]
+    others = [Path(place).expanduser() for place in own["also"]]
     if lost := [place for place in others if not (place / "runs").is_dir()]:
         raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
     return Command(names or [FIRST], settings, minutes, others, "--missing" in arguments)
