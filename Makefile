@@ -18,7 +18,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-all lint types check format figures tables report verify bench reproduce replay lock clean
+.PHONY: help setup demo test test-slow test-all lint types check format figures tables report verify bench reproduce missing replay lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,8 +65,11 @@ verify: $(BASE) ## Name what in results' figures, tables and report the stored r
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
-reproduce: $(BASE) ## Run the experiments that are missing, failed or stale
-	$(BIN)/python scripts/reproduce.py $(ARGS)
+reproduce: $(BASE) ## Run what of the paper is missing, failed or stale (minutes=8: as much as fits)
+	$(BIN)/python scripts/reproduce.py $(if $(minutes),minutes=$(minutes)) $(ARGS)
+
+missing: $(BASE) ## Print the commands of that, with their times
+	@$(BIN)/python scripts/reproduce.py --missing $(ARGS)
 
 replay: $(BASE) ## Check that outdated stored runs still come out the same
 	$(BIN)/python scripts/replay.py $(ARGS)

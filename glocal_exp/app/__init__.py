@@ -1,7 +1,7 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
 main.py         train: whatever goes wrong ends in one sentence and an exit code
-reproduce.py    the sweeps of the paper's experiments
+reproduce.py    the plan of the reproduction, or experiments of the paper: what is left of them
 study.py        what is measured without a training run
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         four methods, then figures, tables and a summary
@@ -17,9 +17,11 @@ build.py        platform, data and all else that a run needs
 assemble.py     what the settings mean: problem, plan, split; the numeric source among these
 instantiate.py  from `_target_` to an object
 device.py       the platform that JAX runs on
+cells.py        of a plan, what one command trains, and whether it is stored
+speed.py        how long that takes, by what stored runs have taken
 train.py        one job: its seeds, and what is left of each to do
 group.py        those of them that share one loop of the engine
 identity.py     what a run is called, and what its manifest says
-stop.py         Ctrl-C and SIGTERM
+stop.py         Ctrl-C, SIGTERM and a limit of time
 say.py          lines for the user
 """

@@ -74,8 +74,7 @@ def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) ->
         problem = assemble.own_problem(cfg)
         data = OwnData(choices.get("problem") or type(problem).__name__)
     else:
-        key = {"dataset": plain(cfg.dataset), "source": plain(cfg.source)}
-        data = _load_data(OmegaConf.to_yaml(key))
+        data = load_data(cfg)
         problem = assemble.make_problem(cfg, data, device.settings)
     numerics = assemble.make_numerics(device.settings)
     return Experiment(
@@ -89,9 +88,13 @@ def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) ->
     )
 
 
-@lru_cache(maxsize=1)
-def _load_data(key: str) -> ImageData:
+def load_data(cfg: DictConfig) -> ImageData:
     """The data set from the chosen source, once for the jobs of a sweep; says which it took."""
+    return _load(OmegaConf.to_yaml({"dataset": plain(cfg.dataset), "source": plain(cfg.source)}))
+
+
+@lru_cache(maxsize=1)
+def _load(key: str) -> ImageData:
     cfg: Any = OmegaConf.create(key)
     data = instantiate_group("source", cfg.source).load(instantiate_group("dataset", cfg.dataset))
     why = f"; {'; '.join(data.skipped)}" if data.skipped else ""

@@ -42,11 +42,13 @@ class Job:
         name: the overrides in which it differs from the other jobs of its sweep.
         config: resolved, without Hydra's own part.
         choices: the file taken from each group.
+        overrides: all that it is composed of.
     """
 
     name: str
     config: DictConfig
     choices: dict[str, str]
+    overrides: tuple[str, ...] = ()
 
 
 def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> list[Job]:
@@ -194,7 +196,7 @@ def _job(name: str, overrides: list[str]) -> Job:
     OmegaConf.resolve(config)
     # Once more, since a reference is of any type.
     typed: Any = OmegaConf.merge(OmegaConf.structured(Schema), config)
-    return Job(name, typed, choices)
+    return Job(name, typed, choices, tuple(overrides))
 
 
 def _decode(node: Any, path: str = "") -> None:

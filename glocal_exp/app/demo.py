@@ -5,7 +5,7 @@ from pathlib import Path
 
 from glocal_exp.app.choices import ROOT
 from glocal_exp.app.main import entry_point, run
-from glocal_exp.app.reproduce import sweep, swept
+from glocal_exp.app.reproduce import sweep, sweeps, swept
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
@@ -19,12 +19,12 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
-    own = {"tracker": "none", "output_dir": text_of(str(OUTPUT))}
+    own = ["tracker=none", f"output_dir={text_of(str(OUTPUT))}"]
     from glocal_exp.app.compose import jobs
 
     (where, *_) = jobs([s for s in settings if s.startswith("output_dir=")], sweep=False)
     output = Path(where.config.output_dir if settings else OUTPUT)
-    if code := run(sweep("demo", settings, own), stop):
+    if code := run(["-m", *sweep([*own, *sweeps("demo")[0]], settings)], stop):
         return code
     from glocal_exp.report.build import main as build
 

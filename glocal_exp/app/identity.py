@@ -29,18 +29,15 @@ class Identity:
 
     def __init__(self, experiment: "Experiment"):
         self.experiment, cfg = experiment, experiment.cfg
-        hashed = hashes(numeric_config(cfg, experiment.data.source), ENGINE)
-        variant = f"{cfg.names.method}-{hashed['config_hash']}"
-        self.facts: dict[str, Any] = {"experiment": cfg.experiment, "variant": variant}
+        self.facts = identified(cfg, experiment.data.source)
         self.facts |= {name: cfg.names[name] for name in NAMES}
         if cfg.problem is not None:
             self.facts |= dict.fromkeys(NAMES[1:], experiment.data.title)
-        self.facts |= {"choices": dict(experiment.choices)} | hashed
+        self.facts |= {"choices": dict(experiment.choices)}
 
     def path(self, seed: int) -> Path:
         """The run directory."""
-        root = Path(self.experiment.cfg.output_dir) / "runs"
-        return run_path(root, self.facts["experiment"], self.facts["variant"], seed)
+        return place(self.experiment.cfg.output_dir, self.facts, seed)
 
     def manifest(
         self, seed: int, data: Mapping[str, Any], stored: Mapping[str, Any]
@@ -60,6 +57,18 @@ class Identity:
         info |= {"outer_steps": cfg.steps // cfg.interval, "resumed_step": resumed_step}
         info |= {"path": str(self.path(seed)), "data": data.notice or data.title}
         return info | {"config": stored_config(cfg, seed)}
+
+
+def identified(cfg: DictConfig, source: str) -> dict[str, Any]:
+    """Experiment, variant and hashes of a config's runs on images from a source."""
+    hashed = hashes(numeric_config(cfg, source), ENGINE)
+    variant = f"{cfg.names.method}-{hashed['config_hash']}"
+    return {"experiment": cfg.experiment, "variant": variant} | hashed
+
+
+def place(output_dir: str | Path, facts: Mapping[str, Any], seed: int) -> Path:
+    """The directory of a run that is `identified` so."""
+    return run_path(Path(output_dir) / "runs", facts["experiment"], facts["variant"], seed)
 
 
 def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from glocal_exp.app import help as help_page
@@ -87,7 +87,8 @@ def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> i
     if len(todo) == 1:
         work(todo[0])
         return 0
-    return _run_all(todo, work)
+    named = ((f"[{number}/{len(todo)}] {job.name}", job) for number, job in enumerate(todo, 1))
+    return run_all(named, work)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,18 +107,23 @@ def tell(error: Exception) -> int:
     return USER_ERROR
 
 
-def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
-    """All jobs, those last that another process was doing: they may be done by then."""
-    failed, busy, left = [], [], list(enumerate(jobs, start=1))
+def run_all(jobs: "Iterable[tuple[str, Job]]", work: Work) -> int:
+    """All jobs, those last that another process was doing: they may be done by then.
+
+    Args:
+        jobs: each with what is said before it.
+    """
+    failed, busy, count = [], [], 0
     for again in (False, True):
-        for number, job in left:
-            say(f"[{number}/{len(jobs)}] {job.name}")
+        for heading, job in jobs:
+            say(heading)
+            count += not again
             try:
                 work(job)
             except Interrupted:
                 raise
             except BusyError as error:
-                busy.append((number, job))
+                busy.append((heading, job))
                 say(f"{'left to it' if again else 'put off'}: {error}")
             except (UserError, OSError) as error:
                 tell(error)
@@ -125,10 +131,10 @@ def _run_all(jobs: "Sequence[Job]", work: Work) -> int:
             except Exception:
                 traceback.print_exc()
                 failed.append(job.name)
-        left, busy = busy, []
+        jobs, busy = busy, []
     if failed:
         print(
-            f"error: {len(failed)} of {len(jobs)} jobs failed ({'; '.join(failed)}); the same "
+            f"error: {len(failed)} of {count} jobs failed ({'; '.join(failed)}); the same "
             "command does only what is missing.",
             file=sys.stderr,
         )

@@ -1,56 +1,203 @@
-"""The sweeps of the paper's experiments: `python scripts/reproduce.py ID ... [KEY=VALUE ...]`."""
+"""The reproduction of the paper: `python scripts/reproduce.py [ID ...] [KEY=VALUE ...]`."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import math
+import os
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from glocal_exp.app.choices import ROOT, choices, described, read
-from glocal_exp.app.main import entry_point, run
+from glocal_exp.app.main import entry_point, run_all
 from glocal_exp.app.rerun import text_of
-from glocal_exp.app.stop import Stop
+from glocal_exp.app.say import say
+from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
 
+if TYPE_CHECKING:
+    from glocal_exp.app.cells import Cell
+    from glocal_exp.app.compose import Job
+    from glocal_exp.app.speed import Speeds
+
 RESULTS = ROOT / "results"  # where figures and tables look
+FIRST = "tier_a"
+SEEDS = {"seed", "seeds"}
 TEXT = f"""\
-Run experiments of the paper: all methods and seeds, one after another.
+Run what the reproduction of the paper consists of, as far as it is not stored yet.
 
-usage: python scripts/reproduce.py ID [ID ...] [KEY=VALUE ...]
+usage: python scripts/reproduce.py [ID ...] [KEY=VALUE ...] [minutes=N] [also=DIR] [--missing]
 
-Settings win over the experiment's own (steps=2000, method=local,glocal, seed=0). Runs go to
+An ID is a part of the plan (without any, {FIRST}) or an experiment: all its methods and seeds.
+Settings win over their own (steps=2000, method=local,glocal, seed=0). Runs go to
 {RESULTS} unless output_dir says otherwise; `make figures tables` draws them. The same command
-again does only what is missing, failed or stale. `scripts/train.py --help` explains settings.
+again, in a second process or on another machine too, does only what is missing, failed, stale or
+damaged. A run made elsewhere is merged by copying its directory, and verified before it counts.
+`scripts/train.py --help` explains settings.
+
+  minutes=N    do what is worth most of what fits, and stop before so many minutes are over
+  also=DIR     complete runs in DIR/runs count, too
+  --missing    print the commands of what is missing, and run nothing
+
+plan
+{{plan}}
 
 experiments
+{{experiments}}
 """
 
 
+class Command(NamedTuple):
+    """What is typed: parts and experiments, settings of training, and what is reproduce's own."""
+
+    names: list[str]
+    settings: list[str]
+    minutes: float
+    others: list[Path]
+    only_prints: bool
+
+
 def reproduce(arguments: Sequence[str], stop: Stop) -> int:
-    """Run the sweep of each experiment named; returns the highest of their exit codes."""
+    """Run what is not stored of the parts and experiments named; 1 if a job failed."""
     if {"-h", "--help"} & set(arguments):
-        print(TEXT + described("experiment", 28))
+        page = {"plan": described("plan", 28), "experiments": described("experiment", 28)}
+        print(TEXT.format(**page), end="")
         return 0
+    command = _parsed(arguments)
+    stop.after(command.minutes)
+    from glocal_exp.app.compose import jobs
+
+    own = [f"output_dir={text_of(os.path.relpath(RESULTS))}"]
+    lines = [sweep([*own, *line], command.settings) for n in command.names for line in sweeps(n)]
+    todo, speeds = _planned([job for line in lines for job in jobs(line, True)], command.others)
+    if not command.only_prints:
+        return _run(todo, speeds, stop)
+    for cell in todo:
+        about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
+        print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
+    return 0
+
+
+def _planned(jobs: "Sequence[Job]", others: Sequence[Path]) -> "tuple[list[Cell], Speeds]":
+    """The cells that are left, and how long they take; says so."""
+    from glocal_exp.app.cells import cells
+    from glocal_exp.app.device import use_device
+    from glocal_exp.app.speed import Speeds
+
+    device, output = use_device(jobs[0].config), Path(jobs[0].config.output_dir)
+    found = list(cells(jobs, device.settings.seeds == "batched", others))
+    todo = [cell for cell in found if not cell.is_complete]
+    speeds = Speeds(device.facts(), (output, RESULTS, *others))
+    runs, left = (sum(len(cell.paths) for cell in some) for some in (found, todo))
+    say(f"# {runs - left} of {runs} runs are stored")
+    if not todo:
+        return todo, speeds
+    states = Counter(state for cell in todo for state in cell.states)
+    say(f"# {_counted(states)}; commands: {len(todo)}, {speeds.time(todo)}")
+    estimates = [speeds.estimate(cell) for cell in todo]
+    say(f"# times: {_counted(Counter(estimate.source for estimate in estimates))}")
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    size, free = sum(estimate.size for estimate in estimates), shutil.disk_usage(there).free
+    say(f"# disk: {size / 1e6:.1f} MB, {free / 1e6:.0f} MB are free")
+    if size > free:
+        raise UserError(f"{output} has no room for this; free some, or choose another output_dir.")
+    return todo, speeds
+
+
+def _counted(words: "Counter[str]") -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.most_common())
+
+
+def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
+    from glocal_exp.app.build import load_data
+    from glocal_exp.app.check import check
+    from glocal_exp.app.train import train
+
+    def work(job: "Job") -> None:
+        if stop.seconds_left <= 0:
+            raise OutOfTime
+        train(job, check(job.config), stop)
+
+    if todo and todo[0].job.config.problem is None:
+        load_data(todo[0].job.config)  # or one sentence, instead of one for each command
+    left, code = list(todo), 0
+    with contextlib.suppress(OutOfTime):
+        code = run_all(queue(left, speeds, stop), work)
+    if left:
+        speeds.add(path for cell in left for path in cell.paths)  # one may have begun
+        done = f"{len(todo) - len(left)} of {len(todo)} commands are done"
+        say(f"the limit is near: {done}, left: {speeds.time(left)}; the same command goes on")
+    return code
+
+
+def queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[str, Job]]":
+    """What to do next and what is said before; it goes from `left` once it is done.
+
+    In the order of the plan. Before a limit the first that fits, else the first of which at least
+    an interval does, since it goes on from there another time.
+    """
+    total = len(left)
+    while left:
+        limit, estimates = stop.seconds_left, [(speeds.estimate(cell), cell) for cell in left]
+        fitting = [cell for estimate, cell in estimates if estimate.seconds <= limit < math.inf]
+        begun = [cell for estimate, cell in estimates if estimate.first <= limit]
+        if not (chosen := fitting or begun):
+            return
+        heading = f"[{total - len(left) + 1}/{total}, left: {speeds.time(left)}]"
+        yield f"{heading} {chosen[0].job.name}", chosen[0].job
+        speeds.add(chosen[0].paths)
+        left.remove(chosen[0])
+
+
+def _parsed(arguments: Sequence[str]) -> Command:
+    """The words of a command line; `UserError` for what is not known."""
+    own: dict[str, list[str]] = {"minutes": [], "also": []}
+    names, settings = [], []
     for word in arguments:
-        if word.startswith("-"):
+        key, equals, value = word.partition("=")
+        if key in own and equals:
+            own[key].append(value)
+        elif word.startswith("-") and word != "--missing":
             raise UserError(f"{word} is not known here; --help shows what there is.")
-    settings = [word for word in arguments if "=" in word or word.startswith("~")]
-    names = [word for word in arguments if word not in settings]
-    known = choices("experiment")
-    wrong = [f"There is no experiment {name}" for name in names if name not in known]
-    if wrong or not names:
-        raise UserError(f"{[*wrong, 'No experiment is named'][0]}; choose from {', '.join(known)}.")
-    own = {"output_dir": text_of(str(RESULTS))}
-    return max(run(sweep(name, settings, own), stop) for name in names)
+        elif equals or word.startswith("~"):
+            settings.append(word)
+        elif word != "--missing":
+            names.append(word)
+    known = [*choices("plan"), *choices("experiment")]
+    if wrong := [name for name in names if name not in known]:
+        raise UserError(f"There is no experiment {wrong[0]}; choose from {', '.join(known)}.")
+    try:
+        minutes = min(map(float, own["minutes"]), default=math.inf)
+    except ValueError:
+        minutes = math.nan
+    if not minutes > 0:
+        raise UserError(f"minutes={own['minutes'][0]} is no number above 0, as minutes=8 is.")
+    others = [Path(place).expanduser() for place in own["also"]]
+    if lost := [place for place in others if not (place / "runs").is_dir()]:
+        raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
+    return Command(names or [FIRST], settings, minutes, others, "--missing" in arguments)
 
 
-def sweep(name: str, settings: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    """An experiment's command line of `scripts/train.py`; `settings` win over `own` ones."""
+def sweep(words: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """The overrides of a sweep; `settings` win over its own words."""
     named = {setting.split("=")[0].lstrip("+") for setting in settings}
-    # `seeds` trains in one program what `seed` would sweep over.
-    named |= {"seed"} if "seeds" in named else set()
-    kept = [f"{k}={value}" for k, value in {**own, **swept(name)}.items() if k not in named]
-    return ["-m", f"experiment={name}", *kept, *settings]
+    if named & SEEDS:  # `seeds` trains in one program what `seed` would sweep over
+        named |= SEEDS
+    return [word for word in words if word.split("=")[0] not in named] + [*settings]
+
+
+def sweeps(name: str) -> list[list[str]]:
+    """What a part of the plan, or an experiment, consists of."""
+    if name in choices("plan"):
+        plan = read(f"plan/{name}")
+        return [shlex.split(f"{line} {plan['settings']}") for line in plan["sweeps"]]
+    return [[f"experiment={name}", *(f"{key}={value}" for key, value in swept(name).items())]]
 
 
 def swept(name: str) -> dict[str, str]:
-    """What its file sweeps over by key, and those that it begins with."""
+    """What an experiment's file sweeps over by key, and those that it begins with."""
     content = read(f"experiment/{name}")
     others = [entry for entry in content.get("defaults") or () if isinstance(entry, str)]
     sweeps = [swept(other) for other in others if other != "_self_"]

@@ -1,11 +1,13 @@
-"""Ctrl-C and SIGTERM: while training, the first one asks to stop at a place to go on from."""
+"""Ctrl-C, SIGTERM and a limit of time: training is asked to stop at a place to go on from."""
 
 import contextlib
+import math
 import os
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +17,16 @@ from glocal_exp.app.say import say
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 GRACE_SECONDS = 3.0  # choice: for an orderly end after the second signal
+MARGIN = 1.5  # choice: a stretch may take so many times as long as the one before
 SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
 
 
 class Interrupted(Exception):
     """The run was asked to stop, and did at a place from which it can go on."""
+
+
+class OutOfTime(Interrupted):
+    """It was not asked to, but what comes next may take longer than the limit allows."""
 
 
 class Stop:
@@ -36,6 +43,17 @@ class Stop:
         self.asked = False
         self._training = False
         self._over = threading.Event()
+        self._began = self._checked = time.monotonic()
+        self._limit, self._margin = math.inf, 1.0
+
+    def after(self, minutes: float) -> None:
+        """Set a limit, counted from when the program began."""
+        self._limit = self._began + 60 * minutes
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the limit; infinity if there is none."""
+        return self._limit - time.monotonic()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -51,16 +69,20 @@ class Stop:
     @contextmanager
     def training(self) -> Iterator[None]:
         """Inside, the first signal waits for `check`; the second, or any outside, does not."""
-        self._training = True
+        self._training, self._checked, self._margin = True, time.monotonic(), 1.0
         try:
             yield
         finally:
             self._training = False
 
     def check(self) -> None:
-        """Raise `Interrupted` if asked to stop."""
+        """Raise `Interrupted` if asked to stop, `OutOfTime` if the limit is near."""
         if self.asked:
             raise Interrupted
+        before, self._checked = self._checked, time.monotonic()
+        if self.seconds_left < self._margin * (self._checked - before):
+            raise OutOfTime
+        self._margin = MARGIN  # the first stretch had compiling in it
 
     def _hear(self, *_: Any) -> None:
         if self.asked or not self._training:

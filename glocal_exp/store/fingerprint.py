@@ -69,7 +69,7 @@ def import_closure(
         file = _file(name, root)
         if file is None:
             raise ValueError(f"{name} is no module under {root}")
-        closure[name] = ast.parse(file.read_text())
+        closure[name] = _parsed(file.read_text())
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         for target in _imports(closure[name], package):
             if target.split(".")[0] == name.split(".")[0] and _file(target, root):
@@ -81,8 +81,16 @@ def import_closure(
 def _fingerprint(modules: frozenset[str], root: Path, exclude: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for name, tree in sorted(import_closure(modules, root, exclude).items()):
-        digest.update(f"{name}\n{_dump(tree)}\n".encode())
+        digest.update(f"{name}\n{_dump_module(tree)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+_parsed = cache(ast.parse)  # most of the closures of many runs is the same
+
+
+@cache
+def _dump_module(tree: ast.Module) -> str:
+    return _dump(tree)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
+import yaml
 
 from glocal_exp.errors import UserError
 from glocal_exp.store import files
@@ -18,9 +18,10 @@ from glocal_exp.store.directory import ARRAYS
 from glocal_exp.store.fingerprint import source_fingerprint
 from glocal_exp.store.seal import damage, intact_manifest
 from glocal_exp.store.status import Status, status
-from glocal_exp.store.studies import study_config
 
 OUTPUTS = Path("outputs") / "runs"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""With libyaml ten times as fast, which hundreds of runs make felt."""
 HASH_ENDING = re.compile(r"(?:^|-)([0-9a-f]{8})$")
 """The config hash in a variant's name, if it has one."""
 RUN_COLUMNS = (
@@ -110,25 +111,31 @@ def find_runs(
     """
     runs = []
     for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
-        manifest = intact_manifest(file.parent)
-        source = current_source(manifest) if check_source else None
-        experiment, variant, seed = file.parts[-4:-1]
-        named = HASH_ENDING.search(variant)
-        run = StoredRun(
-            file.parent,
-            manifest,
-            status(file.parent, named[1] if named else None, source),
-            manifest.get("experiment", experiment),
-            manifest.get("variant", variant),
-            manifest.get("method", variant.rsplit("-", 1)[0]),
-            int(manifest.get("seed", seed.removeprefix("seed="))),
-        )
+        run = read_run(file.parent, check_source=check_source)
         try:
             if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
                 runs.append(run)
         except UserError:  # what it would be chosen by cannot be read
             runs.append(replace(run, status="damaged"))
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
+
+
+def read_run(path: Path, *, check_source: bool = True) -> StoredRun:
+    """The run of one directory; `check_source` as of `find_runs`."""
+    manifest = intact_manifest(path)
+    experiment, variant, seed = path.parts[-3:]
+    named = HASH_ENDING.search(variant)
+    return StoredRun(
+        path,
+        manifest,
+        status(
+            path, named[1] if named else None, current_source(manifest) if check_source else None
+        ),
+        manifest.get("experiment", experiment),
+        manifest.get("variant", variant),
+        manifest.get("method", variant.rsplit("-", 1)[0]),
+        int(manifest.get("seed", seed.removeprefix("seed="))),
+    )
 
 
 def load_runs(
@@ -171,8 +178,11 @@ def load_runs(
 @cache
 def _plain(path: Path, changed: int) -> dict[str, Any]:
     """A run's config as it was at that time: figures and tables ask for it hundreds of times."""
-    config: Any = OmegaConf.to_container(study_config(path), resolve=False)
-    return config
+    file = path / files.CONFIG
+    try:
+        return yaml.load(file.read_bytes(), LOADER) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise files.cannot_read(file, error) from error
 
 
 def _matches(value: Any, wanted: Any) -> bool:
