@@ -33,6 +33,8 @@ class Marks(NamedTuple):
         weights: the step's share in the window's mean.
         ends: h at that mean.
         bends: the sharpness between it and the interval's end.
+        newest: the newest parts of the h_t.
+        sizes: those of the training loss's.
         copies: losses of perturbed copies.
     """
 
@@ -41,6 +43,8 @@ class Marks(NamedTuple):
     weights: Float[np.ndarray, " steps"] | None = None
     ends: Mask | None = None
     bends: Mask | None = None
+    newest: Mask | None = None
+    sizes: Mask | None = None
     copies: Mask | None = None
 
     @classmethod
@@ -48,12 +52,16 @@ class Marks(NamedTuple):
         """Those of an outer step's last interval."""
         place = np.arange(interval)
         first, end = interval - wanted.mean, place == interval - 1
+        steps = np.isin(place, wanted.steps) if wanted.steps else None
+        training = np.isin(place, wanted.training) if wanted.training else None
         return cls(
-            np.isin(place, wanted.steps) if wanted.steps else None,
-            np.isin(place, wanted.training) if wanted.training else None,
+            steps,
+            training,
             (place >= first) / np.float64(wanted.mean) if wanted.mean else None,
             end if wanted.mean else None,
             end if wanted.sharpness else None,
+            steps if wanted.newest else None,
+            training if wanted.sizes else None,
             end if wanted.copies else None,
         )
 
@@ -66,6 +74,7 @@ class Marks(NamedTuple):
         named = {"h": self.steps, "training": self.training}
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
         named |= {"values": self.steps, "mean_value": self.ends, "sharpness": self.bends}
+        named |= {"newest": self.newest, "sizes": self.sizes}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:

@@ -28,6 +28,9 @@ class Wanted:
         mean: h once more at the mean of the last so many iterates; 0 for not.
         sharpness: between that mean and the interval's end, where an h_t is asked for too.
         discount: what tangents are multiplied by before each step; 1 keeps all of the past.
+        adapts: whether the method changes that: by `discount` in its memory, once it is there.
+        newest: the part of each h_t that its last step alone makes, by phi as it acts there.
+        sizes: norms of the training loss's gradient times those of the parameters' tangents.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
     """
@@ -37,6 +40,9 @@ class Wanted:
     mean: int = 0
     sharpness: bool = False
     discount: float = 1.0
+    adapts: bool = False
+    newest: bool = False
+    sizes: bool = False
     copies: int = 0
     scale: float = 0.0
 
@@ -45,6 +51,10 @@ class Wanted:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.sharpness and not (self.steps and self.mean):
             raise UserError("Sharpness is between an h_t and the window's mean; ask for both.")
+        if self.newest and not self.steps:
+            raise UserError("The newest part is one of an h_t; ask for one.")
+        if self.sizes and not self.training:
+            raise UserError("Sizes are of the training loss's hypergradients; ask for them.")
         if not 0 <= self.discount <= 1:
             raise UserError(f"A discount of {self.discount} is not from 0 to 1.")
 
@@ -70,6 +80,8 @@ class Measured:
     Attributes:
         h: the h_t asked for, in their order.
         training: likewise of the training loss.
+        newest: what of h their last steps alone make.
+        sizes: what bounds the training loss's hypergradients, by Cauchy and Schwarz.
         mean: the gradient of the meta loss at the mean of the window's parameters, times the mean
             of their tangents.
         mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
@@ -84,6 +96,8 @@ class Measured:
 
     h: Float[np.ndarray, "n q"] = field(default_factory=_empty)
     training: Float[np.ndarray, "k q"] = field(default_factory=_empty)
+    newest: Float[np.ndarray, "n q"] = field(default_factory=_empty)
+    sizes: Float[np.ndarray, "k q"] = field(default_factory=_empty)
     mean: Float[np.ndarray, " q"] = field(default_factory=_empty)
     mean_direct: Float[np.ndarray, " q"] = field(default_factory=_empty)
     values: Float[np.ndarray, " n"] = field(default_factory=_empty)
