@@ -35,6 +35,7 @@ class Marks(NamedTuple):
         bends: the sharpness between it and the interval's end.
         newest: the newest parts of the h_t.
         sizes: those of the training loss's.
+        implicit: the implicit h.
         copies: losses of perturbed copies.
     """
 
@@ -45,6 +46,7 @@ class Marks(NamedTuple):
     bends: Mask | None = None
     newest: Mask | None = None
     sizes: Mask | None = None
+    implicit: Mask | None = None
     copies: Mask | None = None
 
     @classmethod
@@ -62,6 +64,7 @@ class Marks(NamedTuple):
             end if wanted.sharpness else None,
             steps if wanted.newest else None,
             training if wanted.sizes else None,
+            end if wanted.implicit else None,
             end if wanted.copies else None,
         )
 
@@ -74,12 +77,13 @@ class Marks(NamedTuple):
         named = {"h": self.steps, "training": self.training}
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
         named |= {"values": self.steps, "mean_value": self.ends, "sharpness": self.bends}
-        named |= {"newest": self.newest, "sizes": self.sizes}
+        named |= {"newest": self.newest, "sizes": self.sizes, "implicit": self.implicit}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
         """Gradients of the whole validation loss."""
-        return int(sum(mask.sum() for mask in (self.steps, self.ends) if mask is not None))
+        masks = self.steps, self.ends, self.implicit
+        return int(sum(mask.sum() for mask in masks if mask is not None))
 
 
 class Segment(NamedTuple):

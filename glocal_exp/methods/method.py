@@ -31,6 +31,7 @@ class Wanted:
         adapts: whether the method changes that: by `discount` in its memory, once it is there.
         newest: the part of each h_t that its last step alone makes, by phi as it acts there.
         sizes: norms of the training loss's gradient times those of the parameters' tangents.
+        implicit: h at the interval's end as if its parameters minimized the training loss.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
     """
@@ -43,6 +44,7 @@ class Wanted:
     adapts: bool = False
     newest: bool = False
     sizes: bool = False
+    implicit: bool = False
     copies: int = 0
     scale: float = 0.0
 
@@ -59,12 +61,12 @@ class Wanted:
             raise UserError(f"A discount of {self.discount} is not from 0 to 1.")
 
     def __bool__(self) -> bool:
-        return bool(self.steps or self.training or self.mean or self.copies)
+        return self.derivatives or self.copies > 0
 
     @property
     def derivatives(self) -> bool:
         """Whether anything has to be differentiated."""
-        return bool(self.steps or self.training or self.mean)
+        return bool(self.steps or self.training or self.mean or self.implicit)
 
 
 def _empty() -> np.ndarray:
@@ -89,6 +91,7 @@ class Measured:
         mean_value: the meta loss at the mean of the window's parameters.
         sharpness: an average of what a training step takes away of a mode that is off its minimum:
             of SGD the learning rate times curvature (`hypergrad.forward.sharpness`).
+        implicit: the implicit h.
         losses: of the copies that were moved up and down, at the interval's end.
         moves: what the first of each pair was moved by, the second the other way; summed over the
             intervals since the copies began.
@@ -103,13 +106,14 @@ class Measured:
     values: Float[np.ndarray, " n"] = field(default_factory=_empty)
     mean_value: float = math.nan
     sharpness: float = math.nan
+    implicit: Float[np.ndarray, " q"] = field(default_factory=_empty)
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
     @property
     def silent(self) -> Bool[np.ndarray, " q"]:
         """Hyperparameters by which every derivative is exactly 0; empty if there are none."""
-        rows = self.h, self.training, self.mean, self.mean_direct
+        rows = self.h, self.training, self.mean, self.mean_direct, self.implicit
         found = [np.atleast_2d(row) for row in rows if row.size]
         return np.all(np.concatenate(found) == 0, axis=0) if found else np.zeros(0, bool)
 
