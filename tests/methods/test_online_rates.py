@@ -5,6 +5,7 @@ validation loss is half the sum of (w - a)^2.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import LowRank, Reverse, Splits, run
+from glocal_exp.engine import Hooks, LowRank, Numerics, Reverse, Splits, run
 from glocal_exp.errors import UserError
 from glocal_exp.methods.hypergradient_descent import HypergradientDescent
 from glocal_exp.methods.marthe import Marthe
@@ -221,3 +222,16 @@ def test_what_goes_with_nothing_measured_is_refused(wanted, message):
 def test_modes_that_do_not_serve_them_say_so(method, mode, message):
     with pytest.raises(UserError, match=message):
         rates(method, optax.sgd, "exp", optax.sgd(0.1), mode=mode)
+
+
+@pytest.mark.parametrize("method", [Marthe(1e-5, 1.0, LEARNED), MetaOptimize(0.9, LEARNED)])
+def test_they_go_on_bit_by_bit_from_any_checkpoint(method):
+    saved = []
+    hooks = Hooks(checkpoint=lambda seed, content: saved.append(content))
+    settings = {"numerics": Numerics(segment=2, checkpoint_seconds=-1.0), "steps": 12}
+    begin = partial(rates, method, optax.sgd, "identity", optax.sgd(1.0), interval=4, **settings)
+    whole = begin(hooks=hooks)
+    assert len(set(whole)) > 1
+    for content in saved:
+        rest = begin(checkpoints={0: [content]})
+        assert rest == whole[len(whole) - len(rest) :]
