@@ -55,8 +55,8 @@ class Neumann(Solver):
     scale it is what unrolling gradient descent at the minimum gives.
     """
 
-    terms: int = 20
-    scale: float = 0.01
+    terms: int = 5
+    scale: float = 0.1
 
     def __post_init__(self):
         self._require(terms=self.terms >= 0, scale=self.scale > 0)
@@ -81,8 +81,8 @@ class Nystrom(Solver):
     By the Woodbury identity that is (v - C (rho W + C^T C)^+ C^T v) / rho (Hataya and Yamada 2023).
     """
 
-    rank: int = 10
-    rho: float = 0.01
+    rank: int = 5
+    rho: float = 0.1
 
     def __post_init__(self):
         self._require(rank=self.rank >= 1, rho=self.rho > 0)
@@ -105,8 +105,8 @@ class ConjugateGradient(Solver):
     What it gives is not finite once it meets a direction of negative curvature.
     """
 
-    steps: int = 20
-    damping: float = 0.0
+    steps: int = 5
+    damping: float = 0.1
 
     def __post_init__(self):
         self._require(steps=self.steps >= 1, damping=self.damping >= 0)

@@ -63,7 +63,7 @@ def closed_form(log_penalty):
 @pytest.mark.parametrize(
     ("solver", "tolerance"),
     [
-        (ConjugateGradient(P), 1e-9),  # as many steps as weights
+        (ConjugateGradient(P, 0.0), 1e-9),  # as many steps as weights
         (Neumann(400, 0.15), 1e-9),  # (1 - 0.15 * 0.9)^400 = 1e-25
         (Nystrom(P, 1e-7), 1e-5),  # of all columns, where rho is the error alone
     ],
@@ -209,5 +209,5 @@ def test_weights_that_count_as_constants_have_no_loss():
 
 
 def test_conjugate_gradient_tells_negative_curvature():
-    found = ConjugateGradient(5).solve(lambda x: jnp.array([1.0, -1.0]) * x, jnp.ones(2), KEY)
+    found = ConjugateGradient(5, 0.0).solve(lambda x: jnp.array([1.0, -1.0]) * x, jnp.ones(2), KEY)
     assert not np.isfinite(found).any()
