@@ -65,6 +65,16 @@ class InnerProblem(eqx.Module):
         Its direct dependence on phi counts (the first term of Eq. 12's total derivative).
         """
 
+    def inner_loss(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
+    ) -> Scalar:
+        """What a step lowers, by the state's parameters and phi; what it returns by default.
+
+        Raises:
+            UserError: when a step's direction is the gradient of no loss.
+        """
+        return self.step(state, phi, batch, key)[1]
+
     def metrics(self, state: InnerState, batch: Batch) -> Named:
         """Means over the examples of `batch`, by name (`loss`, `accuracy`); none by default.
 

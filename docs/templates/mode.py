@@ -31,7 +31,8 @@ class Differences(Mode):
     def obstacle(self, plan: Plan, problem: Problem | None = None) -> str | None:
         """What it cannot serve, as the end of a sentence."""
         wanted, carried = plan.wanted, plan.plays_out or plan.carry_tangents
-        if wanted.mean or wanted.training or wanted.discount != 1 or carried:
+        asked = wanted.mean or wanted.training or wanted.newest or wanted.implicit
+        if asked or wanted.discount != 1 or carried:
             return "looks at the losses of one interval alone"
         return None
 

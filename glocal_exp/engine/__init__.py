@@ -22,6 +22,7 @@ from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.auto import Auto
 from glocal_exp.engine.modes.copies import Copies
 from glocal_exp.engine.modes.forward import Forward
+from glocal_exp.engine.modes.implicit import Implicit
 from glocal_exp.engine.modes.low_rank import LowRank
 from glocal_exp.engine.modes.reverse import Reverse
 from glocal_exp.engine.plan import Plan
@@ -33,6 +34,7 @@ __all__ = [
     "Copies",
     "Forward",
     "Hooks",
+    "Implicit",
     "Loop",
     "LowRank",
     "Numerics",

@@ -33,6 +33,9 @@ class Marks(NamedTuple):
         weights: the step's share in the window's mean.
         ends: h at that mean.
         bends: the sharpness between it and the interval's end.
+        newest: the newest parts of the h_t.
+        sizes: those of the training loss's.
+        implicit: the implicit h.
         copies: losses of perturbed copies.
     """
 
@@ -41,6 +44,9 @@ class Marks(NamedTuple):
     weights: Float[np.ndarray, " steps"] | None = None
     ends: Mask | None = None
     bends: Mask | None = None
+    newest: Mask | None = None
+    sizes: Mask | None = None
+    implicit: Mask | None = None
     copies: Mask | None = None
 
     @classmethod
@@ -48,12 +54,17 @@ class Marks(NamedTuple):
         """Those of an outer step's last interval."""
         place = np.arange(interval)
         first, end = interval - wanted.mean, place == interval - 1
+        steps = np.isin(place, wanted.steps) if wanted.steps else None
+        training = np.isin(place, wanted.training) if wanted.training else None
         return cls(
-            np.isin(place, wanted.steps) if wanted.steps else None,
-            np.isin(place, wanted.training) if wanted.training else None,
+            steps,
+            training,
             (place >= first) / np.float64(wanted.mean) if wanted.mean else None,
             end if wanted.mean else None,
             end if wanted.sharpness else None,
+            steps if wanted.newest else None,
+            training if wanted.sizes else None,
+            end if wanted.implicit else None,
             end if wanted.copies else None,
         )
 
@@ -66,11 +77,13 @@ class Marks(NamedTuple):
         named = {"h": self.steps, "training": self.training}
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
         named |= {"values": self.steps, "mean_value": self.ends, "sharpness": self.bends}
+        named |= {"newest": self.newest, "sizes": self.sizes, "implicit": self.implicit}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
         """Gradients of the whole validation loss."""
-        return int(sum(mask.sum() for mask in (self.steps, self.ends) if mask is not None))
+        masks = self.steps, self.ends, self.implicit
+        return int(sum(mask.sum() for mask in masks if mask is not None))
 
 
 class Segment(NamedTuple):

@@ -150,11 +150,21 @@ def contract_parts(
     if directions is not None:
         direct = direct @ directions
 
+    return Parts(along(by_point, tangents, direct), direct, value, by_point)
+
+
+def along(gradient: PyTree, tangents: Tangents, like: Float[Array, " r"]) -> Float[Array, " r"]:
+    """A gradient's products with r tangents, zeros like those given if it has no leaves."""
+
     def dot(gradient: Array, tangent: Array) -> Array:
         return jnp.tensordot(tangent, gradient, gradient.ndim)
 
-    through = sum(jax.tree.leaves(jax.tree.map(dot, by_point, tangents)), jnp.zeros_like(direct))
-    return Parts(through, direct, value, by_point)
+    return sum(jax.tree.leaves(jax.tree.map(dot, gradient, tangents)), jnp.zeros_like(like))
+
+
+def norm(tree: PyTree) -> Scalar:
+    """Euclidean, of all leaves together."""
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
 
 
 def sharpness(

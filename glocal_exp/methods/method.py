@@ -28,6 +28,10 @@ class Wanted:
         mean: h once more at the mean of the last so many iterates; 0 for not.
         sharpness: between that mean and the interval's end, where an h_t is asked for too.
         discount: what tangents are multiplied by before each step; 1 keeps all of the past.
+        adapts: whether the method changes that: by `discount` in its memory, once it is there.
+        newest: the part of each h_t that its last step alone makes, by phi as it acts there.
+        sizes: norms of the training loss's gradient times those of the parameters' tangents.
+        implicit: h at the interval's end as if its parameters minimized the training loss.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
     """
@@ -37,6 +41,10 @@ class Wanted:
     mean: int = 0
     sharpness: bool = False
     discount: float = 1.0
+    adapts: bool = False
+    newest: bool = False
+    sizes: bool = False
+    implicit: bool = False
     copies: int = 0
     scale: float = 0.0
 
@@ -45,16 +53,20 @@ class Wanted:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.sharpness and not (self.steps and self.mean):
             raise UserError("Sharpness is between an h_t and the window's mean; ask for both.")
+        if self.newest and not self.steps:
+            raise UserError("The newest part is one of an h_t; ask for one.")
+        if self.sizes and not self.training:
+            raise UserError("Sizes are of the training loss's hypergradients; ask for them.")
         if not 0 <= self.discount <= 1:
             raise UserError(f"A discount of {self.discount} is not from 0 to 1.")
 
     def __bool__(self) -> bool:
-        return bool(self.steps or self.training or self.mean or self.copies)
+        return self.derivatives or self.copies > 0
 
     @property
     def derivatives(self) -> bool:
         """Whether anything has to be differentiated."""
-        return bool(self.steps or self.training or self.mean)
+        return bool(self.steps or self.training or self.mean or self.implicit)
 
 
 def _empty() -> np.ndarray:
@@ -70,6 +82,8 @@ class Measured:
     Attributes:
         h: the h_t asked for, in their order.
         training: likewise of the training loss.
+        newest: what of h their last steps alone make.
+        sizes: what bounds the training loss's hypergradients, by Cauchy and Schwarz.
         mean: the gradient of the meta loss at the mean of the window's parameters, times the mean
             of their tangents.
         mean_direct: the meta loss's direct derivative there, which is not a part of `mean`.
@@ -77,6 +91,7 @@ class Measured:
         mean_value: the meta loss at the mean of the window's parameters.
         sharpness: an average of what a training step takes away of a mode that is off its minimum:
             of SGD the learning rate times curvature (`hypergrad.forward.sharpness`).
+        implicit: the implicit h.
         losses: of the copies that were moved up and down, at the interval's end.
         moves: what the first of each pair was moved by, the second the other way; summed over the
             intervals since the copies began.
@@ -84,18 +99,21 @@ class Measured:
 
     h: Float[np.ndarray, "n q"] = field(default_factory=_empty)
     training: Float[np.ndarray, "k q"] = field(default_factory=_empty)
+    newest: Float[np.ndarray, "n q"] = field(default_factory=_empty)
+    sizes: Float[np.ndarray, "k q"] = field(default_factory=_empty)
     mean: Float[np.ndarray, " q"] = field(default_factory=_empty)
     mean_direct: Float[np.ndarray, " q"] = field(default_factory=_empty)
     values: Float[np.ndarray, " n"] = field(default_factory=_empty)
     mean_value: float = math.nan
     sharpness: float = math.nan
+    implicit: Float[np.ndarray, " q"] = field(default_factory=_empty)
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
     @property
     def silent(self) -> Bool[np.ndarray, " q"]:
         """Hyperparameters by which every derivative is exactly 0; empty if there are none."""
-        rows = self.h, self.training, self.mean, self.mean_direct
+        rows = self.h, self.training, self.mean, self.mean_direct, self.implicit
         found = [np.atleast_2d(row) for row in rows if row.size]
         return np.all(np.concatenate(found) == 0, axis=0) if found else np.zeros(0, bool)
 

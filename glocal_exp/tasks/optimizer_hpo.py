@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import PRNGKeyArray
 
 from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classification, Classifier
+from glocal_exp.tasks.rules import sgd
 from glocal_exp.tasks.transforms import TRANSFORMS, start
-from glocal_exp.types import Hyperparams, InnerState, Named
+from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar
 
 
 class OptimizerHPO(Classification):
@@ -63,6 +65,17 @@ class OptimizerHPO(Classification):
 
     def optimizer(self, phi: Hyperparams) -> optax.GradientTransformation:
         return self.rule(**self.describe(phi))
+
+    def inner_loss(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
+    ) -> Scalar:
+        """Cross entropy, and the penalty whose gradient `rules.sgd` adds."""
+        loss = super().inner_loss(state, phi, batch, key)
+        if getattr(self.rule, "func", self.rule) is not sgd:
+            return loss
+        decay = {**getattr(self.rule, "keywords", {}), **self.describe(phi)}.get("weight_decay", 0)
+        squares = [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(state.params)]
+        return loss + 0.5 * decay * sum(squares, jnp.zeros(()))
 
     def describe(self, phi: Hyperparams) -> Named:
         return {name: TRANSFORMS[rule].forward(phi[name]) for name, rule in self.transforms}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from glocal_exp.errors import UserError
 from glocal_exp.tasks.weighted import Weighted
 from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Numbers, RowSpaceProblem, Scalar
 
@@ -38,6 +39,13 @@ class Reweight(Weighted, RowSpaceProblem):
         # Detached: the same numbers, but not of the parameters that the gradient is taken by.
         seen = self.classifier.losses(state.params, batch) if self.detach_weights else losses
         return losses * phi(seen)
+
+    def inner_loss(
+        self, state: InnerState, phi: Hyperparams, batch: Batch, key: PRNGKeyArray
+    ) -> Scalar:
+        if self.detach_weights:
+            raise UserError("With task.detach_weights=true a step lowers no loss; set it to false.")
+        return super().inner_loss(state, phi, batch, key)
 
     def describe(self, phi: Hyperparams) -> Named:
         """The weights of `shown_losses`."""

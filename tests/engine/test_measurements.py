@@ -214,6 +214,8 @@ def test_the_mean_iterate_is_served_by_one_sweep_and_by_tangents():
 def test_what_a_mode_does_not_serve_is_refused_and_auto_finds_one_that_does():
     with pytest.raises(UserError, match="looks at the training loss; choose hypergradient=auto"):
         begin(method=Everything(Wanted(training=(0,))), mode=Reverse())
+    with pytest.raises(UserError, match="asks for the last one's part; choose hypergradient=auto"):
+        begin(method=Everything(Wanted((INTERVAL - 1,), newest=True)), mode=Reverse())
     for mode in (Forward(), Reverse()):
         with pytest.raises(UserError, match=f"{mode.name} trains no copies.*hypergradient=auto"):
             begin(method=EVOLUTION, mode=mode)

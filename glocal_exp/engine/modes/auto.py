@@ -7,6 +7,7 @@ import jax
 
 from glocal_exp.engine.modes.copies import Copies
 from glocal_exp.engine.modes.forward import Forward
+from glocal_exp.engine.modes.implicit import Implicit
 from glocal_exp.engine.modes.low_rank import LowRank
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.modes.reverse import Reverse
@@ -41,6 +42,8 @@ class Auto(Choice):
     def resolve(self, plan: Plan, problem: Problem) -> Mode:
         if plan.wanted.copies:
             return self.copies.resolve(plan, problem)
+        if plan.wanted.implicit:
+            return Implicit().resolve(plan, problem)
         platform = {"cpu": "cpu"}.get(jax.default_backend(), "gpu")
         cheaper = ((self.reverse, self.reverse_from), (self.low_rank, self.low_rank_from))
         for mode, least in cheaper:

@@ -1,7 +1,7 @@
 """Forward mode: tangents of the whole training state, pushed along with it (Eq. 12)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from glocal_exp.engine.checkpoint import Snapshots
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import check_counts
@@ -18,11 +19,13 @@ from glocal_exp.hypergrad import contract, contract_parts, count, push_tangents,
 from glocal_exp.hypergrad.forward import (
     Parts,
     add_weighted,
+    along,
+    norm,
     sharpness,
     with_params,
     zeros_like_result,
 )
-from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
+from glocal_exp.types import Batch, Hyperparams, InnerState, Scalar, Tangents
 
 Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
 """What is to be summed over the steps, from a step's state, batch and key."""
@@ -35,10 +38,12 @@ class Tangential(eqx.Module):
         tangents: Z.
         mean: of the parameters and of their tangents, summed over the window so far; None where no
             method wants it.
+        discount: in this interval, where the method adapts it.
     """
 
     tangents: Tangents
     mean: tuple[PyTree, Tangents] | None
+    discount: Scalar | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,30 @@ class Forward(Mode):
         self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
     ) -> Tangential | None:
         wanted = plan.wanted
-        return start_tangents(state, count(phi), wanted.mean > 0) if wanted else None
+        if not wanted:
+            return None
+        started = start_tangents(state, count(phi), wanted.mean > 0)
+        return _discounted(started, wanted.discount) if wanted.adapts else started
+
+    def prepare(
+        self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[], None]
+    ) -> Snapshots:
+        """With the discounts that the method has come to, if it adapts them."""
+        wanted = work.plan.wanted
+        if not wanted.adapts:
+            return snapshots
+        carries = {
+            seed: _discounted(s.carry, s.memory.get("discount", wanted.discount))
+            for seed, s in snapshots.items()
+        }
+        return {seed: replace(s, carry=carries[seed]) for seed, s in snapshots.items()}
 
     def train(self, work: Work) -> Callable[..., Segment]:
         return lambda *arguments: train_along(work, *arguments, chunk=self.chunk)[0]
+
+
+def _discounted(carry: Tangential, discount: Any) -> Tangential:
+    return Tangential(carry.tangents, carry.mean, jnp.asarray(discount, jnp.result_type(float)))
 
 
 def start_tangents(state: InnerState, columns: int, mean: bool = False) -> Tangential:
@@ -96,7 +121,7 @@ def train_along(
         What the segment leaves, and the sums of what `observe` saw.
     """
     problem = work.problem
-    measure, discount = _Measure(work, phi, data, directions), work.plan.wanted.discount
+    measure, wanted = _Measure(work, phi, data, directions), work.plan.wanted
 
     def body(carried: tuple, inputs: tuple) -> tuple:
         state, carry, sums = carried
@@ -108,19 +133,24 @@ def train_along(
         def step(state: InnerState, phi: Hyperparams) -> tuple[InnerState, Array]:
             return problem.step(state, phi, batch, step_key)
 
-        kept = carry.tangents
-        if discount != 1:
-            kept = jax.tree.map(lambda leaf: discount * leaf, kept)
-        state, tangents, loss = push_tangents(
-            step, state, phi, kept, directions=directions, chunk=chunk
+        push = partial(push_tangents, step, state, phi, directions=directions, chunk=chunk)
+        kept, discount = (
+            carry.tangents,
+            wanted.discount if carry.discount is None else carry.discount,
         )
+        if carry.discount is not None or discount != 1:
+            kept = jax.tree.map(lambda leaf: (discount * leaf).astype(leaf.dtype), kept)
+        fresh = None if marks.newest is None else push(jax.tree.map(jnp.zeros_like, kept))[1]
+        state, tangents, loss = push(kept)
         rows, found = {}, None
         if marks.steps is not None:
             found = where(marks.steps, measure.at, state, tangents)
             rows |= {"h": found.total, "values": found.value}
+            if marks.newest is not None:
+                rows["newest"] = along(found.gradient, fresh, found.direct)
         if marks.training is not None:
             next_batch = work.batch(data, key, state.step, following)
-            rows["training"] = where(marks.training, measure.training, state, tangents, *next_batch)
+            rows |= where(marks.training, measure.training, state, tangents, *next_batch)
         mean = carry.mean
         if mean is not None:
             mean = add_weighted(mean, marks.weights, (state.params, tangents.params))
@@ -130,7 +160,7 @@ def train_along(
                 gradients = found.gradient.params, there.gradient
                 bend = partial(sharpness, lambda s: step(s, phi))
                 rows["sharpness"] = where(marks.bends, bend, state, mean[0], gradients)
-        return (state, Tangential(tangents, mean), sums), (rows, loss)
+        return (state, Tangential(tangents, mean, carry.discount), sums), (rows, loss)
 
     sums = None
     if observe is not None:
@@ -149,7 +179,7 @@ class _Measure:
     def __init__(self, work: Work, phi: Hyperparams, data: Any, directions: Array | None):
         self._problem, self._phi, self._directions = work.problem, phi, directions
         self._batch = data.for_hypergradients
-        self._bends = work.plan.wanted.sharpness
+        self._wanted = work.plan.wanted
         self._whole: dict[str, Any] = {"directions": directions, **work.chunks}
 
     def at(self, state: InnerState, tangents: Tangents) -> Parts:
@@ -162,23 +192,29 @@ class _Measure:
         def loss(params: PyTree, phi: Hyperparams, batch: Batch) -> Array:
             return self._problem.meta_loss(with_params(state, params), phi, batch)
 
-        along = partial(contract_parts, loss, params, self._phi, tangents, self._batch)
-        return self._kept(along(**self._whole))
+        found = contract_parts(loss, params, self._phi, tangents, self._batch, **self._whole)
+        return self._kept(found)
 
     def _kept(self, found: Parts) -> Parts:
         """Without the gradient, where nothing comes of it."""
-        return found if self._bends else found._replace(gradient=None)
+        kept = self._wanted.sharpness or self._wanted.newest
+        return found if kept else found._replace(gradient=None)
 
     def training(
         self, state: InnerState, tangents: Tangents, batch: Batch, key: PRNGKeyArray
-    ) -> Array:
+    ) -> dict[str, Array]:
+        """By the names of rows."""
         inexact, rest = eqx.partition(state, eqx.is_inexact_array)
 
         def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Array:
             return self._problem.step(eqx.combine(inexact, rest), phi, batch, key)[1]
 
-        along = partial(contract_parts, directions=self._directions)
-        return along(loss, inexact, self._phi, tangents, batch).total
+        contracted = partial(contract_parts, directions=self._directions)
+        found = contracted(loss, inexact, self._phi, tangents, batch)
+        if not self._wanted.sizes:
+            return {"training": found.total}
+        size = norm(found.gradient.params) * jax.vmap(norm)(tangents.params)
+        return {"training": found.total, "sizes": size}
 
 
 def at_mean(found: Parts) -> dict[str, Array]:

@@ -71,6 +71,9 @@ class LowRank(Mode):
         if plan.carries:
             reason = "takes other directions in each interval"
             return f"{reason}, and these tangents are kept"
+        if plan.wanted.sizes:
+            reason = "pushes tangents of many hyperparameters at once"
+            return f"{reason}, and this method asks for each one's size"
         if any(plan.method.shift(1).values()):
             reason = "lays its directions at the present hyperparameters"
             return f"{reason}, and this method moves those to come"

@@ -103,6 +103,6 @@ LOSSES = ("values", "mean_value", "sharpness")
 
 def as_measured(rows: Mapping[str, Float[np.ndarray, "n q"]]) -> Measured:
     """Rows by name; of what is measured once, the one that there is."""
-    names = "mean", "mean_direct", "mean_value", "sharpness"
+    names = "mean", "mean_direct", "mean_value", "sharpness", "implicit"
     once = {name: rows[name][-1] for name in names if name in rows}
     return Measured(**{**rows, **once})

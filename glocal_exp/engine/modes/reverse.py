@@ -84,7 +84,9 @@ class Reverse(Mode):
             return f"computes an interval's last hypergradient and this method looks at {t}"
         if wanted.training:
             return "differentiates the validation loss and this method looks at the training loss"
-        if wanted.discount != 1:
+        if wanted.newest:
+            return "sweeps back through all steps and this method asks for the last one's part"
+        if wanted.discount != 1 or wanted.adapts:
             return "keeps all of the past and this method discounts it"
         if plan.plays_out and wanted.mean:
             return "gives a playout's last hypergradient alone and this method looks at more"
