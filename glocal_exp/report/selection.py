@@ -19,6 +19,9 @@ SUMMARY = {
     "mean": "mean", "deviation": "std", "standard_error": "sem", "minimum": "min", "maximum": "max",
 }  # fmt: skip
 
+COMPARISON = 3
+"""Choice: with so many methods there is something to compare: no learning, local and glocal."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -90,10 +93,11 @@ def select(
     *,
     ends: bool = False,
 ) -> Selection | None:
-    """The runs to compare: the largest number of steps that a finished run has.
+    """The runs to compare: the longest of which there is a comparison.
 
-    Where a method has several variants, the one with the most finished seeds, then the most
-    validation images, is taken. None when there is no run with a record.
+    That is the largest number of steps at which `COMPARISON` methods have a finished run, or else
+    as many as have at any. Where a method has several variants, the one with the most finished
+    seeds, then the most validation images, is taken. None when there is no run with a record.
 
     Args:
         expected: methods whose absence is to be noted.
@@ -107,7 +111,7 @@ def select(
         runs = [run for run in runs if run.finished]
     if not runs:
         return None
-    steps = max(run.steps for run in [run for run in runs if run.finished] or runs)
+    steps = _length([run for run in runs if run.finished] or runs)
     if others := sorted({run.steps for run in runs} - {steps}):
         listed = ", ".join(f"{length:,}" for length in others)
         notes.append(f"Runs of other lengths are stored and not shown (T = {listed}).")
@@ -135,6 +139,13 @@ def select_all(
     if not stored:
         raise MissingRuns(*found)
     return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
+
+
+def _length(runs: Sequence[Run]) -> int:
+    methods: dict[int, set[str]] = defaultdict(set)
+    for run in runs:
+        methods[run.steps].add(run.method)
+    return max(methods, key=lambda steps: (min(len(methods[steps]), COMPARISON), steps))
 
 
 def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
