@@ -1,5 +1,6 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
+command.py      `glocal`, which calls those below by their names
 main.py         train: whatever goes wrong ends in one sentence and an exit code
 reproduce.py    the sweeps of the paper's experiments
 study.py        what is measured without a training run

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glocal_exp.app import help as help_page
 from glocal_exp.app.say import say
@@ -19,15 +19,15 @@ Work = Callable[["Job"], None]
 JOB_FAILED, USER_ERROR = 1, 2
 
 
-def entry_point(run: Callable[[Sequence[str], Stop], int]) -> Callable[..., NoReturn]:
-    """The `main` of a script: `run` on the command line, or on arguments given instead.
+def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
+    """The `main` of a command: `run` on the command line, or on arguments given instead.
 
-    It exits with 0, 1 (a job of a sweep failed), 2 or 130.
+    It takes `run`'s further options too, and exits with 0, 1 (a job of a sweep failed), 2 or 130.
     """
 
-    def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    def main(arguments: Sequence[str] | None = None, **options: Any) -> NoReturn:
         words = sys.argv[1:] if arguments is None else list(arguments)
-        sys.exit(guarded(lambda stop: run(words, stop)))
+        sys.exit(guarded(lambda stop: run(words, stop, **options)))
 
     return main
 

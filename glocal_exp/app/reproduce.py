@@ -1,31 +1,32 @@
-"""The sweeps of the paper's experiments: `python scripts/reproduce.py ID ... [KEY=VALUE ...]`."""
+"""The sweeps of the paper's experiments: `glocal reproduce ID ... [KEY=VALUE ...]`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from glocal_exp.app.choices import ROOT, choices, described, read
+from glocal_exp.app.choices import choices, described, read
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS
 
-RESULTS = ROOT / "results"  # where figures and tables look
-TEXT = f"""\
+TEXT = """\
 Run experiments of the paper: all methods and seeds, one after another.
 
-usage: python scripts/reproduce.py ID [ID ...] [KEY=VALUE ...]
+usage: glocal reproduce ID [ID ...] [KEY=VALUE ...]
 
 Settings win over the experiment's own (steps=2000, method=local,glocal, seed=0). Runs go to
-{RESULTS} unless output_dir says otherwise; `make figures tables` draws them. The same command
-again does only what is missing, failed or stale. `scripts/train.py --help` explains settings.
+{output}/runs unless output_dir says otherwise; figures and tables draw them. The same command
+again does only what is missing, failed or stale. `glocal train --help` explains settings.
 
 experiments
 """
 
 
-def reproduce(arguments: Sequence[str], stop: Stop) -> int:
-    """Run the sweep of each experiment named; returns the highest of their exit codes."""
+def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> int:
+    """Run the sweep of each experiment named into `output`; the highest of their exit codes."""
     if {"-h", "--help"} & set(arguments):
-        print(TEXT + described("experiment", 28))
+        print(TEXT.format(output=output) + described("experiment", 28))
         return 0
     for word in arguments:
         if word.startswith("-"):
@@ -36,12 +37,12 @@ def reproduce(arguments: Sequence[str], stop: Stop) -> int:
     wrong = [f"There is no experiment {name}" for name in names if name not in known]
     if wrong or not names:
         raise UserError(f"{[*wrong, 'No experiment is named'][0]}; choose from {', '.join(known)}.")
-    own = {"output_dir": text_of(str(RESULTS))}
+    own = {"output_dir": text_of(str(output))}
     return max(run(sweep(name, settings, own), stop) for name in names)
 
 
 def sweep(name: str, settings: Sequence[str], own: Mapping[str, str]) -> list[str]:
-    """An experiment's command line of `scripts/train.py`; `settings` win over `own` ones."""
+    """An experiment's command line of `glocal train`; `settings` win over `own` ones."""
     named = {setting.split("=")[0].lstrip("+") for setting in settings}
     # `seeds` trains in one program what `seed` would sweep over.
     named |= {"seed"} if "seeds" in named else set()

@@ -13,6 +13,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS
 from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
 from glocal_exp.store.fingerprint import source_fingerprint
@@ -20,7 +21,6 @@ from glocal_exp.store.seal import damage, intact_manifest
 from glocal_exp.store.status import Status, status
 from glocal_exp.store.studies import study_config
 
-OUTPUTS = Path("outputs") / "runs"
 HASH_ENDING = re.compile(r"(?:^|-)([0-9a-f]{8})$")
 """The config hash in a variant's name, if it has one."""
 RUN_COLUMNS = (
@@ -134,7 +134,7 @@ def find_runs(
 
 
 def load_runs(
-    root: str | Path = OUTPUTS,
+    root: str | Path = OUTPUTS / "runs",
     where: Mapping[str, Any] | None = None,
     config: Sequence[str] = (),
     *,
@@ -142,7 +142,7 @@ def load_runs(
 ) -> pd.DataFrame:
     """All stored interval records under `root`, one row each, with columns that name their run.
 
-    `root` is by default where `scripts/train.py` writes in the same working directory.
+    `root` is by default where `glocal train` writes in the same working directory.
 
     What is damaged, not as it was written, is left out with a warning that names it.
 

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from glocal_exp.places import RESULTS
 from glocal_exp.store import files
 from glocal_exp.store.lock import holder
 from glocal_exp.store.seal import damage
 
 Status = Literal["complete", "missing", "partial", "failed", "damaged", "stale", "running"]
-REPLAYS = Path(__file__).parents[2] / "results" / "replays.json"
+REPLAYS = RESULTS / "replays.json"
 
 
 def status(

@@ -92,11 +92,9 @@ def test_tables_in_three_forms(runs, tmp_path):
 def test_missing_runs_say_the_command(runs, tmp_path, capsys):
     assert build("figure", "--runs", runs, "--out", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "c2: no stored runs; to make them: python scripts/reproduce.py c2_kmnist" in lines
-    assert (
-        "fig2: no stored runs; to make them: python scripts/reproduce.py fig2_sgd, "
-        "python scripts/reproduce.py fig2_adam" in lines
-    )
+    command = f"glocal reproduce {{}} output_dir={runs.parent}"
+    assert f"c2: no stored runs; to make them: {command.format('c2_kmnist')}" in lines
+    assert f"fig2: no stored runs; to make them: {command.format('fig2_sgd fig2_adam')}" in lines
     assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in lines
     assert not any(line.startswith("demo") for line in lines)
 
