@@ -33,6 +33,7 @@ COMMANDS = {
     "train": Command("train while hyperparameters follow a hypergradient", "app.main"),
     "reproduce": Command("run the sweeps of the paper's experiments", "app.reproduce"),
     "study": Command("measure what needs no training run", "app.study"),
+    "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
     "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
     "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
     "demo": Command("all four methods on embedded images, a few minutes", "app.demo"),

@@ -16,6 +16,9 @@ FIGURES, TABLES = ("demo",), ("demo_accuracy", "demo_run_time")
 
 def demo(settings: Sequence[str], stop: Stop) -> int:
     """Train, draw and sum up what is missing of it; settings as of `glocal train`."""
+    if {"-h", "--help"} & set(settings):
+        print(f"usage: glocal demo [KEY=VALUE ...]\n\n{__doc__}")
+        return 0
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")

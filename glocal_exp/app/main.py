@@ -68,7 +68,7 @@ def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> i
         work: what is to be done with each job; one that fails does not stop the others, an only one
             raises what is wrong with it.
     """
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=["job"])
@@ -90,7 +90,9 @@ def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> i
     return _run_all(todo, work)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Whose complaints are one sentence."""
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows what there is.")
 

@@ -100,10 +100,8 @@ def _commands(experiments: Sequence[str], context: Context) -> str:
 
 def _output_dir(stored: Path) -> str:
     """The setting that leads to a folder of runs or studies, as seen from here if it is below."""
-    place = stored.parent.resolve()
-    return (
-        f"output_dir={place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place}"
-    )
+    place, here = stored.parent.resolve(), Path.cwd()
+    return f"output_dir={place.relative_to(here) if place.is_relative_to(here) else place}"
 
 
 def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
@@ -128,9 +126,8 @@ def _table(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, .
 
 
 def _parse(kind: Kind, home: Path, arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        f"glocal {kind}s", description=f"Build {kind}s from stored runs."
-    )
+    about = f"Build {kind}s from stored runs."
+    parser = argparse.ArgumentParser(f"glocal {kind}s", description=about)
     add = parser.add_argument
     add("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
     add("--runs", type=Path, default=home / "runs", help="stored runs (%(default)s)")

@@ -112,25 +112,30 @@ def find_runs(
     """
     runs = []
     for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
-        manifest = intact_manifest(file.parent)
-        source = current_source(manifest) if check_source else None
-        experiment, variant, seed = file.parts[-4:-1]
-        named = HASH_ENDING.search(variant)
-        run = StoredRun(
-            file.parent,
-            manifest,
-            status(file.parent, named[1] if named else None, source),
-            manifest.get("experiment", experiment),
-            manifest.get("variant", variant),
-            manifest.get("method", variant.rsplit("-", 1)[0]),
-            int(manifest.get("seed", seed.removeprefix("seed="))),
-        )
+        run = read_run(file.parent, check_source=check_source)
         try:
             if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
                 runs.append(run)
         except UserError:  # what it would be chosen by cannot be read
             runs.append(replace(run, status="damaged"))
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
+
+
+def read_run(path: Path, *, check_source: bool = True) -> StoredRun:
+    """The run of one directory, as of `find_runs`."""
+    manifest = intact_manifest(path)
+    source = current_source(manifest) if check_source else None
+    experiment, variant, seed = path.parts[-3:]
+    named = HASH_ENDING.search(variant)
+    return StoredRun(
+        path,
+        manifest,
+        status(path, named[1] if named else None, source),
+        manifest.get("experiment", experiment),
+        manifest.get("variant", variant),
+        manifest.get("method", variant.rsplit("-", 1)[0]),
+        int(manifest.get("seed", seed.removeprefix("seed="))),
+    )
 
 
 def load_runs(
