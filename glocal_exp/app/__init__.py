@@ -4,6 +4,7 @@ command.py      `glocal`, which calls those below by their names
 main.py         train: whatever goes wrong ends in one sentence and an exit code
 reproduce.py    the sweeps of the paper's experiments
 study.py        what is measured without a training run
+summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         four methods, then figures, tables and a summary

@@ -34,19 +34,25 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     folders = [word for word in options.words if Path(word).is_dir() or not set(word) & set("=<>")]
     conditions = [word for word in options.words if word not in folders]
     compared = chosen(_read(folders or [str(OUTPUTS / "runs")]), conditions)
-    columns = [compared.column(name) for name in options.draw]
-    against = full_key(compared, options.against) if options.against else None
-    print(formats.markdown(compared.sheet(options.metrics)).rstrip())
+    table = formats.markdown(compared.sheet(options.metrics)).rstrip()
+    pictures = _pictures(compared, options) if options.draw or options.against else {}
+    print(table)
     if options.csv:
-        _write({options.csv: formats.csv_text(compared.frame()).encode()})
-    if columns:
-        with style.applied():
-            drawing = (
-                draw_ends(compared, columns, against) if against else draw_curves(compared, columns)
-            )
-            files = style.render(drawing.figure) | {"txt": drawing.caption.encode()}
-        _write({options.out.with_suffix(f".{ending}"): one for ending, one in files.items()})
+        _write({options.csv: compared.frame().to_csv(index=False).encode()})
+    if pictures:
+        _write(pictures)
     return 0
+
+
+def _pictures(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
+    columns = [compared.column(name) for name in options.draw] or compared.headline()
+    with style.applied():
+        if options.against:
+            drawing = draw_ends(compared, columns, full_key(compared, options.against))
+        else:
+            drawing = draw_curves(compared, columns)
+        files = style.render(drawing.figure) | {"txt": drawing.caption.encode()}
+    return {options.out.with_name(f"{options.out.name}.{end}"): one for end, one in files.items()}
 
 
 def _read(folders: Sequence[str]) -> Comparison:

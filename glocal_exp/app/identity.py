@@ -30,8 +30,8 @@ class Identity:
     def __init__(self, experiment: "Experiment"):
         self.experiment, cfg = experiment, experiment.cfg
         hashed = hashes(numeric_config(cfg, experiment.data.source), ENGINE)
-        variant = f"{cfg.names.method}-{hashed['config_hash']}"
-        self.facts: dict[str, Any] = {"experiment": cfg.experiment, "variant": variant}
+        self.facts: dict[str, Any] = {"experiment": cfg.experiment}
+        self.facts["variant"] = variant(cfg, experiment.data.source)
         self.facts |= {name: cfg.names[name] for name in NAMES}
         if cfg.problem is not None:
             self.facts |= dict.fromkeys(NAMES[1:], experiment.data.title)
@@ -60,6 +60,11 @@ class Identity:
         info |= {"outer_steps": cfg.steps // cfg.interval, "resumed_step": resumed_step}
         info |= {"path": str(self.path(seed)), "data": data.notice or data.title}
         return info | {"config": stored_config(cfg, seed)}
+
+
+def variant(cfg: DictConfig, source: str) -> str:
+    """The name that all seeds of a config share, over the images of a source."""
+    return f"{cfg.names.method}-{config_hash(numeric_config(cfg, source))}"
 
 
 def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:

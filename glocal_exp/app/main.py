@@ -46,18 +46,26 @@ def guarded(function: Callable[[Stop], int]) -> int:
 
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
-    """Train as a command line says; see `run_jobs`."""
+    """Train as a command line says, see `run_jobs`; several runs end with a table of them."""
+    done: list[Job] = []
 
     def work(job: "Job") -> None:
         from glocal_exp.app.check import check
 
+        done.append(job)
         plan = check(job.config)
         # Only now: what training imports takes as long again as Hydra and the check.
         from glocal_exp.app.train import train
 
         train(job, plan, stop)
 
-    return run_jobs(arguments, help_page.text, work)
+    code = run_jobs(arguments, help_page.text, work)
+    if done:
+        from glocal_exp.app.summary import summary
+
+        if table := summary(done):
+            say(table)
+    return code
 
 
 def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
 from glocal_exp.report.artifact import NO_PAPER, Context, MissingRuns, MissingStudy
+from glocal_exp.report.figures.compared import ExperimentCurves
 from glocal_exp.report.objects import entries, load
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
@@ -63,20 +64,20 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     ]
     for run in find_runs(options.runs, {"status": "damaged"}):
         print(f"warning: left out: {run.path}: {run.damage}; run it again")
-    results = [_write(kind, configs[name], context, options.out) for name in chosen]
-    if not options.ids and (others := _unknown_experiments(options.runs, folder)):
-        print(
-            f"in no {kind}: {', '.join(others)}; figures and tables show the experiments that "
-            "their YAML files name: train with experiment=ID, and settings of your own after it"
-        )
+    makers = {name: load(configs[name]) for name in chosen}
+    results = [_write(kind, name, made, context, options.out) for name, made in makers.items()]
+    others = [] if options.ids else _unknown_experiments(options.runs, folder)
+    if kind == "figure":
+        results += [_write_own(name, context, options.out) for name in others]
+    elif others:
+        print(f"in no table: {', '.join(others)}; `glocal compare {options.runs}` lists them")
     complete, nothing = results.count("complete"), results.count("nothing")
     return int(nothing == len(results) or (options.strict and complete < len(results)))
 
 
 def _write(
-    kind: Kind, config: Path, context: Context, out: Path
+    kind: Kind, name: str, maker: Any, context: Context, out: Path
 ) -> Literal["nothing", "incomplete", "complete"]:
-    name, maker = config.stem, load(config)
     try:
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
     except MissingStudy as study:
@@ -91,6 +92,16 @@ def _write(
     if missing:
         print(f"{name}: some runs are missing; {_commands(missing, context)}")
     return "incomplete" if missing else "complete"
+
+
+def _write_own(experiment: str, context: Context, out: Path) -> Literal["nothing", "complete"]:
+    """Learning curves of an experiment that no figure shows."""
+    try:
+        _write("figure", experiment, ExperimentCurves(experiment), context, out)
+    except UserError as error:
+        print(f"{experiment}: {error}")
+        return "nothing"
+    return "complete"
 
 
 def _commands(experiments: Sequence[str], context: Context) -> str:

@@ -140,7 +140,7 @@ class Comparison:
                     lost = any(entry.facts["diverged"] for entry in entries)
                     row[header.format(name)] = _spread(values) + DAGGER * lost
             seconds = [entry.facts["seconds"] for entry in entries]
-            row["time"] = str(timedelta(seconds=round(float(np.mean(seconds)))))
+            row["time"] = _duration(float(np.mean(seconds)))
             row["status"] = _states(entries)
             rows.append(row)
         data = pd.DataFrame(rows)
@@ -180,9 +180,11 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def _caption(self) -> list[str]:
-        seconds = "Time is that of training and hypergradients, a mean over the seeds."
-        means = "Mean \N{PLUS-MINUS SIGN} standard deviation over the seeds, of the last value and"
-        lines = [f"{means} of the mean of the last {LATEST}.", seconds]
+        lines = [
+            f"The last value, and the mean of the last {LATEST} or as many as there are: mean "
+            "\N{PLUS-MINUS SIGN} standard deviation over the seeds.",
+            "Time is that of training and hypergradients, a mean over the seeds.",
+        ]
         if any(entry.facts["diverged"] for entry in self.entries):
             lines.append(f"{DAGGER}: with a run that diverged.")
         return lines
@@ -246,6 +248,10 @@ def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:
         else:
             place.append((1, 0, text(value)))
     return [*place, entry.stored.variant, entry.stored.seed]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from glocal_exp.store import StoredRun
 
 NAMES = ("dataset", "model", "task", "method")
-NAMED = (*NAMES, "experiment", "data")
+NAMED = ("experiment", "data", *NAMES)
 """What is told apart by values alone."""
 PLACES = ("experiment", "preset", "source", "device", "tracker", "study")
 """Groups whose choice says where and how a run was made, or is seen from what it sets."""
@@ -32,13 +32,13 @@ def settings(run: StoredRun) -> dict[str, Any]:
 
 
 def differing(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in which some settings differ, in their order.
+    """The keys in which some settings differ: `NAMED` first, then the others by name.
 
     A setting of a group counts among runs with the same choice of it: that `glocal` has a window
     and `none` has not is said by their names.
     """
-    keys = dict.fromkeys(key for one in runs for key in one)
-    return [key for key in keys if _differs(key, runs)]
+    others = {key for one in runs for key in one} - {*NAMED}
+    return [key for key in (*NAMED, *sorted(others)) if _differs(key, runs)]
 
 
 def _differs(key: str, runs: Sequence[Mapping[str, Any]]) -> bool:

@@ -1,7 +1,9 @@
 """Any stored runs against each other: columns of their records over training, or how they ended."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,8 +13,9 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
-from glocal_exp.report.comparison import Comparison
+from glocal_exp.report.comparison import Comparison, compare
 from glocal_exp.report.figures.learning_curves import Styles, draw_accuracy, draw_column
+from glocal_exp.store import find_runs
 
 MOST = len(style.STYLES) + len(style.SPARE)
 """Kinds of runs that can be told apart in a picture."""
@@ -22,6 +25,18 @@ OVER_TRAINING = "Over training: thin lines are seeds, bold ones their mean where
 AT_THE_END = (
     "At the end: a point is the last value of a run, a line joins the means over the seeds."
 )
+
+
+@dataclass(frozen=True)
+class ExperimentCurves:
+    """The runs of an experiment that no figure shows, all variants: a metric, hyperparameters."""
+
+    experiment: str
+
+    def draw(self, context: Context) -> Drawing:
+        compared = compare(find_runs(context.runs, {"experiment": self.experiment}))
+        tuned = [name for name in compared.columns if name.startswith("hyperparameter/")]
+        return draw_curves(compared, [*compared.headline(), *tuned])
 
 
 def draw_curves(compared: Comparison, columns: Sequence[str]) -> Drawing:
@@ -48,15 +63,16 @@ def draw_ends(compared: Comparison, columns: Sequence[str], against: str) -> Dra
     Raises:
         UserError: there are more than `MOST` kinds, or `against` is of no run, or not a number.
     """
-    points = compared.ends(columns, against)
-    styles = _styles(points["label"])
+    points: Any = compared.ends(columns, against)
+    styles = _styles(list(points["label"]))
     figure, panels = _panels(len(columns), len(styles))
     across = hyperparameter_axis(against.rpartition(".")[2], list(points[against]))
     for axes, column in zip(panels, columns, strict=True):
         for name, look in styles.items():
             _draw_ends(axes, points[points["label"] == name].dropna(), against, column, look)
-        axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), list(points[column]))
-        apply_scale(axes, axis.scale, list(points[column]))
+        values = list(points[column].dropna())
+        axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), values)
+        apply_scale(axes, axis.scale, values)
         axes.set(xlabel=across.label, ylabel=axis.label, xscale=across.scale)
     style.method_legend(figure, styles, diverged=False)
     return Drawing(figure, _caption(compared, AT_THE_END))
@@ -64,7 +80,7 @@ def draw_ends(compared: Comparison, columns: Sequence[str], against: str) -> Dra
 
 def _draw_ends(axes: Axes, points: pd.DataFrame, x: str, y: str, look: style.MethodStyle) -> None:
     axes.plot(points[x], points[y], look.marker, color=look.colour, markersize=3, alpha=0.6)
-    means = points.groupby(x)[y].mean()
+    means: Any = points.groupby(x)[y].mean()
     if len(means) < len(points):  # some share their place, as seeds do that of a setting
         axes.plot(means.index, means, color=look.colour, linestyle=look.line, linewidth=1.2)
 
