@@ -116,14 +116,15 @@ def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
     assert build("figure", "c1", "--strict", "--runs", runs, "--out", tmp_path) == 0
 
 
-def test_runs_that_nothing_shows_are_named(runs, tmp_path, capsys):
+def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     everything = shutil.copytree(runs, tmp_path / "runs")
     write_run(everything, "mine", "none", 0, steps=500)
     assert build("figure", "--runs", everything, "--out", tmp_path / "figures") == 0
+    assert build("table", "--runs", everything, "--out", tmp_path / "tables") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("in no figure: mine; ")
+    assert last == f"in no table: mine; `glocal compare {everything}` lists them"
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"c1"}, "no study of the repository is drawn beside runs from elsewhere"
+    assert drawn == {"c1", "mine"}, "no study of the repository is drawn beside runs from elsewhere"
 
 
 def test_runs_that_are_not_there_are_one_sentence(tmp_path, capsys):
