@@ -15,6 +15,7 @@ from glocal_exp.report.figures.compared import draw_curves, draw_ends
 from glocal_exp.report.filters import chosen, full_key
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
+from glocal_exp.store.index import write_index
 
 ABOUT = """\
 List stored runs by the settings in which they differ: a row for each, with its seeds, how they
@@ -57,15 +58,17 @@ def _pictures(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
 
 def _read(folders: Sequence[str]) -> Comparison:
     """The runs of each folder, or of the folder `runs` inside of it."""
-    stored = []
+    stored = {}
     for folder in map(Path, folders):
         place = folder / "runs" if (folder / "runs").is_dir() else folder
         if not (found := find_runs(place)):
             raise UserError(
                 f"{folder} holds no stored run; give the folder `runs` of an output_dir."
             )
-        stored += found
-    compared = compare(stored)
+        stored[place] = found
+    compared = compare([run for found in stored.values() for run in found])
+    for place, found in stored.items():
+        write_index(place, found)
     if not compared.entries:
         raise UserError(f"No run can be read. {' '.join(compared.notes)}")
     return compared

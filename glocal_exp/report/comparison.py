@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,11 @@ from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
 from glocal_exp.report.settings import differing, label, settings, text
 from glocal_exp.report.tables.grouped import ABSENT, Column, Sheet
-from glocal_exp.store import StoredRun, files
+from glocal_exp.store import StoredRun
+from glocal_exp.store.ends import LATEST
 
-LATEST = 5
-"""Evaluations at the end whose mean is told beside the last: no choice of the best."""
 HEADLINES = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss")
 """The first of them that was measured is listed where no other is asked for."""
-KEPT_APART = ("hypergradient/", "diagnostic/")
-COUNTS = (
-    "seed", "outer_step", "step", "skipped", "diverged", "plain_steps", "tangent_steps",
-    "reverse_steps", "validation_gradients", "seconds", "compile_seconds", "evaluation_seconds",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class Comparison:
     @cached_property
     def keys(self) -> list[str]:
         """The settings in which they differ."""
-        return differing([entry.settings for entry in self.entries])
+        return _keys(self.entries)
 
     def labels(self, without: str = "") -> list[str]:
         """What sets each run apart, its seed and a further key aside.
@@ -200,7 +193,7 @@ def compare(stored: Sequence[StoredRun]) -> Comparison:
             entries.append(_entry(run))
         except UserError as error:
             notes.append(f"Left out: {error}.")
-    keys = differing([entry.settings for entry in entries])
+    keys = _keys(entries)
     return Comparison(sorted(entries, key=lambda entry: _place(entry, keys)), notes)
 
 
@@ -212,27 +205,16 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> UserError:
     return UserError(f"These runs have no {kind} {name}; {advice}")
 
 
+def _keys(entries: Sequence[Entry]) -> list[str]:
+    """The settings in which they differ; the seeds of a variant have them in common."""
+    return differing(list({one.stored.path.parent: one.settings for one in entries}.values()))
+
+
 def _entry(run: StoredRun) -> Entry:
-    rows = files.read_rows(run.path / files.METRICS)
-    names = dict.fromkeys(name for row in rows for name in row if name not in COUNTS)
-    kept = [name for name in names if not name.startswith(KEPT_APART)]
-    ends = {name: values for name in kept if (values := _last(rows, name))}
-    facts = {
-        "seed": run.seed,
-        "status": run.status,
-        "step": int(rows[-1]["step"]) if rows else 0,
-        "seconds": sum(float(row.get("seconds", 0)) for row in rows),
-        "diverged": any(row.get("diverged") == "True" for row in rows),
-    }
-    final = {name: values[0] for name, values in ends.items()}
-    latest = {name: float(np.mean(values)) for name, values in ends.items()}
+    ends = dict(run.ends)
+    final, latest = ends.pop("final"), ends.pop("latest")
+    facts = {"seed": run.seed, "status": run.status, **ends}
     return Entry(run, settings(run), final, latest, facts)
-
-
-def _last(rows: Sequence[Mapping[str, str]], name: str) -> list[float]:
-    """The last values that were measured, the latest first."""
-    cells = (float(row[name]) for row in reversed(rows) if name in row)
-    return list(islice((value for value in cells if np.isfinite(value)), LATEST))
 
 
 def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:

@@ -47,6 +47,13 @@ def stored_status(
         return "missing" if not (Path(path) / files.MANIFEST).exists() else "damaged"
     if damage(Path(path), manifest):
         return "damaged"
+    return intact_status(manifest, config_hash, source_hash)
+
+
+def intact_status(
+    manifest: Mapping[str, Any], config_hash: str | None = None, source_hash: str | None = None
+) -> Status:
+    """`stored_status` of a run that is as it was written."""
     if config_hash is not None and manifest.get("config_hash") != config_hash:
         return "stale"
     if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):
