@@ -95,7 +95,9 @@ def test_few_runs_have_none(tmp_path):
 def test_ten_thousand_runs(tmp_path):
     """100 variants of 100 seeds; in seconds of this process, whatever else the machine does."""
     for number in range(100):
-        first = write_run(tmp_path, "many", "none", 0, start={"b": 0.001 * number}, steps=1000)
+        first = write_run(
+            tmp_path, "many", "none", 0, start={"learning_rate": 0.001 * (1 + number)}, steps=1000
+        )
         manifest = json.loads((first / "manifest.json").read_text())
         for seed in range(1, 100):
             path = first.with_name(f"seed={seed}")
