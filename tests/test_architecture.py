@@ -12,10 +12,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "glocal_exp"
 
 NUMERICS = {"types", "hypergrad", "models", "data"}
-# What each room sees beside itself; `errors` is seen by all.
+# What each room sees beside itself; `errors` is seen by all, `__main__` is the command line.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
+    "places": set(),
     "stats": set(),
     "koopman": set(),
     "types": set(),
@@ -27,16 +28,18 @@ ROOMS: dict[str, set[str]] = {
     "engine": NUMERICS | {"tasks", "methods", "records"},
     "problems": NUMERICS | {"tasks", "engine"},
     "tracking": {"records"},
-    "store": {"records"},
-    "report": {"store", "stats", "methods", "koopman", "records"},
+    "store": {"records", "places"},
+    "report": {"places", "store", "stats", "methods", "koopman", "records"},
 }
 ROOMS["studies"] = {*ROOMS["problems"], "problems", "methods", "koopman", "records", "stats"}
 ROOMS["app"] = set(ROOMS)
+ROOMS["__main__"] = {"app"}
 
 # Third-party packages that a room may import; rooms not named here are free but for JAX and SINGLE.
 NUMPY_ONLY = {"numpy", "pandas", "jaxtyping"}
 PACKAGES: dict[str, set[str]] = {
     "errors": set(),
+    "places": set(),
     "records": NUMPY_ONLY,
     "stats": NUMPY_ONLY | {"scipy"},  # quantiles of Student's t
     "koopman": NUMPY_ONLY,
@@ -44,7 +47,8 @@ PACKAGES: dict[str, set[str]] = {
     "types": {"jax", "equinox", "jaxtyping"},
 }
 JAX = {"jax", "jaxlib", "equinox", "optax"}
-WITHOUT_JAX = ("errors", "records", "stats", "koopman", "methods", "tracking", "store", "report")
+WITHOUT_JAX = ("errors", "places", "records", "stats", "koopman", "methods", "tracking", "store")
+WITHOUT_JAX += ("report",)
 # The one place, a module or a room, that may import a package.
 SINGLE = {
     "hydra": "glocal_exp.app",

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from glocal_exp import __version__
+
 from .test_architecture import imported, sources
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -113,7 +115,7 @@ def test_pythons_agree():
 
 def test_citation_names_this_version():
     citation = (REPOSITORY / "CITATION.cff").read_text()
-    assert f"\nversion: {PROJECT['version']}\n" in citation
+    assert f"\nversion: {__version__}\n" in citation
 
 
 def test_top_level_holds_only_what_it_should():

@@ -1,8 +1,11 @@
 """From a command line to a finished run directory: the one package that sees Hydra.
 
+command.py      `glocal`, which calls those below by their names
 main.py         train: whatever goes wrong ends in one sentence and an exit code
 reproduce.py    the plan of the reproduction, or experiments of the paper: what is left of them
 study.py        what is measured without a training run
+summary.py      the table that a sweep ends with
+compare.py      stored runs by the settings in which they differ
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         four methods, then figures, tables and a summary
 

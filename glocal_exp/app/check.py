@@ -31,7 +31,7 @@ def check(cfg: DictConfig) -> "Plan":
     """Check every setting, without data; the `UserError` names one and what it should be."""
     seeds(cfg)
     if cfg.study is not None:
-        raise UserError("A study is no training run; give the same settings to scripts/study.py.")
+        raise UserError("A study is no training run; give the same settings to `glocal study`.")
     return check_settings(cfg)
 
 

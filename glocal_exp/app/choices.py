@@ -1,13 +1,11 @@
 """The files in configs/ as plain YAML: what there is to choose, without Hydra's slow import."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
-CONFIGS = ROOT / "configs"
+from glocal_exp.places import CONFIGS
 
 
 @cache

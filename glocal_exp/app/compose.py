@@ -21,11 +21,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glocal_exp.app.choices import CONFIGS, groups
+from glocal_exp.app.choices import groups
 from glocal_exp.app.config import Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, no_choice, sentence, unknown_key
 from glocal_exp.app.rerun import Stored, check_targets, expand
 from glocal_exp.errors import UserError
+from glocal_exp.places import CONFIGS
 
 PATHS = ("output_dir", "data_dir")
 SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from glocal_exp.app.choices import ROOT
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.reproduce import sweep, sweeps, swept
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS, ROOT
 
-OUTPUT = ROOT / "outputs" / "demo"
+OUTPUT = OUTPUTS / "demo"
 FIGURES, TABLES = ("demo",), ("demo_accuracy", "demo_run_time")
 
 
 def demo(settings: Sequence[str], stop: Stop) -> int:
-    """Train, draw and sum up what is missing of it; settings as in `scripts/train.py`."""
+    """Train, draw and sum up what is missing of it; settings as of `glocal train`."""
+    if {"-h", "--help"} & set(settings):
+        print(f"usage: glocal demo [KEY=VALUE ...]\n\n{__doc__}")
+        return 0
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")

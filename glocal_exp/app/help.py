@@ -1,4 +1,4 @@
-"""What `scripts/train.py --help` prints."""
+"""What `glocal train --help` prints."""
 
 import json
 import textwrap
@@ -31,14 +31,14 @@ KEYS = {
 TEXT = """\
 Train a network while its hyperparameters follow a hypergradient.
 
-usage: python scripts/train.py [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]
+usage: glocal train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]
 
 examples
-  python scripts/train.py preset=quick method=glocal
+  glocal train preset=quick method=glocal
       the embedded images, {quick} steps: a minute or two
-  python scripts/train.py dataset=fmnist source=files data_dir=PATH task=sgd method=glocal seed=0
+  glocal train dataset=fmnist source=files data_dir=PATH task=sgd method=glocal seed=0
       the paper's size, on the original files
-  python scripts/train.py -m method=none,local,global,glocal seed=0,1,2 steps=2000
+  glocal train -m method=none,local,global,glocal seed=0,1,2 steps=2000
       every combination, one after another
 
 groups (* is the default)
@@ -54,7 +54,7 @@ flags
 
 The same command again goes on where it was stopped, and does only what is missing, failed or stale.
 from=RUN_DIR repeats a stored run's config. HYDRA_FULL_ERROR=1 shows the traceback of an error.
-scripts/reproduce.py runs the experiments of the paper."""
+`glocal reproduce` runs the experiments of the paper."""
 
 
 def text() -> str:

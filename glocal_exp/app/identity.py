@@ -62,8 +62,12 @@ class Identity:
 def identified(cfg: DictConfig, source: str) -> dict[str, Any]:
     """Experiment, variant and hashes of a config's runs on images from a source."""
     hashed = hashes(numeric_config(cfg, source), ENGINE)
-    variant = f"{cfg.names.method}-{hashed['config_hash']}"
-    return {"experiment": cfg.experiment, "variant": variant} | hashed
+    return {"experiment": cfg.experiment, "variant": variant(cfg, source)} | hashed
+
+
+def variant(cfg: DictConfig, source: str) -> str:
+    """The name that all seeds of a config share, over the images of a source."""
+    return f"{cfg.names.method}-{config_hash(numeric_config(cfg, source))}"
 
 
 def place(output_dir: str | Path, facts: Mapping[str, Any], seed: int) -> Path:

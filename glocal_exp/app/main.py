@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glocal_exp.app import help as help_page
 from glocal_exp.app.say import say
@@ -19,15 +19,15 @@ Work = Callable[["Job"], None]
 JOB_FAILED, USER_ERROR = 1, 2
 
 
-def entry_point(run: Callable[[Sequence[str], Stop], int]) -> Callable[..., NoReturn]:
-    """The `main` of a script: `run` on the command line, or on arguments given instead.
+def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
+    """The `main` of a command: `run` on the command line, or on arguments given instead.
 
-    It exits with 0, 1 (a job of a sweep failed), 2 or 130.
+    It takes `run`'s further options too, and exits with 0, 1 (a job of a sweep failed), 2 or 130.
     """
 
-    def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    def main(arguments: Sequence[str] | None = None, **options: Any) -> NoReturn:
         words = sys.argv[1:] if arguments is None else list(arguments)
-        sys.exit(guarded(lambda stop: run(words, stop)))
+        sys.exit(guarded(lambda stop: run(words, stop, **options)))
 
     return main
 
@@ -46,18 +46,26 @@ def guarded(function: Callable[[Stop], int]) -> int:
 
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
-    """Train as a command line says; see `run_jobs`."""
+    """Train as a command line says, see `run_jobs`; several runs end with a table of them."""
+    done: list[Job] = []
 
     def work(job: "Job") -> None:
         from glocal_exp.app.check import check
 
+        done.append(job)
         plan = check(job.config)
         # Only now: what training imports takes as long again as Hydra and the check.
         from glocal_exp.app.train import train
 
         train(job, plan, stop)
 
-    return run_jobs(arguments, help_page.text, work)
+    code = run_jobs(arguments, help_page.text, work)
+    if done:
+        from glocal_exp.app.summary import summary
+
+        if table := summary(done):
+            say(table)
+    return code
 
 
 def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> int:
@@ -68,7 +76,7 @@ def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> i
         work: what is to be done with each job; one that fails does not stop the others, an only one
             raises what is wrong with it.
     """
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=["job"])
@@ -91,7 +99,9 @@ def run_jobs(arguments: Sequence[str], page: Callable[[], str], work: Work) -> i
     return run_all(named, work)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Whose complaints are one sentence."""
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows what there is.")
 

@@ -1,4 +1,4 @@
-"""The reproduction of the paper: `python scripts/reproduce.py [ID ...] [KEY=VALUE ...]`."""
+"""The reproduction of the paper: `glocal reproduce [ID ...] [KEY=VALUE ...]`."""
 
 import contextlib
 import math
@@ -10,42 +10,42 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from glocal_exp.app.choices import ROOT, choices, described, read
+from glocal_exp.app.choices import choices, described, read
 from glocal_exp.app.main import entry_point, run_all
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS, RESULTS
 
 if TYPE_CHECKING:
     from glocal_exp.app.cells import Cell
     from glocal_exp.app.compose import Job
     from glocal_exp.app.speed import Speeds
 
-RESULTS = ROOT / "results"  # where figures and tables look
 FIRST = "tier_a"
 SEEDS = {"seed", "seeds"}
-TEXT = f"""\
+TEXT = """\
 Run what the reproduction of the paper consists of, as far as it is not stored yet.
 
-usage: python scripts/reproduce.py [ID ...] [KEY=VALUE ...] [minutes=N] [also=DIR] [--missing]
+usage: glocal reproduce [ID ...] [KEY=VALUE ...] [minutes=N] [also=DIR] [--missing]
 
-An ID is a part of the plan (without any, {FIRST}) or an experiment: all its methods and seeds.
+An ID is a part of the plan (without any, {first}) or an experiment: all its methods and seeds.
 Settings win over their own (steps=2000, method=local,glocal, seed=0). Runs go to
-{RESULTS} unless output_dir says otherwise; `make figures tables` draws them. The same command
+{output}/runs unless output_dir says otherwise; figures and tables draw them. The same command
 again, in a second process or on another machine too, does only what is missing, failed, stale or
 damaged. A run made elsewhere is merged by copying its directory, and verified before it counts.
-`scripts/train.py --help` explains settings.
+`glocal train --help` explains settings.
 
   minutes=N    do what is worth most of what fits, and stop before so many minutes are over
   also=DIR     complete runs in DIR/runs count, too
   --missing    print the commands of what is missing, and run nothing
 
 plan
-{{plan}}
+{plan}
 
 experiments
-{{experiments}}
+{experiments}
 """
 
 
@@ -59,17 +59,17 @@ class Command(NamedTuple):
     only_prints: bool
 
 
-def reproduce(arguments: Sequence[str], stop: Stop) -> int:
-    """Run what is not stored of the parts and experiments named; 1 if a job failed."""
+def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> int:
+    """Run into `output` what is not stored of the parts and experiments named; 1 if one failed."""
     if {"-h", "--help"} & set(arguments):
         page = {"plan": described("plan", 28), "experiments": described("experiment", 28)}
-        print(TEXT.format(**page), end="")
+        print(TEXT.format(first=FIRST, output=output, **page), end="")
         return 0
     command = _parsed(arguments)
     stop.after(command.minutes)
     from glocal_exp.app.compose import jobs
 
-    own = [f"output_dir={text_of(os.path.relpath(RESULTS))}"]
+    own = [f"output_dir={text_of(os.path.relpath(output))}"]
     lines = [sweep([*own, *line], command.settings) for n in command.names for line in sweeps(n)]
     todo, speeds = _planned([job for line in lines for job in jobs(line, True)], command.others)
     if not command.only_prints:
@@ -113,6 +113,7 @@ def _counted(words: "Counter[str]") -> str:
 def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
     from glocal_exp.app.build import load_data
     from glocal_exp.app.check import check
+    from glocal_exp.app.summary import summary
     from glocal_exp.app.train import train
 
     def work(job: "Job") -> None:
@@ -125,6 +126,8 @@ def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
     left, code = list(todo), 0
     with contextlib.suppress(OutOfTime):
         code = run_all(queue(left, speeds, stop), work)
+    if table := summary([cell.job for cell in todo if cell not in left]):
+        say(table)
     if left:
         speeds.add(path for cell in left for path in cell.paths)  # one may have begun
         done = f"{len(todo) - len(left)} of {len(todo)} commands are done"

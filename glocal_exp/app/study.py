@@ -1,4 +1,4 @@
-"""`python scripts/study.py study=ID [KEY=VALUE ...]`: what is measured without a training run."""
+"""`glocal study study=ID [KEY=VALUE ...]`: what is measured without a training run."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 TEXT = """\
 Run a study: what is measured without being a training run.
 
-usage: python scripts/study.py [-m] study=ID [KEY=VALUE ...]
+usage: glocal study [-m] study=ID [KEY=VALUE ...]
 
-Settings are those of scripts/train.py, and the study's own (study.NAME=VALUE). What is measured
+Settings are those of `glocal train`, and the study's own (study.NAME=VALUE). What is measured
 goes to outputs/ unless output_dir says otherwise: output_dir=results is where `make figures tables`
 looks. The same command again does only what is missing or stale.
 

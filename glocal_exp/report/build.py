@@ -12,16 +12,25 @@ import pandas as pd
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
 from glocal_exp.report.artifact import NO_PAPER, Context, MissingRuns, MissingStudy
+from glocal_exp.report.figures.compared import ExperimentCurves
 from glocal_exp.report.objects import entries, load
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
 
 Kind = Literal["figure", "table"]
-RUNS = Path("results") / "runs"
 
 
-def main(kind: Kind, repository: Path, arguments: Sequence[str] | None = None) -> int:
+def main(
+    kind: Kind,
+    repository: Path,
+    arguments: Sequence[str] | None = None,
+    home: Path | None = None,
+) -> int:
     """Build artifacts and say which commands would make the missing ones.
+
+    Args:
+        repository: the folder with configs and the paper's numbers.
+        home: where runs are and artifacts go, if arguments do not say; `results` of the repository.
 
     Returns the exit code: 0 if at least one was built, 1 if none (with --strict: if any lacks a
     run), 2 for a user's mistake.
@@ -29,7 +38,7 @@ def main(kind: Kind, repository: Path, arguments: Sequence[str] | None = None) -
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}")
-            return _build(kind, repository, _parse(kind, repository, arguments))
+            return _build(kind, repository, _parse(kind, home or repository / "results", arguments))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -43,7 +52,7 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
         )
-    if options.runs != repository / RUNS and not options.runs.is_dir():
+    if options.runs != repository / "results" / "runs" and not options.runs.is_dir():
         raise UserError(
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
@@ -55,40 +64,55 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     ]
     for run in find_runs(options.runs, {"status": "damaged"}):
         print(f"warning: left out: {run.path}: {run.damage}; run it again")
-    results = [_write(kind, configs[name], context, options.out) for name in chosen]
-    if not options.ids and (others := _unknown_experiments(options.runs, folder)):
-        print(
-            f"in no {kind}: {', '.join(others)}; figures and tables show the experiments that "
-            "their YAML files name: train with experiment=ID, and settings of your own after it"
-        )
+    makers = {name: load(configs[name]) for name in chosen}
+    results = [_write(kind, name, made, context, options.out) for name, made in makers.items()]
+    others = [] if options.ids else _unknown_experiments(options.runs, folder)
+    if kind == "figure":
+        results += [_write_own(name, context, options.out) for name in others]
+    elif others:
+        print(f"in no table: {', '.join(others)}; `glocal compare {options.runs}` lists them")
     complete, nothing = results.count("complete"), results.count("nothing")
     return int(nothing == len(results) or (options.strict and complete < len(results)))
 
 
 def _write(
-    kind: Kind, config: Path, context: Context, out: Path
+    kind: Kind, name: str, maker: Any, context: Context, out: Path
 ) -> Literal["nothing", "incomplete", "complete"]:
-    name, maker = config.stem, load(config)
     try:
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
     except MissingStudy as study:
-        command = f"python scripts/study.py study={study} output_dir=results"
+        command = f"glocal study study={study} {_output_dir(context.studies)}"
         print(f"{name}: nothing is stored; to make it: {command}")
         return "nothing"
     except MissingRuns as runs:
-        print(f"{name}: no stored runs; {_commands(runs.args)}")
+        print(f"{name}: no stored runs; {_commands(runs.args, context)}")
         return "nothing"
     write_together({out / f"{name}.{ending}": content for ending, content in files.items()})
     print(f"{name}: {out / name}.{{{','.join(files)}}}")
     if missing:
-        print(f"{name}: some runs are missing; {_commands(missing)}")
+        print(f"{name}: some runs are missing; {_commands(missing, context)}")
     return "incomplete" if missing else "complete"
 
 
-def _commands(experiments: Sequence[str]) -> str:
+def _write_own(experiment: str, context: Context, out: Path) -> Literal["nothing", "complete"]:
+    """Learning curves of an experiment that no figure shows."""
+    try:
+        _write("figure", experiment, ExperimentCurves(experiment), context, out)
+    except UserError as error:
+        print(f"{experiment}: {error}")
+        return "nothing"
+    return "complete"
+
+
+def _commands(experiments: Sequence[str], context: Context) -> str:
     """What a user types to get the missing runs."""
-    listed = ", ".join(f"python scripts/reproduce.py {name}" for name in experiments)
-    return f"to make them: {listed}"
+    return f"to make them: glocal reproduce {' '.join(experiments)} {_output_dir(context.runs)}"
+
+
+def _output_dir(stored: Path) -> str:
+    """The setting that leads to a folder of runs or studies, as seen from here if it is below."""
+    place, here = stored.parent.resolve(), Path.cwd()
+    return f"output_dir={place.relative_to(here) if place.is_relative_to(here) else place}"
 
 
 def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
@@ -112,14 +136,14 @@ def _table(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, .
     return {ending: form(sheet).encode() for ending, form in forms.items()}, sheet.missing
 
 
-def _parse(kind: Kind, repository: Path, arguments: Sequence[str] | None) -> argparse.Namespace:
-    out = repository / "results" / f"{kind}s"
-    parser = argparse.ArgumentParser(description=f"Build {kind}s from stored runs.")
+def _parse(kind: Kind, home: Path, arguments: Sequence[str] | None) -> argparse.Namespace:
+    about = f"Build {kind}s from stored runs."
+    parser = argparse.ArgumentParser(f"glocal {kind}s", description=about)
     add = parser.add_argument
     add("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
-    add("--runs", type=Path, default=repository / RUNS, help="stored runs")
+    add("--runs", type=Path, default=home / "runs", help="stored runs (%(default)s)")
     add("--studies", type=Path, help="stored studies; those beside the runs if not given")
-    add("--out", type=Path, default=out, help="where to write")
+    add("--out", type=Path, default=home / f"{kind}s", help="where to write (%(default)s)")
     add("--strict", action="store_true", help="exit 1 if any run is missing")
     options = parser.parse_args(arguments)
     options.studies = options.studies or options.runs.parent / "studies"

@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 COLUMN_WIDTH = 3.25  # inches: one column of a two-column paper
 PAGE_WIDTH = 6.75
 SMALLEST_FONT = 7.0  # points at print size
+LEGEND_ROW, LEGEND_HANDLE = 105, 10  # letters that fit above a page's panels; of them a line's
 LOOK = Path(__file__).with_name("paper.mplstyle")
 
 # The Okabe-Ito palette (Okabe & Ito 2008), which colour-blind readers can tell apart.
@@ -93,12 +94,13 @@ def panels(
 
 
 def legend_above(figure: Figure, handles: Sequence[Artist], **options: Any) -> None:
-    """A legend above all panels, in one row."""
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), **options)
+    """A legend above all panels, in one row if nothing else is said."""
+    options = {"ncols": len(handles)} | options
+    figure.legend(handles=handles, loc="outside upper center", **options)
 
 
 def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> None:
-    """A legend of methods, and of the mark of divergence."""
+    """A legend of methods, and of the mark of divergence, in as many rows as they need."""
     handles = [
         Line2D(
             [], [], color=look.colour, linestyle=look.line, marker=look.marker,
@@ -109,7 +111,9 @@ def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> Non
     if diverged:
         cross: dict[str, Any] = {"color": "#555555", "linestyle": "", "marker": "X"}
         handles.append(Line2D([], [], **cross, markersize=5, label="diverged"))
-    legend_above(figure, handles, columnspacing=1.4)
+    widths = [len(str(handle.get_label())) + LEGEND_HANDLE for handle in handles]
+    columns = len(handles) if sum(widths) <= LEGEND_ROW else max(1, LEGEND_ROW // max(widths))
+    legend_above(figure, handles, columnspacing=1.4, ncols=columns)
 
 
 def draw_quartiles(

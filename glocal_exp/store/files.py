@@ -161,15 +161,19 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def read_frame(path: Path) -> pd.DataFrame:
     """The rows as numbers, floats to the same bits; an empty cell and `nan` are both NaN."""
-    rows = read_rows(path)
+    return frame(read_rows(path))
+
+
+def frame(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """The columns of rows of text, each of the one type that its cells have."""
     columns = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame({name: _column([row.get(name, "") for row in rows]) for name in columns})
 
 
 def _column(cells: list[str]) -> list[Any]:
     """Booleans, integers or floats, whichever all cells are; text if they are none of these."""
-    if set(cells) <= {"True", "False"}:
-        return [cell == "True" for cell in cells]
+    if (kinds := set(cells)) <= {"True", "False", ""} and kinds != {""}:
+        return [cell == "True" if cell else float("nan") for cell in cells]
     # Python's own conversion is exact; pandas' is so only in some versions.
     for kind in (int, lambda cell: float(cell or "nan")):
         try:

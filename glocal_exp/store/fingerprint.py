@@ -33,10 +33,10 @@ def source_fingerprint(
 ) -> str:
     """16 hex digits of the code that `modules` import inside their package, themselves included.
 
-    Comments, docstrings and layout do not count, nor does a module that none of them imports.
-    Imports are followed statically, lazy ones too; objects named by a config's `_target_` are not
-    imports, so their modules belong in `modules` (`target_modules`). One of `modules` that there is
-    not is a ValueError.
+    Comments, docstrings, layout and `__version__` do not count, nor does a module that none of
+    them imports. Imports are followed statically, lazy ones too; objects named by a config's
+    `_target_` are not imports, so their modules belong in `modules` (`target_modules`). One of
+    `modules` that there is not is a ValueError.
     """
     return _fingerprint(frozenset(modules), root, tuple(exclude))
 
@@ -134,12 +134,18 @@ def _running(tree: ast.AST) -> Iterator[ast.AST]:
         yield from _running(node)
 
 
+def _is_version(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
+
+
 def _dump(node: Any) -> str:
     """`ast.dump` without docstrings, and without empty fields: these differ by Python's version."""
     if isinstance(node, ast.AST):
         fields = {k: v for k, v in ast.iter_fields(node) if v is not None and k not in UNTOLD}
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             fields["body"] = node.body[1:]
+        if isinstance(node, ast.Module):  # a release changes no number
+            fields["body"] = [line for line in fields["body"] if not _is_version(line)]
         text = ",".join(f"{name}={_dump(value)}" for name, value in fields.items() if value != [])
         return f"{type(node).__name__}({text})"
     if isinstance(node, list):

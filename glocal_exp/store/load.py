@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,22 @@ import pandas as pd
 import yaml
 
 from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS
 from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
+from glocal_exp.store.ends import ends
 from glocal_exp.store.fingerprint import source_fingerprint
+from glocal_exp.store.index import Entry, read_index, stamp, write_index
+from glocal_exp.store.lock import holder
 from glocal_exp.store.seal import damage, intact_manifest
-from glocal_exp.store.status import Status, status
+from glocal_exp.store.status import Status, intact_status, status
 
-OUTPUTS = Path("outputs") / "runs"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """With libyaml ten times as fast, which hundreds of runs make felt."""
 HASH_ENDING = re.compile(r"(?:^|-)([0-9a-f]{8})$")
 """The config hash in a variant's name, if it has one."""
+SEED = re.compile(r"^seed: (\d+)$", re.MULTILINE)
+"""The line of a config that tells a seed from the others."""
 RUN_COLUMNS = (
     "experiment", "variant", "method", "dataset", "model", "task", "steps", "interval",
     "precision", "status", "run_diverged", "commit", "started", "ended", "device", "fingerprint",
@@ -49,12 +54,40 @@ class StoredRun:
     variant: str
     method: str
     seed: int
+    known: Entry = field(default_factory=dict, repr=False)
+    """What the index has of it, or at least its stamp."""
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the index is to have of it: if it is complete, all that has been asked for."""
+        if self.status not in ("complete", "stale") or self.manifest.get("status") != "complete":
+            return {}
+        asked = {name: self.__dict__[name] for name in ("config", "ends") if name in self.__dict__}
+        return {**self.known, "manifest": self.manifest, **asked}
+
+    @cached_property
+    def ends(self) -> dict[str, Any]:
+        """See `store.ends`; a `UserError` for damage."""
+        if "ends" in self.known:
+            return self.known["ends"]
+        return ends(files.read_rows(self.path / files.METRICS))
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """config.yaml as plain values; empty when absent."""
+        if "config" in self.known:
+            return self.known["config"]
         file = self.path / files.CONFIG
-        return _plain(self.path, file.stat().st_mtime_ns) if file.exists() else {}
+        try:
+            text = file.read_text()
+            seed = SEED.search(text)
+            # Seeds of one variant have all else in common, and parsing takes its time.
+            shared = _parsed(SEED.sub("", text))
+        except FileNotFoundError:
+            return {}
+        except Exception as error:
+            raise files.cannot_read(file, error) from error
+        return shared | ({"seed": int(seed[1])} if seed else {})
 
     @property
     def damage(self) -> str | None:
@@ -109,9 +142,10 @@ def find_runs(
         check_source: call a run `stale` whose numeric source (the manifest's `source_modules` and
             what they import) is not what this checkout holds.
     """
-    runs = []
+    runs, index = [], read_index(Path(root))
     for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
-        run = read_run(file.parent, check_source=check_source)
+        known = index.get("/".join(file.parts[-4:-1]))
+        run = read_run(file.parent, check_source=check_source, known=known)
         try:
             if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
                 runs.append(run)
@@ -120,26 +154,35 @@ def find_runs(
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
 
 
-def read_run(path: Path, *, check_source: bool = True) -> StoredRun:
-    """The run of one directory; `check_source` as of `find_runs`."""
-    manifest = intact_manifest(path)
+def read_run(path: Path, *, check_source: bool = True, known: Entry | None = None) -> StoredRun:
+    """The run of one directory, as of `find_runs`; `known` is what the index has of it."""
+    unchanged = known and known.get("stamp") == stamp(path, known.get("manifest") or {})
+    manifest = known["manifest"] if known and unchanged else intact_manifest(path)
+    # Before its files are looked at: what changes later is seen by the next who asks.
+    known = known if known and unchanged else {"stamp": stamp(path, manifest)}
+    source = current_source(manifest) if check_source else None
     experiment, variant, seed = path.parts[-3:]
     named = HASH_ENDING.search(variant)
+    config = named[1] if named else None
+    judge = (
+        partial(intact_status, manifest)
+        if unchanged and holder(path / files.LOCK) is None
+        else partial(status, path)
+    )
     return StoredRun(
         path,
         manifest,
-        status(
-            path, named[1] if named else None, current_source(manifest) if check_source else None
-        ),
+        judge(config, source),
         manifest.get("experiment", experiment),
         manifest.get("variant", variant),
         manifest.get("method", variant.rsplit("-", 1)[0]),
         int(manifest.get("seed", seed.removeprefix("seed="))),
+        known,
     )
 
 
 def load_runs(
-    root: str | Path = OUTPUTS,
+    root: str | Path = OUTPUTS / "runs",
     where: Mapping[str, Any] | None = None,
     config: Sequence[str] = (),
     *,
@@ -147,7 +190,7 @@ def load_runs(
 ) -> pd.DataFrame:
     """All stored interval records under `root`, one row each, with columns that name their run.
 
-    `root` is by default where `scripts/train.py` writes in the same working directory.
+    `root` is by default where `glocal train` writes in the same working directory.
 
     What is damaged, not as it was written, is left out with a warning that names it.
 
@@ -155,10 +198,11 @@ def load_runs(
     `hyperparameter/...`), `RUN_COLUMNS`, and `config/<key>` for every dotted key of `config`.
     `diverged` is the record's; whether the run ever diverged is `run_diverged`.
     """
-    frames = []
-    for run in find_runs(root, where, check_source=check_source):
+    kept, rows, of = [], [], []
+    runs = find_runs(root, where, check_source=check_source)
+    for run in runs:
         try:
-            frame = run.metrics()
+            found = files.read_rows(run.path / files.METRICS)
         except UserError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
@@ -167,22 +211,20 @@ def load_runs(
             continue
         named = {name: run.column(name) for name in RUN_COLUMNS}
         named |= {f"config/{key}": run.value(key) for key in config}
-        if "seed" not in frame:
-            named["seed"] = run.seed
-        extra = pd.DataFrame([named] * len(frame), index=frame.index)
-        frames.append(pd.concat([extra, frame.drop(columns=list(named), errors="ignore")], axis=1))
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=RUN_COLUMNS)
+        rows += [{"seed": str(run.seed)} | row for row in found]
+        of += [len(kept)] * len(found)
+        kept.append(named)
+    write_index(Path(root), runs)
+    if not rows:
+        return pd.DataFrame(columns=RUN_COLUMNS)
+    extra = pd.DataFrame(kept).iloc[of].reset_index(drop=True)
+    records = files.frame(rows)
+    return pd.concat([extra, records.drop(columns=list(extra), errors="ignore")], axis=1)
 
 
-@cache
-def _plain(path: Path, changed: int) -> dict[str, Any]:
-    """A run's config as it was at that time: figures and tables ask for it hundreds of times."""
-    file = path / files.CONFIG
-    try:
-        return yaml.load(file.read_bytes(), LOADER) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise files.cannot_read(file, error) from error
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> dict[str, Any]:
+    return yaml.load(text, LOADER) or {}
 
 
 def _matches(value: Any, wanted: Any) -> bool:

@@ -33,7 +33,7 @@ def environment() -> dict[str, Any]:
     """
     return {
         "schema": SCHEMA,
-        "command": shlex.join(["python", *publishable(sys.argv)]),
+        "command": shlex.join(publishable(sys.argv)),
         "git": git_state(REPOSITORY),
         "packages": {name: number for name in PACKAGES if (number := _version(name))},
         "python": platform.python_version(),
@@ -95,7 +95,9 @@ def publishable(arguments: list[str]) -> list[str]:
         return []
     script = Path(arguments[0]).resolve()
     name = str(script.relative_to(REPOSITORY)) if script.is_relative_to(REPOSITORY) else script.name
-    return [name, *map(_argument, arguments[1:])]
+    is_console = script.stem == "glocal" or name == "glocal_exp/__main__.py"
+    start = ["glocal"] if is_console else ["python", name]
+    return [*start, *map(_argument, arguments[1:])]
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

@@ -11,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from glocal_exp.places import RESULTS
 from glocal_exp.store import files
 from glocal_exp.store.lock import holder
 from glocal_exp.store.seal import damage
 
 Status = Literal["complete", "missing", "partial", "failed", "damaged", "stale", "running"]
-REPLAYS = Path(__file__).parents[2] / "results" / "replays.json"
+REPLAYS = RESULTS / "replays.json"
 
 
 def status(
@@ -46,6 +47,13 @@ def stored_status(
         return "missing" if not (Path(path) / files.MANIFEST).exists() else "damaged"
     if damage(Path(path), manifest):
         return "damaged"
+    return intact_status(manifest, config_hash, source_hash)
+
+
+def intact_status(
+    manifest: Mapping[str, Any], config_hash: str | None = None, source_hash: str | None = None
+) -> Status:
+    """`stored_status` of a run that is as it was written."""
     if config_hash is not None and manifest.get("config_hash") != config_hash:
         return "stale"
     if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):

@@ -213,7 +213,7 @@ def test_help_names_every_group_key_and_choice():
             assert file.stem in page
     described = {key.split(".")[0] for key in help_page.KEYS}
     assert set(Schema.__annotations__) - {*groups, "sweep", "names"} <= described
-    assert page.count("python scripts/train.py ") >= 4
+    assert page.count("glocal train ") >= 4
     assert max(map(len, page.splitlines())) <= 100
 
 

@@ -39,6 +39,9 @@ def test_reproduce_runs_the_sweep_of_an_experiment(shell, tmp_path):
     assert (command.code, command.err) == (0, "")
     assert set(runs(tmp_path)) == {"local/0", "local/1"}
     assert manifest(runs(tmp_path)["local/0"])["experiment"] == "c3_fmnist"
+    table = command.out[command.out.index("| seeds") :]
+    assert "| 0, 1" in table
+    assert "complete" in table
 
 
 @pytest.mark.slow

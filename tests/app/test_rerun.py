@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glocal_exp.app.choices import ROOT
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import numeric_config
 from glocal_exp.app.identity import stored_config
 from glocal_exp.errors import UserError
+from glocal_exp.places import ROOT
 from glocal_exp.store import config_hash
 
 RUNS = ROOT / "results" / "runs"

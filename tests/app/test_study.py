@@ -132,7 +132,7 @@ def test_mistakes_end_in_a_sentence(shell: Shell, configs, tmp_path, arguments, 
 def test_a_study_is_no_training_run(shell: Shell, tmp_path: Path):
     command = shell.run("study=fidelity", f"output_dir={tmp_path / 'out'}")
     assert (command.code, command.err.count("\n")) == (2, 1)
-    assert "scripts/study.py" in command.err
+    assert "`glocal study`" in command.err
 
 
 def test_help_lists_the_studies(shell: Shell):

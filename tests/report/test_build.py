@@ -92,11 +92,9 @@ def test_tables_in_three_forms(runs, tmp_path):
 def test_missing_runs_say_the_command(runs, tmp_path, capsys):
     assert build("figure", "--runs", runs, "--out", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "c2: no stored runs; to make them: python scripts/reproduce.py c2_kmnist" in lines
-    assert (
-        "fig2: no stored runs; to make them: python scripts/reproduce.py fig2_sgd, "
-        "python scripts/reproduce.py fig2_adam" in lines
-    )
+    command = f"glocal reproduce {{}} output_dir={runs.parent}"
+    assert f"c2: no stored runs; to make them: {command.format('c2_kmnist')}" in lines
+    assert f"fig2: no stored runs; to make them: {command.format('fig2_sgd fig2_adam')}" in lines
     assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in lines
     assert not any(line.startswith("demo") for line in lines)
 
@@ -118,14 +116,15 @@ def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
     assert build("figure", "c1", "--strict", "--runs", runs, "--out", tmp_path) == 0
 
 
-def test_runs_that_nothing_shows_are_named(runs, tmp_path, capsys):
+def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     everything = shutil.copytree(runs, tmp_path / "runs")
     write_run(everything, "mine", "none", 0, steps=500)
     assert build("figure", "--runs", everything, "--out", tmp_path / "figures") == 0
+    assert build("table", "--runs", everything, "--out", tmp_path / "tables") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("in no figure: mine; ")
+    assert last == f"in no table: mine; `glocal compare {everything}` lists them"
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"c1"}, "no study of the repository is drawn beside runs from elsewhere"
+    assert drawn == {"c1", "mine"}, "no study of the repository is drawn beside runs from elsewhere"
 
 
 def test_runs_that_are_not_there_are_one_sentence(tmp_path, capsys):

@@ -75,6 +75,7 @@ def fingerprint(tmp_path):
         {"pkg/engine.py": ('    """Runs."""\n', "")},
         {"pkg/engine.py": ("  # only when needed", "  # late")},
         {"pkg/engine.py": ("return late(twice(x))", "return late(\n        twice(x),\n    )")},
+        {"pkg/__init__.py": '"""A package."""\n__version__ = "1.0"\n'},
         {"pkg/tools/deep.py": ("factor = 2", "# a comment\nfactor = 0b10\n")},
     ],
     ids=lambda edits: " ".join(edits),

@@ -67,10 +67,13 @@ def test_environment_says_what_ran(monkeypatch):
     ],
 )
 def test_a_stored_command_names_no_folder_of_the_machine(typed, stored):
-    assert publishable([str(REPOSITORY / "scripts/train.py"), typed]) == [
-        "scripts/train.py",
-        stored,
-    ]
+    script = str(REPOSITORY / "scripts/train.py")
+    assert publishable([script, typed]) == ["python", "scripts/train.py", stored]
+
+
+@pytest.mark.parametrize("start", ["/home/me/bin/glocal", f"{REPOSITORY}/glocal_exp/__main__.py"])
+def test_the_console_command_is_stored_as_it_is_typed(start):
+    assert publishable([start, "train", "seed=1"]) == ["glocal", "train", "seed=1"]
 
 
 def test_no_stored_run_names_a_folder_of_the_machine_that_made_it():

@@ -97,8 +97,13 @@ def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[floa
 
 def draw_hyperparameter(axes: Axes, selection: Selection, name: str, styles: Styles) -> list[float]:
     """One hyperparameter in natural units over training steps; returns its values."""
-    values = _draw(axes, selection, f"hyperparameter/{name}", styles)
-    axis = hyperparameter_axis(name, values)
+    return draw_column(axes, selection, f"hyperparameter/{name}", styles)
+
+
+def draw_column(axes: Axes, selection: Selection, column: str, styles: Styles) -> list[float]:
+    """A column of the records as it is over training steps; returns its values."""
+    values = _draw(axes, selection, column, styles)
+    axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), values)
     apply_scale(axes, axis.scale, values)
     axes.set_ylabel(axis.label)
     return values

@@ -1,0 +1,69 @@
+"""The command `glocal`: each of its commands is the `main` of a module, imported when asked for."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from glocal_exp import __version__
+from glocal_exp.app.main import tell
+from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS, ROOT
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is behind one word.
+
+    Attributes:
+        about: what it does.
+        module: of the package; its `main` takes arguments, and exits or returns the exit code.
+        options: what `main` takes besides.
+    """
+
+    about: str
+    module: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+IN_OUTPUTS = {"repository": ROOT, "home": OUTPUTS}
+COMMANDS = {
+    "train": Command("train while hyperparameters follow a hypergradient", "app.main"),
+    "reproduce": Command("run the sweeps of the paper's experiments", "app.reproduce"),
+    "study": Command("measure what needs no training run", "app.study"),
+    "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
+    "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
+    "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
+    "demo": Command("all four methods on embedded images, a few minutes", "app.demo"),
+}
+USAGE = """\
+Glocal hypergradient estimation: hyperparameters tuned by gradients while a network trains.
+
+usage: glocal COMMAND ...        (python -m glocal_exp COMMAND ...)
+
+{commands}
+
+`glocal COMMAND --help` explains each; `glocal --version` prints the version. Runs, figures and
+tables go to ./outputs."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the first word names, on the other words."""
+    name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
+        print(USAGE.format(commands="\n".join(lines)))
+        sys.exit(0)
+    if name == "--version":
+        print(f"glocal {__version__}")
+        sys.exit(0)
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        known = ", ".join(COMMANDS)
+        sys.exit(tell(UserError(f"There is no command {name}; {hint}choose one of {known}.")))
+    command = COMMANDS[name]
+    module = importlib.import_module(f"glocal_exp.{command.module}")
+    sys.exit(module.main(arguments=words, **command.options))

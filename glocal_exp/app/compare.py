@@ -1,0 +1,107 @@
+"""`glocal compare RUNS ... [KEY=VALUE ...]`: stored runs by the settings in which they differ."""
+
+from argparse import Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from glocal_exp.app.main import Parser, entry_point
+from glocal_exp.app.say import say
+from glocal_exp.app.stop import Stop
+from glocal_exp.errors import UserError
+from glocal_exp.places import OUTPUTS
+from glocal_exp.report import formats, style
+from glocal_exp.report.comparison import Comparison, compare
+from glocal_exp.report.figures.compared import draw_curves, draw_ends
+from glocal_exp.report.filters import chosen, full_key
+from glocal_exp.store import find_runs
+from glocal_exp.store.files import make_directory, write_together
+from glocal_exp.store.index import write_index
+
+ABOUT = """\
+List stored runs by the settings in which they differ: a row for each, with its seeds, how they
+ended, the time they took, and how far they are. Nothing is chosen by its best value.
+
+examples
+  glocal compare outputs/runs
+  glocal compare outputs/runs method=local,glocal 'task.init.learning_rate<0.1' status=complete
+  glocal compare --draw test_accuracy,learning_rate
+  glocal compare --draw test_accuracy --against task.init.learning_rate
+"""
+
+
+def run(arguments: Sequence[str], stop: Stop) -> int:
+    """Print the table, and write what else is asked for."""
+    options = _parse(arguments)
+    folders = [word for word in options.words if Path(word).is_dir() or not set(word) & set("=<>")]
+    conditions = [word for word in options.words if word not in folders]
+    compared = chosen(_read(folders or [str(OUTPUTS / "runs")]), conditions)
+    table = formats.markdown(compared.sheet(options.metrics)).rstrip()
+    pictures = _pictures(compared, options) if options.draw or options.against else {}
+    print(table)
+    if options.csv:
+        _write({options.csv: compared.frame().to_csv(index=False).encode()})
+    if pictures:
+        _write(pictures)
+    return 0
+
+
+def _pictures(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
+    columns = [compared.column(name) for name in options.draw] or compared.headline()
+    with style.applied():
+        if options.against:
+            drawing = draw_ends(compared, columns, full_key(compared, options.against))
+        else:
+            drawing = draw_curves(compared, columns)
+        files = style.render(drawing.figure) | {"txt": drawing.caption.encode()}
+    return {options.out.with_name(f"{options.out.name}.{end}"): one for end, one in files.items()}
+
+
+def _read(folders: Sequence[str]) -> Comparison:
+    """The runs of each folder, or of the folder `runs` inside of it."""
+    stored = {}
+    for folder in map(Path, folders):
+        place = folder / "runs" if (folder / "runs").is_dir() else folder
+        if not (found := find_runs(place)):
+            raise UserError(
+                f"{folder} holds no stored run; give the folder `runs` of an output_dir."
+            )
+        stored[place] = found
+    compared = compare([run for found in stored.values() for run in found])
+    for place, found in stored.items():
+        write_index(place, found)
+    if not compared.entries:
+        raise UserError(f"No run can be read. {' '.join(compared.notes)}")
+    return compared
+
+
+def _write(contents: Mapping[Path, bytes]) -> None:
+    for path in contents:
+        make_directory(path.parent)
+    write_together(contents)
+    say(f"written: {', '.join(map(str, contents))}")
+
+
+def _parse(arguments: Sequence[str]) -> Namespace:
+    form = RawDescriptionHelpFormatter
+    parser = Parser("glocal compare", description=ABOUT, formatter_class=form, allow_abbrev=False)
+    names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAME[,NAME]"}
+    parser.add_argument(
+        "words", nargs="*", metavar="RUNS | CONDITION",
+        help="folders of runs (outputs/runs), and KEY=VALUE[,VALUE], KEY!=VALUE or 'KEY<VALUE' of "
+        "settings, columns and seed, status, step, seconds, diverged",
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--metrics", **names, help="columns to list (test_accuracy, or else a loss)")
+    add("--draw", **names, help="metrics or hyperparameters to draw over training")
+    add("--against", metavar="NAME", help="draw their last values over a setting or column instead")
+    add(
+        "--out",
+        type=Path,
+        default=OUTPUTS / "figures" / "compared",
+        help="of pictures, without ending (%(default)s)",
+    )
+    add("--csv", type=Path, metavar="FILE", help="write all that is known, a row a run")
+    return parser.parse_intermixed_args(list(arguments))
+
+
+main = entry_point(run)
