@@ -36,6 +36,7 @@ COMMANDS = {
     "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
     "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
     "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
+    "report": Command("what holds of the paper, after tables", "report.document.write", IN_OUTPUTS),
     "demo": Command("all four methods on embedded images, a few minutes", "app.demo"),
 }
 USAGE = """\

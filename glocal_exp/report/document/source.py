@@ -24,12 +24,11 @@ class Source:
     lookup: Lookup
 
     @classmethod
-    def of(cls, repository: Path, tables: Path) -> "Source":
-        """Of a checkout, with the tables in that folder."""
-        results = repository / "results"
-        paper = results / "paper.csv"
+    def of(cls, repository: Path, home: Path, tables: Path) -> "Source":
+        """Of the runs and studies in `home`, with the tables in that folder."""
+        paper = repository / "results" / "paper.csv"
         printed = pd.read_csv(paper) if paper.exists() else NO_PAPER
-        folders = results / "runs", printed, results / "studies", repository / "configs"
+        folders = home / "runs", printed, home / "studies", repository / "configs"
         return cls(Context(*folders), Lookup(tables))
 
     @cached_property
