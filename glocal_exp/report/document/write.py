@@ -40,16 +40,15 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 """What the source's `figure` may be of."""
 
 
-def main(
-    repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None
-) -> int:
+def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
     """Write both; returns the exit code, 2 for a user's mistake.
 
     Args:
         home: where runs, studies and tables are, and the report goes; `results` of the repository.
     """
     home = home or repository / "results"
-    parser = argparse.ArgumentParser(description="Write the report from stored runs and tables.")
+    text = "Write the report from stored runs, studies and tables."
+    parser = argparse.ArgumentParser(prog="glocal report", description=text)
     parser.add_argument("--tables", type=Path, default=home / "tables", help="where tables are")
     parser.add_argument("--out", type=Path, default=home, help="where to write")
     options = parser.parse_args(arguments)
