@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "methods": {"koopman"},
     "engine": NUMERICS | {"tasks", "methods", "records"},
     "problems": NUMERICS | {"tasks", "engine"},
+    "tuner": {"types", "hypergrad", "methods", "records", "engine"},
     "tracking": {"records"},
     "store": {"records"},
     "report": {"store", "stats", "methods", "koopman", "records"},
