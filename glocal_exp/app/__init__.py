@@ -18,6 +18,8 @@ assemble.py     what the settings mean: problem, plan, split; the numeric source
 instantiate.py  from `_target_` to an object
 device.py       the platform that JAX runs on
 train.py        one job: its seeds, and what is left of each to do
+named.py        what a config names that is no part of this package
+own.py          a problem of one's own, given as objects, with all of the tooling
 group.py        those of them that share one loop of the engine
 identity.py     what a run is called, and what its manifest says
 stop.py         Ctrl-C and SIGTERM

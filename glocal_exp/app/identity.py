@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from glocal_exp.app.config import numeric_config, plain
+from glocal_exp.app.named import own_sources
 from glocal_exp.store import config_hash, environment, run_path, source_fingerprint, target_modules
 
 if TYPE_CHECKING:  # which imports JAX
@@ -39,8 +40,7 @@ class Identity:
 
     def path(self, seed: int) -> Path:
         """The run directory."""
-        root = Path(self.experiment.cfg.output_dir) / "runs"
-        return run_path(root, self.facts["experiment"], self.facts["variant"], seed)
+        return run_path(self.experiment.runs, self.facts["experiment"], self.facts["variant"], seed)
 
     def manifest(
         self, seed: int, data: Mapping[str, Any], stored: Mapping[str, Any]
@@ -62,11 +62,12 @@ class Identity:
         return info | {"config": stored_config(cfg, seed)}
 
 
-def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:
+def hashes(config: dict[str, Any], engine: Iterable[str]) -> dict[str, Any]:
     """What says whether stored numbers are those of a config and of today's code, `engine` too."""
-    modules = sorted({*engine, *target_modules(config)})
-    digests = {"config_hash": config_hash(config), "source_hash": source_fingerprint(modules)}
-    return digests | {"source_modules": modules}
+    modules, sources = sorted({*engine, *target_modules(config)}), own_sources(config)
+    own = {"own_sources": sources} if sources else {}
+    digests = {"config_hash": config_hash(config | own)} | own
+    return digests | {"source_hash": source_fingerprint(modules), "source_modules": modules}
 
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:
