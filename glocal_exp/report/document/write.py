@@ -42,9 +42,7 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 """What the source's `figure` may be of."""
 
 
-def main(
-    repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None
-) -> int:
+def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
     """Write both, and into the repository's results the README's sentences too; the exit code is 2
     for a user's mistake.
 
