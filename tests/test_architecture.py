@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "methods": {"koopman"},
     "engine": NUMERICS | {"tasks", "methods", "records"},
     "problems": NUMERICS | {"tasks", "engine"},
+    "tuner": {"types", "hypergrad", "methods", "records", "engine"},
     "tracking": {"records"},
     "store": {"records", "places"},
     "report": {"places", "store", "stats", "methods", "koopman", "records"},

@@ -47,7 +47,8 @@ def constraint_lines() -> list[str]:
 def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder whose distribution is not declared, with the files."""
     providers = metadata.packages_distributions()
-    own = {*sys.stdlib_module_names, "benchmarks", "glocal_exp", "scripts", "tests", "_start", ""}
+    own = {*sys.stdlib_module_names, "benchmarks", "docs", "glocal_exp", "scripts", "tests"}
+    own |= {"_start", ""}
     found: dict[str, set[str]] = {}
     for path in sources(REPOSITORY / folder):
         for top in {name.split(".")[0] for _, name in imported(path)} - own:
@@ -64,6 +65,7 @@ def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
         ("glocal_exp", ["search", "tfds"]),
         ("scripts", []),
         ("tests", ["dev", "search", "tfds"]),
+        ("docs/examples", ["examples", "bench"]),
     ],
 )
 def test_every_import_is_declared(folder, extras):

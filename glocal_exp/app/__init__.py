@@ -23,6 +23,8 @@ device.py       the platform that JAX runs on
 cells.py        of a plan, what one command trains, and whether it is stored
 speed.py        how long that takes, by what stored runs have taken
 train.py        one job: its seeds, and what is left of each to do
+named.py        what a config names that is no part of this package
+own.py          a problem of one's own, given as objects, with all of the tooling
 group.py        those of them that share one loop of the engine
 identity.py     what a run is called, and what its manifest says
 stop.py         Ctrl-C, SIGTERM and a limit of time

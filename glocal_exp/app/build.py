@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import optax
@@ -37,6 +38,11 @@ class Experiment:
     problem: InnerProblem
     plan: Plan
     meta_optimizer: optax.GradientTransformation
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return Path(self.cfg.output_dir) / "runs"
 
     def splits(self, seed: int) -> ImageSplits:
         """Training, validation and test images of one seed; `UserError` if sizes do not fit."""

@@ -97,7 +97,8 @@ def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:
         source = load_data(job.config).source
     facts, found = identified(job.config, source), {}
     for seed in seeds(job.config):
-        paths = [place(root, facts, seed) for root in (job.config.output_dir, *others)]
+        roots = [Path(root) / "runs" for root in (job.config.output_dir, *others)]
+        paths = [place(root, facts, seed) for root in roots]
         states = [state_of(path, facts, source) for path in paths]
         found[seed] = paths[0], COMPLETE if COMPLETE in states else states[0]
     return found

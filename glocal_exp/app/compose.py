@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from glocal_exp.app.choices import groups
 from glocal_exp.app.config import Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, no_choice, sentence, unknown_key
+from glocal_exp.app.named import EXAMPLES, offer_problems
 from glocal_exp.app.rerun import Stored, check_targets, expand
 from glocal_exp.errors import UserError
 from glocal_exp.places import CONFIGS
@@ -66,10 +67,11 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
     made, last = [], []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
+            offered = offer_problems(overrides)
             lines, stored = expand(overrides)
             trusted = _trusted(overrides, stored) if stored else None
             typed = [line.split("=", 1)[1] for line in overrides if "_target_=" in line]
-            named = {*modules, *(target.rpartition(".")[0] for target in typed)}
+            named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
             for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
                 if stored:
@@ -228,7 +230,8 @@ def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
     path = [line for line in overrides if line.startswith("hydra.searchpath=")]
     repeated = stored.overrides({"hydra.searchpath"} if path else set())
     stored.check(_job("", [*path, *repeated]).config)
-    by_hand = [line for line in overrides if line.split("=")[0] in groups()]
+    choosing = {*groups(), EXAMPLES}
+    by_hand = [line for line in overrides if line.split("=")[0] in choosing]
     keys = {line.split("=")[0] for line in by_hand}
     chosen = [line for line in repeated if line.split("=")[0] in groups().keys() - keys]
     return plain(_job("", [*path, *chosen, *by_hand]).config)

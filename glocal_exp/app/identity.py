@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from glocal_exp.app.config import numeric_config, plain
+from glocal_exp.app.named import own_sources
 from glocal_exp.store import config_hash, environment, run_path, source_fingerprint, target_modules
 
 if TYPE_CHECKING:  # which imports JAX
@@ -37,7 +38,7 @@ class Identity:
 
     def path(self, seed: int) -> Path:
         """The run directory."""
-        return place(self.experiment.cfg.output_dir, self.facts, seed)
+        return place(self.experiment.runs, self.facts, seed)
 
     def manifest(
         self, seed: int, data: Mapping[str, Any], stored: Mapping[str, Any]
@@ -62,24 +63,21 @@ class Identity:
 def identified(cfg: DictConfig, source: str) -> dict[str, Any]:
     """Experiment, variant and hashes of a config's runs on images from a source."""
     hashed = hashes(numeric_config(cfg, source), ENGINE)
-    return {"experiment": cfg.experiment, "variant": variant(cfg, source)} | hashed
+    variant = f"{cfg.names.method}-{hashed['config_hash']}"
+    return {"experiment": cfg.experiment, "variant": variant} | hashed
 
 
-def variant(cfg: DictConfig, source: str) -> str:
-    """The name that all seeds of a config share, over the images of a source."""
-    return f"{cfg.names.method}-{config_hash(numeric_config(cfg, source))}"
-
-
-def place(output_dir: str | Path, facts: Mapping[str, Any], seed: int) -> Path:
-    """The directory of a run that is `identified` so."""
-    return run_path(Path(output_dir) / "runs", facts["experiment"], facts["variant"], seed)
+def place(runs: str | Path, facts: Mapping[str, Any], seed: int) -> Path:
+    """The directory of a run that is `identified` so, in the folder of all."""
+    return run_path(Path(runs), facts["experiment"], facts["variant"], seed)
 
 
 def hashes(config: Mapping[str, Any], engine: Iterable[str]) -> dict[str, Any]:
     """What says whether stored numbers are those of a config and of today's code, `engine` too."""
-    modules = sorted({*engine, *target_modules(config)})
-    digests = {"config_hash": config_hash(config), "source_hash": source_fingerprint(modules)}
-    return digests | {"source_modules": modules}
+    modules, sources = sorted({*engine, *target_modules(config)}), own_sources(dict(config))
+    own = {"own_sources": sources} if sources else {}
+    digests = {"config_hash": config_hash({**config, **own})} | own
+    return digests | {"source_hash": source_fingerprint(modules), "source_modules": modules}
 
 
 def stored_config(cfg: DictConfig, seed: int) -> dict[str, Any]:

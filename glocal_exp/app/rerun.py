@@ -60,7 +60,8 @@ class Stored:
         from glocal_exp.store import config_hash  # the rest does not wait for pandas
 
         known = self.manifest.get("config_hash")
-        if known is None or config_hash(numeric_config(config, self.source)) != known:
+        numeric, own = numeric_config(config, self.source), self.manifest.get("own_sources")
+        if known is None or config_hash(numeric | ({"own_sources": own} if own else {})) != known:
             raise UserError(
                 f"from={self.path} cannot be repeated: its config.yaml is not the one that its "
                 "manifest is of, or what it chose is no longer here; give its settings by hand."

@@ -7,10 +7,9 @@ from omegaconf import DictConfig
 
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import seeds
-from glocal_exp.app.identity import variant
+from glocal_exp.app.identity import identified, place
 from glocal_exp.report.comparison import compare
 from glocal_exp.report.formats import markdown
-from glocal_exp.store import run_path
 from glocal_exp.store.load import read_run
 
 
@@ -29,5 +28,4 @@ def _places(cfg: DictConfig) -> Iterator[Path]:
     """Where the seeds of a config are, over the embedded images or the whole of them."""
     for source in ("files", "bundled"):
         for seed in seeds(cfg):
-            root = Path(cfg.output_dir) / "runs"
-            yield run_path(root, cfg.experiment, variant(cfg, source), seed)
+            yield place(Path(cfg.output_dir) / "runs", identified(cfg, source), seed)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from glocal_exp.app.build import build
+from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.compose import Job, as_yaml
 from glocal_exp.app.config import seeds
 from glocal_exp.app.group import Group, Run
@@ -32,8 +32,16 @@ def train(job: Job, plan: Plan, stop: Stop) -> None:
         UserError: when the config does not allow it, or the machine, as by a full disk.
         Interrupted: after Ctrl-C or SIGTERM, with everything saved.
     """
-    experiment = build(job.config, job.choices, plan)
-    identity, chosen = Identity(experiment), seeds(job.config)
+    train_seeds(build(job.config, job.choices, plan), seeds(job.config), stop)
+
+
+def train_seeds(experiment: Experiment, chosen: list[int], stop: Stop) -> Identity:
+    """Train those of an experiment's seeds that are not complete yet; `train` says what it raises.
+
+    Returns:
+        What its runs are called.
+    """
+    identity = Identity(experiment)
     batched = experiment.device.settings.seeds == "batched"
     busy = None
     for together in [chosen] if batched else [[seed] for seed in chosen]:
@@ -43,6 +51,7 @@ def train(job: Job, plan: Plan, stop: Stop) -> None:
             busy = error
     if busy:
         raise busy
+    return identity
 
 
 def _train(identity: Identity, chosen: list[int], stop: Stop) -> None:

@@ -17,6 +17,7 @@ from glocal_exp.store import config_hash
 
 RUNS = ROOT / "results" / "runs"
 VARIANTS = sorted({path.parent for path in RUNS.glob("*/*/seed=*")})
+OF_METHODS = {path.name.rpartition("-")[0]: path for path in VARIANTS}
 
 
 def store(path: Path, *overrides: str, change=lambda config: None) -> Path:
@@ -39,7 +40,14 @@ def repeat(path: Path, *others: str):
     return job
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(path, marks=() if path in OF_METHODS.values() else pytest.mark.slow)
+        for path in VARIANTS
+    ],
+    ids=lambda path: f"{path.parent.name}/{path.name}",
+)
 def test_committed_runs_are_repeated_under_their_hash(variant):
     job = repeat(next(variant.glob("seed=*")))
     assert variant.name.endswith(config_hash(numeric_config(job.config, "files")))
@@ -144,26 +152,29 @@ def test_what_came_from_a_search_path_is_repeated_with_it_alone(tmp_path, monkey
     assert repeat(run, path).choices["task"] == "mine"
 
 
+TARGETS = [
+    "pandas.read_pickle",
+    "builtins.eval",
+    "os.system",
+    "glocal_exp.app.main.os.system",
+    "glocal_exp.app.main.traceback.print_exc",
+    "optax.jnp.save",
+    "own_task.task",
+    "no.such.thing",
+    "glocal_exp.app.main.main",
+    "glocal_exp.app.demo.main",
+    "glocal_exp.store.files.make_directory",
+    "glocal_exp.store.directory.discard_checkpoints",
+    "glocal_exp.data.files.read_bytes",
+    "glocal_exp.tasks.rules.optax.jnp.save",
+]
+PLACES = ["task.rule", "model", "meta_optimizer", "device.cpu.x"]
+
+
 @pytest.mark.parametrize(
-    "target",
-    [
-        "pandas.read_pickle",
-        "builtins.eval",
-        "os.system",
-        "glocal_exp.app.main.os.system",
-        "glocal_exp.app.main.traceback.print_exc",
-        "optax.jnp.save",
-        "own_task.task",
-        "no.such.thing",
-        "glocal_exp.app.main.main",
-        "glocal_exp.app.demo.main",
-        "glocal_exp.store.files.make_directory",
-        "glocal_exp.store.directory.discard_checkpoints",
-        "glocal_exp.data.files.read_bytes",
-        "glocal_exp.tasks.rules.optax.jnp.save",
-    ],
+    ("where", "target"),
+    [*(("task", target) for target in TARGETS), *((place, TARGETS[0]) for place in PLACES)],
 )
-@pytest.mark.parametrize("where", ["task", "task.rule", "model", "meta_optimizer", "device.cpu.x"])
 def test_code_of_others_is_refused(where, target, tmp_path):
     def change(config):
         for name in where.split("."):

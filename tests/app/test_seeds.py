@@ -93,7 +93,7 @@ def test_a_seed_that_diverges_keeps_its_record_and_the_others_go_on(stopping):
         assert [row["step"] for row in rows(stopping[seed])] == ["0", "20", "40", "60", "80"]
 
 
-@pytest.mark.parametrize("after", [6, 11])
+@pytest.mark.parametrize("after", [6, pytest.param(11, marks=pytest.mark.slow)])
 def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, after):
     """Four checkpoints an interval; the seed stops in the second."""
     arguments = [*STOPPING, f"output_dir={tmp_path}"]
@@ -107,6 +107,7 @@ def test_a_kill_before_or_after_a_seed_has_stopped(shell, stopping, tmp_path, af
         assert_same(run, stopping[seed])
 
 
+@pytest.mark.slow  # waits for a batch to be killed, as the others above
 def test_a_seed_killed_between_its_last_checkpoint_and_its_end(shell, stopping, tmp_path):
     """The checkpoint is there, the manifest says nothing of it yet."""
     arguments = [*STOPPING, f"output_dir={tmp_path}"]

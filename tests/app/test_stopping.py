@@ -62,6 +62,7 @@ def stop(shell: Shell, output: Path, method: str, after: int, number: signal.Sig
     return shell.wait(command)
 
 
+@pytest.mark.slow  # as its fixture: waits for sweeps
 def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, tmp_path):
     """Four checkpoints an interval; global plays out two intervals in its first outer step."""
     command = stop(shell, tmp_path, "local", 2, signal.SIGINT)
@@ -224,6 +225,7 @@ def test_a_disk_that_fills_up_in_the_middle(shell, tmp_path):
     assert_same(run, runs(tmp_path / "whole")["local/0"])
 
 
+@pytest.mark.slow
 def test_a_sweep_has_a_row_an_interval_and_counts_its_playouts(whole):
     for method, run in whole.items():
         assert [row["step"] for row in rows(run)] == ["0", "80", "160"], method

@@ -95,9 +95,11 @@ def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):  # noqa: F811
     assert "is of another run or other images; delete that file." in refused.err
 
 
-@pytest.mark.parametrize("link", [False, True])
+NAMES = ["thesis.tex", "metrics.csv", "config.yaml", "lock", ".hidden", ".notes.1.tmp"]
+
+
 @pytest.mark.parametrize(
-    "name", ["thesis.tex", "metrics.csv", "config.yaml", "lock", ".hidden", ".notes.1.tmp"]
+    ("name", "link"), [*((name, False) for name in NAMES), ("thesis.tex", True), ("lock", True)]
 )
 def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):  # noqa: F811
     arguments = [*TOY, f"output_dir={tmp_path / 'out'}"]
@@ -168,16 +170,20 @@ MANIFESTS = {
 }
 
 
-@pytest.mark.parametrize("what", MANIFESTS)
-def test_one_odd_manifest_blocks_no_other_run(shell, made, what):  # noqa: F811
+def test_odd_manifests_block_no_other_run(shell, made):  # noqa: F811
     run, arguments = made
-    whole, other = rows(run), shutil.copytree(run, run.with_name("seed=1"))
-    (other / "manifest.json").write_text(MANIFESTS[what])
-    with pytest.warns(UserWarning, match=f"left out: {other}"):
+    whole = rows(run)
+    others = [run.with_name(f"seed={seed}") for seed in range(1, len(MANIFESTS) + 1)]
+    for other, text in zip(others, MANIFESTS.values(), strict=True):
+        shutil.copytree(run, other)
+        (other / "manifest.json").write_text(text)
+    with pytest.warns(UserWarning, match="left out: ") as said:
         assert set(load_runs(run.parents[2])["path"]) == {str(run)}
-    assert shell.run(*arguments).out.count("complete already") == 1
-    again = shell.run(*arguments, "seed=1")
+    assert [str(one.message).split(": ")[1] for one in said] == [str(other) for other in others]
+    every = ",".join(map(str, range(len(MANIFESTS) + 1)))
+    again = shell.run("-m", *arguments, f"seed={every}")
     assert (again.code, again.err) == (0, "")
+    assert again.out.count("complete already") == 1
     assert rows(run) == whole
 
 

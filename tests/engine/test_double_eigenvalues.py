@@ -75,7 +75,9 @@ def test_the_nearest_modes_are_taken_whole(curvatures):
 
 @pytest.mark.parametrize("fallback", ["local", "nearest"])
 @pytest.mark.parametrize("tolerance", [0.0, 0.02, 0.1])
-@pytest.mark.parametrize("noise", [1e-9, 1e-6, 1e-3, 0.1])
+@pytest.mark.parametrize(
+    "noise", [1e-9, *(pytest.param(n, marks=pytest.mark.slow) for n in (1e-6, 1e-3)), 0.1]
+)
 def test_no_estimate_of_a_run_is_much_longer_than_its_hypergradients(noise, tolerance, fallback):
     for curvature in (0.1, 0.2, 0.5, 1.0, 5.0):
         problem = Quadratic((curvature, 2.0), (1.0, -1.0), noise)

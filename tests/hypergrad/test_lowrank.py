@@ -216,8 +216,11 @@ def distances(few, exact):
     return np.linalg.norm(a - b) / np.linalg.norm(b), each
 
 
-@pytest.mark.parametrize(("seed", "intervals"), [(0, 0), (1, 20)])
-@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize(
+    ("seed", "intervals", "detach"),
+    [(0, 0, False), (1, 20, True)]
+    + [pytest.param(*case, marks=pytest.mark.slow) for case in ((0, 0, True), (1, 20, False))],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_few_tangents_give_what_all_385_do(kind, detach, seed, intervals):
     problem = trained(kind, detach, seed, intervals)

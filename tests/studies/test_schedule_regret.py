@@ -74,7 +74,7 @@ def test_moments_are_those_of_the_recursion_step_by_step(momentum, steps):
         np.testing.assert_allclose(found.covariance[i], covariance, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, pytest.param(0.9, marks=pytest.mark.slow)])
 def test_the_derivative_is_what_hypergradients_are_on_average(momentum):
     """h of 600 runs of one interval, whose noise differs, against the closed form."""
     spectrum, lanes = Spectrum(1.2, 1.2, 0.1, modes=40), range(600)
@@ -150,7 +150,7 @@ def test_settings_at_fault_are_one_sentence(settings, words):
         replace(study(), **settings)
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("momentum", [0.0, pytest.param(0.9, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("share", "least", "most"),
     [(0.03, 0, 0), (0.1, 0, 0), (1, 0, 0), (3.85, 0.5, 1), (4.04, 0.5, 1)],

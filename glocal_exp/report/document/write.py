@@ -50,7 +50,8 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
         home: where runs, studies and tables are, and the report goes; `results` of the repository.
     """
     home = home or repository / "results"
-    parser = argparse.ArgumentParser(description="Write the report from stored runs and tables.")
+    text = "Write the report from stored runs, studies and tables."
+    parser = argparse.ArgumentParser(prog="glocal report", description=text)
     parser.add_argument("--tables", type=Path, default=home / "tables", help="where tables are")
     parser.add_argument("--out", type=Path, default=home, help="where to write")
     options = parser.parse_args(arguments)

@@ -1,0 +1,109 @@
+"""What a config names that is no part of this package: a problem by its dotted path, its source."""
+
+import ast
+import hashlib
+import inspect
+import os
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.utils import get_object
+
+from glocal_exp.errors import UserError
+
+BOUND = "glocal_exp.problems.bound.bound"
+EXAMPLES = "problem.examples._target_"
+"""Where the function is named that has a problem's examples."""
+INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))
+INSTALLED += (Path(__file__).parents[1],)
+PLAIN = (bool, int, float, str, type(None))
+
+
+def offer_problems(overrides: Sequence[str]) -> set[str]:
+    """Make `problem=package.module.Class` a choice, with the class's own settings; their modules.
+
+    Modules are looked for in the working directory too.
+
+    Raises:
+        UserError: when there is no such class.
+    """
+    lines = [line.removeprefix("problem=") for line in overrides if line.startswith("problem=")]
+    paths = [path for line in lines for path in line.split(",") if "." in path.strip(".")]
+    if paths and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    for path in paths:
+        node = {"problem": _node(path), "experiment": path.rpartition(".")[2]}
+        ConfigStore.instance().store(path, node, group="problem", package="_global_")
+    return {path.rpartition(".")[0] for path in paths}
+
+
+def _node(path: str) -> dict[str, Any]:
+    """What a config says of a class: its settings with their defaults, `???` where it has none."""
+    try:
+        kind = get_object(path)
+        parameters = inspect.signature(kind).parameters
+    except Exception as error:  # whatever its module raises
+        reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
+        raise UserError(f"problem={path} cannot be imported: {reason}.") from error
+    node: dict[str, Any] = {"_target_": path}
+    for name, entry in parameters.items():
+        default = "???" if entry.default is entry.empty else entry.default
+        if isinstance(default, PLAIN):
+            node[name] = default
+    if not inspect.isclass(kind) or hasattr(kind, "examples"):
+        return node
+    examples = {"_target_": "???", "_partial_": True}
+    return {"_target_": BOUND, "problem": node, "examples": examples}
+
+
+def own_sources(config: Any) -> dict[str, str]:
+    """By dotted path, digests of the code that a config names outside of installed packages.
+
+    Of a class its text and its bases'; what that calls elsewhere in its module does not count.
+    """
+    found = {}
+    for path in set(_paths(config)):
+        try:
+            named = get_object(path)
+        except Exception:  # made by hand in a function, or its module is gone
+            continue
+        parts = [part for part in getattr(named, "__mro__", [named]) if _is_own(part)]
+        if text := "\n".join(map(_text, parts)):
+            found[path] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return found
+
+
+def _paths(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from _paths(value)
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for value in node:
+            yield from _paths(value)
+
+
+def _is_own(named: Any) -> bool:
+    try:
+        file = Path(inspect.getfile(named)).resolve()
+    except (OSError, TypeError):  # built in, or typed at a prompt
+        return False
+    return not any(file.is_relative_to(folder) for folder in INSTALLED)
+
+
+def _text(named: Any) -> str:
+    """Its code without comments and layout."""
+    try:
+        text = textwrap.dedent(inspect.getsource(named))
+    except OSError:
+        return ""
+    try:
+        return ast.dump(ast.parse(text))
+    except SyntaxError:  # of a function within a line
+        return text

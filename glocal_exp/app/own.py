@@ -1,0 +1,201 @@
+"""A problem of one's own, given as objects, with all of the tooling: `run(..., store=...)`."""
+
+import hashlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import jax
+import numpy as np
+import optax
+import pandas as pd
+from omegaconf import OmegaConf
+
+from glocal_exp.app.build import Experiment
+from glocal_exp.app.compose import jobs
+from glocal_exp.app.device import use_device
+from glocal_exp.app.stop import Interrupted, Stop
+from glocal_exp.app.train import train_seeds
+from glocal_exp.data import OwnData
+from glocal_exp.data import Splits as Parts
+from glocal_exp.engine import Loop, Splits
+from glocal_exp.engine import run as iterate
+from glocal_exp.errors import UserError
+from glocal_exp.methods.method import Method
+from glocal_exp.store import load_runs
+from glocal_exp.types import InnerProblem
+
+KEPT = ("hooks", "checkpoints", "programs")
+OF_IMAGES = ("dataset", "source", "model", "task", "augmentation", "dmd", "steady_state")
+
+
+@overload
+def run(
+    problem: InnerProblem,
+    splits: Splits | Mapping[int, Splits],
+    method: Method,
+    *,
+    store: None = None,
+    name: str | None = None,
+    tracker: str = "auto",
+    **settings: Any,
+) -> Loop: ...
+
+
+@overload
+def run(
+    problem: InnerProblem,
+    splits: Splits | Mapping[int, Splits],
+    method: Method,
+    *,
+    store: str | Path,
+    name: str | None = None,
+    tracker: str = "auto",
+    **settings: Any,
+) -> pd.DataFrame: ...
+
+
+def run(
+    problem: InnerProblem,
+    splits: Splits | Mapping[int, Splits],
+    method: Method,
+    *,
+    store: str | Path | None = None,
+    name: str | None = None,
+    tracker: str = "auto",
+    **settings: Any,
+) -> Loop | pd.DataFrame:
+    """`engine.run`; with `store` to its end, as `scripts/train.py` does it.
+
+    That is with progress and a tracker, into `<store>/<name>/<method>-<hash>/seed=<k>`, with
+    checkpoints: the same call goes on with what was interrupted, and does nothing that is complete.
+    What the problem, the method and the settings consist of is in the hash: fields, arrays by their
+    bytes, the text of classes and functions.
+
+    Args:
+        store: folder of runs, for `load_runs`.
+        name: of the experiment; the problem's class by default.
+        tracker: a choice of configs/tracker.
+        settings: of `engine.run`.
+
+    Returns:
+        The iterator of `engine.run`, or what `load_runs` reads of these runs.
+
+    Raises:
+        UserError: as `engine.run`, and when the folder cannot be had.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
+    """
+    loop = iterate(problem, splits, method, **settings)
+    if store is None:
+        return loop
+    if given := [key for key in KEPT if settings.get(key) is not None]:
+        raise UserError(f"{given[0]} is the store's own; leave out {given[0]}, or store.")
+    by_seed = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
+    name = name or type(problem).__name__
+    meta_optimizer = settings.get("meta_optimizer") or optax.adam(0.1)
+    experiment = _experiment(loop, by_seed, meta_optimizer, Path(store), name, tracker)
+    stop = Stop()
+    try:
+        with stop.listening():
+            identity = train_seeds(experiment, list(by_seed), stop)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    where = {key: identity.facts[key] for key in ("experiment", "variant")}
+    return load_runs(store, where | {"seed": list(by_seed)})
+
+
+@dataclass(frozen=True)
+class Given(Experiment):
+    """An experiment made of objects.
+
+    Attributes:
+        by_seed: the examples.
+        store: where its runs go.
+    """
+
+    by_seed: Mapping[int, Splits]
+    store: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.store
+
+    def splits(self, seed: int) -> Parts:
+        """As they were given; told apart by their bytes."""
+        given, digest = self.by_seed[seed], hashlib.sha256()
+        for path, leaf in jax.tree_util.tree_leaves_with_path(given):
+            digest.update(f"{path}{np.shape(leaf)}".encode() + np.asarray(leaf).tobytes())
+        info = {"title": self.data.title, "source": self.data.source, "notice": ""}
+        info |= {"fingerprint": digest.hexdigest()[:16], "content": None}
+        return Parts(given.train, given.validation, given.test, info, given.meta)
+
+
+def _experiment(
+    loop: Loop,
+    by_seed: Mapping[int, Splits],
+    meta_optimizer: optax.GradientTransformation,
+    store: Path,
+    name: str,
+    tracker: str,
+) -> Given:
+    (job,) = jobs([f"tracker={tracker}"], sweep=False)
+    problem, plan = loop.work.problem, loop.work.plan
+    kind = type(plan.method)
+    package, _, module = kind.__module__.rpartition(".")
+    method = module.strip("_") if package == "glocal_exp.methods" else kind.__name__
+    known = dict.fromkeys(OF_IMAGES) | {"experiment": name, "output_dir": str(store)}
+    known |= {"problem": described(problem), "method": described(plan.method)}
+    known |= {"hypergradient": described(plan.mode)}
+    known |= {"meta_optimizer": described(meta_optimizer)}
+    known |= {key: getattr(plan.schedule, key) for key in ("steps", "interval", "batch_size")}
+    known |= {"eval_every": plan.schedule.eval_every, "carry_tangents": plan.carry_tangents}
+    known |= {"stop_when_diverged": plan.stop_when_diverged, "seeds": list(by_seed)}
+    known |= {"precision": "float64" if jax.config.read("jax_enable_x64") else "float32"}
+    for key, value in known.items():
+        OmegaConf.update(job.config, key, value, merge=False)
+    job.config.names.method = method
+    return Given(
+        cfg=job.config,
+        choices={"problem": name, "method": method, "tracker": tracker},
+        device=use_device(job.config),
+        data=OwnData(name),
+        problem=problem,
+        plan=plan,
+        meta_optimizer=meta_optimizer,
+        by_seed=by_seed,
+        store=store,
+    )
+
+
+def described(value: Any) -> Any:
+    """An object as plain values, equal in every process for objects that compute the same.
+
+    Of a function what it encloses, of an array its bytes' digest.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        array = np.asarray(value)
+        digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
+        return {"shape": list(array.shape), "dtype": array.dtype.name, "sha256": digest}
+    if isinstance(value, Mapping):
+        return {str(key): described(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [described(entry) for entry in value]
+    if isinstance(value, partial):
+        bound = {"args": described(value.args)} if value.args else {}
+        return described(value.func) | bound | described(value.keywords)
+    if is_dataclass(value) and not isinstance(value, type):
+        values = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+        return {"_target_": _path(type(value))} | described(values)
+    if inspect.isfunction(value):
+        enclosed = dict(inspect.getclosurevars(value).nonlocals)
+        return {"_target_": _path(value)} | described(enclosed)
+    return _path(value if isinstance(value, type) else type(value))
+
+
+def _path(named: Any) -> str:
+    return f"{named.__module__}.{named.__qualname__}"

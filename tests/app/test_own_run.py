@@ -1,0 +1,181 @@
+"""Objects of one's own with all the tooling: `run(..., store=...)`; and as a config names them."""
+
+import os
+import signal
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from glocal_exp.app.named import own_sources
+from glocal_exp.app.own import described, run
+from glocal_exp.engine import Hooks, LowRank, Numerics, Splits
+from glocal_exp.errors import UserError
+from glocal_exp.methods.local import Local
+from glocal_exp.problems.bound import bound
+from glocal_exp.tracking import ProgressSink
+from glocal_exp.types import RowSpaceProblem
+from tests import ridge
+from tests.app.commands import assert_same, manifest, runs, shell  # noqa: F401
+from tests.problems import images, reweighting
+
+SETTINGS = {"steps": 60, "interval": 10, "batch_size": 50, "tracker": "none"}
+NAMED = ["problem=tests.ridge.Ridge", "problem.examples._target_=tests.app.test_own_run.examples"]
+
+
+def examples(seed):
+    """Of each seed others."""
+    noise = np.random.default_rng(seed).normal(size=50)
+    train = {"x": ridge.splits.train["x"], "y": ridge.splits.train["y"] + 0.1 * noise}
+    return Splits(train, ridge.splits.validation)
+
+
+def stored(tmp_path, method=None, splits=ridge.splits, **settings):
+    settings = SETTINGS | {"store": tmp_path, "name": "ridge"} | settings
+    return run(ridge.Ridge(), splits, method or Local(), **settings)
+
+
+def test_without_a_store_it_is_the_plain_iterator():
+    settings = {key: SETTINGS[key] for key in ("steps", "interval", "batch_size")}
+    records = list(run(ridge.Ridge(), ridge.splits, Local(), **settings))
+    assert [record.outer_step for record in records] == list(range(7))
+
+
+def test_a_stored_run_is_the_iterators_and_complete_the_second_time(tmp_path, capsys):
+    frame = stored(tmp_path)
+    records = list(run(ridge.Ridge(), ridge.splits, Local(), **SETTINGS))
+    penalties = [record.hyperparameters["penalty"] for record in records]
+    assert frame["hyperparameter/penalty"].tolist() == penalties
+    assert set(frame["experiment"]) == {"ridge"}
+    assert set(frame["method"]) == {"local"}
+    assert set(frame["status"]) == {"complete"}
+    path = tmp_path / "ridge" / frame["variant"][0] / "seed=0"
+    assert {"manifest.json", "config.yaml", "metrics.csv"} <= {p.name for p in path.iterdir()}
+    capsys.readouterr()
+    assert stored(tmp_path).equals(frame)
+    assert "complete already" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on_by_the_same_call(tmp_path, monkeypatch, capsys):
+    often = Numerics(segment=5, checkpoint_seconds=-1.0)
+    whole = stored(tmp_path / "whole", numerics=often)
+
+    def interrupt(sink, record):
+        if record.outer_step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgressSink, "record", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stored(tmp_path / "cut", numerics=often)
+    assert manifest(runs_of(tmp_path / "cut"))["status"] == "interrupted"
+    capsys.readouterr()
+    stored(tmp_path / "cut", numerics=often)
+    assert "going on from step" in capsys.readouterr().out
+    assert whole["status"].eq("complete").all()
+    assert_same(runs_of(tmp_path / "cut"), runs_of(tmp_path / "whole"))
+
+
+def runs_of(folder):
+    (path,) = folder.glob("*/*/seed=0")
+    return path
+
+
+def test_seeds_side_by_side_have_a_directory_each(tmp_path):
+    frame = stored(tmp_path, splits={seed: examples(seed) for seed in (0, 1)})
+    last = frame[frame["step"] == 60].set_index("seed")["validation_loss"]
+    assert last[0] != last[1]
+    assert len(frame["path"].unique()) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 50},
+        {"meta_optimizer": optax.adam(0.2)},
+    ],
+    ids=["steps", "rate"],
+)
+def test_what_differs_is_stored_apart(tmp_path, change):
+    """Of a default that is given by hand the same run."""
+    stored(tmp_path, meta_optimizer=optax.adam(0.1))
+    stored(tmp_path)
+    assert len(list(tmp_path.glob("ridge/*"))) == 1
+    stored(tmp_path, **change)
+    assert len(list(tmp_path.glob("ridge/*"))) == 2
+
+
+def test_objects_are_told_apart_by_what_they_compute():
+    class Scaled(ridge.Ridge):
+        scale: jax.Array
+
+    one, two = Scaled(jnp.ones(2)), Scaled(2 * jnp.ones(2))
+    assert described(one) == described(Scaled(jnp.ones(2))) != described(two)
+    assert described(partial(optax.sgd, 0.1)) != described(partial(optax.sgd, 0.2))
+    schedules = [optax.cosine_decay_schedule(0.1, steps) for steps in (10, 20)]
+    found = [described(optax.sgd(schedule)) for schedule in schedules]
+    assert found[0] != found[1]
+    assert described(optax.sgd(optax.cosine_decay_schedule(0.1, 10))) == found[0]
+
+
+def test_the_text_of_ones_own_code_counts_and_that_of_packages_does_not():
+    named = {"_target_": "tests.ridge.Ridge", "rule": {"_target_": "optax.adam"}}
+    found = own_sources(named | {"method": {"_target_": "glocal_exp.methods.local.Local"}})
+    assert list(found) == ["tests.ridge.Ridge"]
+    other = own_sources({"_target_": "docs.templates.problem.Lasso"})
+    assert found["tests.ridge.Ridge"] not in other.values()
+
+
+def test_what_a_store_does_itself_cannot_be_given(tmp_path):
+    with pytest.raises(UserError, match="hooks is the store's own"):
+        stored(tmp_path, hooks=Hooks())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bound_problem_stays_what_it_is(tmp_path):
+    task = bound(reweighting(hidden=4), images)
+    assert isinstance(task, RowSpaceProblem)
+    mode = LowRank(tolerance=1e-7, sizes=(8,), probes=2)
+    settings = SETTINGS | {"steps": 10, "batch_size": 8, "mode": mode, "store": tmp_path}
+    frame = run(task, images(0), Local(), **settings)
+    assert frame["diagnostic/low_rank"].iloc[-1] > 0
+    assert replace(task, detach_weights=True).detach_weights
+
+
+def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F811
+    given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
+    done = shell.run("-m", *given, "method=local,none", "seed=0,1", f"output_dir={tmp_path / 'a'}")
+    assert done.code == 0, done.err
+    found = runs(tmp_path / "a")
+    assert set(found) == {"local/0", "local/1", "none/0", "none/1"}
+    facts = manifest(found["local/0"])
+    assert (facts["experiment"], facts["dataset"]) == ("Ridge", "tests.ridge.Ridge")
+    assert set(facts["own_sources"]) == {word.split("=")[1] for word in NAMED}
+    again = [f"from={found['local/0']}", "tracker=none", f"output_dir={tmp_path / 'b'}"]
+    refused = shell.run(*again)
+    assert (refused.code, "if you trust it" in refused.err) == (2, True)
+    done = shell.run(*again, *NAMED)
+    assert done.code == 0, done.err
+    assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["problem=tests.ridge.Rigde"], "tests.ridge.Rigde cannot be imported"),
+        (["problem=nowhere.Ridge"], "No module named 'nowhere'"),
+        (NAMED[:1], "problem.examples._target_ has no value"),
+        ([NAMED[0], "problem.examples._target_=tests.ridge.laod"], "cannot be imported"),
+        ([*NAMED, "problem.problem.penlty=1"], "There is no setting problem.problem.penlty"),
+    ],
+)
+def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):  # noqa: F811
+    done = shell.run(*lines, "tracker=none", f"output_dir={tmp_path}")
+    assert done.code == 2
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert not list(tmp_path.iterdir())
