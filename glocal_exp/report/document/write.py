@@ -43,8 +43,9 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 
 
 def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
-    """Write both, and into the repository's results the README's sentences too; the exit code is 2
-    for a user's mistake.
+    """Write both; returns the exit code, 2 for a user's mistake.
+
+    Where that is the repository's `results`, its README gets the report's three sentences.
 
     Args:
         home: where runs, studies and tables are, and the report goes; `results` of the repository.
