@@ -1,6 +1,6 @@
 # Needs make, a POSIX shell and Python 3.11 to 3.13; everything else is installed into .venv.
 #   make demo                       set up and show the method at work
-#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, dev
+#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, docs, dev
 #   make test PYTEST_ARGS="-k dmd"  arguments for pytest
 #   make reproduce ARGS="..."       arguments for the script behind a target
 #   make demo PYTHON=python3.12     the Python that .venv is made with
@@ -18,7 +18,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-all lint types check format figures tables report verify bench reproduce missing replay lock clean
+.PHONY: help setup demo test test-slow test-all lint types check format figures tables report verify docs bench reproduce missing replay lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ report: $(BASE) ## Write results/REPORT.md and results/report.html from the stor
 verify: $(BASE) ## Name what in results' figures, tables and report the stored runs do not give
 	$(BIN)/python scripts/verify.py
 
+docs: .venv/.installed-docs ## Make a site of README's further reading in site, every link checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
@@ -78,12 +81,12 @@ replay: $(BASE) ## Check that outdated stored runs still come out the same
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
 	$(PIP) install --quiet "uv>=0.9,<1"
 	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	  --extra cuda12 --extra cuda13 --extra tfds --extra dev --strip-extras \
+	  --extra cuda12 --extra cuda13 --extra tfds --extra docs --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --annotation-style line \
 	  --custom-compile-command "make lock" --output-file constraints.txt $(LOCK_ARGS)
 
 clean: ## Remove .venv and caches; results and outputs stay
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis
 	find benchmarks configs glocal_exp scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))

@@ -25,7 +25,8 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 PLATFORMS = {"linux": "x86_64", "darwin": "arm64"}
 TOP_LEVEL = {
     *{"benchmarks", "configs", "docs", "glocal_exp", "scripts", "results", "tests"},
-    *{"pyproject.toml", "constraints.txt", "Makefile", "README.md", "LICENSE", "CITATION.cff"},
+    *{"pyproject.toml", "constraints.txt", "Makefile", "mkdocs.yml"},
+    *{"README.md", "LICENSE", "CITATION.cff"},
 }
 
 

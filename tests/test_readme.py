@@ -1,10 +1,15 @@
-"""What the README says is what the repository holds."""
+"""What README and docs say is what the repository holds; links within docs are `make docs`'s."""
 
 import re
 from pathlib import Path
 
+from glocal_exp.report.document.write import with_findings
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = "\n".join(page.read_text() for page in PAGES)
+FOLDERS = "benchmarks|configs|docs|glocal_exp|results|scripts|tests"
 
 
 def test_the_example_is_the_one_that_is_tested():
@@ -14,21 +19,32 @@ def test_the_example_is_the_one_that_is_tested():
 
 def test_every_linked_file_exists():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert len(links) >= 2
+    assert len(links) >= 16
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_named_path_exists():
+    paths = set(re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", TEXT))
+    assert len(paths) >= 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_findings_are_those_of_the_report():
+    report = (ROOT / "results" / "REPORT.md").read_text()
+    assert with_findings(README, report) == README
+    assert with_findings(README, report.replace("holds**", "fails**")) != README
 
 
 def test_every_config_named_in_a_command_exists():
     groups = {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()}
-    commands = "\n".join(re.findall(r"python scripts/train.py ([^`\n]*)", README))
-    named = [
-        pair for pair in re.findall(r"(\w+)=([\w,]+)(?![\w,.])", commands) if pair[0] in groups
-    ]
+    commands = "\n".join(re.findall(r"glocal (?:train|study) ([^`\n]*)", TEXT))
+    named = re.findall(r"(\w+)=([\w,]+)(?![\w,.])", commands)
     missing = [
         (group, name)
         for group, names in named
+        if group in groups
         for name in names.split(",")
         if not (ROOT / "configs" / group / f"{name}.yaml").exists()
     ]
-    assert len(named) >= 9
+    assert len(named) >= 60
     assert missing == []

@@ -22,13 +22,15 @@ from glocal_exp.report.document import run_charts, study_charts
 from glocal_exp.report.document.charts import Chart
 from glocal_exp.report.document.lookup import Lookup
 from glocal_exp.report.document.source import Source
-from glocal_exp.store.files import make_directory, write_together
+from glocal_exp.store.files import make_directory, write_atomically, write_together
 
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
 TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
+FINDINGS = re.compile(r"(?:^\d\. \*\*.+\n)+", re.MULTILINE)
+"""The report's three sentences, which the README repeats."""
 CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
     "curves": run_charts.curves,
     "finals": run_charts.finals,
@@ -42,6 +44,8 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 
 def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
     """Write both; returns the exit code, 2 for a user's mistake.
+
+    Where that is the repository's `results`, its README gets the report's three sentences.
 
     Args:
         home: where runs, studies and tables are, and the report goes; `results` of the repository.
@@ -61,7 +65,16 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
     write_together({options.out / name: text.encode() for name, text in files.items()})
     for name, text in files.items():
         print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")
+    readme = repository / "README.md"
+    if options.out == repository / "results" and readme.exists():
+        write_atomically(readme, with_findings(readme.read_text(), files[MARKDOWN]).encode())
     return 0
+
+
+def with_findings(page: str, report: str) -> str:
+    """The page with its three sentences as the report has them."""
+    found = FINDINGS.findall(report)[0]
+    return FINDINGS.sub(lambda _: found, page, count=1)
 
 
 def render(source: Source) -> dict[str, str]:
