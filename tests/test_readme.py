@@ -38,7 +38,7 @@ def test_the_findings_are_those_of_the_report():
 def test_every_config_named_in_a_command_exists():
     groups = {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()}
     commands = "\n".join(re.findall(r"glocal (?:train|study) ([^`\n]*)", TEXT))
-    named = re.findall(r"(\w+)=([\w,]+)(?![\w,.])", commands)
+    named = re.findall(r"(?<!@)\b(\w+)=([\w,]+)(?![\w,.])", commands)
     missing = [
         (group, name)
         for group, names in named
