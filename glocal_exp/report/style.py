@@ -47,12 +47,12 @@ STYLES = {
     "one_step": MethodStyle("one step", ORANGE, (0, (5, 1, 1, 1, 1, 1, 1, 1)), "<"),
     "glocal": MethodStyle("glocal", VERMILLION, "-", "o"),
     "global": MethodStyle("global", BLUE, (0, (7, 2)), "s"),
+    "split": MethodStyle("split", "#6A51A3", (0, (8, 1, 1, 1)), "p"),
     "global_restart": MethodStyle("global, restarted", BROWN, (0, (7, 2, 1, 2)), ">"),
 }
 # For methods that are not in the list: still apart from each other by line and marker.
 SPARE = (
     (GREEN, (0, (4, 1, 1, 1, 1, 1)), "v"),
-    ("#6A51A3", (0, (8, 1, 1, 1)), "p"),
     ("#8C8C8C", (0, (2, 1)), "*"),
     (YELLOW, "-", "h"),
     (BLUE, (0, (1, 2.5)), "X"),
@@ -67,6 +67,10 @@ SPARE = (
     (BLUE, (0, (2, 4)), "+"),
     (VERMILLION, (0, (1, 3, 1, 1)), "."),
     (BROWN, (0, (10, 2, 2, 2)), "_"),
+    (PURPLE, (0, (2, 2)), "X"),
+    (GREEN, (0, (12, 3)), "d"),
+    ("#8C8C8C", (0, (1, 1, 6, 1)), "H"),
+    (ORANGE, (0, (3, 1, 3, 3)), "8"),
 )
 
 

@@ -46,17 +46,19 @@ def main(repository: Path) -> int:
 
 def _built(repository: Path, places: Mapping[build.Kind, Path]) -> bool:
     """Whether each kind could be built, side by side."""
-
-    def work(kind: build.Kind, out: Path) -> None:
-        sys.exit(build.main(kind, repository, ["--out", str(out)]))
-
-    fork = multiprocessing.get_context("fork")  # nothing here has threads yet
-    processes = [fork.Process(target=work, args=place) for place in places.items()]
+    spawn = multiprocessing.get_context("spawn")
+    processes = [
+        spawn.Process(target=_build, args=(kind, repository, out)) for kind, out in places.items()
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     return all(process.exitcode in (0, 1) for process in processes)
+
+
+def _build(kind: build.Kind, repository: Path, out: Path) -> None:
+    sys.exit(build.main(kind, repository, ["--out", str(out)]))
 
 
 def differences(stored: Path, fresh: Path, names: Sequence[str] = ()) -> Iterator[str]:

@@ -60,7 +60,7 @@ def test_a_stored_run_is_the_iterators_and_complete_the_second_time(tmp_path, ca
     assert "complete already" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_goes_on_by_the_same_call(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_goes_on_by_the_same_call(tmp_path, monkeypatch, capsys, request):
     often = Numerics(segment=5, checkpoint_seconds=-1.0)
     whole = stored(tmp_path / "whole", numerics=often)
 
@@ -68,6 +68,9 @@ def test_an_interrupted_run_goes_on_by_the_same_call(tmp_path, monkeypatch, caps
         if record.outer_step == 3:
             os.kill(os.getpid(), signal.SIGINT)
 
+    # As in a terminal: a command in a shell's background ignores SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with monkeypatch.context() as patched:
         patched.setattr(ProgressSink, "record", interrupt)
         with pytest.raises(KeyboardInterrupt):

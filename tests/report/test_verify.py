@@ -86,9 +86,10 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
     if change:
         (stored / "a.csv").write_text("x\n2\n")
 
-    def build(kind, repository, arguments):
-        shutil.copytree(fresh, arguments[1])
-        return 0
+    def built(repository, places):
+        for place in places.values():
+            shutil.copytree(fresh, place)
+        return True
 
     def write(repository, arguments):
         assert "x\n1\n" in (Path(arguments[1]) / "a.csv").read_text()  # of the fresh tables
@@ -98,7 +99,7 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
         return 0
 
     (results / "REPORT.md").write_text("# 2 hold\n" if change else "# 1 holds\n")
-    monkeypatch.setattr(verify.build, "main", build)
+    monkeypatch.setattr(verify, "_built", built)
     monkeypatch.setattr(verify.write, "main", write)
     assert verify.main(stored.parent) == code
     lines = capsys.readouterr().out.splitlines()
