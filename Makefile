@@ -62,7 +62,7 @@ report: $(BASE) ## Write results/REPORT.md and results/report.html from the stor
 verify: $(BASE) ## Name what in results' figures, tables and report the stored runs do not give
 	$(BIN)/python scripts/verify.py
 
-docs: .venv/.installed-docs ## Make a site of README's further reading in site, every link checked
+docs: $(DEV) ## Make a site of README's further reading in site, every link checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)
@@ -81,7 +81,7 @@ replay: $(BASE) ## Check that outdated stored runs still come out the same
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
 	$(PIP) install --quiet "uv>=0.9,<1"
 	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	  --extra cuda12 --extra cuda13 --extra tfds --extra docs --extra dev --strip-extras \
+	  --extra cuda12 --extra cuda13 --extra tfds --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --annotation-style line \
 	  --custom-compile-command "make lock" --output-file constraints.txt $(LOCK_ARGS)
 
