@@ -17,6 +17,7 @@ def test_ridge_finds_the_penalty_of_the_closed_form(tmp_path):
     assert error == pytest.approx(least, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_penalty_for_each_word_is_beyond_a_search(tmp_path):
     small = logistic.Penalties(penalty=1.0, documents=(300, 1000, 1000))
     losses = logistic.main(tmp_path, steps=200, problem=small)
@@ -38,6 +39,7 @@ def test_they_give_what_their_documents_say(tmp_path):
     assert losses["hypergradients"] < 0.6 < losses["TPE of 1"] < losses["TPE of 2000"]
 
 
+@pytest.mark.slow
 def test_a_training_loop_of_ones_own_is_tuned(capsys):
     accuracy, tuned = training_loop.main(Local(), steps=400)
     plain, untuned = training_loop.main(NoHPO(), steps=400)

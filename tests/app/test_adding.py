@@ -1,10 +1,13 @@
 """A new model is one class and one config file."""
 
+import pytest
+
 from .commands import TINY, Shell, manifest, rows, runs, shell
 
 __all__ = ["shell"]
 
 
+@pytest.mark.slow  # a whole process that compiles
 def test_a_model_needs_no_setting_of_another(shell: Shell, tmp_path):
     overrides = [*TINY, "source=bundled", "method=local", f"output_dir={tmp_path}"]
     command = shell.run(*overrides)

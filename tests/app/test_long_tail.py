@@ -26,10 +26,13 @@ def data_dir(tmp_path_factory):
 @pytest.mark.parametrize(
     "chosen",
     [
-        ["task=unweighted", "method=none"],
+        pytest.param(["task=unweighted", "method=none"], marks=pytest.mark.slow),
         ["task=class_balanced", "method=none", "augmentation=flip_crop"],
         [*LEARNED, "method=glocal", "method.window=16", "method.delays=4"],
-        [*LEARNED, "method=one_step", "interval=1", "hypergradient=reverse", "eval_every=20"],
+        pytest.param(
+            [*LEARNED, "method=one_step", "interval=1", "hypergradient=reverse", "eval_every=20"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["unweighted", "class_balanced", "glocal", "one_step"],
 )
