@@ -63,7 +63,7 @@ class Pareto(Artifact):
             _marks(row[2], own.assign(value=100 * own["reach"]), looks)
             row[2].set(ylabel="training to a constant's end (%)", title=title, ylim=(0, 105))
         for axes in panels[1]:
-            axes.set(xlabel="cost (plain trainings)", xscale="log")
+            axes.set(xlabel="cost (plain trainings)", xscale="log", xlim=(0.85, 60))
             axes.set_xticks(TICKS, map(str, TICKS))
             axes.xaxis.set_minor_formatter(NullFormatter())
         style.method_legend(figure, self.methods, diverged=False)
