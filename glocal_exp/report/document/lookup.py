@@ -11,7 +11,7 @@ import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats
-from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
+from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED
 from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.tables.grouped import ABSENT
 
