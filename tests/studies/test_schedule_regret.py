@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import Splits, run
+from glocal_exp.engine import run
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
@@ -132,11 +132,10 @@ def test_an_exact_run_has_the_noise_and_the_order_of_a_run(optimizer):
     """An interval is trained with the rate that it begins with, whatever the step at its end."""
     spectrum = Spectrum(1.2, 1.2, 0.1, modes=8)
     problem, examples = NoisyQuadratic(spectrum, 0.05), {7: spectrum.examples()}
-    splits = {lane: Splits(found, found) for lane, found in examples.items()}
     length = 3 if optimizer.update is optax.set_to_zero().update else 1
-    course = Course(0.0, length, 0.05, optimizer)
-    followed = study()._follow(problem, examples, course, Exact(0.0, True))
-    trained = study()._train(problem, splits, course, Local(), Programs()).states
+    course = Course(0.0, length, 0.05, optimizer, Exact(0.0, True), Programs())
+    followed = study()._follow(problem, examples, course)
+    trained = study()._train(problem, examples, replace(course, method=Local()))
     np.testing.assert_allclose(followed[7].params, trained[7].params, rtol=1e-10)
 
 
