@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from glocal_exp.report.claims.criterion import (
     size,
 )
 from glocal_exp.report.formats import signed
+from glocal_exp.report.runs import Run
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
 LAST = 5
@@ -53,30 +54,44 @@ class Difference(Criterion):
         }
         apart = {}
         for name, one in selections.items():
-            ends = [_ends(one.of(method)) for method in (self.subject, self.other)]
-            apart[name] = paired_differences(*ends)
-        corrected = holm([p_value(values) for values in apart.values()])
-        signs = [
-            np.sign(np.mean(values)) if p < LEVEL else 0.0
-            for values, p in zip(apart.values(), corrected, strict=True)
-        ]
-        within = [self._within(values) for values in apart.values()]
+            last = [ends(one.of(method)) for method in (self.subject, self.other)]
+            apart[name] = paired_differences(*last)
         if self.expected == "above":
-            holds = all(sign > 0 for sign in signs)
-            contrary = any(
-                sign < 0 or (equal and not sign > 0)
-                for sign, equal in zip(signs, within, strict=True)
-            )
+            verdict = above(list(apart.values()), self.margin)
         else:
-            holds = all(within)
-            beyond = [abs(np.mean(values)) > self.margin for values in apart.values()]
-            contrary = any(sign and far for sign, far in zip(signs, beyond, strict=True))
-        verdict = AGREES if holds else DISAGREES if contrary else UNDECIDED
-        return Finding(verdict, _in_words(apart), size(selections))
+            verdict = self._equal(list(apart.values()))
+        return Finding(verdict, in_words(apart), size(selections))
 
-    def _within(self, values: Sequence[float]) -> bool:
-        _, low, high = mean_interval(values, 0.9)
-        return bool(-self.margin < low and high < self.margin)
+    def _equal(self, apart: Sequence[Sequence[float]]) -> str:
+        far = [abs(np.mean(values)) > self.margin for values in apart]
+        if all(within(values, self.margin) for values in apart):
+            return AGREES
+        return DISAGREES if any(np.multiply(signs(apart), far)) else UNDECIDED
+
+
+def above(apart: Sequence[Sequence[float]], margin: float) -> str:
+    """The verdict on differences of which all should be positive."""
+    found = signs(apart)
+    if all(sign > 0 for sign in found):
+        return AGREES
+    contrary = any(
+        sign < 0 or (within(values, margin) and not sign > 0)
+        for sign, values in zip(found, apart, strict=True)
+    )
+    return DISAGREES if contrary else UNDECIDED
+
+
+def signs(apart: Sequence[Sequence[float]]) -> list[float]:
+    """Of the means of a family of differences; 0 where a mean might be 0 (Holm)."""
+    corrected = holm([p_value(values) for values in apart])
+    pairs = zip(apart, corrected, strict=True)
+    return [float(np.sign(np.mean(values))) if p < LEVEL else 0.0 for values, p in pairs]
+
+
+def within(values: Sequence[float], margin: float) -> bool:
+    """Two one-sided tests: the 90 % interval of the mean lies within the margin around 0."""
+    _, low, high = mean_interval(values, 0.9)
+    return bool(-margin < low and high < margin)
 
 
 @dataclass(frozen=True)
@@ -98,16 +113,17 @@ class Diverges(Criterion):
         return Finding(verdict, "diverged: " + ", ".join(counts), size(selections))
 
 
-def _ends(runs: Sequence[Any]) -> dict[int, float]:
-    """Percent by seed; a run that diverged ends where its weights left it."""
+def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -> dict[int, float]:
+    """Percent by seed, the mean of the last so many evaluations, of a run that diverged too."""
     found = {}
     for run in runs:
-        values = run.column("test_accuracy")
-        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-LAST:]))
+        values = run.column(column)
+        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-last:]))
     return found
 
 
-def _in_words(apart: Mapping[str, Sequence[float]]) -> str:
+def in_words(apart: Mapping[str, Sequence[float]]) -> str:
+    """Each mean difference in points, with its interval and what it is of."""
     parts = []
     for name, values in apart.items():
         mean, low, high = mean_interval(values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from scipy.special import logit
@@ -71,25 +71,29 @@ class TimesRatio(Criterion):
     """Run time over another's, training and hypergradients alone, beside the paper's.
 
     Attributes:
-        kind: `about`: within `factor` of the paper's; `least`: at least that over the factor.
         factor: choice; another machine and other software move a ratio by so much.
+        outer_steps: S of the paper, where the subject plays out to T from each of them: its time
+            an interval grows as (S + 1) / 2, and what was measured with fewer is scaled by that.
     """
 
     experiment: str
     subject: str
     other: str
     paper: float
-    kind: Literal["about", "least"] = "about"
     factor: float = 1.5
+    outer_steps: int | None = None
 
     def judge(self, context: Context) -> Finding:
         one = chosen(context, self.experiment, (self.subject, self.other))
         seconds = [
             np.mean([run.total("seconds") for run in one.of(m)]) for m in (self.subject, self.other)
         ]
-        ratio = float(seconds[0] / seconds[1])
-        high = np.inf if self.kind == "least" else self.paper * self.factor
-        verdict = AGREES if self.paper / self.factor <= ratio <= high else DISAGREES
+        played = max(run.last("outer_step") for run in one.of(self.subject))
+        scale = (self.outer_steps + 1) / (played + 1) if self.outer_steps else 1.0
+        ratio = scale * float(seconds[0] / seconds[1])
+        near = self.paper / self.factor <= ratio <= self.paper * self.factor
+        verdict = AGREES if near else DISAGREES
         devices = sorted({str(run.stored.column("device")) for run in one.runs})
-        words = f"{ratio:.1f} times on {', '.join(devices)}"
+        scaled = f", scaled by {scale:.1f}" if scale != 1 else ""
+        words = f"{ratio:.1f} times on {', '.join(devices)}{scaled}"
         return Finding(verdict, words, size({self.experiment: one}))
