@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
 from glocal_exp.report.formats import signed
+from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
@@ -37,22 +39,35 @@ class Difference(OfRuns):
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         apart = {
-            name: paired_differences(*(_ends(one.of(method)) for method in self.methods))
+            name: paired_differences(*(ends(one.of(method)) for method in self.methods))
             for name, one in selections.items()
         }
-        means = np.array([np.mean(values) for values in apart.values()])
-        sure = holm([p_value(values) for values in apart.values()]) < LEVEL
-        equal = np.array([self._within(values) for values in apart.values()])
-        if self.expected == "above":
-            above, below = sure & (means > 0), sure & (means < 0)
-            found = verdict(above.all(), (below | (equal & ~above)).any())
-        else:
-            found = verdict(equal.all(), (sure & (abs(means) > self.margin)).any())
-        return found, ", ".join(_in_words(name, values) for name, values in apart.items())
+        judge = above if self.expected == "above" else equal
+        return judge(list(apart.values()), self.margin), in_words(apart)
 
-    def _within(self, values: Sequence[float]) -> bool:
-        _, low, high = mean_interval(values, 0.9)
-        return bool(-self.margin < low and high < self.margin)
+
+def above(apart: Sequence[Sequence[float]], margin: float) -> str:
+    """The verdict on differences of which all should be positive."""
+    found, near = signs(apart), within(apart, margin)
+    return verdict((found > 0).all(), ((found < 0) | (near & (found <= 0))).any())
+
+
+def equal(apart: Sequence[Sequence[float]], margin: float) -> str:
+    """The verdict on differences of which all should be small."""
+    far = np.array([abs(np.mean(values)) > margin for values in apart])
+    return verdict(within(apart, margin).all(), (far & (signs(apart) != 0)).any())
+
+
+def signs(apart: Sequence[Sequence[float]]) -> Float[np.ndarray, " family"]:
+    """Of the means of a family of differences; 0 where a mean might be 0 (Holm)."""
+    means = [np.mean(values) for values in apart]
+    return np.where(holm([p_value(values) for values in apart]) < LEVEL, np.sign(means), 0.0)
+
+
+def within(apart: Sequence[Sequence[float]], margin: float) -> Bool[np.ndarray, " family"]:
+    """Two one-sided tests each: the 90 % interval of the mean lies within the margin around 0."""
+    intervals = [mean_interval(values, 0.9) for values in apart]
+    return np.array([-margin < low and high < margin for _, low, high in intervals])
 
 
 @dataclass(frozen=True)
@@ -67,16 +82,20 @@ class Diverges(OfRuns):
         return verdict(all(lost.values())), "diverged: " + ", ".join(counts)
 
 
-def _ends(runs: Sequence[Any]) -> dict[int, float]:
-    """Percent by seed; a run that diverged ends where its weights left it."""
+def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -> dict[int, float]:
+    """Percent by seed, the mean of the last so many evaluations, of a run that diverged too."""
     found = {}
     for run in runs:
-        values = run.column("test_accuracy")
-        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-LAST:]))
+        values = run.column(column)
+        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-last:]))
     return found
 
 
-def _in_words(name: str, values: Sequence[float]) -> str:
-    mean, low, high = mean_interval(values)
-    interval = f" [{signed(low)}, {signed(high)}]" if len(values) > 1 else ""
-    return f"{signed(mean)}{interval} ({name})"
+def in_words(apart: Mapping[str, Sequence[float]]) -> str:
+    """Each mean difference in points, with its interval and what it is of."""
+    parts = []
+    for name, values in apart.items():
+        mean, low, high = mean_interval(values)
+        interval = f" [{signed(low)}, {signed(high)}]" if len(values) > 1 else ""
+        parts.append(f"{signed(mean)}{interval} ({name})")
+    return ", ".join(parts)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -86,24 +85,27 @@ class TimesRatio(OfRuns):
 
     Attributes:
         experiments: one.
-        kind: `about`: within `factor` of the paper's; `least`: at least that over the factor.
         factor: choice; another machine and other software move a ratio by so much.
+        outer_steps: S of the paper, where the subject plays out to T from each of them: its time
+            an interval grows as (S + 1) / 2, and what was measured with fewer is scaled by that.
     """
 
     subject: str
     other: str
     paper: float
-    kind: Literal["about", "least"] = "about"
     factor: float = 1.5
+    outer_steps: int | None = None
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         (one,) = selections.values()
         own, others = (np.mean([run.total("seconds") for run in one.of(m)]) for m in self.methods)
-        ratio = float(own / others)
-        high = np.inf if self.kind == "least" else self.paper * self.factor
+        played = max(run.last("outer_step") for run in one.of(self.subject))
+        scale = (self.outer_steps + 1) / (played + 1) if self.outer_steps else 1.0
+        ratio = scale * float(own / others)
         devices = sorted({str(run.stored.column("device")) for run in one.runs})
-        words = f"{ratio:.1f} times on {', '.join(devices)}"
-        return verdict(self.paper / self.factor <= ratio <= high), words
+        scaled = f", scaled by {scale:.1f}" if scale != 1 else ""
+        words = f"{ratio:.1f} times on {', '.join(devices)}{scaled}"
+        return verdict(self.paper / self.factor <= ratio <= self.paper * self.factor), words
 
 
 def _ways(run: Run, names: Sequence[str]) -> Float[np.ndarray, "q steps"]:

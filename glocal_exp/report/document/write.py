@@ -1,6 +1,8 @@
 """`make report`: results/REPORT.md and results/report.html, from the source beside this file."""
 
 import argparse
+import base64
+import io
 import json
 import re
 import sys
@@ -8,11 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from glocal_exp.errors import UserError
@@ -26,6 +30,7 @@ from glocal_exp.store.files import make_directory, write_atomically, write_toget
 
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
+COLOURS = 64  # of a picture in the page
 TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
@@ -111,6 +116,7 @@ class Form(ABC):
         lookup: Lookup = self.source.lookup
         words = {
             "figure": self.figure,
+            "picture": self.picture,
             "table": self.table,
             "scoreboard": self.scoreboard,
             "experiments": self.source.experiments,
@@ -124,6 +130,10 @@ class Form(ABC):
         """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
 
     @abstractmethod
+    def picture(self, name: str) -> str:
+        """A drawn figure that has no chart, with its caption."""
+
+    @abstractmethod
     def table(self, name: str) -> str:
         """A stored table, with how to read it and its runs."""
 
@@ -134,6 +144,9 @@ class Form(ABC):
 
 class InMarkdown(Form):
     """For REPORT.md: pictures, and links to tables."""
+
+    def picture(self, name: str) -> str:
+        return self.figure(name, static=[name])
 
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
         pictures = [f"![{name}](figures/{name}.png)" for name in static]
@@ -164,6 +177,18 @@ class InPage(Form):
         template = self.template("figure.html.j2")
         return "\n".join(template.render(chart=one, data=_data(one)) for one in charts)
 
+    def picture(self, name: str) -> str:
+        stored = self.source.figures / f"{name}.png"
+        if not stored.exists():
+            return f"*Not drawn: `glocal figures {name}`.*"
+        caption = stored.with_suffix(".txt").read_text()
+        title, reading = caption.split("\n", 1)
+        return _in_one_piece(
+            f'<figure class="chart"><figcaption>{escape(title)}</figcaption><img alt="" src="data:'
+            f'image/png;base64,{_small(stored)}"><details><summary>How to read it, and its runs'
+            f"</summary>{self._html(reading)}</details></figure>"
+        )
+
     def table(self, name: str) -> str:
         table, caption = self.source.lookup.text(name)
         return _in_one_piece(
@@ -187,6 +212,15 @@ def _with_id(heading: re.Match[str]) -> str:
     """A heading that links find by GitHub's name for it."""
     name = re.sub(r"[^\w -]", "", heading[1].lower()).replace(" ", "-")
     return f'<h2 id="{name}">{heading[1]}</h2>'
+
+
+def _small(picture: Path) -> str:
+    """A picture for the screen, in base64."""
+    buffer = io.BytesIO()
+    with Image.open(picture) as image:
+        half = image.convert("RGB").reduce(2)
+        half.quantize(COLOURS).save(buffer, format="png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _data(chart: Chart) -> str:

@@ -113,8 +113,7 @@ class SensitivityFigure(Artifact):
 
 
 def _lines(axes: Axes, lines: Sequence[pd.Series], look: Mapping[str, Any]) -> None:
-    """Each thin and their median bold."""
-    for line in lines:
-        axes.plot(line.index, line, **look, linewidth=0.4, alpha=0.5)
-    medians = pd.concat(lines, axis=1).median(axis=1).sort_index()
-    axes.plot(medians.index, medians, **look, linewidth=1.4)
+    """Their median, and a shade from quartile to quartile."""
+    low, middle, high = (pd.concat(lines, axis=1).quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
+    axes.plot(middle.index, middle, **look, linewidth=1.2)
+    axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2, linewidth=0)
