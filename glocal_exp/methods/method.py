@@ -219,6 +219,13 @@ class Method(ABC):
         """
         return {}
 
+    def schedule(self) -> Mapping[str, int]:
+        """By hyperparameter, so many values that it takes in a training, one after another.
+
+        What is not named has one.
+        """
+        return {}
+
     @abstractmethod
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
         """The hypergradient from what was measured."""
