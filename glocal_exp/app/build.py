@@ -17,6 +17,7 @@ from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan
+from glocal_exp.engine.contract import check_problem
 from glocal_exp.problems import OwnProblem
 from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
@@ -45,9 +46,16 @@ class Experiment:
         return Path(self.cfg.output_dir) / "runs"
 
     def splits(self, seed: int) -> ImageSplits:
-        """Training, validation and test images of one seed; `UserError` if sizes do not fit."""
+        """Training, validation and test images of one seed.
+
+        Raises:
+            UserError: when sizes do not fit, or a problem of one's own is none.
+        """
         if isinstance(self.data, OwnData):
-            return assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
+            parts = assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
+            made = {seed: assemble.examples(self.cfg, parts)}
+            check_problem(self.problem, made, self.cfg.batch_size)
+            return parts
         return assemble.make_splits(self.cfg, self.data, seed)
 
     def setting(self, seed: int) -> Setting:

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from glocal_exp.app.own import run as store_run
 from glocal_exp.engine import Forward, Hooks, LowRank, Numerics, Reverse, Splits, run
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.errors import UserError
@@ -150,6 +151,16 @@ def test_what_does_not_fit_the_task_is_refused(method, message):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         FDS(**{"periods": {}, "sizes": {}, "decay": 0.5, "meta_rate": 0.1} | settings)
+
+
+def test_a_stored_run_is_that_of_the_iterator(tmp_path):
+    parts = Splits(train={"c": C[None]}, validation={"a": A[None]})
+    settings = {"steps": STEPS, "interval": INTERVAL, "batch_size": 1}
+    settings |= {"meta_optimizer": optax.sgd(METHOD.meta_rate), "store": tmp_path}
+    stored = store_run(HeavyBall(), parts, METHOD, tracker="none", **settings)
+    expected = [r.hyperparameters["learning_rate/2"] for r in begin()]
+    np.testing.assert_allclose(stored["hyperparameter/learning_rate/2"], expected, rtol=ROUNDING)
+    assert stored["method"][0] == "fds"
 
 
 def test_low_rank_is_refused():
