@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Auto, Forward, Hooks, LowRank, Reverse
+from glocal_exp.engine import Auto, Distilled, Forward, Hooks, LowRank, Reverse
 from glocal_exp.errors import UserError
 from glocal_exp.methods.global_ import Global
+from glocal_exp.methods.hyperdistill import HyperDistill
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.split import Split
 from glocal_exp.tuner import Tuner
@@ -120,6 +121,8 @@ def test_a_step_is_traced_once():
 def test_what_a_loop_cannot_do_is_one_sentence():
     with pytest.raises(UserError, match="to come"):
         tuner(SGD, Global(), Forward())
+    with pytest.raises(UserError, match="HyperDistill looks at batches that are to come"):
+        tuner(SGD, HyperDistill(gamma=0.9, horizon=100, every=1), Distilled())
     with pytest.raises(UserError, match="is no InnerProblem"):
         tuner(object(), Local(), Forward())
     with pytest.raises(UserError, match="hypergradient=low_rank needs"):
