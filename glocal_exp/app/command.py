@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from glocal_exp import __version__
-from glocal_exp.app.main import tell
+from glocal_exp.app.say import tell
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, ROOT
 
