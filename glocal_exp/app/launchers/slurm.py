@@ -5,55 +5,60 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from glocal_exp.app.launchers.started import LOST, Order, Started
-from glocal_exp.errors import UserError
+from glocal_exp.app.launchers.started import LOST, Order, Started, needed
+from glocal_exp.app.say import INTERRUPTED, say
 
 LARGEST_ARRAY = 1000
 """Slurm's own limit, unless a cluster sets another."""
-LOOK_SECONDS = 5.0  # choice: between two questions to Slurm; a job is lost if it is in neither
+LOOK_SECONDS = 5.0  # choice: between two questions to Slurm; a job unknown to it twice is lost
+STAY_SECONDS = 600.0  # choice: for Slurm to end a job that it has asked to end
 FOLDER = "slurm"
-"""Beside the logs: submitit's files, among them what Slurm says of a job."""
+"""Beside the logs: submitit's files."""
 
 
 class Attempt:
-    """What runs inside of a Slurm job: the process of one task, and its end before a requeue."""
+    """What runs inside of a Slurm job: the process of one task."""
+
+    _process: subprocess.Popen | None = None
 
     def __call__(self, order: Order) -> int:
         """Start it, and wait for its exit code."""
-        # Slurm sends the signal that a job's end is near to all that runs in it.
-        with _ignored(_warning()):
+        with _ignored("SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2")):
             self._process = order.start()
-        return self._process.wait()
+        code = self._process.wait()
+        if code == INTERRUPTED:  # by Slurm, which requeues a preempted job if it is still there
+            time.sleep(STAY_SECONDS)
+        return code
 
     def checkpoint(self, order: Order) -> Any:
-        """Stop it where it can go on from; submitit calls this before it requeues the job."""
+        """Stop it where it can go on from; submitit calls this, and requeues the job."""
         from submitit.helpers import DelayedSubmission
 
-        self._process.send_signal(signal.SIGINT)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._process.pid, 0)  # not Popen.wait, which this may have interrupted
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._process.pid, 0)  # not Popen's, which this has interrupted
         return DelayedSubmission(Attempt(), order)
 
 
 class Slurm(Started):
-    """An array of jobs, `n` of them at a time.
-
-    A job that is preempted, or near its end of time, saves its run and is requeued.
+    """An array of jobs; one that is preempted or short of time saves its run and is requeued.
 
     Args:
         n: jobs at a time.
         partition: of the cluster; null is its default.
-        time: minutes of a job, after which it is requeued.
-        cores: CPU cores of a job; null is the cluster's default.
+        time: minutes of a job.
+        cores: of a job; null is the cluster's default.
         gpus: of a job.
-        requeues: how often a job may run out of time.
         warning: seconds before its end at which a job begins to save its run.
-        parameters: further options of sbatch by their names (`account`).
+        requeues: how often a job may run out of time.
         retries: see `Launcher`.
-        cluster: `slurm`, or `local`: submitit's processes on this machine, to try things.
+        parameters: further options of sbatch by their names.
+        cluster: `local` is submitit's imitation of Slurm on this machine.
     """
 
     def __init__(
@@ -63,21 +68,15 @@ class Slurm(Started):
         time: int,
         cores: int | None,
         gpus: int | None,
-        requeues: int,
         warning: int,
-        parameters: Mapping[str, Any],
+        requeues: int,
         retries: int,
-        cluster: str = "slurm",
+        parameters: Mapping[str, Any],
+        cluster: str,
     ):
-        try:
-            import submitit
-        except ImportError as error:
-            raise UserError(
-                "launcher=slurm needs submitit; install the extra slurm: make setup EXTRAS=slurm, "
-                "or pip install submitit."
-            ) from error
-        self._submitit, self.retries, self._cluster = submitit, retries, cluster
-        self._executor_options: dict[str, Any] = {"slurm_max_num_timeout": requeues}
+        self._submitit = needed("submitit", "slurm")
+        self.retries, self._cluster = retries, cluster
+        self._limit = {"slurm_max_num_timeout": requeues}
         self._parameters = {
             "name": "glocal",
             "timeout_min": time,
@@ -87,22 +86,67 @@ class Slurm(Started):
             "slurm_partition": partition,
             "slurm_array_parallelism": n,
             "slurm_signal_delay_s": warning,
-            "slurm_additional_parameters": dict(parameters) or None,
+            "slurm_additional_parameters": dict(parameters),
         }
-        self._looked, self._listed, self._unlisted = 0.0, set(), set()
+        self._orders: dict[Any, Order] = {}
+        self._looked, self._missing, self._gone = 0.0, set(), set()
 
     def room(self, running: int) -> int:
         return 0 if running else LARGEST_ARRAY
 
     def submit(self, orders: Sequence[Order]) -> list[Any]:
         folder = orders[0].log.parent / FOLDER
-        try:
-            executor = self._submitit.AutoExecutor(
-                folder, cluster=self._cluster, **self._executor_options
-            )
-            executor.update_parameters(**self._parameters)
-            jobs = executor.map_array(Attempt(), orders)
-        except (RuntimeError, ValueError, NameError, self._submitit.core.utils.FailedJobError) as error:
-            raise UserError(f"Slurm takes no jobs: {error}") from error
-        self._orders = dict(zip(jobs, orders))
+        executor = self._submitit.AutoExecutor(folder, cluster=self._cluster, **self._limit)
+        executor.update_parameters(**self._parameters)
+        jobs = executor.map_array(Attempt(), orders)
+        self._orders = dict(zip(jobs, orders, strict=True))
+        say(f"submitted: {len(jobs)} jobs, {jobs[0].job_id} to {jobs[-1].job_id}")
         return jobs
+
+    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
+        codes = {job: self._code(job) for job in handles if job.paths.result_pickle.exists()}
+        for job in self._lost([job for job in handles if job not in codes]):
+            self._note(job, job.stdout() or "")
+            codes[job] = LOST
+        return codes
+
+    def _code(self, job: Any) -> int:
+        outcome, found = self._submitit.core.utils.pickle_load(job.paths.result_pickle)
+        if outcome == "success":
+            return found
+        self._note(job, found)
+        return LOST
+
+    def _note(self, job: Any, text: str) -> None:
+        """Add what Slurm and submitit say of a job to the log of its task."""
+        with self._orders[job].log.open("a") as log:
+            log.write(f"{text}\n# Slurm job {job.job_id}: {job.paths.stdout}\n")
+
+    def _lost(self, jobs: Iterable[Any]) -> list[Any]:
+        """Those without a result that are no longer there."""
+        if self._cluster != "slurm":
+            return [job for job in jobs if job.done()]
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._looked = time.monotonic()
+            # Not sacct, submitit's own way: not every cluster keeps accounts.
+            command = ["squeue", "--noheader", "--array", "--format=%i", f"--user={os.getuid()}"]
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
+            if found.returncode == 0:
+                before, there = self._missing, set(found.stdout.split())
+                self._missing = {job.job_id for job in jobs if job.job_id not in there}
+                self._gone = self._missing & before
+        return [job for job in jobs if job.job_id in self._gone]
+
+    def interrupt(self, handles: Collection[Any]) -> None:
+        for job in handles:
+            job.cancel(check=False)
+
+
+@contextmanager
+def _ignored(name: str) -> Iterator[None]:
+    """What is started inside of it does not hear a signal, which Slurm sends to all of a job."""
+    before = signal.signal(getattr(signal, name), signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(getattr(signal, name), before)

@@ -1,5 +1,6 @@
 """Launchers that start a process for each task: one loop, one command line, one log."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any
 from glocal_exp.app.launchers.launcher import End, Launcher, Task
 from glocal_exp.app.say import BUSY, INTERRUPTED, say
 from glocal_exp.app.stop import UNTIL, Stop
+from glocal_exp.errors import UserError
 from glocal_exp.store.files import make_directory
 
 LOST = -signal.SIGKILL
@@ -126,6 +128,17 @@ class Started(Launcher):
                 for handle in self.ended(running):
                     del running[handle]
                 time.sleep(PAUSE_SECONDS)
+
+
+def needed(package: str, extra: str) -> Any:
+    """A package that not everybody needs; `UserError` where it is missing."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"launcher={extra} needs {package}, which is missing; install the extra {extra}, as by "
+            f"`make setup EXTRAS={extra}`."
+        ) from error
 
 
 def _order(task: Task, stop: Stop) -> Order:
