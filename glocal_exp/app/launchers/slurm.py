@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,7 +89,9 @@ class Slurm(Started):
             "slurm_additional_parameters": dict(parameters),
         }
         self._orders: dict[Any, Order] = {}
-        self._looked, self._missing, self._gone = 0.0, set(), set()
+        self._looked = 0.0
+        self._missing: set[Any] = set()
+        self._gone: set[Any] = set()
 
     def room(self, running: int) -> int:
         return 0 if running else LARGEST_ARRAY
@@ -104,38 +106,37 @@ class Slurm(Started):
         return jobs
 
     def ended(self, handles: Collection[Any]) -> dict[Any, int]:
-        codes = {job: self._code(job) for job in handles if job.paths.result_pickle.exists()}
-        for job in self._lost([job for job in handles if job not in codes]):
-            self._note(job, job.stdout() or "")
-            codes[job] = LOST
-        return codes
+        if self._cluster == "slurm":
+            gone = self._gone_from(handles)
+            over = [job for job in handles if job in gone or job.paths.result_pickle.exists()]
+        else:
+            over = [job for job in handles if job.done()]
+        return {job: self._code(job) for job in over}
 
     def _code(self, job: Any) -> int:
-        outcome, found = self._submitit.core.utils.pickle_load(job.paths.result_pickle)
-        if outcome == "success":
-            return found
-        self._note(job, found)
+        """What the process returned; else what is known goes to the log of its task."""
+        said = job.stdout() or ""
+        if job.paths.result_pickle.exists():
+            outcome, found = self._submitit.core.utils.pickle_load(job.paths.result_pickle)
+            if outcome == "success":
+                return found
+            said = found
+        with self._orders[job].log.open("a") as log:
+            log.write(f"{said}\n# Slurm job {job.job_id}: {job.paths.stdout}\n")
         return LOST
 
-    def _note(self, job: Any, text: str) -> None:
-        """Add what Slurm and submitit say of a job to the log of its task."""
-        with self._orders[job].log.open("a") as log:
-            log.write(f"{text}\n# Slurm job {job.job_id}: {job.paths.stdout}\n")
-
-    def _lost(self, jobs: Iterable[Any]) -> list[Any]:
-        """Those without a result that are no longer there."""
-        if self._cluster != "slurm":
-            return [job for job in jobs if job.done()]
+    def _gone_from(self, jobs: Collection[Any]) -> set[Any]:
+        """Those that Slurm knows no more."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._looked = time.monotonic()
             # Not sacct, submitit's own way: not every cluster keeps accounts.
             command = ["squeue", "--noheader", "--array", "--format=%i", f"--user={os.getuid()}"]
             found = subprocess.run(command, capture_output=True, text=True, check=False)
             if found.returncode == 0:
-                before, there = self._missing, set(found.stdout.split())
-                self._missing = {job.job_id for job in jobs if job.job_id not in there}
-                self._gone = self._missing & before
-        return [job for job in jobs if job.job_id in self._gone]
+                there = set(found.stdout.split())
+                missing = {job for job in jobs if job.job_id not in there}
+                self._gone, self._missing = missing & self._missing, missing
+        return self._gone
 
     def interrupt(self, handles: Collection[Any]) -> None:
         for job in handles:
