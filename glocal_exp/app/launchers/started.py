@@ -23,8 +23,8 @@ from glocal_exp.app.stop import UNTIL, Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store.files import make_directory
 
-LOST = -signal.SIGKILL
-"""As if it had been killed: what did it is gone, and nobody knows more."""
+LOST = -1000
+"""In place of an exit code: what was to give one is gone."""
 PAUSE_SECONDS = 0.1  # choice: between two looks at what is under way
 
 
@@ -110,8 +110,7 @@ class Started(Launcher):
                 for underway in running.values():
                     _announce(underway)
                 codes = self.ended(running)
-                for handle, code in codes.items():
-                    yield _end(running.pop(handle), code)
+                yield from [_end(running.pop(handle), code) for handle, code in codes.items()]
                 if not codes:
                     time.sleep(PAUSE_SECONDS)
                 stop.check()
@@ -172,7 +171,7 @@ def _end(underway: Underway, code: int) -> End:
     elif code == INTERRUPTED:
         say(f"{task.heading}: interrupted{took}")
     elif code < 0:
-        told = f"killed by {signal.Signals(-code).name}"
+        told = "lost" if code == LOST else f"killed by {signal.Signals(-code).name}"
         say(f"{task.heading}: {told}{took}; its log is {log}")
     elif code != BUSY:
         print(f"error: {task.heading}: failed{took}: {told}; its log is {log}", file=sys.stderr)

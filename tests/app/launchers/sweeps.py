@@ -61,6 +61,10 @@ def pid_in(lock: Path) -> int:
     return 0
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The runs of a sweep in one process that nothing has disturbed."""

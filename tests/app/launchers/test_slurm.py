@@ -13,7 +13,7 @@ from tests.app.commands import manifest, runs, until
 
 from .clusters import asked
 from .clusters import slurm as slurm
-from .sweeps import MOMENTS, Sweep, assert_whole
+from .sweeps import MOMENTS, Sweep, assert_whole, parent
 from .sweeps import whole as whole
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'glocal-exp[slurm]'")
@@ -72,7 +72,7 @@ def test_a_job_killed_by_scancel_costs_nothing(slurm, whole, tmp_path, checkpoin
     worker = sweep.worker(1, checkpoints)
     scancel(slurm, "--signal=KILL", job_of(worker))
     out = assert_whole(sweep, whole)
-    assert "[2/3] seed=1: killed by SIGKILL after " in out
+    assert "[2/3] seed=1: lost after " in out
     assert out.count("[2/3] seed=1: begun, its log is logs/seed=1-") == 2
     assert "# Slurm job " in next(tmp_path.glob("logs/seed=1-*.log")).read_text()
 
@@ -84,7 +84,7 @@ def test_a_job_whose_time_is_over_is_requeued(slurm, whole, tmp_path):
     worker = sweep.worker(0, 3)
     scancel(slurm, "--signal=USR2", job_of(worker))
     out = assert_whole(sweep, whole)
-    assert "killed" not in out
+    assert "lost" not in out
     sessions = manifest(runs(tmp_path)["local/0"])["sessions"]
     assert len(sessions) == 2
 
@@ -96,7 +96,7 @@ def test_a_preempted_job_is_requeued(slurm, whole, tmp_path):
     command = ["srun", "--partition=urgent", "--ntasks=2", "sleep", "1"]
     subprocess.run(command, env=os.environ | slurm, check=True, cwd=tmp_path)
     out = assert_whole(sweep, whole)
-    assert "killed" not in out
+    assert "lost" not in out
 
 
 @pytest.mark.slow
@@ -118,7 +118,3 @@ def scancel(slurm: dict[str, str], *words: str) -> None:
 def job_of(pid: int) -> str:
     variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
     return next(line.split("=")[1] for line in variables if line.startswith("SLURM_JOB_ID="))
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
