@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import describe
@@ -112,9 +111,16 @@ def launching(names: list[str], output: Path, number: int) -> None:
             subprocess.run([sys.executable, *(words or ["-c", ""])], check=True)
     for name in names:
         (job,) = jobs([f"launcher={name}", f"output_dir={output}"], sweep=False)
-        tasks = [Task("", Job(str(n), job.config, {}), lambda job: None, "--version") for n in range(number)]
+        tasks = [
+            Task("", Job(str(n), job.config, {}), lambda job: None, "--version")
+            for n in range(number)
+        ]
         with timed(f"launcher={name}", number):
             run_all(islice(tasks, number), launcher_of([job]), Stop())
+
+
+def _task(job: Job) -> Task:
+    return Task(job.name, job, lambda job: None, "--version")
 
 
 @contextmanager
