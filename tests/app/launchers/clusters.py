@@ -120,8 +120,9 @@ class RayCluster:
         self.workers = [self._start(f"--address={self.address}", "--num-cpus=1") for _ in range(2)]
 
     def _start(self, *words: str) -> "subprocess.Popen[bytes]":
-        ray = Path(sys.executable).with_name("ray")
-        with (self._folder / "started.log").open("ab") as log:
+        """A node, once it runs: two that start at once take each other's ports."""
+        ray, path = Path(sys.executable).with_name("ray"), self._folder / f"{words[0]}.log"
+        with path.open("wb") as log:
             process = subprocess.Popen(
                 [ray, "start", "--block", "--disable-usage-stats", *words],
                 stdout=log,
@@ -129,6 +130,7 @@ class RayCluster:
                 env=environment(self.known),
                 start_new_session=True,
             )
+        until(lambda: "Ray runtime started" in path.read_text())
         return process
 
     def node_of(self, pid: int) -> "subprocess.Popen[bytes]":
