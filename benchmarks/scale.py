@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -111,26 +112,25 @@ def launching(names: list[str], output: Path, number: int) -> None:
             subprocess.run([sys.executable, *(words or ["-c", ""])], check=True)
     for name in names:
         (job,) = jobs([f"launcher={name}", f"output_dir={output}"], sweep=False)
-        tasks = [
-            Task("", Job(str(n), job.config, {}), lambda job: None, "--version")
-            for n in range(number)
-        ]
+        nothing = (Job(str(count), job.config, {}) for count in range(number))
+        tasks = (Task(job.name, job, lambda job: None, "--version") for job in nothing)
         with timed(f"launcher={name}", number):
-            run_all(islice(tasks, number), launcher_of([job]), Stop())
-
-
-def _task(job: Job) -> Task:
-    return Task(job.name, job, lambda job: None, "--version")
+            run_all(tasks, launcher_of([job]), Stop())
 
 
 @contextmanager
 def timed(what: str, jobs: int | None = None) -> Iterator[None]:
-    """Print how long it took, and what that is for each of some jobs."""
-    start = time.perf_counter()
+    """Print how long it took, on the clock and of the processor; and so for each of some jobs."""
+    start = _clocks()
     yield
-    seconds = time.perf_counter() - start
-    each = f", {1000 * seconds / jobs:.1f} ms a job" if jobs else ""
-    print(f"{what}: {seconds:.2f} s{each}", flush=True)
+    took, ran = (after - before for before, after in zip(start, _clocks(), strict=True))
+    each = f"; a job: {1000 * took / jobs:.0f} ms, {1000 * ran / jobs:.0f} ms" if jobs else ""
+    print(f"{what}: {took:.2f} s, {ran:.2f} s of the processor{each}", flush=True)
+
+
+def _clocks() -> tuple[float, float]:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

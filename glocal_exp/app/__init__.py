@@ -6,6 +6,7 @@ reproduce.py    the plan of the reproduction, or experiments of the paper: what 
 study.py        what is measured without a training run
 summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
+merge.py        runs from other machines, copied and verified
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         four methods, then figures, tables and a summary
 

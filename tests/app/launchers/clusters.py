@@ -121,7 +121,8 @@ class RayCluster:
 
     def _start(self, *words: str) -> "subprocess.Popen[bytes]":
         """A node, once it runs: two that start at once take each other's ports."""
-        ray, path = Path(sys.executable).with_name("ray"), self._folder / f"{words[0]}.log"
+        ray, count = Path(sys.executable).with_name("ray"), len([*self._folder.glob("*.log")])
+        path = self._folder / f"{count}.log"
         with path.open("wb") as log:
             process = subprocess.Popen(
                 [ray, "start", "--block", "--disable-usage-stats", *words],
