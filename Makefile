@@ -81,7 +81,7 @@ replay: $(BASE) ## Check that outdated stored runs still come out the same
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
 	$(PIP) install --quiet "uv>=0.9,<1"
 	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	  --extra cuda12 --extra cuda13 --extra tfds --extra dev --strip-extras \
+	  --extra cuda12 --extra cuda13 --extra tfds --extra ray --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --annotation-style line \
 	  --custom-compile-command "make lock" --output-file constraints.txt $(LOCK_ARGS)
 
