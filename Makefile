@@ -1,6 +1,6 @@
 # Needs make, a POSIX shell and Python 3.11 to 3.13; everything else is installed into .venv.
 #   make demo                       set up and show the method at work
-#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, docs, dev
+#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, slurm, ray, docs, dev
 #   make test PYTEST_ARGS="-k dmd"  arguments for pytest
 #   make reproduce ARGS="..."       arguments for the script behind a target
 #   make demo PYTHON=python3.12     the Python that .venv is made with
@@ -81,7 +81,7 @@ replay: $(BASE) ## Check that outdated stored runs still come out the same
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
 	$(PIP) install --quiet "uv>=0.9,<1"
 	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	  --extra cuda12 --extra cuda13 --extra tfds --extra dev --strip-extras \
+	  --extra cuda12 --extra cuda13 --extra tfds --extra ray --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --annotation-style line \
 	  --custom-compile-command "make lock" --output-file constraints.txt $(LOCK_ARGS)
 

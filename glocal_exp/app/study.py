@@ -42,7 +42,8 @@ studies
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
     """Run the jobs of a command line; `run_jobs` says how it ends."""
-    return run_jobs(arguments, lambda: TEXT + described("study", 16), measure)
+    code, _ = run_jobs(arguments, lambda: TEXT + described("study", 16), "study", measure, stop)
+    return code
 
 
 def measure(job: Job) -> None:

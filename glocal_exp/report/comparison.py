@@ -17,7 +17,7 @@ from glocal_exp.report import style
 from glocal_exp.report.formats import DAGGER
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
-from glocal_exp.report.settings import differing, label, settings, text
+from glocal_exp.report.settings import Known, differing, label, settings, text
 from glocal_exp.report.tables.grouped import ABSENT, Column, Sheet
 from glocal_exp.store import StoredRun
 from glocal_exp.store.ends import LATEST
@@ -185,12 +185,12 @@ class Comparison:
 
 def compare(stored: Sequence[StoredRun]) -> Comparison:
     """All runs that can be read, in the order of their settings."""
-    entries, notes = [], []
+    entries, notes, known = [], [], {}
     for run in stored:
         try:
             if broken := run.damage:
                 raise UserError(f"{run.path}: {broken}; run it again")
-            entries.append(_entry(run))
+            entries.append(_entry(run, known))
         except UserError as error:
             notes.append(f"Left out: {error}.")
     keys = _keys(entries)
@@ -210,11 +210,11 @@ def _keys(entries: Sequence[Entry]) -> list[str]:
     return differing(list({one.stored.path.parent: one.settings for one in entries}.values()))
 
 
-def _entry(run: StoredRun) -> Entry:
+def _entry(run: StoredRun, known: Known) -> Entry:
     ends = dict(run.ends)
     final, latest = ends.pop("final"), ends.pop("latest")
     facts = {"seed": run.seed, "status": run.status, **ends}
-    return Entry(run, settings(run), final, latest, facts)
+    return Entry(run, settings(run, known), final, latest, facts)
 
 
 def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:
