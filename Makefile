@@ -25,7 +25,8 @@ help: ## List the targets
 
 setup: $(if $(EXTRAS),.venv/.installed-$(EXTRAS),$(BASE)) ## Install into .venv the tested versions (EXTRAS=cuda12 for a GPU)
 
-demo: $(BASE) ## Train all four methods on a small Fashion-MNIST, draw figures into outputs/demo
+# With optuna, which the demonstration compares with.
+demo: .venv/.installed-search ## Train small problems in five ways, draw what came out into outputs/demo
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(DEV) ## Run the tests, but for the slow ones
