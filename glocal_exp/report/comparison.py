@@ -154,13 +154,13 @@ class Comparison:
         return Selection(experiment or "", steps, tuple(runs))
 
     def ends(self, columns: Sequence[str], against: str) -> pd.DataFrame:
-        """The last values of columns and of what they are drawn against, with a label a run.
+        """The last values of columns and of what they are drawn against, with label and seed.
 
         Raises:
             UserError: `against` is not a number in every run.
         """
         rows = [
-            {"label": name, against: entry.values.get(against)}
+            {"label": name, "seed": entry.stored.seed, against: entry.values.get(against)}
             | {column: entry.final.get(column) for column in columns}
             for name, entry in zip(self.labels(without=against), self.entries, strict=True)
             if entry.final
