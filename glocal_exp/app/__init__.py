@@ -7,7 +7,7 @@ study.py        what is measured without a training run
 summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
 replay.py       whether the present source still gives the numbers of stored runs
-demo.py         four methods, then figures, tables and a summary
+demo.py         methods from a poor start, 2,000 penalties, a figure and what it says
 
 compose.py      overrides -> the jobs of a sweep, each with its config
 rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again

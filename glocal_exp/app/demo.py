@@ -1,9 +1,13 @@
 """The demonstration: methods on embedded images, 2,000 penalties, a figure and what it says."""
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
+from textwrap import fill
 
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.reproduce import sweep, sweeps, swept
@@ -17,7 +21,7 @@ OUTPUT = OUTPUTS / "demo"
 IMAGES, PENALTIES, FIGURE = "demo", "demo_penalties", "demo"
 OF_BOTH = ("seed", "seeds", "output_dir", "tracker", "device")
 OF_PENALTIES, OF_SEARCH = ("problem",), ("study",)  # what is not named here is of the images
-NEXT = "glocal train dataset=fmnist task=sgd method=glocal steps=500"
+WIDTH = 100  # letters
 
 
 def demo(settings: Sequence[str], stop: Stop) -> int:
@@ -55,8 +59,12 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     code = build("figure", ROOT, [FIGURE, *where])
     if code == 0:
         found = (output / f"{FIGURE}.txt").read_text().partition("\n\n")[0]
-        print(f"\n{found}\n\nFigure: {output / FIGURE}.png (and .pdf; its caption: .txt)")
-        print(f"Runs:   {output / 'runs'}\nNext:   {NEXT}")
+        here = os.path.relpath(Path(sys.executable).with_name("glocal"))
+        command = "glocal" if which("glocal") else here
+        print(f"\n{fill(found, WIDTH)}\n")
+        print(f"Figure: {output / FIGURE}.png (.pdf; caption: .txt)")
+        print(f"Runs:   {output / 'runs'}")
+        print(f"Next:   {command} train preset=quick method=glocal")
     return code
 
 

@@ -20,10 +20,11 @@ def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path)
     assert set(runs(tmp_path)) == names
     found = {name: rows(run)[-1] for name, run in runs(tmp_path).items()}
     ends = [100 * float(found[f"glocal/{seed}"]["test_accuracy"]) for seed in (0, 1)]
-    assert f"{np.mean(ends):.1f} ± {np.std(ends, ddof=1):.1f} with glocal" in command.out
+    said = " ".join(command.out.split())
+    assert f"{np.mean(ends):.1f} ± {np.std(ends, ddof=1):.1f} % with glocal" in said
     losses = [float(found[f"local/{seed}"]["test_loss"]) for seed in (0, 1)]
-    assert f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f} with hyperg" in command.out
-    assert "with TPE, 1 penalty, " in command.out
+    assert f"at {np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f} by hyperg" in said
+    assert " by TPE, 1 penalty, " in said
     assert str(tmp_path / "demo.png") in command.out
     (tmp_path / "demo.png").unlink()
     again = shell.run(*sizes, script="demo")

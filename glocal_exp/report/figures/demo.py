@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,20 +61,22 @@ def seconds(penalties: Selection) -> float:
 
 def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds: float) -> str:
     """What came out, whatever it is: means and standard deviations over the seeds."""
-    start = images.runs[0].stored.value("task.init.learning_rate")
-    ends = [
-        f"{_spread([*images.finals(method).values()], 1)} with {look.label} ({cost:.1f} x)"
-        for (method, look), cost in zip(
-            style.method_styles(images.methods).items(), _costs(images).values(), strict=True
-        )
-    ]
-    found = [f"{_spread(values, 3)} with {name}" for name, values in losses.items()]
-    untold = "" if len(found) > 2 else " TPE has not been run: it needs optuna."
+    start, costs = images.runs[0].stored.value("task.init.learning_rate"), _costs(images)
+    ends = {method: _spread([*images.finals(method).values()], 1) for method in images.methods}
+    constant = ends.pop(NONE, "nothing yet")
+    learned = [f"{end} % with {name} ({costs[name]:.1f} x)" for name, end in ends.items()]
+    found = {name: _spread(values, 3) for name, values in losses.items()}
+    untuned, tuned = found.pop(CONSTANT), found.pop(HYPERGRADIENTS)
+    others = [f"at {end} by {name}" for name, end in found.items()]
+    others.append(f"at {tuned} by {HYPERGRADIENTS}")
+    seeds = _listed([str(seed) for seed in images.seeds])
     return (
-        f"From a learning rate of {start:g}, {images.steps} steps come to a test accuracy in % of "
-        f"{_listed(ends)}, in brackets the cost in plain trainings. A logistic regression comes to "
-        f"a test loss of {_listed(found)}, searches and hypergradients in {seconds:g} s each."
-        f"{untold} Mean and standard deviation over seeds {_listed(list(map(str, images.seeds)))}."
+        f"From a learning rate of {start:g}, {images.steps} steps end at a test accuracy of "
+        f"{constant} % with hyperparameters held constant, and of {_listed(learned)}, in brackets "
+        "the cost in trainings without tuning. A logistic regression ends at a test loss of "
+        f"{untuned} with a constant penalty, {_listed(others)}, each in {seconds:g} s."
+        + ("" if found else " TPE has not been run: it needs optuna.")
+        + f" (Mean ± standard deviation over the seeds {seeds}.)"
     )
 
 
@@ -114,8 +117,12 @@ def _cost(run: Run) -> float:
 def _draw_costs(axes: Axes, images: Selection, looks: Mapping[str, style.MethodStyle]) -> None:
     for method, cost in _costs(images).items():
         look, ends = looks[method], [*images.finals(method).values()]
-        axes.plot([cost] * len(ends), ends, look.marker, color=look.colour, markersize=3, alpha=0.6)
-        axes.plot(cost, np.mean(ends), look.marker, color=look.colour, markersize=7)
+        mark: dict[str, Any] = {
+            "color": look.colour,
+            "marker": "_" if method == NONE else look.marker,
+        }
+        axes.plot([cost] * len(ends), ends, **mark, markersize=3, linewidth=0.8)
+        axes.plot(cost, np.mean(ends), **mark, markersize=7)
     axes.set(xlabel="cost (plain trainings)", ylabel="final test accuracy (%)", xscale="log")
     shown = [tick for tick in TICKS if tick < 2 * max(_costs(images).values())]
     axes.set_xticks(shown, map(str, shown))
