@@ -82,15 +82,28 @@ def test_the_states_between_are_those_of_plain_training():
     assert not equal(updated.phi, state.phi)
 
 
+def by_equinox(path, state, like):
+    eqx.tree_serialise_leaves(path, state)
+    return eqx.tree_deserialise_leaves(path, like)
+
+
+def by_orbax(path, state, like):
+    orbax = pytest.importorskip("orbax.checkpoint")
+    with orbax.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path, state)
+        checkpointer.wait_until_finished()
+        return checkpointer.restore(path, like)
+
+
+@pytest.mark.parametrize("saved", [by_equinox, pytest.param(by_orbax, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stop", [INTERVAL, INTERVAL + 2])
-def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop):
+def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop, saved):
     problem, splits, method, mode = SETTINGS["local"]
     tuned = tuner(problem, method, mode)
     start = tuned.init(jax.random.key(0))
     state = train(tuned, splits, start, stop=stop)
-    eqx.tree_serialise_leaves(tmp_path / "state", state)
     like = eqx.tree_at(lambda s: s.batches, start, state.batches)  # () after an update
-    restored = eqx.tree_deserialise_leaves(tmp_path / "state", like)
+    restored = saved(tmp_path / "state", state, like)
     ends = (train(tuned, splits, s, start=stop) for s in (restored, state))
     assert equal(*ends)
 

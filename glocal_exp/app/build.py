@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan
+from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.contract import check_problem
 from glocal_exp.problems import OwnProblem
 from glocal_exp.studies.lab import Setting
@@ -44,6 +45,11 @@ class Experiment:
     def runs(self) -> Path:
         """The folder of all runs."""
         return Path(self.cfg.output_dir) / "runs"
+
+    @cached_property
+    def programs(self) -> Programs:
+        """What its seeds have compiled, for those that come after them."""
+        return Programs()
 
     def splits(self, seed: int) -> ImageSplits:
         """Training, validation and test images of one seed.

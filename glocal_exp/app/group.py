@@ -52,7 +52,9 @@ class Group:
             keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
         )
         images = {seed: run.images for seed, run in runs.items()}
-        self._loop = identity.experiment.loop(images, hooks=hooks, checkpoints=checkpoints)
+        options = {"hooks": hooks, "checkpoints": checkpoints}
+        options["programs"] = identity.experiment.programs
+        self._loop = identity.experiment.loop(images, **options)
         # Whether a playout's sweep back comes after it, which takes as long and longer.
         self._sweeps = isinstance(self._loop.mode, Reverse) and self._plan.plays_out
         self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
