@@ -1,6 +1,6 @@
 # Needs make, a POSIX shell and Python 3.11 to 3.13; everything else is installed into .venv.
 #   make demo                       set up and show the method at work
-#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, docs, dev
+#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, slurm, ray, docs, dev
 #   make test PYTEST_ARGS="-k dmd"  arguments for pytest
 #   make reproduce ARGS="..."       arguments for the script behind a target
 #   make demo PYTHON=python3.12     the Python that .venv is made with
@@ -25,7 +25,8 @@ help: ## List the targets
 
 setup: $(if $(EXTRAS),.venv/.installed-$(EXTRAS),$(BASE)) ## Install into .venv the tested versions (EXTRAS=cuda12 for a GPU)
 
-demo: $(BASE) ## Train all four methods on a small Fashion-MNIST, draw figures into outputs/demo
+# With optuna, which the demonstration compares with.
+demo: .venv/.installed-search ## Train small problems in five ways, draw what came out into outputs/demo
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(DEV) ## Run the tests, but for the slow ones
@@ -63,6 +64,7 @@ verify: $(BASE) ## Name what in results' figures, tables and report the stored r
 	$(BIN)/python scripts/verify.py
 
 docs: $(DEV) ## Make a site of README's further reading in site, every link checked
+	$(BIN)/python scripts/make_notebook.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)
@@ -81,7 +83,7 @@ replay: $(BASE) ## Check that outdated stored runs still come out the same
 lock: .venv/.created ## Solve constraints.txt again for every supported Python and platform
 	$(PIP) install --quiet "uv>=0.9,<1"
 	$(BIN)/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	  --extra cuda12 --extra cuda13 --extra tfds --extra dev --strip-extras \
+	  --extra cuda12 --extra cuda13 --extra tfds --extra ray --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --annotation-style line \
 	  --custom-compile-command "make lock" --output-file constraints.txt $(LOCK_ARGS)
 

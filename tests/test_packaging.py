@@ -62,7 +62,7 @@ def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
     ("folder", "extras"),
     [
         ("benchmarks", ["bench"]),
-        ("glocal_exp", ["search", "tfds"]),
+        ("glocal_exp", ["search", "slurm", "tfds"]),
         ("scripts", []),
         ("tests", ["dev", "search", "tfds"]),
         ("docs/examples", ["examples", "bench"]),

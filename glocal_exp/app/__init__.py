@@ -6,8 +6,12 @@ reproduce.py    the plan of the reproduction, or experiments of the paper: what 
 study.py        what is measured without a training run
 summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
+merge.py        runs from other machines, copied and verified
 replay.py       whether the present source still gives the numbers of stored runs
-demo.py         four methods, then figures, tables and a summary
+demo.py         methods from a poor start, 2,000 penalties, a figure and what it says
+
+sweep.py        the jobs of a command, through the launcher that its config names
+launchers/      here, in processes, on Slurm, on Ray
 
 compose.py      overrides -> the jobs of a sweep, each with its config
 rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again
@@ -28,5 +32,5 @@ own.py          a problem of one's own, given as objects, with all of the toolin
 group.py        those of them that share one loop of the engine
 identity.py     what a run is called, and what its manifest says
 stop.py         Ctrl-C, SIGTERM and a limit of time
-say.py          lines for the user
+say.py          lines for the user, and exit codes
 """

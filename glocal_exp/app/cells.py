@@ -21,7 +21,7 @@ from glocal_exp.store.seal import intact_manifest
 COMMAND = ("python", "scripts/train.py")
 COMPLETE = "complete"
 SEEDS = ("seed", "seeds")
-UNNAMED = ("experiment", "output_dir", "source", "tracker")
+UNNAMED = ("experiment", "output_dir", "source", "tracker", "launcher")
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,13 @@ def _alone(job: Job, chosen: Sequence[int]) -> Job:
     """The job of these seeds only."""
     config = deepcopy(job.config)
     config.seed, config.seeds = chosen[0], list(chosen) if len(chosen) > 1 else None
-    others = [word for word in job.overrides if word.split("=")[0] not in SEEDS]
+    others = [word for word in job.overrides if _group(word) not in (*SEEDS, "launcher")]
     word = f"seeds=[{','.join(map(str, chosen))}]" if config.seeds else f"seed={chosen[0]}"
-    named = [w for w in job.name.split() if w.split("=")[0] not in (*SEEDS, *UNNAMED)]
+    named = [word for word in job.name.split() if _group(word) not in (*SEEDS, *UNNAMED)]
     name = " ".join([config.experiment, *named, word])
     return Job(name, config, job.choices, (*others, word))
+
+
+def _group(word: str) -> str:
+    """What an override is of: the group, or the key of the root."""
+    return word.lstrip("+~").split("=")[0].split(".")[0]

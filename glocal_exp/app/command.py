@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from glocal_exp import __version__
-from glocal_exp.app.main import tell
+from glocal_exp.app.say import tell
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, ROOT
 
@@ -34,10 +34,11 @@ COMMANDS = {
     "reproduce": Command("run the sweeps of the paper's experiments", "app.reproduce"),
     "study": Command("measure what needs no training run", "app.study"),
     "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
+    "merge": Command("copy runs from other machines, verified", "app.merge"),
     "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
     "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
     "report": Command("what holds of the paper, after tables", "report.document.write", IN_OUTPUTS),
-    "demo": Command("all four methods on embedded images, a few minutes", "app.demo"),
+    "demo": Command("what tuning brings and costs, on embedded images, in minutes", "app.demo"),
 }
 USAGE = """\
 Glocal hypergradient estimation: hyperparameters tuned by gradients while a network trains.

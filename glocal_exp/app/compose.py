@@ -119,8 +119,8 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
         raise UserError(f"{line!r} cannot be read; write KEY=VALUE.")
     if override.is_hydra_override() and key != "hydra.searchpath":
         raise UserError(
-            f"{key} has no effect here; jobs run one after another, and run directories follow "
-            "from output_dir, config and seed."
+            f"{key} has no effect here; launcher=NAME says how jobs run, and run directories "
+            "follow from output_dir, config and seed."
         )
     if override.is_delete() and "." not in key:
         raise UserError(f"{line}: every run needs {key}; leave that out, or set it to something.")

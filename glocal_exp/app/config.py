@@ -58,6 +58,7 @@ class Schema:
     meta_optimizer: Any = MISSING
     device: Any = MISSING
     tracker: Any = MISSING
+    launcher: Any = MISSING
     study: Any = None
     problem: Any = None
     steps: int = MISSING

@@ -39,7 +39,7 @@ examples
   glocal train dataset=fmnist source=files data_dir=PATH task=sgd method=glocal seed=0
       the paper's size, on the original files
   glocal train -m method=none,local,global,glocal seed=0,1,2 steps=2000
-      every combination, one after another
+      every combination, one after another; launcher=processes launcher.n=2: two at a time
 
 groups (* is the default)
 {groups}

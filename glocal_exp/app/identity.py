@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # which imports JAX
 # What decides a run's numbers beside the modules that its config names.
 ENGINE = ("glocal_exp.app.assemble",)
 NAMES = ("method", "dataset", "model", "task")
-NOT_THE_RUN = ("output_dir", "data_dir", "tracker", "source", "sweep", "study")
+NOT_THE_RUN = ("output_dir", "data_dir", "tracker", "launcher", "source", "sweep", "study")
 # What is kept of each command; the rest of a manifest is what the last one wrote.
 SESSION = ("started", "command", "git", "packages", "python", "platform", "processor", "device")
 

@@ -1,6 +1,5 @@
 """The reproduction of the paper: `glocal reproduce [ID ...] [KEY=VALUE ...]`."""
 
-import contextlib
 import math
 import os
 import shlex
@@ -11,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from glocal_exp.app.choices import choices, described, read
-from glocal_exp.app.main import entry_point, run_all
+from glocal_exp.app.main import entry_point
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, RESULTS
+from glocal_exp.store.status import stored_status
 
 if TYPE_CHECKING:
     from glocal_exp.app.cells import Cell
     from glocal_exp.app.compose import Job
+    from glocal_exp.app.launchers.launcher import Launcher
     from glocal_exp.app.speed import Speeds
 
 FIRST = "tier_a"
@@ -68,12 +69,17 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
     command = _parsed(arguments)
     stop.after(command.minutes)
     from glocal_exp.app.compose import jobs
+    from glocal_exp.app.sweep import launcher_of
 
     own = [f"output_dir={text_of(os.path.relpath(output))}"]
     lines = [sweep([*own, *line], command.settings) for n in command.names for line in sweeps(n)]
-    todo, speeds = _planned([job for line in lines for job in jobs(line, True)], command.others)
+    named = [job for line in lines for job in jobs(line, True)]
+    launcher = launcher_of(named)
+    if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    todo, speeds = _planned(named, command.others)
     if not command.only_prints:
-        return _run(todo, speeds, stop)
+        return _run(todo, speeds, launcher, stop)
     for cell in todo:
         about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
         print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
@@ -110,10 +116,12 @@ def _counted(words: "Counter[str]") -> str:
     return ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 
-def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
+def _run(todo: "list[Cell]", speeds: "Speeds", launcher: "Launcher", stop: Stop) -> int:
     from glocal_exp.app.build import load_data
     from glocal_exp.app.check import check
+    from glocal_exp.app.launchers.launcher import Task
     from glocal_exp.app.summary import summary
+    from glocal_exp.app.sweep import run_all
     from glocal_exp.app.train import train
 
     def work(job: "Job") -> None:
@@ -124,8 +132,11 @@ def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
     if todo and todo[0].job.config.problem is None:
         load_data(todo[0].job.config)  # or one sentence, instead of one for each command
     left, code = list(todo), 0
-    with contextlib.suppress(OutOfTime):
-        code = run_all(queue(left, speeds, stop), work)
+    tasks = (Task(name, job, work, "train") for name, job in queue(left, speeds, stop))
+    try:
+        code = run_all(tasks, launcher, stop)
+    except OutOfTime:  # some of what a launcher has taken from the queue may not be done
+        left = [cell for cell in todo if cell in left or not _is_stored(cell)]
     if table := summary([cell.job for cell in todo if cell not in left]):
         say(table)
     if left:
@@ -133,6 +144,10 @@ def _run(todo: "list[Cell]", speeds: "Speeds", stop: Stop) -> int:
         done = f"{len(todo) - len(left)} of {len(todo)} commands are done"
         say(f"the limit is near: {done}, left: {speeds.time(left)}; the same command goes on")
     return code
+
+
+def _is_stored(cell: "Cell") -> bool:
+    return all(stored_status(path) == "complete" for path in cell.paths)
 
 
 def queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[str, Job]]":

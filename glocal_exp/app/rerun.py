@@ -157,8 +157,9 @@ def _choices(stored: Stored) -> dict[str, str]:
     named = {**(config.get("names") or {}), "experiment": config.get("experiment")}
     named |= {"device": platform} if platform else {}
     named |= {**(manifest.get("choices") or {}), "source": stored.source}
-    # A preset only sets what is repeated by value; a tracker belongs to the machine.
-    chosen = {k: v for k, v in named.items() if k in groups() and k not in ("preset", "tracker")}
+    # A preset only sets what is repeated by value; the other two belong to the machine.
+    others = ("preset", "tracker", "launcher")
+    chosen = {k: v for k, v in named.items() if k in groups() and k not in others}
     return {
         group: choice for group, choice in chosen.items() if re.fullmatch(r"[\w.]+", str(choice))
     }

@@ -1,9 +1,26 @@
-"""Lines for the user."""
+"""Lines for the user, and the exit codes of commands."""
 
 import contextlib
+import os
+import sys
+import traceback
+
+JOB_FAILED, USER_ERROR, BUSY = 1, 2, os.EX_TEMPFAIL
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 def say(text: str) -> None:
     """Print a line at once; a run does not end because nobody is there to read it."""
     with contextlib.suppress(OSError, ValueError):
         print(text, flush=True)
+
+
+def tell(error: Exception) -> int:
+    """Print the sentence of an error, after its traceback if HYDRA_FULL_ERROR=1 asks for it."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error)
+    text = str(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename or 'The system'}: {error.strerror or error}; check path and space."
+    print(f"error: {text}", file=sys.stderr, flush=True)
+    return USER_ERROR

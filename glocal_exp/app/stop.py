@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from glocal_exp.app.say import say
+from glocal_exp.app.say import INTERRUPTED, say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+UNTIL = "GLOCAL_UNTIL"
+"""The variable that tells a started process its limit, in seconds since 1970."""
 GRACE_SECONDS = 3.0  # choice: for an orderly end after the second signal
 MARGIN = 1.5  # choice: a stretch may take so many times as long as the one before
 SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide
@@ -45,6 +46,8 @@ class Stop:
         self._over = threading.Event()
         self._began = self._checked = time.monotonic()
         self._limit, self._margin = math.inf, 1.0
+        if limit := os.environ.get(UNTIL):
+            self._limit = self._began + float(limit) - time.time()
 
     def after(self, minutes: float) -> None:
         """Set a limit, counted from when the program began."""
@@ -54,6 +57,11 @@ class Stop:
     def seconds_left(self) -> float:
         """Until the limit; infinity if there is none."""
         return self._limit - time.monotonic()
+
+    @property
+    def until(self) -> float | None:
+        """The limit in seconds since 1970, None if there is none."""
+        return time.time() + self.seconds_left if math.isfinite(self._limit) else None
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from glocal_exp.report import style
 from glocal_exp.report.formats import DAGGER
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
-from glocal_exp.report.settings import differing, label, settings, text
+from glocal_exp.report.settings import Known, differing, label, settings, text
 from glocal_exp.report.tables.grouped import ABSENT, Column, Sheet
 from glocal_exp.store import StoredRun
 from glocal_exp.store.ends import LATEST
@@ -118,6 +118,7 @@ class Comparison:
             short: without the mean of the last evaluations, and without words below.
         """
         names = [self.column(name) for name in metrics] or self.headline()
+        keys = self.keys or ["experiment", "method"]  # what is alone has a name, too
         groups: dict[Any, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             groups[entry.stored.path.parent].append(entry)
@@ -125,7 +126,7 @@ class Comparison:
         rows = []
         for entries in groups.values():
             found = entries[0].settings
-            row = {key: text(found[key]) if key in found else ABSENT for key in self.keys}
+            row = {key: text(found[key]) if key in found else ABSENT for key in keys}
             row["seeds"] = _ranges(entry.stored.seed for entry in entries)
             for name in names:
                 for part, header in parts.items():
@@ -137,7 +138,7 @@ class Comparison:
             row["status"] = _states(entries)
             rows.append(row)
         data = pd.DataFrame(rows)
-        words = {*self.keys, "seeds", "status"}
+        words = {*keys, "seeds", "status"}
         columns = [Column(name, name, words=name in words) for name in data]
         return Sheet(data, columns, "" if short else "\n".join([*self._caption(), *self.notes]))
 
@@ -154,13 +155,13 @@ class Comparison:
         return Selection(experiment or "", steps, tuple(runs))
 
     def ends(self, columns: Sequence[str], against: str) -> pd.DataFrame:
-        """The last values of columns and of what they are drawn against, with a label a run.
+        """The last values of columns and of what they are drawn against, with label and seed.
 
         Raises:
             UserError: `against` is not a number in every run.
         """
         rows = [
-            {"label": name, against: entry.values.get(against)}
+            {"label": name, "seed": entry.stored.seed, against: entry.values.get(against)}
             | {column: entry.final.get(column) for column in columns}
             for name, entry in zip(self.labels(without=against), self.entries, strict=True)
             if entry.final
@@ -185,12 +186,12 @@ class Comparison:
 
 def compare(stored: Sequence[StoredRun]) -> Comparison:
     """All runs that can be read, in the order of their settings."""
-    entries, notes = [], []
+    entries, notes, known = [], [], {}
     for run in stored:
         try:
             if broken := run.damage:
                 raise UserError(f"{run.path}: {broken}; run it again")
-            entries.append(_entry(run))
+            entries.append(_entry(run, known))
         except UserError as error:
             notes.append(f"Left out: {error}.")
     keys = _keys(entries)
@@ -210,11 +211,11 @@ def _keys(entries: Sequence[Entry]) -> list[str]:
     return differing(list({one.stored.path.parent: one.settings for one in entries}.values()))
 
 
-def _entry(run: StoredRun) -> Entry:
+def _entry(run: StoredRun, known: Known) -> Entry:
     ends = dict(run.ends)
     final, latest = ends.pop("final"), ends.pop("latest")
     facts = {"seed": run.seed, "status": run.status, **ends}
-    return Entry(run, settings(run), final, latest, facts)
+    return Entry(run, settings(run, known), final, latest, facts)
 
 
 def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from glocal_exp.store import StoredRun
@@ -17,17 +18,29 @@ NO_SETTINGS += ("validation_chunk",)
 """Keys of a stored config that tell no two variants apart."""
 
 
-def settings(run: StoredRun) -> dict[str, Any]:
-    """Experiment, data, the choice of each group and every setting, by dotted key."""
+Known = dict[Path, tuple[Any, dict[str, Any]]]
+
+
+def settings(run: StoredRun, known: Known) -> dict[str, Any]:
+    """Experiment, data, the choice of each group and every setting, by dotted key.
+
+    Args:
+        known: by variant, what another seed's follow from, and they; of many runs most are so.
+    """
     manifest, config = run.manifest, run.config
     chosen = {name: run.column(name) for name in NAMES} | dict(manifest.get("choices") or {})
     found = {"experiment": run.experiment, "data": run.column("notice") or "original"}
     found |= {group: choice for group, choice in chosen.items() if group not in PLACES}
+    basis = (dict(found), {key: value for key, value in config.items() if key not in NO_SETTINGS})
+    before, made = known.get(run.path.parent, (None, {}))
+    if before == basis:
+        return made
     for key, value in config.items():
         if isinstance(value, Mapping):  # its references to root keys are those keys' own
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
         if key not in NO_SETTINGS:
             found |= {k: v for k, v in leaves(key, value) if k not in found}
+    known[run.path.parent] = basis, found
     return found
 
 

@@ -147,37 +147,43 @@ def format_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows as text, without their empty cells; no file is no row, damage a `UserError`."""
+    columns, rows = read_table(path)
+    return [{name: cell for name, cell in zip(columns, row, strict=True) if cell} for row in rows]
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The columns, and the cells of each row, all of them; see `read_rows`."""
     try:
         with open(path, newline="") as file:
             columns, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError:
-        return []
+        return [], []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise cannot_read(path, error) from error
     if any(len(row) != len(columns) for row in rows):
         raise cannot_read(path, "a row is torn")
-    return [{name: cell for name, cell in zip(columns, row, strict=True) if cell} for row in rows]
+    return columns, rows
 
 
 def read_frame(path: Path) -> pd.DataFrame:
     """The rows as numbers, floats to the same bits; an empty cell and `nan` are both NaN."""
-    return frame(read_rows(path))
+    columns, rows = read_table(path)
+    return frame(dict(zip(columns, zip(*rows, strict=True), strict=True) if rows else {}))
 
 
-def frame(rows: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """The columns of rows of text, each of the one type that its cells have."""
-    columns = dict.fromkeys(name for row in rows for name in row)
-    return pd.DataFrame({name: _column([row.get(name, "") for row in rows]) for name in columns})
+def frame(columns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Columns of text, each as the one type that its cells have; without those of no cell."""
+    return pd.DataFrame({name: _column(cells) for name, cells in columns.items() if any(cells)})
 
 
-def _column(cells: list[str]) -> list[Any]:
+def _column(cells: Sequence[str]) -> Sequence[Any]:
     """Booleans, integers or floats, whichever all cells are; text if they are none of these."""
-    if (kinds := set(cells)) <= {"True", "False", ""} and kinds != {""}:
-        return [cell == "True" if cell else float("nan") for cell in cells]
+    nothing, logical = float("nan"), {"True", "False", ""}
+    if cells[0] in logical and set(cells) <= logical:
+        return [cell == "True" if cell else nothing for cell in cells]
     # Python's own conversion is exact; pandas' is so only in some versions.
-    for kind in (int, lambda cell: float(cell or "nan")):
-        try:
-            return [kind(cell) for cell in cells]
-        except ValueError:
-            continue
+    with contextlib.suppress(ValueError):
+        return list(map(int, cells))
+    with contextlib.suppress(ValueError):
+        return [float(cell) if cell else nothing for cell in cells]
     return cells

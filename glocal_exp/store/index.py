@@ -21,16 +21,43 @@ if TYPE_CHECKING:
 INDEX = ".index.json"
 LEAST = 500
 """Runs from which on there is an index: fewer are listed in a few seconds without."""
+SHARING = {"manifest", "config"}
 Entry = Mapping[str, Any]
 
 
 def read_index(root: Path) -> dict[str, Entry]:
-    """By the path below `root` of a run: its stamp, manifest and, where known, config and ends."""
+    """By the path below `root` of a run: its stamp, manifest and, where known, config and ends.
+
+    Runs have most values in common, each of which is in the file and in memory only once.
+    """
     try:
         found = json.loads((root / INDEX).read_text())
-    except (OSError, ValueError, RecursionError):
+        values, runs = found["values"], found["runs"]
+        return {
+            path: entry | {part: _filled(entry[part], values) for part in SHARING & entry.keys()}
+            for path, entry in runs.items()
+        }
+    except (OSError, ValueError, RecursionError, TypeError, LookupError, AttributeError):
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _filled(places: Mapping[str, int], values: list[Any]) -> dict[str, Any]:
+    return {name: values[place] for name, place in places.items()}
+
+
+def _shared(entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """What `read_index` reads: values by their place in a list of all there are."""
+    places: dict[str, int] = {}
+
+    def placed(part: Mapping[str, Any]) -> dict[str, int]:
+        texts = {name: json.dumps(value) for name, value in part.items()}
+        return {name: places.setdefault(text, len(places)) for name, text in texts.items()}
+
+    runs = {
+        path: {**entry, **{part: placed(entry[part]) for part in SHARING & entry.keys()}}
+        for path, entry in entries.items()
+    }
+    return {"values": list(map(json.loads, places)), "runs": runs}
 
 
 def stamp(directory: Path, manifest: Mapping[str, Any]) -> list[Any]:
@@ -53,4 +80,4 @@ def write_index(root: Path, runs: Iterable["StoredRun"]) -> None:
     entries = {name: entry for name, entry in entries.items() if entry}
     if entries and len(known := read_index(root) | entries) >= LEAST:
         with contextlib.suppress(UserError):
-            files.write_atomically(root / INDEX, json.dumps(known).encode())
+            files.write_atomically(root / INDEX, json.dumps(_shared(known)).encode())

@@ -198,11 +198,11 @@ def load_runs(
     `hyperparameter/...`), `RUN_COLUMNS`, and `config/<key>` for every dotted key of `config`.
     `diverged` is the record's; whether the run ever diverged is `run_diverged`.
     """
-    kept, rows, of = [], [], []
+    kept, of, records = [], [], {"seed": []}
     runs = find_runs(root, where, check_source=check_source)
     for run in runs:
         try:
-            found = files.read_rows(run.path / files.METRICS)
+            columns, rows = files.read_table(run.path / files.METRICS)
         except UserError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
@@ -211,15 +211,19 @@ def load_runs(
             continue
         named = {name: run.column(name) for name in RUN_COLUMNS}
         named |= {f"config/{key}": run.value(key) for key in config}
-        rows += [{"seed": str(run.seed)} | row for row in found]
-        of += [len(kept)] * len(found)
+        cells = {"seed": [str(run.seed)] * len(rows)}
+        cells |= zip(columns, zip(*rows, strict=True), strict=True) if rows else {}
+        for name, column in cells.items():
+            known = records.setdefault(name, [])
+            known += [*[""] * (len(of) - len(known)), *column]
+        of += [len(kept)] * len(rows)
         kept.append(named)
     write_index(Path(root), runs)
-    if not rows:
+    if not of:
         return pd.DataFrame(columns=RUN_COLUMNS)
     extra = pd.DataFrame(kept).iloc[of].reset_index(drop=True)
-    records = files.frame(rows)
-    return pd.concat([extra, records.drop(columns=list(extra), errors="ignore")], axis=1)
+    own = {k: v + [""] * (len(of) - len(v)) for k, v in records.items() if k not in extra}
+    return pd.concat([extra, files.frame(own)], axis=1)
 
 
 @lru_cache(maxsize=4096)

@@ -66,6 +66,7 @@ def intact_status(
     return "partial"
 
 
+@cache
 def is_replayed(stored: Any, current: str, file: Path = REPLAYS) -> bool:
     """Whether replays lead from the source hash `stored` to `current`, over those in between."""
     later: dict[Any, set[str]] = {}
@@ -90,3 +91,4 @@ def add_replays(replays: Iterable[Mapping[str, Any]], file: Path = REPLAYS) -> N
     text = json.dumps([*read_replays(file), *replays], indent=1) + "\n"
     files.write_atomically(file, text.encode())
     read_replays.cache_clear()
+    is_replayed.cache_clear()

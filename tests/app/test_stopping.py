@@ -195,7 +195,7 @@ def test_a_second_process_leaves_a_run_alone(shell, tmp_path):
     run = runs(tmp_path)["local/0"]
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     second = shell.run(*arguments)
-    assert second.code == 2
+    assert second.code == 75
     assert second.err == (
         f"error: run {run} is being written by process {first.pid}; "
         "wait for it or stop it, or choose another seed or output_dir\n"

@@ -10,7 +10,7 @@ import pytest
 
 from glocal_exp.report.comparison import compare
 from glocal_exp.store import RunDirectory, find_runs, load_runs
-from glocal_exp.store.index import INDEX, write_index
+from glocal_exp.store.index import INDEX, read_index, write_index
 from glocal_exp.store.seal import sealed
 from tests.report.synthetic import write_run
 
@@ -40,7 +40,7 @@ def states(root):
 
 
 def test_it_holds_complete_runs_alone_and_says_the_same(root):
-    known = json.loads((root / INDEX).read_text())
+    known = read_index(root)
     assert [name.rpartition("=")[2] for name in known] == ["0", "1", "2"]
     assert all({"stamp", "manifest", "config", "ends"} == set(entry) for entry in known.values())
     with_it = (listed(root).frame(), load_runs(root, config=["steps"]))
@@ -78,7 +78,14 @@ def test_what_goes_on_or_is_gone_is_seen(root):
     assert states(root) == {0: "failed", 1: "complete", 3: "partial"}
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", '{"RUN": {}}', '{"RUN": {"stamp": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *["", "[1]", "{", '{"RUN": {"stamp": 1}}', '{"values": [], "runs": {"RUN": {"stamp": 1}}}'],
+        *['{"values": [], "runs": {"RUN": 1}}', '{"values": [1], "runs": {"RUN": {"config": 0}}}'],
+        '{"values": [], "runs": {"RUN": {"manifest": {"status": 7}}}}',
+    ],
+)
 def test_a_damaged_index_is_none(root, content):
     name = find_runs(root)[0].path.relative_to(root)
     (root / INDEX).write_text(content.replace("RUN", str(name)))

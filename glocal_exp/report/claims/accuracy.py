@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
 from glocal_exp.report.formats import signed
@@ -13,6 +12,7 @@ from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
+Apart = Mapping[str, Sequence[float]]
 LAST = 5
 """Evaluations at the end of training whose mean is a run's accuracy."""
 
@@ -42,32 +42,28 @@ class Difference(OfRuns):
             name: paired_differences(*(ends(one.of(method)) for method in self.methods))
             for name, one in selections.items()
         }
-        judge = above if self.expected == "above" else equal
-        return judge(list(apart.values()), self.margin), in_words(apart)
+        found = above(apart, self.margin) if self.expected == "above" else self._equal(apart)
+        return found, in_words(apart)
+
+    def _equal(self, apart: Apart) -> str:
+        means, sure, equal = tests(apart, self.margin)
+        return verdict(equal.all(), (sure & (abs(means) > self.margin)).any())
 
 
-def above(apart: Sequence[Sequence[float]], margin: float) -> str:
-    """The verdict on differences of which all should be positive."""
-    found, near = signs(apart), within(apart, margin)
-    return verdict((found > 0).all(), ((found < 0) | (near & (found <= 0))).any())
+def above(apart: Apart, margin: float) -> str:
+    """The verdict on differences that should all be positive; equal ones are not."""
+    means, sure, equal = tests(apart, margin)
+    positive, negative = sure & (means > 0), sure & (means < 0)
+    return verdict(positive.all(), (negative | (equal & ~positive)).any())
 
 
-def equal(apart: Sequence[Sequence[float]], margin: float) -> str:
-    """The verdict on differences of which all should be small."""
-    far = np.array([abs(np.mean(values)) > margin for values in apart])
-    return verdict(within(apart, margin).all(), (far & (signs(apart) != 0)).any())
-
-
-def signs(apart: Sequence[Sequence[float]]) -> Float[np.ndarray, " family"]:
-    """Of the means of a family of differences; 0 where a mean might be 0 (Holm)."""
-    means = [np.mean(values) for values in apart]
-    return np.where(holm([p_value(values) for values in apart]) < LEVEL, np.sign(means), 0.0)
-
-
-def within(apart: Sequence[Sequence[float]], margin: float) -> Bool[np.ndarray, " family"]:
-    """Two one-sided tests each: the 90 % interval of the mean lies within the margin around 0."""
-    intervals = [mean_interval(values, 0.9) for values in apart]
-    return np.array([-margin < low and high < margin for _, low, high in intervals])
+def tests(apart: Apart, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, which of them are surely not 0 (Holm), and which differences lie within the margin."""
+    means = np.array([np.mean(values) for values in apart.values()])
+    sure = holm([p_value(values) for values in apart.values()]) < LEVEL
+    intervals = [mean_interval(values, 0.9) for values in apart.values()]
+    equal = np.array([-margin < low and high < margin for _, low, high in intervals])
+    return means, sure, equal
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -
     return found
 
 
-def in_words(apart: Mapping[str, Sequence[float]]) -> str:
+def in_words(apart: Apart) -> str:
     """Each mean difference in points, with its interval and what it is of."""
     parts = []
     for name, values in apart.items():

@@ -105,7 +105,7 @@ class TimesRatio(OfRuns):
         devices = sorted({str(run.stored.column("device")) for run in one.runs})
         scaled = f", scaled by {scale:.1f}" if scale != 1 else ""
         words = f"{ratio:.1f} times on {', '.join(devices)}{scaled}"
-        return verdict(self.paper / self.factor <= ratio <= self.paper * self.factor), words
+        return verdict(1 / self.factor <= ratio / self.paper <= self.factor), words
 
 
 def _ways(run: Run, names: Sequence[str]) -> Float[np.ndarray, "q steps"]:

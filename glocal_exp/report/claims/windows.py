@@ -39,8 +39,8 @@ class BestWindow(Criterion):
             for window in others
         }
         apart = {name: values for name, values in apart.items() if values}
-        verdict = above(list(apart.values()), self.margin)
-        return Finding(verdict, in_words(apart), size({self.experiment: selection}))
+        found = above(apart, self.margin)
+        return Finding(found, in_words(apart), size({self.experiment: selection}))
 
 
 def windows_and_delays(

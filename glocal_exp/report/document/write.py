@@ -31,6 +31,7 @@ from glocal_exp.store.files import make_directory, write_atomically, write_toget
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
 COLOURS = 64  # of a picture in the page
+TITLE = "What holds of Glocal Hypergradient Estimation with Koopman Operator"
 TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
@@ -84,14 +85,30 @@ def with_findings(page: str, report: str) -> str:
 
 def render(source: Source) -> dict[str, str]:
     """The text of both files, the same for the same runs and tables."""
-    page = InPage(source)
+    in_page = InPage(source)
+    body = HEADING.sub(_with_id, in_page.markdown.render(in_page.text()))
+    return {MARKDOWN: InMarkdown(source).text(), PAGE: page(TITLE, body)}
+
+
+def page(title: str, body: str) -> str:
+    """A page that needs no other file and no network; figures in it are of `figure`."""
     parts = {name: (HERE / f"page.{name}").read_text() for name in ("css", "js")}
-    body = HEADING.sub(_with_id, page.markdown.render(page.text()))
-    words = {"body": body, "plotly": get_plotlyjs()}
-    return {
-        MARKDOWN: InMarkdown(source).text(),
-        PAGE: page.template("page.html.j2").render(words | parts),
-    }
+    words = {"title": title, "body": body, "plotly": get_plotlyjs()}
+    return template("page.html.j2").render(words | parts)
+
+
+def figure(chart: Chart) -> str:
+    """A chart with its switches, for a page."""
+    return template("figure.html.j2").render(chart=chart, data=_data(chart))
+
+
+def template(name: str) -> Any:
+    """A file of this folder; in it a name that nothing stands for is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(name)
 
 
 @dataclass(frozen=True)
@@ -99,17 +116,6 @@ class Form(ABC):
     """One of the two forms of the report: how figures and tables stand in its words."""
 
     source: Source
-
-    @cached_property
-    def _templates(self) -> Environment:
-        return Environment(
-            loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True, keep_trailing_newline=True,
-        )  # fmt: skip
-
-    def template(self, name: str) -> Any:
-        """A file of this folder; in it a name that nothing stands for is an error."""
-        return self._templates.get_template(name)
 
     def text(self) -> str:
         """The report in Markdown."""
@@ -123,7 +129,7 @@ class Form(ABC):
             "labels": self.source.labels,
             "size": size(self.source.experiments),
         } | {name: getattr(lookup, name) for name in ("cell", "span", "claim")}
-        return EMPTY.sub("\n\n", self.template("report.md.j2").render(words))
+        return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 
     @abstractmethod
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
@@ -174,8 +180,7 @@ class InPage(Form):
             return f"*Not run: `python scripts/study.py study={study} output_dir=results`.*"
         except MissingRuns as runs:
             return f"*Not run: `python scripts/reproduce.py {' '.join(runs.args)}`.*"
-        template = self.template("figure.html.j2")
-        return "\n".join(template.render(chart=one, data=_data(one)) for one in charts)
+        return "\n".join(map(figure, charts))
 
     def picture(self, name: str) -> str:
         stored = self.source.figures / f"{name}.png"
@@ -199,10 +204,8 @@ class InPage(Form):
     def scoreboard(self) -> str:
         _, caption = self.source.lookup.text("claims")
         claims, counts = self.source.lookup.claims, self.source.lookup.verdicts
-        template = self.template("scoreboard.html.j2")
-        return _in_one_piece(
-            template.render(claims=claims, counts=counts, caption=self._html(caption))
-        )
+        words = {"claims": claims, "counts": counts, "caption": self._html(caption)}
+        return _in_one_piece(template("scoreboard.html.j2").render(words))
 
     def _html(self, text: str) -> str:
         return TEX.sub(r"<i>\1</i><sub>\2</sub>", self.markdown.render(text))

@@ -1,0 +1,75 @@
+"""The jobs of a sweep as tasks, and the one thing that every launcher does with them."""
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from glocal_exp.app.stop import Stop
+
+if TYPE_CHECKING:
+    from glocal_exp.app.compose import Job
+
+LAUNCHER = re.compile(r"[+~]*launcher[.=]")
+LOGS = "logs"
+"""The folder, beside that of the runs, of what started processes print."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A job of a sweep, in the two ways in which it may be done.
+
+    Attributes:
+        heading: what is said of it, with its place in the sweep.
+        work: does it in this process.
+        command: the command of `glocal` that does it in another.
+    """
+
+    heading: str
+    job: "Job"
+    work: "Callable[[Job], None]"
+    command: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What that other process is started with; it runs this job alone, and itself."""
+        own = [word for word in self.job.overrides if not LAUNCHER.match(word)]
+        return (self.command, *own)
+
+    @property
+    def log(self) -> Path:
+        """Where it prints to, the same each time."""
+        digest = hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:8]
+        name = re.sub(r"[^\w.=,-]+", "_", self.job.name)[:80].strip("_")
+        return Path(self.job.config.output_dir).absolute() / LOGS / f"{name}-{digest}.log"
+
+
+class End(NamedTuple):
+    """How a task ended: with an exit code of `glocal_exp.app.say`, and perhaps what was said."""
+
+    task: Task
+    code: int
+    told: str = ""
+
+
+class Launcher(ABC):
+    """Runs tasks, several at a time or one after another.
+
+    Attributes:
+        is_here: in this process, one after another.
+        retries: how often a task is taken up again whose process was killed or lost.
+    """
+
+    is_here: bool = False
+    retries: int = 0
+
+    @abstractmethod
+    def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:
+        """Run tasks, taken as there is room for them, and say of each how it ended, in any order.
+
+        Raises:
+            Interrupted: those under way have been stopped where they can go on from.
+        """

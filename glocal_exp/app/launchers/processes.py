@@ -1,0 +1,108 @@
+"""Processes on this machine, each with its share of cores and GPUs."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+
+from glocal_exp.app.launchers.started import Order, Started
+from glocal_exp.errors import UserError
+
+MEMORY = 0.75
+"""The part of a GPU's memory that JAX takes unless it is told otherwise."""
+Process = subprocess.Popen
+
+
+class Processes(Started):
+    """So many at a time.
+
+    Args:
+        n: processes; with more of them than cores or GPUs, some share one.
+        retries: see `Launcher`.
+    """
+
+    def __init__(self, n: int, retries: int):
+        if n < 1:
+            raise UserError(f"launcher.n={n} is not at least 1; raise it.")
+        self.retries = retries
+        self._free, self._places = list(range(n))[::-1], {}
+        self._cores, self._gpus = _shares(_cores(), n), _shares(_gpus(), n)
+
+    def room(self, running: int) -> int:
+        return len(self._free)
+
+    def submit(self, orders: Sequence[Order]) -> list[Process]:
+        return [self._start(order) for order in orders]
+
+    def _start(self, order: Order) -> Process:
+        place = self._free.pop()
+        gpu = {}
+        if self._gpus:
+            sharing = sum(gpus == self._gpus[place] for gpus in self._gpus)
+            gpu["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[place])
+            gpu["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{MEMORY / sharing:.2f}"
+        order = replace(order, environment={**order.environment, **gpu})
+        with _pinned(self._cores[place] if self._cores else []):
+            # A group of its own: Ctrl-C in a terminal is this process's to pass on, once.
+            process = order.start(process_group=0)
+        self._places[process] = place
+        return process
+
+    def ended(self, handles: Collection[Process]) -> dict[Process, int]:
+        codes = {handle: code for handle in handles if (code := handle.poll()) is not None}
+        self._free += [self._places.pop(process) for process in codes]
+        return codes
+
+    def interrupt(self, handles: Collection[Process]) -> None:
+        for process in handles:
+            process.send_signal(signal.SIGINT)
+
+
+def _shares(all_of_them: Sequence[str], n: int) -> list[list[str]]:
+    """Cut into `n` parts that differ by one at most; none is empty, so that some may be shared."""
+    count = len(all_of_them)
+    if not count:
+        return []
+    ends = [place * count // n for place in range(n + 1)]
+    return [list(all_of_them[a : max(b, a + 1)]) for a, b in pairwise(ends)]
+
+
+def _cores() -> list[str]:
+    """Those that this process may use; none where the system does not say."""
+    return (
+        [str(core) for core in sorted(os.sched_getaffinity(0))]
+        if hasattr(os, "sched_getaffinity")
+        else []
+    )
+
+
+@contextmanager
+def _pinned(cores: Sequence[str]) -> Iterator[None]:
+    """What is started inside of it stays on some cores."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, map(int, cores))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use, by number or name."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return []

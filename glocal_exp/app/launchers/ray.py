@@ -1,0 +1,64 @@
+"""A Ray cluster: a task of Ray for each task of a sweep."""
+
+import os
+import signal
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from glocal_exp.app.launchers.started import LOST, Order, Started, needed
+
+PASSED_ON = ("GLOCAL_", "WANDB_", "JAX_", "XLA_", "PYTHONPATH")
+"""Variables, by their beginnings, that workers do not have of themselves."""
+
+
+def attempt(order: Order) -> int:
+    """What runs on a worker: one process, which hears of a cancellation."""
+    process = order.start()
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        return process.wait()
+
+
+class Ray(Started):
+    """As many tasks at a time as the cluster has cores and GPUs for.
+
+    Args:
+        address: of the cluster; null is that of RAY_ADDRESS, else one on this machine.
+        n: tasks at a time on this machine, if the cluster is made here.
+        cores: of a task.
+        gpus: of a task; a part of one is shared.
+        retries: see `Launcher`; Ray itself does it as soon as a worker or its node is lost.
+    """
+
+    def __init__(self, address: str | None, n: int, cores: float, gpus: float, retries: int):
+        self._ray, self.retries = needed("ray", "ray"), retries
+        self._address, self._size = address, {"num_cpus": n * cores}
+        self._options = {"num_cpus": cores, "num_gpus": gpus, "max_retries": retries}
+
+    def room(self, running: int) -> int:
+        return 10**6
+
+    def submit(self, orders: Sequence[Order]) -> list[Any]:
+        if not self._ray.is_initialized():
+            size = {} if self._address or os.environ.get("RAY_ADDRESS") else self._size
+            self._ray.init(self._address, log_to_driver=False, include_dashboard=False, **size)
+        own = {name: v for name, v in os.environ.items() if name.startswith(PASSED_ON)}
+        remote = self._ray.remote(attempt).options(**self._options)
+        return [remote.remote(replace(o, environment={**own, **o.environment})) for o in orders]
+
+    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
+        ended, _ = self._ray.wait(list(handles), num_returns=len(handles), timeout=0)
+        return {reference: self._code(reference) for reference in ended}
+
+    def _code(self, reference: Any) -> int:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayError:
+            return LOST
+
+    def interrupt(self, handles: Collection[Any]) -> None:
+        for reference in handles:
+            self._ray.cancel(reference)

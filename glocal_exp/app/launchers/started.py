@@ -1,0 +1,184 @@
+"""Launchers that start a process for each task: one loop, one command line, one log."""
+
+import importlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Collection, Generator, Hashable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from glocal_exp.app.launchers.launcher import End, Launcher, Task
+from glocal_exp.app.say import BUSY, INTERRUPTED, say
+from glocal_exp.app.stop import UNTIL, Stop
+from glocal_exp.errors import UserError
+from glocal_exp.store.files import make_directory
+
+LOST = -1000
+"""In place of an exit code: what was to give one is gone."""
+PAUSE_SECONDS = 0.1  # choice: between two looks at what is under way
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to do, as it travels to where it is started.
+
+    Attributes:
+        words: of the command line, behind `glocal`.
+        log: what it prints is added to this file.
+        folder: that it is started in.
+        environment: variables, over those that are there.
+    """
+
+    words: tuple[str, ...]
+    log: Path
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, **options: Any) -> subprocess.Popen:
+        """Start it; it does not outlive who has started it, so that nobody waits for its lock."""
+        make_directory(self.log.parent)
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        words = [*guard, sys.executable, "-m", "glocal_exp", *self.words]
+        now = f"{datetime.now():%Y-%m-%d %H:%M:%S} on {socket.gethostname()}"
+        with self.log.open("ab", buffering=0) as log:
+            log.write(f"# {now}: glocal {' '.join(self.words)}\n".encode())
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=os.environ | self.environment,
+                **options,
+            )
+
+
+@dataclass
+class Underway:
+    """A task that has been handed over.
+
+    Attributes:
+        size: bytes of its log before.
+        began: when it was seen to have begun; None while it waits for its turn.
+    """
+
+    task: Task
+    size: int
+    began: float | None = None
+
+
+class Started(Launcher):
+    """What its kinds have in common; a handle is what one of them knows a started task by."""
+
+    @abstractmethod
+    def room(self, running: int) -> int:
+        """How many tasks more may be handed over while some are."""
+
+    @abstractmethod
+    def submit(self, orders: Sequence[Order]) -> Sequence[Hashable]:
+        """Hand tasks over; a handle for each."""
+
+    @abstractmethod
+    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
+        """Exit codes of those that have ended, below zero for one that was killed or lost."""
+
+    @abstractmethod
+    def interrupt(self, handles: Collection[Any]) -> None:
+        """Ask tasks to stop where they can go on from, as by Ctrl-C."""
+
+    def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:
+        waiting, running = iter(tasks), {}
+        with self._stopping(running), stop.training():
+            while True:
+                new = list(islice(waiting, self.room(len(running))))
+                if new:
+                    orders = [_order(task, stop) for task in new]
+                    under = [Underway(task, _size(task.log)) for task in new]
+                    running.update(zip(self.submit(orders), under, strict=True))
+                if not running:
+                    return
+                for underway in running.values():
+                    _announce(underway)
+                codes = self.ended(running)
+                yield from [_end(running.pop(handle), code) for handle, code in codes.items()]
+                if not codes:
+                    time.sleep(PAUSE_SECONDS)
+                stop.check()
+
+    @contextmanager
+    def _stopping(self, running: dict[Any, Underway]) -> Generator[None]:
+        """Whatever ends the loop early, tasks under way are asked to stop, and waited for."""
+        try:
+            yield
+        finally:
+            if running:
+                self.interrupt(running)
+            while running:
+                for handle in self.ended(running):
+                    del running[handle]
+                time.sleep(PAUSE_SECONDS)
+
+
+def needed(package: str, extra: str) -> Any:
+    """A package that not everybody needs; `UserError` where it is missing."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"launcher={extra} needs {package}, which is missing; install the extra {extra}, as by "
+            f"`make setup EXTRAS={extra}`."
+        ) from error
+
+
+def _order(task: Task, stop: Stop) -> Order:
+    limit = {} if stop.until is None else {UNTIL: str(stop.until)}
+    return Order(task.words, task.log, Path.cwd(), limit)
+
+
+def _shown(log: Path) -> Path:
+    return log.relative_to(Path.cwd()) if log.is_relative_to(Path.cwd()) else log
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _announce(underway: Underway) -> None:
+    """Say once that a task has begun: its log has grown."""
+    if underway.began is None and _size(log := underway.task.log) > underway.size:
+        underway.began = time.monotonic()
+        say(f"{underway.task.heading}: begun, its log is {_shown(log)}")
+
+
+def _end(underway: Underway, code: int) -> End:
+    """Say how a task ended."""
+    _announce(underway)
+    task, log = underway.task, _shown(underway.task.log)
+    took = f" after {time.monotonic() - underway.began:.0f} s" if underway.began else ""
+    told = _sentence(task.log)
+    if code == 0:
+        say(f"{task.heading}: done{took}")
+    elif code == INTERRUPTED:
+        say(f"{task.heading}: interrupted{took}")
+    elif code < 0:
+        told = "lost" if code == LOST else f"killed by {signal.Signals(-code).name}"
+        say(f"{task.heading}: {told}{took}; its log is {log}")
+    elif code != BUSY:
+        print(f"error: {task.heading}: failed{took}: {told}; its log is {log}", file=sys.stderr)
+    return End(task, code, told)
+
+
+def _sentence(log: Path) -> str:
+    """The last line of a log, in which a command says what was wrong."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "")

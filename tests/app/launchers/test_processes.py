@@ -1,0 +1,129 @@
+"""A sweep over processes of this machine: shares, kills, Ctrl-C, and runs that others have."""
+
+import os
+import signal
+
+import pytest
+
+from glocal_exp.app.launchers import processes
+from glocal_exp.store.lock import RunLock
+from tests.app.commands import assert_same, checkpoint, manifest, runs, until
+
+from .sweeps import MOMENTS, Sweep, assert_whole, pid_in
+from .sweeps import whole as whole
+
+TWO = ["launcher=processes", "launcher.n=2"]
+
+
+@pytest.mark.parametrize(
+    ("things", "n", "shares"),
+    [
+        ("abcd", 2, ["ab", "cd"]),
+        ("abcde", 2, ["ab", "cde"]),
+        ("ab", 3, ["a", "a", "b"]),
+        ("a", 2, ["a", "a"]),
+        ("", 2, []),
+    ],
+)
+def test_shares_differ_by_one_at_most(things, n, shares):
+    assert ["".join(share) for share in processes._shares(list(things), n)] == shares
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoints", MOMENTS)
+def test_a_killed_worker_costs_nothing(whole, tmp_path, checkpoints):
+    sweep = Sweep(tmp_path, *TWO)
+    os.kill(sweep.worker(1, checkpoints), signal.SIGKILL)
+    out = assert_whole(sweep, whole)
+    assert "[2/3] seed=1: killed by SIGKILL after " in out
+    assert out.count("[2/3] seed=1: begun, its log is logs/seed=1-") == 2
+    assert out.count("[2/3] seed=1: done after ") == 1
+    log = next(tmp_path.glob("logs/seed=1-*.log")).read_text()
+    assert log.count(": glocal train ") == 2
+    cores = manifest(runs(tmp_path)["local/1"])["surroundings"]["cores"]
+    assert cores == max(len(os.sched_getaffinity(0)) // 2, 1)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_each_time_fails_and_the_others_do_not(whole, tmp_path):
+    sweep = Sweep(tmp_path, *TWO, "launcher.retries=1")
+    for checkpoints in (2, 8):
+        os.kill(sweep.worker(0, checkpoints), signal.SIGKILL)
+    out = sweep.end()
+    assert sweep.process.returncode == 1
+    assert out.count("killed by SIGKILL") == 2
+    assert "error: 1 of 3 jobs failed (seed=0); the same command does only what is missing." in out
+    assert_same(runs(tmp_path)["local/1"], whole["local/1"])
+    out = assert_whole(Sweep(tmp_path, *TWO), whole)
+    assert "2 of 3 jobs are complete already" in out
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_workers_where_they_can_go_on_from(whole, tmp_path):
+    sweep = Sweep(tmp_path, *TWO)
+    workers = [sweep.worker(seed, 3) for seed in (0, 1)]
+    sweep.process.send_signal(signal.SIGINT)
+    out = sweep.end()
+    assert sweep.process.returncode == 130
+    assert out.endswith("interrupted: what was done is kept; the same command goes on.\n")
+    assert set(runs(tmp_path)) == {"local/0", "local/1"}
+    for run in runs(tmp_path).values():
+        assert manifest(run)["status"] == "interrupted"
+    assert not any(map(is_alive, workers))
+    assert_whole(Sweep(tmp_path, *TWO), whole)
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_sweep_that_is_killed(whole, tmp_path):
+    sweep = Sweep(tmp_path, *TWO)
+    workers = [sweep.worker(seed, 3) for seed in (0, 1)]
+    sweep.process.kill()
+    sweep.end()
+    until(lambda: not any(map(is_alive, workers)))
+    assert_whole(Sweep(tmp_path, *TWO), whole)
+
+
+@pytest.mark.slow
+def test_a_run_that_another_has_is_put_off_and_no_failure(whole, tmp_path):
+    """Two sweeps over the same runs: each leaves to the other what that is doing."""
+    first, second = Sweep(tmp_path, *TWO), Sweep(tmp_path, *TWO)
+    outs = [sweep.end() for sweep in (first, second)]
+    assert [sweep.process.returncode for sweep in (first, second)] == [0, 0], outs
+    assert "put off: run " in "".join(outs)
+    for name, run in runs(tmp_path).items():
+        assert_same(run, whole[name])
+
+
+@pytest.mark.slow
+def test_a_run_that_stays_locked_is_left(tmp_path, whole):
+    sweep = Sweep(tmp_path, *TWO)
+    run = sweep.run(0)
+    sweep.worker(0, 1)
+    sweep.process.send_signal(signal.SIGINT)
+    sweep.end()
+    lock = RunLock(run / "lock")
+    lock.acquire()
+    before = checkpoint(run)
+    sweep = Sweep(tmp_path, *TWO)
+    out = sweep.end()
+    assert sweep.process.returncode == 0
+    assert f"left to it: run {run} is being written by process {os.getpid()}" in out
+    assert (pid_in(run / "lock"), checkpoint(run)) == (os.getpid(), before)
+    lock.release()
+    assert_whole(Sweep(tmp_path, *TWO), whole)
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_says_why_and_where(tmp_path):
+    sweep = Sweep(tmp_path, *TWO, "task.init.learning_rate=-1", "+task.broken=true,false")
+    out = sweep.end()
+    assert sweep.process.returncode == 1
+    assert out.count("failed") > 1
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
