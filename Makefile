@@ -25,7 +25,8 @@ help: ## List the targets
 
 setup: $(if $(EXTRAS),.venv/.installed-$(EXTRAS),$(BASE)) ## Install into .venv the tested versions (EXTRAS=cuda12 for a GPU)
 
-demo: $(BASE) ## Train all four methods on a small Fashion-MNIST, draw figures into outputs/demo
+# With optuna, which the demonstration compares with.
+demo: .venv/.installed-search ## Train small problems in five ways, draw what came out into outputs/demo
 	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(DEV) ## Run the tests, but for the slow ones
@@ -63,6 +64,7 @@ verify: $(BASE) ## Name what in results' figures, tables and report the stored r
 	$(BIN)/python scripts/verify.py
 
 docs: $(DEV) ## Make a site of README's further reading in site, every link checked
+	$(BIN)/python scripts/make_notebook.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -143,12 +144,12 @@ def _lines(ways: pd.DataFrame) -> Figure:
     styles = {way: style.STYLES.get(way, other) for way, other in looks}
     groups = list(ways.groupby("axis", sort=False))
     rows = -(-len(groups) // COLUMNS)
-    drawn, panels = style.panels(rows, COLUMNS, LINE_HEIGHT * rows)
-    for axes, (name, group) in zip(panels.flat, groups, strict=False):
-        _panel(axes, group, styles)
-        axes.set_xlabel(name)
-    for axes in panels.flat[len(groups) :]:
-        axes.remove()
+    drawn = Figure(figsize=(style.PAGE_WIDTH, LINE_HEIGHT * rows))
+    places = np.minimum(np.arange(rows * COLUMNS), len(groups) - 1)  # the last fills its row
+    panels = drawn.subplot_mosaic(places.reshape(rows, COLUMNS).tolist())
+    for place, (name, group) in enumerate(groups):
+        _panel(panels[place], group, styles)
+        panels[place].set_xlabel(str(name))
     return drawn
 
 

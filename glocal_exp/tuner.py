@@ -110,7 +110,9 @@ class Tuner:
         )
         schedule, numerics = Schedule(steps, interval, batch_size=1), numerics or Numerics()
         plan = Plan(schedule, method, mode or Forward(), numerics, carry_tangents)
-        if plan.lookahead(1) or not method.keeps or plan.wanted.training:
+        fit = plan.wanted.distilled
+        ahead = plan.lookahead(1) or not method.keeps or plan.wanted.training
+        if ahead or (fit and fit.horizon > interval):
             raise UserError(
                 f"{type(method).__name__} looks at batches that are to come, and a training loop "
                 "of one's own has not drawn them; take another method, or engine.run."

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Auto, Forward, Hooks, LowRank, Reverse
+from glocal_exp.engine import Auto, Distilled, Forward, Hooks, LowRank, Reverse
 from glocal_exp.errors import UserError
 from glocal_exp.methods.global_ import Global
+from glocal_exp.methods.hyperdistill import HyperDistill
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.split import Split
 from glocal_exp.tuner import Tuner
@@ -81,15 +82,28 @@ def test_the_states_between_are_those_of_plain_training():
     assert not equal(updated.phi, state.phi)
 
 
+def by_equinox(path, state, like):
+    eqx.tree_serialise_leaves(path, state)
+    return eqx.tree_deserialise_leaves(path, like)
+
+
+def by_orbax(path, state, like):
+    orbax = pytest.importorskip("orbax.checkpoint")
+    with orbax.StandardCheckpointer() as checkpointer:
+        checkpointer.save(path, state)
+        checkpointer.wait_until_finished()
+        return checkpointer.restore(path, like)
+
+
+@pytest.mark.parametrize("saved", [by_equinox, pytest.param(by_orbax, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stop", [INTERVAL, INTERVAL + 2])
-def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop):
+def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop, saved):
     problem, splits, method, mode = SETTINGS["local"]
     tuned = tuner(problem, method, mode)
     start = tuned.init(jax.random.key(0))
     state = train(tuned, splits, start, stop=stop)
-    eqx.tree_serialise_leaves(tmp_path / "state", state)
     like = eqx.tree_at(lambda s: s.batches, start, state.batches)  # () after an update
-    restored = eqx.tree_deserialise_leaves(tmp_path / "state", like)
+    restored = saved(tmp_path / "state", state, like)
     ends = (train(tuned, splits, s, start=stop) for s in (restored, state))
     assert equal(*ends)
 
@@ -120,6 +134,8 @@ def test_a_step_is_traced_once():
 def test_what_a_loop_cannot_do_is_one_sentence():
     with pytest.raises(UserError, match="to come"):
         tuner(SGD, Global(), Forward())
+    with pytest.raises(UserError, match="HyperDistill looks at batches that are to come"):
+        tuner(SGD, HyperDistill(gamma=0.9, horizon=100, every=1), Distilled())
     with pytest.raises(UserError, match="is no InnerProblem"):
         tuner(object(), Local(), Forward())
     with pytest.raises(UserError, match="hypergradient=low_rank needs"):

@@ -1,4 +1,4 @@
-"""What a user pays: whole runs of none, local and glocal, the exact one and its cheaper kin."""
+"""What a user pays: whole runs of none, local, split and glocal, the exact and its cheaper kin."""
 
 from dataclasses import replace
 from functools import partial
@@ -20,7 +20,7 @@ TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is low
 def build(scale: Scale) -> Entry:
     """Runs of `INTERVALS` intervals each."""
     settings = _settings(scale)
-    none, reverse, forward, exact, *cheaper = settings
+    none, reverse, forward, one, several, exact, *cheaper = settings
     least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
     faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
     length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
@@ -31,6 +31,8 @@ def build(scale: Scale) -> Entry:
     local = costs(NAME, reverse, forward)
     targets = [
         Target("whole local / whole none", 4.5, local, costs(NAME, none)),
+        Target("whole split, one h / whole none", 2.5, costs(NAME, one), costs(NAME, none)),
+        Target("whole split / whole none", 4.5, costs(NAME, several), costs(NAME, none)),
         Target("whole glocal / whole local", None, costs(NAME, exact), local),
     ]
     for kind, most, chosen in (("faithful ", 2.5, faithful), ("", None, cheaper)):
@@ -58,10 +60,13 @@ def _settings(scale: Scale) -> dict[str, list[str]]:
     seldom = [*glocal, f"method.delays={delays}", f"method.stride={step}"]
     strided, fewer = f"glocal, stride={step}", f"{scale.subset:,} images"
     subset = f"validation.subset={scale.subset}"
+    split = ["method=split", subset]
     return {
         "none": ["method=none"],
         "local, reverse": ["method=local", "hypergradient=reverse"],
         "local, forward": ["method=local", "hypergradient=forward"],
+        f"split, one h, reverse, {fewer}": [*split, "method.reads=1", "hypergradient=reverse"],
+        f"split, forward, {fewer}": [*split, "hypergradient=forward"],
         "glocal": every,
         strided: seldom,
         f"glocal, {fewer}": [*every, subset],

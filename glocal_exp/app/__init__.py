@@ -8,7 +8,7 @@ summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
 merge.py        runs from other machines, copied and verified
 replay.py       whether the present source still gives the numbers of stored runs
-demo.py         four methods, then figures, tables and a summary
+demo.py         methods from a poor start, 2,000 penalties, a figure and what it says
 
 sweep.py        the jobs of a command, through the launcher that its config names
 launchers/      here, in processes, on Slurm, on Ray

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,8 @@ from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan
+from glocal_exp.engine.compiled import Programs
+from glocal_exp.engine.contract import check_problem
 from glocal_exp.problems import OwnProblem
 from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
@@ -44,10 +46,22 @@ class Experiment:
         """The folder of all runs."""
         return Path(self.cfg.output_dir) / "runs"
 
+    @cached_property
+    def programs(self) -> Programs:
+        """What its seeds have compiled, for those that come after them."""
+        return Programs()
+
     def splits(self, seed: int) -> ImageSplits:
-        """Training, validation and test images of one seed; `UserError` if sizes do not fit."""
+        """Training, validation and test images of one seed.
+
+        Raises:
+            UserError: when sizes do not fit, or a problem of one's own is none.
+        """
         if isinstance(self.data, OwnData):
-            return assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
+            parts = assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
+            made = {seed: assemble.examples(self.cfg, parts)}
+            check_problem(self.problem, made, self.cfg.batch_size)
+            return parts
         return assemble.make_splits(self.cfg, self.data, seed)
 
     def setting(self, seed: int) -> Setting:

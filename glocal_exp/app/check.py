@@ -40,7 +40,7 @@ def check_settings(cfg: DictConfig) -> "Plan":
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _check_value("validation.size", cfg.validation.size, int | float)
-    _check_device(plain(cfg.device))
+    check_device(plain(cfg.device))
     try:
         import jax  # noqa: F401, as whatever is named below does
     except ValueError as error:  # of a variable JAX_...
@@ -113,7 +113,8 @@ def _is(hint: Any, kind: type) -> bool:
     return inspect.isclass(hinted) and hinted is not str and issubclass(hinted, kind)
 
 
-def _check_device(device: Mapping[str, Any]) -> None:
+def check_device(device: Mapping[str, Any]) -> None:
+    """Check the settings of the device group, of whatever platform."""
     platform = device.get("platform")
     if platform not in ("auto", "cpu", "gpu"):
         raise UserError(f"device.platform={platform} is none of auto, cpu and gpu.")

@@ -38,7 +38,7 @@ COMMANDS = {
     "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
     "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
     "report": Command("what holds of the paper, after tables", "report.document.write", IN_OUTPUTS),
-    "demo": Command("all four methods on embedded images, a few minutes", "app.demo"),
+    "demo": Command("what tuning brings and costs, on embedded images, in minutes", "app.demo"),
 }
 USAGE = """\
 Glocal hypergradient estimation: hyperparameters tuned by gradients while a network trains.

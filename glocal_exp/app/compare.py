@@ -11,7 +11,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS
 from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare
-from glocal_exp.report.figures.compared import draw_curves, draw_ends
+from glocal_exp.report.figures.compared import draw_curves, draw_ends, paragraphs
 from glocal_exp.report.filters import chosen, full_key
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
@@ -26,6 +26,7 @@ examples
   glocal compare outputs/runs method=local,glocal 'task.init.learning_rate<0.1' status=complete
   glocal compare --draw test_accuracy,learning_rate
   glocal compare --draw test_accuracy --against task.init.learning_rate
+  glocal compare --draw test_accuracy,learning_rate --html
 """
 
 
@@ -36,7 +37,11 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     conditions = [word for word in options.words if word not in folders]
     compared = chosen(_read(folders or [str(OUTPUTS / "runs")]), conditions)
     table = formats.markdown(compared.sheet(options.metrics)).rstrip()
-    pictures = _pictures(compared, options) if options.draw or options.against else {}
+    pictures = {}
+    if options.html:
+        pictures = _page(compared, options)
+    elif options.draw or options.against:
+        pictures = _pictures(compared, options)
     print(table)
     if options.csv:
         _write({options.csv: compared.frame().to_csv(index=False).encode()})
@@ -46,7 +51,7 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
 
 def _pictures(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
-    columns = [compared.column(name) for name in options.draw] or compared.headline()
+    columns = _columns(compared, options)
     with style.applied():
         if options.against:
             drawing = draw_ends(compared, columns, full_key(compared, options.against))
@@ -54,6 +59,26 @@ def _pictures(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
             drawing = draw_curves(compared, columns)
         files = style.render(drawing.figure) | {"txt": drawing.caption.encode()}
     return {options.out.with_name(f"{options.out.name}.{end}"): one for end, one in files.items()}
+
+
+def _page(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
+    from glocal_exp.report.document import run_charts
+    from glocal_exp.report.document.write import figure, page
+
+    columns, name = _columns(compared, options), options.out.name
+    title = f"Runs that differ in {', '.join(compared.keys) or 'nothing but the seed'}"
+    about = " ".join(paragraphs(compared))
+    if options.against:
+        against = full_key(compared, options.against)
+        frame = compared.ends(columns, against)
+        chart = run_charts.ends(name, title, frame, columns, against, about)
+    else:
+        chart = run_charts.courses(name, title, compared.selection(), columns, about)
+    return {options.out.with_name(f"{name}.html"): page(title, figure(chart)).encode()}
+
+
+def _columns(compared: Comparison, options: Namespace) -> list[str]:
+    return [compared.column(name) for name in options.draw] or compared.headline()
 
 
 def _read(folders: Sequence[str]) -> Comparison:
@@ -100,6 +125,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         default=OUTPUTS / "figures" / "compared",
         help="of pictures, without ending (%(default)s)",
     )
+    add("--html", action="store_true", help="instead of pictures a page with switches and values")
     add("--csv", type=Path, metavar="FILE", help="write all that is known, a row a run")
     return parser.parse_intermixed_args(list(arguments))
 

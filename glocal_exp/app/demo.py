@@ -1,21 +1,35 @@
-"""The demonstration: four methods on the embedded images, then figures, tables and a summary."""
+"""The demonstration: methods on embedded images, 2,000 penalties, a figure and what it says."""
 
+import os
+import re
+import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
+from textwrap import fill
 
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.reproduce import sweep, sweeps, swept
 from glocal_exp.app.rerun import text_of
+from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, ROOT
 
 OUTPUT = OUTPUTS / "demo"
-FIGURES, TABLES = ("demo",), ("demo_accuracy", "demo_run_time")
+IMAGES, PENALTIES, FIGURE = "demo", "demo_penalties", "demo"
+OF_BOTH = ("seed", "seeds", "output_dir", "tracker", "device")
+OF_PENALTIES, OF_SEARCH = ("problem",), ("study",)  # what is not named here is of the images
+WIDTH = 100  # letters
 
 
 def demo(settings: Sequence[str], stop: Stop) -> int:
-    """Train, draw and sum up what is missing of it; settings as of `glocal train`."""
+    """Train, search and draw what is missing of it.
+
+    Settings are as of `glocal train`: those below `problem` go to the penalties, those below
+    `study` to the search, seeds and places to all, the rest to the images.
+    """
     if {"-h", "--help"} & set(settings):
         print(f"usage: glocal demo [KEY=VALUE ...]\n\n{__doc__}")
         return 0
@@ -23,38 +37,51 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
     own = ["tracker=none", f"output_dir={text_of(str(OUTPUT))}"]
+    both, penalties = _of(settings, OF_BOTH), _of(settings, OF_BOTH + OF_PENALTIES)
+    images = [word for word in settings if word not in _of(settings, OF_PENALTIES + OF_SEARCH)]
+    for experiment, given in ((IMAGES, images), (PENALTIES, penalties)):
+        if code := run(["-m", *sweep([*own, *sweeps(experiment)[0]], given)], stop):
+            return code
     from glocal_exp.app.compose import jobs
 
-    (where, *_) = jobs([s for s in settings if s.startswith("output_dir=")], sweep=False)
-    output = Path(where.config.output_dir if settings else OUTPUT)
-    if code := run(["-m", *sweep([*own, *sweeps("demo")[0]], settings)], stop):
-        return code
+    (job, *_) = jobs(sweep(own, [w for w in both if w.startswith("output_dir=")]), sweep=False)
+    output = Path(job.config.output_dir)
+    if find_spec("optuna"):
+        searched = [*own, f"seeds={swept(PENALTIES)['seeds']}", f"experiment={PENALTIES}"]
+        given = [*penalties, *_of(settings, OF_SEARCH)]
+        if code := _search(output, sweep(searched, given), stop):
+            return code
+    else:
+        say("optuna is not installed, so that the figure has no TPE: make setup EXTRAS=search")
     from glocal_exp.report.build import main as build
 
     where = ["--runs", str(output / "runs"), "--out", str(output)]
-    code = max(build("figure", ROOT, [*FIGURES, *where]), build("table", ROOT, [*TABLES, *where]))
+    code = build("figure", ROOT, [FIGURE, *where])
     if code == 0:
-        print(_summary(output))
+        found = (output / f"{FIGURE}.txt").read_text().partition("\n\n")[0]
+        here = os.path.relpath(Path(sys.executable).with_name("glocal"))
+        command = "glocal" if which("glocal") else here
+        print(f"\n{fill(found, WIDTH)}\n")
+        print(f"Figure: {output / FIGURE}.png (.pdf; caption: .txt)")
+        print(f"Runs:   {output / 'runs'}")
+        print(f"Next:   {command} train preset=quick method=glocal")
     return code
 
 
-def _summary(output: Path) -> str:
-    from glocal_exp.store import find_runs
+def _of(settings: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Those below one of these keys."""
+    return [word for word in settings if re.split(r"[.=]", word.lstrip("+~"))[0] in keys]
 
-    complete = find_runs(output / "runs", {"experiment": "demo", "status": "complete"})
-    steps = max(stored.column("steps") for stored in complete)
-    complete = [stored for stored in complete if stored.column("steps") == steps]
-    methods = swept("demo")["method"].split(",")
-    order = {method: place for place, method in enumerate(methods)}
-    lines = ["", f"Test accuracy after {steps} steps on {complete[0].column('notice')}:"]
-    for stored in sorted(complete, key=lambda stored: order.get(stored.method, len(order))):
-        accuracy = stored.metrics().to_dict("records")[-1]["test_accuracy"]
-        lines.append(f"  {stored.method:<8} seed {stored.seed}  {accuracy:.3f}")
-    figures = ", ".join(str(output / f"{name}.png") for name in FIGURES)
-    tables = ", ".join(str(output / f"{name}.md") for name in TABLES)
-    return "\n".join(
-        [*lines, f"Figure: {figures}", f"Tables: {tables}", f"Runs:   {output / 'runs'}"]
-    )
+
+def _search(output: Path, settings: Sequence[str], stop: Stop) -> int:
+    """The search, as long as hypergradients took."""
+    from glocal_exp.app.study import run as study
+    from glocal_exp.report.figures.demo import seconds
+    from glocal_exp.report.selection import select
+
+    stored = select(output / "runs", PENALTIES)
+    time = [f"study.seconds={seconds(stored)}"] if stored else []
+    return study(["-m", "study=penalties", "method=local", *time, *settings], stop)
 
 
 main = entry_point(demo)

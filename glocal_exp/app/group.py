@@ -13,7 +13,7 @@ from glocal_exp.app.identity import Identity
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.data import Splits
-from glocal_exp.engine import Hooks
+from glocal_exp.engine import Hooks, Reverse
 from glocal_exp.records import IntervalRecord
 from glocal_exp.store import RunDirectory
 from glocal_exp.tracking import Fanout
@@ -52,15 +52,20 @@ class Group:
             keep=lambda s: s <= keep.first or (keep.every > 0 and s % keep.every == 0),
         )
         images = {seed: run.images for seed, run in runs.items()}
-        self._loop = identity.experiment.loop(images, hooks=hooks, checkpoints=checkpoints)
+        options = {"hooks": hooks, "checkpoints": checkpoints}
+        options["programs"] = identity.experiment.programs
+        self._loop = identity.experiment.loop(images, **options)
+        # Whether a playout's sweep back comes after it, which takes as long and longer.
+        self._sweeps = isinstance(self._loop.mode, Reverse) and self._plan.plays_out
         self.fell_apart = any(checkpoints.values()) and not self._loop.resumed
 
     def train(self) -> None:
         """Train until all seeds are complete, or `Interrupted` with checkpoints of all."""
         loop = self._loop
-        # The steps that each outer step computes, playouts included.
+        # The steps that each outer step computes, playouts and sweeps back through them included.
         outer_steps = range(1, self._plan.schedule.outer_steps + 1)
-        lengths = [(1 + self._plan.lookahead(s)) * self._cfg.interval for s in outer_steps]
+        ways = self._cfg.interval * (2 if self._sweeps else 1)
+        lengths = [(1 + self._plan.lookahead(s)) * ways for s in outer_steps]
         self._before = [0, *accumulate(lengths)]
         for seed in self._directories:
             self._start(seed)
@@ -95,9 +100,12 @@ class Group:
         """Between two stretches of training: the place where a run may stop."""
         for seed in self._loop.finished.keys() & self._directories.keys():
             self._end(seed)
-        note = f"playout {step}/{steps}" if steps > self._cfg.interval else ""
-        trained = self._loop.position.outer_step * self._cfg.interval
-        if step == steps and self._plan.schedule.evaluates(trained):
+        interval, place = self._cfg.interval, self._loop.position
+        note = f"playout {step}/{steps}" if steps > interval else ""
+        swept = place.interval * interval - steps  # once all is trained, with what goes back
+        if self._sweeps and (swept > 0 or step == steps):
+            step, note = steps + swept, f"sweeping back {swept}/{steps}"
+        elif step == steps and self._plan.schedule.evaluates(place.outer_step * interval):
             note = "evaluating"
         for seed in self._loop.snapshots:
             self._tell(note, seed, step)

@@ -9,6 +9,7 @@ import sysconfig
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -21,6 +22,7 @@ EXAMPLES = "problem.examples._target_"
 """Where the function is named that has a problem's examples."""
 INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))
 INSTALLED += (Path(__file__).parents[1],)
+PROMPT = "__main__"
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -90,15 +92,21 @@ def _paths(node: Any) -> Iterator[str]:
 
 
 def _is_own(named: Any) -> bool:
+    if _is_typed(named):
+        return True
     try:
         file = Path(inspect.getfile(named)).resolve()
-    except (OSError, TypeError):  # built in, or typed at a prompt
+    except (OSError, TypeError):  # built in
         return False
     return not any(file.is_relative_to(folder) for folder in INSTALLED)
 
 
 def _text(named: Any) -> str:
     """Its code without comments and layout."""
+    if _is_typed(named):  # which has no text to be relied on
+        functions = inspect.getmembers(named, inspect.isfunction)
+        own = [(n, _compiled(of.__code__)) for n, of in functions if of.__module__ == PROMPT]
+        return repr(own)
     try:
         text = textwrap.dedent(inspect.getsource(named))
     except OSError:
@@ -107,3 +115,15 @@ def _text(named: Any) -> str:
         return ast.dump(ast.parse(text))
     except SyntaxError:  # of a function within a line
         return text
+
+
+def _is_typed(named: Any) -> bool:
+    """Whether it is a class of a notebook, or of a prompt."""
+    file = getattr(sys.modules[PROMPT], "__file__", "")
+    return inspect.isclass(named) and named.__module__ == PROMPT and not Path(file).is_file()
+
+
+def _compiled(code: CodeType) -> list[Any]:
+    """What it does, wherever it was typed."""
+    parts = [_compiled(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code, code.co_names, parts]

@@ -21,7 +21,7 @@ from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.app.train import train_seeds
 from glocal_exp.data import OwnData
 from glocal_exp.data import Splits as Parts
-from glocal_exp.engine import Loop, Splits
+from glocal_exp.engine import Loop, Plan, Splits
 from glocal_exp.engine import run as iterate
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method
@@ -96,7 +96,8 @@ def run(
     by_seed = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
     name = name or type(problem).__name__
     meta_optimizer = settings.get("meta_optimizer") or optax.adam(0.1)
-    experiment = _experiment(loop, by_seed, meta_optimizer, Path(store), name, tracker)
+    plan = loop.work.plan
+    experiment = _experiment(problem, plan, by_seed, meta_optimizer, Path(store), name, tracker)
     stop = Stop()
     try:
         with stop.listening():
@@ -134,7 +135,8 @@ class Given(Experiment):
 
 
 def _experiment(
-    loop: Loop,
+    problem: InnerProblem,
+    plan: Plan,
     by_seed: Mapping[int, Splits],
     meta_optimizer: optax.GradientTransformation,
     store: Path,
@@ -142,7 +144,6 @@ def _experiment(
     tracker: str,
 ) -> Given:
     (job,) = jobs([f"tracker={tracker}"], sweep=False)
-    problem, plan = loop.work.problem, loop.work.plan
     kind = type(plan.method)
     package, _, module = kind.__module__.rpartition(".")
     method = module.strip("_") if package == "glocal_exp.methods" else kind.__name__

@@ -12,6 +12,7 @@ import numpy as np
 
 from glocal_exp.app.cells import Cell
 from glocal_exp.errors import UserError
+from glocal_exp.report.settings import leaves
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import read_run
 from glocal_exp.store.manifest import processor
@@ -198,18 +199,10 @@ def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for name in ALIKE for key, value in _leaves(name, _at(config, name))}
+    return {key: value for name in ALIKE for key, value in leaves(name, _at(config, name))}
 
 
 def _at(config: Any, path: str) -> Any:
     for part in path.split("."):
         config = config.get(part) if isinstance(config, Mapping) else None
     return config
-
-
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, Mapping):
-        yield path, value
-        return
-    for name, entry in value.items():
-        yield from _leaves(f"{path}.{name}", entry)

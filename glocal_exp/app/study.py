@@ -1,5 +1,6 @@
 """`glocal study study=ID [KEY=VALUE ...]`: what is measured without a training run."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from glocal_exp.app.check import check_group, check_settings
+from glocal_exp.app.check import check_device, check_group, check_settings
 from glocal_exp.app.choices import choices, described, groups
 from glocal_exp.app.compose import Job, as_yaml
 from glocal_exp.app.config import numeric_config, plain, seeds
@@ -54,17 +55,41 @@ def measure(job: Job) -> None:
     numbers = seeds(cfg)
     check_group("study", plain(cfg.study))
     study: Study = instantiate_group("study", cfg.study)
+    about = {}
     if study.trains:
         check_settings(cfg)
-    elif job.choices["preset"] != groups()["preset"]:
-        preset, name = job.choices["preset"], job.choices["study"]
-        raise UserError(
-            f"preset={preset} changes nothing of study={name}, which trains nothing; make its own "
-            "settings smaller, study.NAME=VALUE."
-        )
+    else:
+        about = _without_training(job)
     experiment = cache(partial(_build, job, cfg))  # when it is first needed
     for seed in numbers:
-        _measure(job, study, seed, experiment)
+        _measure(job, study, about, seed, experiment)
+
+
+def _without_training(job: Job) -> dict[str, Any]:
+    """Make JAX, if the study has imported it, run as the config says; what a manifest has of it.
+
+    Raises:
+        UserError: for settings of training, which would change nothing.
+    """
+    cfg, name = job.config, job.choices["study"]
+    for given, changes in (
+        (f"preset={job.choices['preset']}", job.choices["preset"] != groups()["preset"]),
+        (f"precision={cfg.precision}", cfg.precision != "float32"),
+    ):
+        if changes:
+            raise UserError(
+                f"{given} changes nothing of study={name}, which trains nothing; give its own "
+                "settings, study.NAME=VALUE."
+            )
+    check_device(plain(cfg.device))
+    if "jax" not in sys.modules:  # a study of NumPy alone
+        return {}
+    from glocal_exp.app.assemble import use_precision
+    from glocal_exp.app.device import use_device
+
+    device = use_device(cfg)
+    use_precision(cfg, device.settings)
+    return {"device": device.facts()}
 
 
 def _build(job: Job, config: DictConfig) -> "Experiment":
@@ -81,8 +106,15 @@ def _varied(job: Job, changes: Mapping[str, Any]) -> "Experiment":
     return _build(job, config)
 
 
-def _measure(job: Job, study: Study, seed: int, experiment: "Callable[[], Experiment]") -> None:
+def _measure(
+    job: Job,
+    study: Study,
+    about: Mapping[str, Any],
+    seed: int,
+    experiment: "Callable[[], Experiment]",
+) -> None:
     facts, config = _identity(job, study, seed, experiment)
+    facts = {**about, **facts}
     lab = Lab(seed, lambda c: (_varied(job, c) if c else experiment()).setting(seed))
     root = Path(job.config.output_dir) / "studies"
     path = run_path(root, facts["study"], facts["variant"], seed)

@@ -21,6 +21,7 @@ from glocal_exp.engine.examples import Splits
 from glocal_exp.engine.loop import Hooks, Loop
 from glocal_exp.engine.modes.auto import Auto
 from glocal_exp.engine.modes.copies import Copies
+from glocal_exp.engine.modes.distilled import Distilled
 from glocal_exp.engine.modes.forward import Forward
 from glocal_exp.engine.modes.implicit import Implicit
 from glocal_exp.engine.modes.low_rank import LowRank
@@ -32,6 +33,7 @@ from glocal_exp.engine.settings import Numerics, Schedule
 __all__ = [
     "Auto",
     "Copies",
+    "Distilled",
     "Forward",
     "Hooks",
     "Implicit",

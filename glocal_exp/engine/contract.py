@@ -1,6 +1,9 @@
 """What `run` asks of a problem and of examples of one's own: a slip ends in one sentence."""
 
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,24 +30,38 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
             raise UserError(f"The examples are no Splits but {_word(examples)}; make them one.")
         for name in ("train", "validation", "test", "meta"):
             _check_lengths(name, getattr(examples, name))
-    given = problem.init(jax.random.key(0))
+    with _running("init(key)"):
+        given = problem.init(jax.random.key(0))
     if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], InnerState):
-        raise UserError("init(key) should return a pair: an InnerState and the hyperparameters.")
+        raise UserError(
+            "init(key) should return a pair, an InnerState and the hyperparameters, not "
+            f"{_words(given)}."
+        )
     state, phi = given
     _check_arrays("the state that init returns", state, jnp.generic)
     _check_arrays("phi, which init returns,", phi, jnp.floating)
     examples = next(iter(splits.values()))
     batch = jax.tree.map(lambda leaf: _shape(leaf, batch_size), examples.train)
     meta = jax.tree.map(_shape, examples.for_hypergradients)
-    stepped = jax.eval_shape(problem.step, state, phi, batch, jax.random.key(0))
+    with _running("step(...)"):
+        stepped = jax.eval_shape(problem.step, state, phi, batch, jax.random.key(0))
     if not isinstance(stepped, tuple) or len(stepped) != 2:
-        raise UserError("step(...) should return a pair: the next InnerState and the loss.")
+        raise UserError(
+            "step(...) should return a pair, the next InnerState and the loss, not "
+            f"{_words(stepped)}."
+        )
     _check_same(state, stepped[0])
     _check_scalar("the loss that step(...) returns", stepped[1])
-    _check_scalar("meta_loss(...)", jax.eval_shape(problem.meta_loss, state, phi, meta))
-    described = problem.describe(phi)
+    with _running("meta_loss(...)"):
+        loss = jax.eval_shape(problem.meta_loss, state, phi, meta)
+    _check_scalar("meta_loss(...)", loss)
+    with _running("describe(phi)"):
+        described = problem.describe(phi)
     if not isinstance(described, dict) or not all(hasattr(v, "dtype") for v in described.values()):
-        raise UserError("describe(phi) should return a dict of numbers or arrays by name.")
+        raise UserError(
+            "describe(phi) should return a dict of numbers or arrays by name, not "
+            f"{_words(described)}."
+        )
 
 
 def check_kinds(**given: tuple[Any, type]) -> None:
@@ -59,6 +76,21 @@ def check_seed(seed: Any) -> None:
     whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not whole or not 0 <= seed <= LARGEST_SEED:
         raise UserError(f"seed={seed} is no whole number from 0 to {LARGEST_SEED}; give one.")
+
+
+@contextmanager
+def _running(what: str) -> Iterator[None]:
+    """Say in one sentence what fails in a function of the user's, and in which line of it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        text = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if "site-packages" not in frame.filename][-1]
+        place = f"{Path(own.filename).name}, line {own.lineno}"
+        raise UserError(f"{what} fails ({place}): {type(error).__name__}: {text}.") from error
 
 
 def _check_lengths(split: str, examples: Any) -> None:
@@ -119,6 +151,14 @@ def _word(value: Any) -> str:
     if isinstance(value, jax.ShapeDtypeStruct):
         return f"{value.dtype.name}{list(value.shape)}"
     return value if isinstance(value, str) else type(value).__name__
+
+
+def _words(value: Any) -> str:
+    """What was returned, and of a tuple or list what is in it."""
+    if isinstance(value, tuple | list):
+        inside = ", ".join(map(_word, value))
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    return _word(value)
 
 
 def _path(path: Any) -> str:

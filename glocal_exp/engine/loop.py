@@ -20,6 +20,7 @@ from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.modes.mode import Mode
+from glocal_exp.engine.periods import in_periods
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.playout import Playout
 from glocal_exp.engine.recorder import Recorder, without_effect
@@ -71,6 +72,7 @@ class Loop(Iterator[IntervalRecord]):
         programs: Programs | None = None,
     ):
         examples = Examples(splits, plan.schedule.batch_size)
+        problem = in_periods(problem, plan.method.schedule(), plan.schedule.steps)
         self.work = Work(problem, plan, examples, programs or Programs())
         self._problem, self._plan, self._hooks = problem, plan, hooks or Hooks()
         meta_optimizer = meta_optimizer or optax.adam(0.1)

@@ -35,11 +35,13 @@ class Choice(ABC):
         """Why it cannot serve a plan, as the end of a sentence that starts with its name.
 
         Asked twice: before anything of the problem is known, and then with it. By default all is
-        served but losses of perturbed copies, which no derivative gives, and the implicit
-        derivative, which is none of training.
+        served but losses of perturbed copies, which no derivative gives, the implicit derivative,
+        which is none of training, and the distilled one, which is of a single step.
         """
         if plan.wanted.implicit:
             return "differentiates training and this method asks for the implicit derivative"
+        if plan.wanted.distilled:
+            return "differentiates training and this method asks for one product in its place"
         return "trains no copies, and this method compares some" if plan.wanted.copies else None
 
     def refuse(self, obstacle: str | None) -> None:

@@ -15,9 +15,9 @@ from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.plan import Plan
-from glocal_exp.hypergrad.forward import names
+from glocal_exp.hypergrad.forward import mean_gradient, names
 from glocal_exp.methods.method import Wanted
-from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState
+from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped
 
 Carry = PyTree[Any]
 """What a mode carries from step to step beside the state: tangents, sums, a basis, or nothing."""
@@ -36,6 +36,7 @@ class Marks(NamedTuple):
         newest: the newest parts of the h_t.
         sizes: those of the training loss's.
         implicit: the implicit h.
+        distilled: the distilled h.
         copies: losses of perturbed copies.
     """
 
@@ -47,6 +48,7 @@ class Marks(NamedTuple):
     newest: Mask | None = None
     sizes: Mask | None = None
     implicit: Mask | None = None
+    distilled: Mask | None = None
     copies: Mask | None = None
 
     @classmethod
@@ -65,6 +67,7 @@ class Marks(NamedTuple):
             steps if wanted.newest else None,
             training if wanted.sizes else None,
             end if wanted.implicit else None,
+            end if wanted.distilled else None,
             end if wanted.copies else None,
         )
 
@@ -78,11 +81,12 @@ class Marks(NamedTuple):
         named |= {"mean": self.ends, "mean_direct": self.ends, "losses": self.copies}
         named |= {"values": self.steps, "mean_value": self.ends, "sharpness": self.bends}
         named |= {"newest": self.newest, "sizes": self.sizes, "implicit": self.implicit}
+        named |= {"distilled": self.distilled}
         return {name: mask.astype(bool) for name, mask in named.items() if mask is not None}
 
     def gradients(self) -> int:
         """Gradients of the whole validation loss."""
-        masks = self.steps, self.ends, self.implicit
+        masks = self.steps, self.ends, self.implicit, self.distilled
         return int(sum(mask.sum() for mask in masks if mask is not None))
 
 
@@ -124,6 +128,30 @@ class Work:
         """The batch and the key of a step."""
         batch = jax.tree.map(lambda leaf: leaf[chosen], data.train)
         return batch, jax.random.fold_in(key, step)
+
+    def stepper(
+        self, data: Splits, key: PRNGKeyArray
+    ) -> Callable[[InnerState, Hyperparams, Int[Array, " batch"]], Stepped]:
+        """A training step of (state, phi, indices)."""
+
+        def step(state: InnerState, phi: Hyperparams, chosen: Array) -> Stepped:
+            return self.problem.step(state, phi, *self.batch(data, key, state.step, chosen))
+
+        return step
+
+    def meta_gradient(
+        self, state: InnerState, phi: Hyperparams, data: Splits
+    ) -> tuple[Scalar, PyTree, Float[Array, " q"]]:
+        """The meta loss, its gradient by the state's inexact leaves, and directly by phi."""
+        inexact, rest = eqx.partition(state, eqx.is_inexact_array)
+
+        def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Scalar:
+            return self.problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
+
+        chunk, at_once = self.chunks.values()
+        batch = data.for_hypergradients
+        value, found = mean_gradient(loss, inexact, phi, batch, chunk, at_once=at_once)
+        return value, found[0], ravel_pytree(found[1])[0]
 
     def phi_in(self, snapshot: Snapshot, interval: int) -> Hyperparams:
         """The hyperparameters of a playout's n-th interval."""
@@ -176,8 +204,6 @@ class Work:
         return {seed: new._replace(carry=snapshots[seed].carry) for seed, new in trained.items()}
 
     def _train(self, state, phi, carry, key, indices, data) -> Segment:
-        def body(state: InnerState, chosen: Array) -> tuple[InnerState, Array]:
-            return self.problem.step(state, phi, *self.batch(data, key, state.step, chosen))
-
-        state, losses = jax.lax.scan(body, state, indices)
+        step = self.stepper(data, key)
+        state, losses = jax.lax.scan(lambda state, chosen: step(state, phi, chosen), state, indices)
         return Segment(state, None, {}, losses, self.finite(state))

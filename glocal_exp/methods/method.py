@@ -19,6 +19,33 @@ SHOWN = 6
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """How h is to be approximated by one product, and how its length is found.
+
+    Attributes:
+        gamma: what a step is taken to keep of the past.
+        horizon: training steps ahead that the length is fitted to.
+        every: horizons of training from one fit to the next; the first is at its start.
+    """
+
+    gamma: float
+    horizon: int
+    every: int
+
+    def __post_init__(self):
+        if not 0 <= self.gamma < 1:
+            raise UserError(f"method.gamma={self.gamma} is not from 0 to below 1.")
+        for name in ("horizon", "every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"method.{name}={getattr(self, name)} is not at least 1.")
+
+    def due(self, done: int, interval: int) -> bool:
+        """Whether to fit after so many steps of training, where an interval begins."""
+        apart = self.every * self.horizon
+        return done // apart > (done - interval) // apart
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is to be measured in the last interval of an outer step.
 
@@ -32,6 +59,7 @@ class Wanted:
         newest: the part of each h_t that its last step alone makes, by phi as it acts there.
         sizes: norms of the training loss's gradient times those of the parameters' tangents.
         implicit: h at the interval's end as if its parameters minimized the training loss.
+        distilled: h at the interval's end by one product at the states' discounted mean.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
     """
@@ -45,6 +73,7 @@ class Wanted:
     newest: bool = False
     sizes: bool = False
     implicit: bool = False
+    distilled: Distillation | None = None
     copies: int = 0
     scale: float = 0.0
 
@@ -66,7 +95,8 @@ class Wanted:
     @property
     def derivatives(self) -> bool:
         """Whether anything has to be differentiated."""
-        return bool(self.steps or self.training or self.mean or self.implicit)
+        asked = self.steps or self.training or self.mean or self.implicit or self.distilled
+        return bool(asked)
 
 
 def _empty() -> np.ndarray:
@@ -92,6 +122,7 @@ class Measured:
         sharpness: an average of what a training step takes away of a mode that is off its minimum:
             of SGD the learning rate times curvature (`hypergrad.forward.sharpness`).
         implicit: the implicit h.
+        distilled: the distilled h.
         losses: of the copies that were moved up and down, at the interval's end.
         moves: what the first of each pair was moved by, the second the other way; summed over the
             intervals since the copies began.
@@ -107,13 +138,14 @@ class Measured:
     mean_value: float = math.nan
     sharpness: float = math.nan
     implicit: Float[np.ndarray, " q"] = field(default_factory=_empty)
+    distilled: Float[np.ndarray, " q"] = field(default_factory=_empty)
     losses: Float[np.ndarray, "pairs 2"] = field(default_factory=_empty)
     moves: Float[np.ndarray, "pairs q"] = field(default_factory=_empty)
 
     @property
     def silent(self) -> Bool[np.ndarray, " q"]:
         """Hyperparameters by which every derivative is exactly 0; empty if there are none."""
-        rows = self.h, self.training, self.mean, self.mean_direct, self.implicit
+        rows = self.h, self.training, self.mean, self.mean_direct, self.implicit, self.distilled
         found = [np.atleast_2d(row) for row in rows if row.size]
         return np.all(np.concatenate(found) == 0, axis=0) if found else np.zeros(0, bool)
 
@@ -216,6 +248,13 @@ class Method(ABC):
         """What is added to unconstrained hyperparameters, by name, in a playout's n-th interval.
 
         The first of the playout, the one that becomes real, is the zeroth.
+        """
+        return {}
+
+    def schedule(self) -> Mapping[str, int]:
+        """By hyperparameter, so many values that it takes in a training, one after another.
+
+        What is not named has one.
         """
         return {}
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,12 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     for run in find_runs(options.runs, {"status": "damaged"}):
         print(f"warning: left out: {run.path}: {run.damage}; run it again")
     makers = {name: load(configs[name]) for name in chosen}
-    results = [_write(kind, name, made, context, options.out) for name, made in makers.items()]
+    write = partial(_write, kind, context=context, out=options.out, tell=bool(options.ids))
+    results = [write(name, made) for name, made in makers.items()]
+    absent = [name for name, came in zip(makers, results, strict=True) if came == "nothing"]
+    if absent and not options.ids:
+        advice = f"`glocal {kind}s {absent[0]}` says how to make one"
+        print(f"not stored, so left out: {', '.join(absent)}; {advice}")
     others = [] if options.ids else _unknown_experiments(options.runs, folder)
     if kind == "figure":
         results += [_write_own(name, context, options.out) for name in others]
@@ -76,16 +82,13 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
 
 
 def _write(
-    kind: Kind, name: str, maker: Any, context: Context, out: Path
+    kind: Kind, name: str, maker: Any, context: Context, out: Path, tell: bool = True
 ) -> Literal["nothing", "incomplete", "complete"]:
     try:
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
-    except MissingStudy as study:
-        command = f"glocal study study={study} {_output_dir(context.studies)}"
-        print(f"{name}: nothing is stored; to make it: {command}")
-        return "nothing"
-    except MissingRuns as runs:
-        print(f"{name}: no stored runs; {_commands(runs.args, context)}")
+    except MissingRuns as absent:
+        if tell:
+            print(f"{name}: {_how(absent, context)}")
         return "nothing"
     write_together({out / f"{name}.{ending}": content for ending, content in files.items()})
     print(f"{name}: {out / name}.{{{','.join(files)}}}")
@@ -102,6 +105,14 @@ def _write_own(experiment: str, context: Context, out: Path) -> Literal["nothing
         print(f"{experiment}: {error}")
         return "nothing"
     return "complete"
+
+
+def _how(absent: MissingRuns, context: Context) -> str:
+    """To what is not there."""
+    if not isinstance(absent, MissingStudy):
+        return f"no stored runs; {_commands(absent.args, context)}"
+    command = f"glocal study study={absent} {_output_dir(context.studies)}"
+    return f"nothing is stored; to make it: {command}"
 
 
 def _commands(experiments: Sequence[str], context: Context) -> str:

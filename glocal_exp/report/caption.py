@@ -39,6 +39,7 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
     """
     runs, seeds = selection.runs, selection.seeds
     learning = [run for run in runs if run.method != "none"] or runs
+    windows = [run for run in runs if _window(run)]
     interval, batch = (
         _common(runs, lambda run, name=name: _number(run.stored.column(name)))
         for name in ("interval", "batch_size")
@@ -51,12 +52,19 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         f"{selection.experiment}: {_common(runs, _title)}",
         _common(runs, lambda run: network(run.stored.column("model"), run.stored.value("model"))),
         f"T = {selection.steps:,} steps, tau = {interval}, batches of {batch}",
+        *filter(None, [_common(windows, _window) if windows else "", _common(learning, _meta)]),
         f"{train} training, {_common(learning, _validation)} validation and {test} test images",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})",
         f"on {_common(runs, _device)}",
         f"commit {_common(runs, _commit)}",
     ]
-    sentences = ["; ".join(parts) + ".", _compared(selection, context, ignore), *selection.notes]
+    variants = dict.fromkeys(run.stored.variant for run in runs)
+    again = (
+        f"Any of them again: `glocal train from=runs/{selection.experiment}/VARIANT/seed=K` "
+        f"({', '.join(variants)})."
+    )
+    compared = _compared(selection, context, ignore)
+    sentences = ["; ".join(parts) + ".", compared, *selection.notes, again]
     return " ".join(filter(None, sentences))
 
 
@@ -105,6 +113,22 @@ def _validation(run: Run) -> str:
     held_out, used = run.images("validation"), run.gradient_images
     of_them = "" if used == held_out else f" [{_number(used)} of them in a hypergradient]"
     return _number(held_out, MANY) + of_them
+
+
+def _window(run: Run) -> str:
+    """Of methods that decompose one."""
+    window, delays, stride = (
+        run.stored.value(f"method.{name}") for name in ("window", "delays", "stride")
+    )
+    if window is None or delays is None:
+        return ""
+    return f"sigma = {window}, m = {delays}" + (f", every {stride}th h_t" if stride != 1 else "")
+
+
+def _meta(run: Run) -> str:
+    name = (run.stored.manifest.get("choices") or {}).get("meta_optimizer")
+    rate = run.stored.value("meta_optimizer.learning_rate")
+    return "" if rate is None else f"meta optimizer {name or 'unknown'}, rate {rate:g}"
 
 
 def _device(run: Run) -> str:

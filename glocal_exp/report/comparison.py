@@ -118,6 +118,7 @@ class Comparison:
             short: without the mean of the last evaluations, and without words below.
         """
         names = [self.column(name) for name in metrics] or self.headline()
+        keys = self.keys or ["experiment", "method"]  # what is alone has a name, too
         groups: dict[Any, list[Entry]] = defaultdict(list)
         for entry in self.entries:
             groups[entry.stored.path.parent].append(entry)
@@ -125,7 +126,7 @@ class Comparison:
         rows = []
         for entries in groups.values():
             found = entries[0].settings
-            row = {key: text(found[key]) if key in found else ABSENT for key in self.keys}
+            row = {key: text(found[key]) if key in found else ABSENT for key in keys}
             row["seeds"] = _ranges(entry.stored.seed for entry in entries)
             for name in names:
                 for part, header in parts.items():
@@ -137,7 +138,7 @@ class Comparison:
             row["status"] = _states(entries)
             rows.append(row)
         data = pd.DataFrame(rows)
-        words = {*self.keys, "seeds", "status"}
+        words = {*keys, "seeds", "status"}
         columns = [Column(name, name, words=name in words) for name in data]
         return Sheet(data, columns, "" if short else "\n".join([*self._caption(), *self.notes]))
 
@@ -154,13 +155,13 @@ class Comparison:
         return Selection(experiment or "", steps, tuple(runs))
 
     def ends(self, columns: Sequence[str], against: str) -> pd.DataFrame:
-        """The last values of columns and of what they are drawn against, with a label a run.
+        """The last values of columns and of what they are drawn against, with label and seed.
 
         Raises:
             UserError: `against` is not a number in every run.
         """
         rows = [
-            {"label": name, against: entry.values.get(against)}
+            {"label": name, "seed": entry.stored.seed, against: entry.values.get(against)}
             | {column: entry.final.get(column) for column in columns}
             for name, entry in zip(self.labels(without=against), self.entries, strict=True)
             if entry.final

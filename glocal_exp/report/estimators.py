@@ -4,34 +4,17 @@ A new method is compared with the others by its file in glocal_exp/methods and i
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
 from glocal_exp.errors import UserError
-from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
+from glocal_exp.methods.method import Estimate, Method
 from glocal_exp.report.objects import entries, instantiate
+from glocal_exp.report.points import Point
 from glocal_exp.report.vectors import Vector
-
-
-class Point(Protocol):
-    """The start of an interval of training, with what was measured in it."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def interval(self) -> int: ...
-    @property
-    def outer_steps(self) -> int: ...
-    @property
-    def intervals(self) -> Mapping[str, Any]: ...
-    @property
-    def moment(self) -> Moment: ...
-    def holds(self, wanted: Wanted) -> bool: ...
-    def measured(self, interval: str, wanted: Wanted) -> Measured: ...
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ SUMMARY = {
     "mean": "mean", "deviation": "std", "standard_error": "sem", "minimum": "min", "maximum": "max",
 }  # fmt: skip
 
-COMPARISON = 3
-"""Choice: with so many methods there is something to compare: no learning, local and glocal."""
+COMPARISON = {"none", "local", "glocal"}
+"""Choice: with these methods there is something to compare."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def select(
 ) -> Selection | None:
     """The runs to compare: the longest of which there is a comparison.
 
-    That is the largest number of steps at which `COMPARISON` methods have a finished run, or else
+    That is the largest number of steps at which all of `COMPARISON` have a finished run, or else
     as many as have at any. Where a method has several variants, the one with the most finished
     seeds, then the most validation images, is taken. None when there is no run with a record.
 
@@ -145,7 +145,7 @@ def _length(runs: Sequence[Run]) -> int:
     methods: dict[int, set[str]] = defaultdict(set)
     for run in runs:
         methods[run.steps].add(run.method)
-    return max(methods, key=lambda steps: (min(len(methods[steps]), COMPARISON), steps))
+    return max(methods, key=lambda steps: (len(methods[steps] & COMPARISON), steps))
 
 
 def _one_variant_a_method(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:

@@ -39,7 +39,7 @@ def settings(run: StoredRun, known: Known) -> dict[str, Any]:
         if isinstance(value, Mapping):  # its references to root keys are those keys' own
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
         if key not in NO_SETTINGS:
-            found |= {k: v for k, v in _leaves(key, value) if k not in found}
+            found |= {k: v for k, v in leaves(key, value) if k not in found}
     known[run.path.parent] = basis, found
     return found
 
@@ -81,9 +81,10 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every plain value inside of one, by its dotted key."""
     if isinstance(value, Mapping):
         for name, entry in value.items():
-            yield from _leaves(f"{path}.{name}", entry)
+            yield from leaves(f"{path}.{name}", entry)
     else:
         yield path, value

@@ -41,7 +41,7 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 def provenance(frame: pd.DataFrame, about: str = "") -> str:
     """Seeds, units, machine and commit of the rows shown, after what they are about."""
     manifests = [read_manifest(Path(folder)) or {} for folder in sorted(set(frame["folder"]))]
-    seeds = ", ".join(str(int(seed)) for seed in sorted(set(frame["seed"])))
+    seeds = ", ".join(map(str, sorted({m["seed"] for m in manifests if "seed" in m})))
     units = frame[["folder", "unit"]].drop_duplicates()
     commits = {str((m.get("git") or {}).get("commit") or "unknown")[:10] for m in manifests}
     machines = {str(m.get("processor") or "an unknown processor") for m in manifests}

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -101,6 +101,18 @@ def legend_above(figure: Figure, handles: Sequence[Artist], **options: Any) -> N
     """A legend above all panels, in one row if nothing else is said."""
     options = {"ncols": len(handles)} | options
     figure.legend(handles=handles, loc="outside upper center", **options)
+
+
+def legend_of(figure: Figure, looks: Mapping[str, Mapping[str, Any]], **options: Any) -> None:
+    """`legend_above` of what is drawn so, by label."""
+    handles = [Line2D([], [], **look, label=label) for label, look in looks.items()]
+    legend_above(figure, handles, **options)
+
+
+def label_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """A row for each label, from the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
 
 
 def method_legend(figure: Figure, methods: Iterable[str], diverged: bool) -> None:

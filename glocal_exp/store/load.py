@@ -211,8 +211,9 @@ def load_runs(
             continue
         named = {name: run.column(name) for name in RUN_COLUMNS}
         named |= {f"config/{key}": run.value(key) for key in config}
-        cells = {"seed": [str(run.seed)] * len(rows)}
-        cells |= zip(columns, zip(*rows, strict=True), strict=True) if rows else {}
+        cells: dict[str, Sequence[str]] = {"seed": [str(run.seed)] * len(rows)}
+        if rows:
+            cells.update(zip(columns, zip(*rows, strict=True), strict=True))
         for name, column in cells.items():
             known = records.setdefault(name, [])
             known += [*[""] * (len(of) - len(known)), *column]

@@ -75,8 +75,10 @@ class StudyDirectory(LockedDirectory):
 def load_study(root: str | Path, study: str) -> pd.DataFrame:
     """All rows of a study's stored units, with the columns `seed`, `unit` and `folder`.
 
-    `folder` is the path of the study directory, for `study_config` and `unit_arrays`. No study is
-    an empty frame; what is not as it was written is left out, with a warning that names it.
+    Where rows have one of these of their own it stays: `schedule_regret` has a `seed` for each of
+    its runs. `folder` is the path of the study directory, for `study_config` and `unit_arrays`. No
+    study is an empty frame; what is not as it was written is left out, with a warning that names
+    it.
     """
     frames = []
     for file in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
@@ -85,7 +87,8 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
             warnings.warn(f"left out of {folder}: {broken}; measure it again", stacklevel=2)
         for unit in _whole_units(folder, manifest):
             rows = files.read_frame(folder / UNITS / f"{unit}.csv")
-            frames.append(rows.assign(unit=unit, folder=str(folder), seed=manifest["seed"]))
+            place = {"unit": unit, "folder": str(folder), "seed": manifest["seed"]}
+            frames.append(rows.assign(**{k: v for k, v in place.items() if k not in rows}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 

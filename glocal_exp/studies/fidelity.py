@@ -21,8 +21,8 @@ import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import names
-from glocal_exp.studies.lab import Lab, Measurement, Unit
-from glocal_exp.studies.origin import Origin, Origins
+from glocal_exp.studies.lab import Lab, Measurement, Row, Unit
+from glocal_exp.studies.origin import Origin, Origins, central_differences
 from glocal_exp.studies.variation import BASE, Variation, Varied
 
 
@@ -80,10 +80,12 @@ def _truth(origin: Origin, variation: Variation) -> Measurement:
 
 def _slope(origin: Origin, variation: Variation, radius: float) -> Measurement:
     """A row for each hyperparameter: the final loss on both sides of it."""
-    about = {"s": origin.outer_step, "kind": "slope", "variation": variation.name, "radius": radius}
-    rows = []
-    for index, name in enumerate(names(origin.phi)):
-        below, above = (origin.final_loss(variation, index, sign * radius) for sign in (-1, 1))
-        sides = {"hyperparameter": name, "below": below, "above": above}
-        rows.append(about | sides | {"slope": (above - below) / (2 * radius)})
-    return Measurement(rows)
+    about: Row = {
+        "s": origin.outer_step,
+        "kind": "slope",
+        "variation": variation.name,
+        "radius": radius,
+    }
+    places = {name: place for place, name in enumerate(names(origin.phi))}
+    rows = central_differences(partial(origin.final_loss, variation), places, radius, "slope")
+    return Measurement([about | row for row in rows])

@@ -1,6 +1,6 @@
 """The start of an interval of real training, and what can be played out from it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +21,7 @@ from glocal_exp.engine.modes.forward import Forward, start_tangents
 from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count
-from glocal_exp.studies.lab import Lab, Measurement, Setting, Unit
+from glocal_exp.studies.lab import Lab, Measurement, Row, Setting, Unit
 from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
 
@@ -94,7 +94,7 @@ class Origin:
     def describe(self) -> dict[str, float]:
         """Hyperparameters in natural units and the validation loss."""
         natural = {k: float(v) for k, v in self.setting.problem.describe(self.phi).items()}
-        return natural | {"loss": self._loss(self._start(BASE))}
+        return natural | {"loss": self._loss(self.start())}
 
     def interval(
         self, variation: Variation, validation: int | None
@@ -102,20 +102,20 @@ class Origin:
         """h_t at every step of the interval, on the first `validation` images or on all."""
         every = np.ones(self.setting.plan.schedule.interval, bool)
         with precision(self.setting, float64=variation.float64):
-            start = self._start(variation, tangents=True)
+            start = self.start(variation, tangents=True)
             return self._train(variation, start, every, validation)[1]
 
     def playout(self, variation: Variation) -> tuple[Float[np.ndarray, "intervals q"], float]:
         """h at the end of each interval up to T, on all validation images, and the final loss."""
         with precision(self.setting, float64=variation.float64):
-            start = self._start(variation, tangents=True)
+            start = self.start(variation, tangents=True)
             end, h = self._train(variation, start, self._ends)
             return h, self._loss(end)
 
     def final_loss(self, variation: Variation, index: int, move: float) -> float:
         """The validation loss at T with hyperparameter `index` moved, in unconstrained units."""
         with precision(self.setting, float64=variation.float64):
-            place = self._start(variation)
+            place = self.start(variation)
             flat, unravel = ravel_pytree(place.phi)
             place = replace(place, phi=unravel(flat.at[index].add(move)))
             return self._loss(self._train(variation, place, self._ends)[0])
@@ -127,7 +127,7 @@ class Origin:
         intervals = schedule.outer_steps - self.outer_step + 1
         return np.arange(1, intervals * schedule.interval + 1) % schedule.interval == 0
 
-    def _start(self, variation: Variation, *, tangents: bool = False) -> Snapshot:
+    def start(self, variation: Variation = BASE, *, tangents: bool = False) -> Snapshot:
         """State and hyperparameters, in the variation's precision and with its perturbation."""
         params = self.state.params
         if variation.start:
@@ -156,7 +156,7 @@ class Origin:
         """Intervals from the origin on; h at the wanted of their steps, if there are tangents."""
         plan, interval = self.setting.plan, self.setting.plan.schedule.interval
         mode = plan.mode if isinstance(plan.mode, Forward) else Forward()
-        work, recorded = self._varied(variation, validation), []
+        work, recorded = self.varied(variation.order, validation), []
         first = (self.outer_step - 1) * interval
         for length in plan.numerics.pieces(interval) * (len(wanted) // interval):
             snapshots = {self.seed: place}
@@ -169,13 +169,31 @@ class Origin:
             place, first = replace(place, state=segment.state, carry=segment.carry), first + length
         return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
 
-    def _varied(self, variation: Variation, validation: int | None) -> Work:
-        examples = self.work.examples.varied(order=ORDERS * variation.order, meta=validation)
+    def varied(self, order: int, validation: int | None) -> Work:
+        """The engine's part with another order of the batches and so many validation images."""
+        examples = self.work.examples.varied(order=ORDERS * order, meta=validation)
         return replace(self.work, examples=examples)
 
     def _loss(self, place: Snapshot) -> float:
-        metrics = evaluate(self._varied(BASE, None), {self.seed: place})
+        metrics = evaluate(self.varied(0, None), {self.seed: place})
         return metrics[self.seed]["validation_loss"]
+
+
+def central_differences(
+    final_loss: Callable[[int, float], float],
+    places: Mapping[str, int],
+    radius: float,
+    slope: str,
+) -> Iterator[Row]:
+    """A row for each hyperparameter: the final loss on both sides of it, and by name its slope.
+
+    Args:
+        final_loss: with the hyperparameter at a place moved, in unconstrained units.
+    """
+    for name, place in places.items():
+        below, above = (final_loss(place, move) for move in (-radius, radius))
+        sides: Row = {"hyperparameter": name, "below": below, "above": above}
+        yield sides | {slope: (above - below) / (2 * radius)}
 
 
 @contextmanager

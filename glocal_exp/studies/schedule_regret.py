@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from glocal_exp.engine import Auto, Loop, Splits, run
+from glocal_exp.engine import Auto, Splits, run
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Method
@@ -44,12 +44,19 @@ class Exact:
 
 @dataclass(frozen=True)
 class Course:
-    """What the runs of a unit share."""
+    """What runs of a unit share.
+
+    Attributes:
+        method: of the engine, or `Exact`.
+        programs: compiled for runs of the same momentum whose method wants the same.
+    """
 
     momentum: float
     outer_steps: int
     start: float
     meta_optimizer: optax.GradientTransformation
+    method: Any
+    programs: Programs
 
 
 @dataclass(frozen=True)
@@ -114,32 +121,24 @@ class ScheduleRegret:
                     for name, method in followed.items():
                         about: Row = {"momentum": momentum, "outer_steps": length}
                         about |= {"meta_optimizer": meta, "method": name}
-                        courses = [Course(momentum, length, s, optimizer) for s in self.starts]
                         wanted = getattr(method, "wanted", lambda _: None)(self.interval)
                         shared = programs.setdefault((momentum, wanted), Programs())
-                        measure = partial(self._measure, lab, about, courses, method, shared)
+                        rest = optimizer, method, shared
+                        courses = [Course(momentum, length, s, *rest) for s in self.starts]
+                        measure = partial(self._measure, lab, about, courses)
                         yield Unit(f"m{momentum:g}-{length}-{meta}-{name}", measure)
 
-    def _measure(
-        self,
-        lab: Lab,
-        about: Row,
-        courses: Sequence[Course],
-        method: Method | Exact,
-        programs: Programs,
-    ) -> Measurement:
+    def _measure(self, lab: Lab, about: Row, courses: Sequence[Course]) -> Measurement:
         rows = []
         with jax.enable_x64(True):
             for course in courses:
-                for (name, seed), (loss, best) in self._run(lab, course, method, programs).items():
+                for (name, seed), (loss, best) in self._run(lab, course).items():
                     row: Row = {"spectrum": name, "start": course.start, "seed": seed}
                     regret = loss / best if np.isfinite(loss) else np.inf
                     rows.append({**about, **row, "loss": loss, "regret": regret})
         return Measurement(rows)
 
-    def _run(
-        self, lab: Lab, course: Course, method: Method | Exact, programs: Programs
-    ) -> dict[tuple[str, int], tuple[float, float]]:
+    def _run(self, lab: Lab, course: Course) -> dict[tuple[str, int], tuple[float, float]]:
         """By spectrum and seed, the final loss and that of the best schedule."""
         spectra = {name: Spectrum(**settings) for name, settings in self.spectra.items()}
         rate = course.start * (1 - course.momentum)
@@ -150,11 +149,8 @@ class ScheduleRegret:
             for seed in range(self.seeds)
         }
         examples = {lane: spectra[name].examples() for lane, (name, _) in lanes.items()}
-        if isinstance(method, Exact):
-            states = self._follow(problem, examples, course, method)
-        else:
-            splits = {lane: Splits(found, found) for lane, found in examples.items()}
-            states = self._train(problem, splits, course, method, programs).states
+        train = self._follow if isinstance(course.method, Exact) else self._train
+        states = train(problem, examples, course)
         found = {}
         for lane, (name, seed) in lanes.items():
             weight = examples[lane]["weight"][0]
@@ -165,38 +161,30 @@ class ScheduleRegret:
         return found
 
     def _train(
-        self,
-        problem: NoisyQuadratic,
-        splits: Mapping[int, Splits],
-        course: Course,
-        method: Method,
-        programs: Programs,
-    ) -> Loop:
+        self, problem: NoisyQuadratic, examples: Mapping[int, Batch], course: Course
+    ) -> dict[int, InnerState]:
+        """The states at the end of runs by a method."""
+        steps = course.outer_steps * self.interval
         loop = run(
             problem,
-            splits,
-            method,
-            steps=course.outer_steps * self.interval,
+            {lane: Splits(found, found) for lane, found in examples.items()},
+            course.method,
+            steps=steps,
             interval=self.interval,
             batch_size=1,
-            eval_every=course.outer_steps * self.interval,
+            eval_every=steps,
             meta_optimizer=course.meta_optimizer,
             mode=Auto(),
-            programs=programs,
+            programs=course.programs,
         )
-        for _ in loop:
-            pass
-        return loop
+        *_, _ = loop
+        return loop.states
 
     def _follow(
-        self,
-        problem: NoisyQuadratic,
-        examples: Mapping[int, Batch],
-        course: Course,
-        exact: Exact,
+        self, problem: NoisyQuadratic, examples: Mapping[int, Batch], course: Course
     ) -> dict[int, InnerState]:
         """The states at the end of runs along an exact derivative, with the noise of a run's."""
-        tau, optimizer = self.interval, course.meta_optimizer
+        tau, optimizer, exact = self.interval, course.meta_optimizer, course.method
         falls = exact.fall * self.meta_rate
 
         def advance(seed: Array, examples: Batch, carry: tuple, left: Array) -> tuple:

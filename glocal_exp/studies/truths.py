@@ -21,7 +21,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from glocal_exp.engine.checkpoint import Position, Snapshot
+from glocal_exp.engine.checkpoint import Snapshot
 from glocal_exp.engine.evaluation import evaluate
 from glocal_exp.engine.modes.forward import Forward
 from glocal_exp.engine.playout import Playout
@@ -33,7 +33,8 @@ from glocal_exp.hypergrad.reverse import train_ahead
 from glocal_exp.methods.ahead import Ahead
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 from glocal_exp.studies.lab import Lab, Measurement, Unit
-from glocal_exp.studies.origin import ORDERS, Origin, Origins, precision
+from glocal_exp.studies.origin import Origin, Origins, central_differences, precision
+from glocal_exp.studies.variation import check_outer_steps
 
 
 class Everything(Method):
@@ -66,10 +67,7 @@ class Truths:
     trains: ClassVar[bool] = True
 
     def __post_init__(self):
-        if not self.outer_steps or min(self.outer_steps) < 1:
-            raise UserError(
-                f"study.outer_steps={self.outer_steps} should name intervals from 1 on."
-            )
+        check_outer_steps(self.outer_steps)
         for name in ("orders", "radius"):
             if not getattr(self, name) > 0:
                 raise UserError(f"study.{name}={getattr(self, name)} should be above 0.")
@@ -91,7 +89,7 @@ def _interval(origin: Origin, validation: int | None) -> Measurement:
     """Where the interval starts, and the fields of `Measured`."""
     work, mode = _work(origin, Everything(), 0, validation), Forward()
     with precision(origin.setting):
-        place = replace(_start(origin), carry=mode.start(work.plan, origin.state, origin.phi))
+        place = replace(origin.start(), carry=mode.start(work.plan, origin.state, origin.phi))
         played = _play(work, origin, place, mode)
         measured, _ = mode.read(played)
         row = {"s": origin.outer_step, "kind": "interval", **origin.describe()}
@@ -109,25 +107,22 @@ def _difference(
         raise UserError(f"study.moved names {', '.join(unknown)}; choose from {', '.join(known)}.")
 
     def final_loss(index: int, move: float) -> float:
-        place = replace(_start(origin), phi=unravel(flat.at[index].add(move)))
+        place = replace(origin.start(), phi=unravel(flat.at[index].add(move)))
         with precision(origin.setting):
             played = _play(work, origin, place, Forward())
             return evaluate(work, {origin.seed: played})[origin.seed]["validation_loss"]
 
-    rows = []
-    for one in moved:
-        below, above = (final_loss(known.index(one), move) for move in (-radius, radius))
-        sides = {"hyperparameter": one, "below": below, "above": above}
-        about = {"s": origin.outer_step, "kind": name, "order": order, "radius": radius}
-        rows.append(about | sides | {"value": (above - below) / (2 * radius)})
-    return Measurement(rows)
+    places = {one: known.index(one) for one in moved}
+    about = {"s": origin.outer_step, "kind": name, "order": order, "radius": radius}
+    rows = central_differences(final_loss, places, radius, "value")
+    return Measurement([about | row for row in rows])
 
 
 def _schedule(origin: Origin, order: int) -> Measurement:
     """A row for each interval and hyperparameter: what the final loss owes to it there."""
     schedule, work = origin.setting.plan.schedule, _work(origin, Everything(), order)
     with precision(origin.setting):
-        derivatives = _by_interval(work, _start(origin), origin.seed)
+        derivatives = _by_interval(work, origin.start(), origin.seed)
     about = {"kind": "schedule", "order": order}
     return Measurement(
         [
@@ -183,12 +178,7 @@ def _by_interval(work: Work, place: Snapshot, seed: int) -> Float[np.ndarray, "i
 def _work(origin: Origin, method: Method, order: int, validation: int | None = None) -> Work:
     """The engine's part with another method, order of the batches and validation set."""
     plan = replace(origin.setting.plan, method=method, mode=Forward())
-    examples = origin.work.examples.varied(order=ORDERS * order, meta=validation)
-    return replace(origin.work, plan=plan, examples=examples)
-
-
-def _start(origin: Origin) -> Snapshot:
-    return Snapshot(Position(origin.outer_step), origin.state, None, None, origin.phi, None)
+    return replace(origin.varied(order, validation), plan=plan)
 
 
 def _play(work: Work, origin: Origin, place: Snapshot, mode: Forward) -> Snapshot:

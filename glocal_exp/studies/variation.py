@@ -34,6 +34,12 @@ class Variation:
 BASE = Variation()
 
 
+def check_outer_steps(outer_steps: Sequence[int]) -> None:
+    """Raise `UserError` unless they name intervals."""
+    if not outer_steps or min(outer_steps) < 1:
+        raise UserError(f"study.outer_steps={outer_steps} should name intervals from 1 on.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Varied:
     """Settings of a study of intervals, as trained and otherwise.
@@ -50,10 +56,7 @@ class Varied:
     trains: ClassVar[bool] = True
 
     def __post_init__(self):
-        if not self.outer_steps or min(self.outer_steps) < 1:
-            raise UserError(
-                f"study.outer_steps={self.outer_steps} should name intervals from 1 on."
-            )
+        check_outer_steps(self.outer_steps)
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 0:
                 raise UserError(f"study.{name}={value} is negative; give 0 or more.")

@@ -102,6 +102,22 @@ def test_both_kinds_of_global_have_names_of_their_own():
     assert digits("method=global_restart") != digits("method=global")
 
 
+@pytest.mark.parametrize("task", ["sgd", "reweight"])  # which chooses a mode too
+@pytest.mark.parametrize(
+    ("method", "group", "target"),
+    [
+        ("ift", "hypergradient", "glocal_exp.engine.modes.implicit.Implicit"),
+        ("hyperdistill", "hypergradient", "glocal_exp.engine.modes.distilled.Distilled"),
+        ("fds", "meta_optimizer", "optax.sgd"),
+    ],
+)
+def test_a_method_may_choose_what_serves_it_and_a_command_another(method, group, target, task):
+    other = {"hypergradient": "reverse", "meta_optimizer": "adam"}[group]
+    for given, kept in (([], True), ([f"{group}={other}"], False)):
+        (job,) = jobs([f"method={method}", f"task={task}", *given], sweep=False)
+        assert (job.config[group]["_target_"] == target) == kept
+
+
 def test_a_sweep_takes_every_combination_the_first_key_slowest():
     found = jobs(["method=none,local", "steps=200", "seed=range(0,3)"], sweep=True)
     assert [job.name for job in found] == [

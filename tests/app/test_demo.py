@@ -1,5 +1,6 @@
 """The demonstration, reproduce and W&B, each as one real command of a tiny size."""
 
+import numpy as np
 import pytest
 
 from .commands import TINY, TOY, manifest, rows, runs, shell
@@ -9,20 +10,27 @@ __all__ = ["shell"]
 
 @pytest.mark.slow
 def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path):
-    sizes = [*TINY[1:], "method=none,glocal", f"output_dir={tmp_path}"]
+    sizes = [*TINY[1:], "method=none,glocal", "method.window=80", "seeds=[0,1]", "eval_every=80"]
+    sizes += ["source.more_test=5000", "validation.size=20", "problem.words=40"]
+    sizes += ["problem.telling=4", "problem.documents=[1000,50,50]", "study.counts=[1,40]"]
+    sizes += [f"output_dir={tmp_path}"]
     command = shell.run(*sizes, script="demo")
     assert (command.code, command.err) == (0, "")
-    assert set(runs(tmp_path)) == {"none/0", "glocal/0"}
-    for name in ("demo.png", "demo.pdf", "demo_accuracy.md", "demo_run_time.md"):
-        assert (tmp_path / name).stat().st_size > 0
-        assert name.endswith("pdf") or str(tmp_path / name) in command.out
-    for name, run in runs(tmp_path).items():
-        method, accuracy = name.split("/")[0], float(rows(run)[-1]["test_accuracy"])
-        assert f"  {method:<8} seed 0  {accuracy:.3f}\n" in command.out
+    names = {f"{method}/{seed}" for method in ("none", "glocal", "local") for seed in (0, 1)}
+    assert set(runs(tmp_path)) == names
+    found = {name: rows(run)[-1] for name, run in runs(tmp_path).items()}
+    ends = [100 * float(found[f"glocal/{seed}"]["test_accuracy"]) for seed in (0, 1)]
+    said = " ".join(command.out.split())
+    assert f"{np.mean(ends):.1f} ± {np.std(ends, ddof=1):.1f} % with glocal" in said
+    losses = [float(found[f"local/{seed}"]["test_loss"]) for seed in (0, 1)]
+    assert f"at {np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f} by hyperg" in said
+    assert " by TPE, 1 penalty, " in said
+    assert str(tmp_path / "demo.png") in command.out
     (tmp_path / "demo.png").unlink()
     again = shell.run(*sizes, script="demo")
-    assert again.out.count("complete already: ") == 2
-    assert "done: " not in again.out
+    assert again.out.count("complete already: ") == 6 + 2  # of them two of another experiment
+    assert "2 of 2 units are stored" in again.out
+    assert again.out.partition("From a learning rate")[2] in command.out
     assert (tmp_path / "demo.png").exists()
 
 

@@ -83,8 +83,12 @@ def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):  # noqa: F811
     for override, words in (
         ("problem=nosiy_quadratic", "noisy_quadratic"),
         ("+problem._target_=glocal_exp.methods.local.Local", "no subclass of"),
+        (
+            "problem=noisy_quadratic problem._target_=tests.app.toy.Doubled",
+            "the loss that step(...) returns should be one floating-point number, not float",
+        ),
     ):
-        done = shell.run(override, *base)
+        done = shell.run(*override.split(), *base)
         assert done.code != 0
         assert words in done.err
         assert "Traceback" not in done.err

@@ -37,6 +37,22 @@ def stored(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comm
     return command, runs(output)["none/3"]
 
 
+def test_a_sweep_back_says_how_far_it_is(shell: Shell, tmp_path: Path):
+    told = ["method=global", "hypergradient=reverse", "tracker._target_=tests.app.toy.Told"]
+    command = shell.run(*TOY, *told, "steps=60", f"output_dir={tmp_path}")
+    assert command.code == 0, command.err
+    lines = re.findall(r"^told (\d+)/(\d+): (.*)$", command.out, re.MULTILINE)
+    work = [int(step) for step, _, _ in lines]
+    assert work == sorted(work)
+    assert {total for _, total, _ in lines} == {str(2 * (60 + 40 + 20))}
+    backward = [(step, note) for step, _, note in lines if note.startswith("sweeping")]
+    assert backward == [
+        *[("60", "sweeping back 0/60"), ("80", "sweeping back 20/60")],
+        *[("100", "sweeping back 40/60"), ("160", "sweeping back 0/40")],
+        *[("180", "sweeping back 20/40"), ("220", "sweeping back 0/20")],
+    ]
+
+
 def test_the_source_taken_is_named_first(stored):
     first = stored[0].out.splitlines()[0]
     assert first.startswith("data: Fashion-MNIST (embedded subset of 6,000 + 1,000 images) from ")

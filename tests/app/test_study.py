@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import pandas as pd
 import pytest
 
@@ -85,6 +86,19 @@ def test_a_preset_is_refused_where_nothing_trains(shell: Shell, configs: Path, t
     assert "preset=smoke changes nothing of study=draws" in command.err
 
 
+def test_a_study_runs_on_the_device_that_is_asked_for(shell: Shell, configs: Path, tmp_path: Path):
+    command = study(shell, configs, tmp_path, "study=draws", "device=cpu", "device.segment=7")
+    assert command.code == 0, command.err
+    (file,) = tmp_path.glob("studies/draws/*/seed=0/manifest.json")
+    device = json.loads(file.read_text())["device"]
+    assert (device["platform"], device["segment"]) == ("cpu", 7)
+    if jax.default_backend() == "cpu":  # once JAX runs on a GPU, the CPU cannot be had either
+        refused = study(shell, configs, tmp_path / "gpu", "study=draws", "device=gpu")
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert "device=gpu cannot be had" in refused.err
+        assert not (tmp_path / "gpu").exists()
+
+
 def test_a_study_of_training_gets_its_setting(shell: Shell, configs: Path, tmp_path: Path):
     for seed in (0, 1):
         command = study(shell, configs, tmp_path, *TOY, "study=sizes", f"seed={seed}")
@@ -116,6 +130,8 @@ def test_a_study_may_change_the_setting(shell: Shell, configs: Path, tmp_path: P
         (["study=draws", "study.number=many"], "study.number=many should be a whole number"),
         (["study=draws", "study.size=3"], "study.size"),
         (["study=draws", "seed=-1"], "out of range"),
+        (["study=draws", "device.cpu.segment=0.5"], "device.cpu.segment=0.5 should be a whole"),
+        (["study=draws", "precision=float64"], "precision=float64 changes nothing of study=draws"),
         (["study=fidelity", "steps=150"], "not a multiple of interval"),
         (["study=fidelity", "study.outer_steps=[0]"], "intervals from 1 on"),
     ],

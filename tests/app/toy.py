@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.errors import UserError
+from glocal_exp.problems.noisy_quadratic import NoisyQuadratic
 from glocal_exp.studies.lab import Lab, Measurement, Unit
 from glocal_exp.tracking import Sink
 from glocal_exp.types import InnerProblem, InnerState
@@ -89,6 +90,21 @@ class Paced(Sink):
 
     def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
         time.sleep(0.05)
+
+
+class Told(Sink):
+    """A tracker that prints what it is told between records."""
+
+    def progress(self, step: int, total_steps: int, note: str, seed: int) -> None:
+        print(f"told {step}/{total_steps}: {note}")
+
+
+class Doubled(NoisyQuadratic):
+    """A problem of one's own with a slip: `problem._target_=tests.app.toy.Doubled`."""
+
+    def step(self, state, phi, batch, key):
+        state, loss = super().step(state, phi, batch, key)
+        return state, jnp.stack([loss, loss])
 
 
 @dataclass(frozen=True)

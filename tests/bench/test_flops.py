@@ -1,6 +1,7 @@
 """The counts against the matrix products and convolutions that JAX writes for the same passes."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import pytest
 from benchmarks.flops import gradient, layer, products
 from benchmarks.work import SMALL, make_work
 from glocal_exp.models.lenet import LeNet
+from tests.problems import KEY
 
 SHAPE, CLASSES, BATCH = (28, 28, 1), 10, 3
 
@@ -45,11 +47,12 @@ def _pairs(equation):
 
 @pytest.mark.parametrize("tangents", [0, 1])
 def test_passes_take_the_products_that_are_in_them(tangents):
-    model = LeNet(
-        jax.random.key(0), image_shape=SHAPE, classes=CLASSES, filters=4, hidden=6,
-        negative_slope=0.1, initializer="torch", convolution="lax",
+    network = partial(
+        LeNet, image_shape=SHAPE, classes=CLASSES, filters=4, hidden=6, negative_slope=0.1,
+        initializer="torch", convolution="lax",
     )  # fmt: skip
-    forward = jax.make_jaxpr(lambda model, images: model(images))(model, jnp.ones((BATCH, *SHAPE)))
+    model, images = jax.eval_shape(lambda key: (network(key), jnp.ones((BATCH, *SHAPE))), KEY)
+    forward = jax.make_jaxpr(lambda model, images: model(images))(model, images)
     assert count(forward.jaxpr) == sum(map(layer, products(forward.jaxpr)))
 
     def grad(model):

@@ -43,6 +43,24 @@ class TestBundled:
         assert "The MIT License (MIT) Copyright © 2017 Zalando SE" in licence
         assert "The above copyright notice and this permission notice shall be included" in licence
 
+    def test_some_of_its_training_images_may_be_for_testing(self):
+        whole, parted = Bundled().load(spec("fmnist")), Bundled(4000).load(spec("fmnist"))
+        assert (len(parted.train_labels), len(parted.test_labels)) == (2000, 5000)
+
+        def images(data):
+            both = np.concatenate([data.train_images, data.test_images])
+            return sorted(image.tobytes() for image in both)
+
+        assert images(parted) == images(whole)
+        assert {image.tobytes() for image in whole.test_images} <= {
+            image.tobytes() for image in parted.test_images
+        }
+        assert np.bincount(parted.train_labels).min() > 150  # of 200, were it balanced
+        assert parted.content != whole.content
+        assert "4,000 of the training images for testing" in parted.notice
+        with pytest.raises(UserError, match=r"source.more_test=6000 is not from 1 to 5,999"):
+            Bundled(6000).load(spec("fmnist"))
+
     def test_no_other_data_set_is_embedded(self):
         assert Bundled().absence(spec("mnist")) == "MNIST is not embedded"
         with pytest.raises(UserError, match="MNIST is not embedded: use source=files"):

@@ -90,13 +90,20 @@ def test_tables_in_three_forms(runs, tmp_path):
 
 
 def test_missing_runs_say_the_command(runs, tmp_path, capsys):
-    assert build("figure", "--runs", runs, "--out", tmp_path) == 0
+    where = ["--runs", runs, "--out", tmp_path]
+    assert build("figure", "c1", "c2", "fig2", *where) == 0
     lines = capsys.readouterr().out.splitlines()
     command = f"glocal reproduce {{}} output_dir={runs.parent}"
     assert f"c2: no stored runs; to make them: {command.format('c2_kmnist')}" in lines
     assert f"fig2: no stored runs; to make them: {command.format('fig2_sgd fig2_adam')}" in lines
     assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in lines
-    assert not any(line.startswith("demo") for line in lines)
+    assert build("figure", *where) == 0
+    all_of_them = capsys.readouterr().out.splitlines()
+    (absent,) = (line for line in all_of_them if "not stored, so left out: " in line)
+    assert " c2, " in absent
+    assert "`glocal figures c2` says how to make one" in absent
+    assert "demo" not in absent
+    assert not any(line.startswith(("c2", "fig2", "demo")) for line in all_of_them)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,9 @@ def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == f"in no table: mine; `glocal compare {everything}` lists them"
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"c1", "mine"}, "no study of the repository is drawn beside runs from elsewhere"
+    assert drawn == {"c1", "forest", "mine"}, (
+        "no study of the repository is drawn beside runs from elsewhere"
+    )
 
 
 def test_runs_that_are_not_there_are_one_sentence(tmp_path, capsys):
@@ -242,4 +251,5 @@ def test_window_mean_is_shown_where_it_is_swept_over(tmp_path):
     drawn = load(configs / "figure" / "c3.yaml").draw(context).figure
     for axes in drawn.axes:
         lines = [line for line in axes.get_lines() if line.get_color() == PURPLE]
-        assert len(lines) == 3 + 1  # seeds and their mean
+        # Seeds and their mean; at the end all seeds together, their interval and their mean.
+        assert len(lines) == (3 if axes.get_xlabel() == "seeds" else 3 + 1)

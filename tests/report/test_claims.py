@@ -1,6 +1,7 @@
 """Verdicts: each follows from stored numbers, and changes with them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,17 +9,14 @@ import yaml
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
 from glocal_exp.report.claims.accuracy import Difference, Diverges
-from glocal_exp.report.claims.courses import Aggressive, TimesRatio
-from glocal_exp.report.claims.criterion import holm
-from glocal_exp.report.claims.follows import Follows
-from glocal_exp.report.claims.in_benchmark import CostsLess
-from glocal_exp.report.claims.in_intervals import InIntervals
-from glocal_exp.report.claims.in_study import Falls, InDraws
-from glocal_exp.report.claims.in_table import InTable
+from glocal_exp.report.claims.courses import Aggressive, Follows, TimesRatio
+from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED, holm
+from glocal_exp.report.claims.shares import CostsLess, Falls, InDraws, InIntervals, InTable
 from glocal_exp.report.claims.trajectories import Converges, Modes
+from glocal_exp.report.claims.windows import BestWindow
 from glocal_exp.report.objects import entries
+from glocal_exp.store import find_runs
 from tests.sealing import reseal
 
 from .synthetic import CONFIGS, table, write_run
@@ -78,7 +76,7 @@ def test_an_experiment_of_several_is_corrected_for_the_others(tmp_path):
         Difference(["a", "b", "c"], "glocal", "local", "above").judge(context).verdict == UNDECIDED
     )
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
-    assert holm([np.nan, 0.5]) == [1.0, 1.0]
+    assert holm([np.nan, 0.5]).tolist() == [1.0, 1.0]
 
 
 def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
@@ -103,7 +101,7 @@ def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
     for path in runs.glob("a/glocal-*/seed=*"):
         overwrite(path, "test_accuracy", [0.78] * 5)
     assert scoreboard.make(context).data["verdict"][0] == DISAGREES
-    wrong = {"_target_": "glocal_exp.report.claims.in_intervals.InIntervals", "experiments": ["a"]}
+    wrong = {"_target_": "glocal_exp.report.claims.shares.InIntervals", "experiments": ["a"]}
     spoilt = claims | {
         "better": {**one, "criterion": {**wrong, "method": "local", "holds": "x > 1"}}
     }
@@ -149,11 +147,37 @@ def test_run_times_are_compared_as_ratios(tmp_path):
     for method, seconds in (("glocal", 4.4), ("local", 4.0), ("global", 400.0)):
         write_run(tmp_path, "a", method, 0, seconds=seconds)
     context = Context(tmp_path)
-    found = TimesRatio("a", "glocal", "local", 1.0).judge(context)
+    found = TimesRatio(["a"], "glocal", "local", 1.0).judge(context)
     assert (found.verdict, found.ours) == (AGREES, "1.1 times on Synthetic CPU")
-    assert TimesRatio("a", "glocal", "local", 2.0).judge(context).verdict == DISAGREES
-    assert TimesRatio("a", "global", "local", 50.0, "least").judge(context).verdict == AGREES
-    assert TimesRatio("a", "global", "local", 50.0).judge(context).verdict == DISAGREES
+    assert TimesRatio(["a"], "glocal", "local", 2.0).judge(context).verdict == DISAGREES
+    assert TimesRatio(["a"], "global", "local", 200.0).judge(context).verdict == DISAGREES
+    # 20 outer steps: with 41 a playout is twice as long on average.
+    scaled = TimesRatio(["a"], "global", "local", 200.0, outer_steps=41).judge(context)
+    assert scaled.verdict == AGREES
+    assert scaled.ours == "200.0 times on Synthetic CPU, scaled by 2.0"
+
+
+def test_windows_are_compared_at_the_same_delays_and_seed(tmp_path):
+    def keep(window, delays, seed, value):
+        config = {"method": {"window": window, "delays": delays}}
+        path = write_run(tmp_path, "a", "glocal", seed, config=config)
+        overwrite(path, "test_accuracy", [value / 100] * 5)
+
+    for seed in range(3):
+        for delays, value in ((5, 80.0), (10, 84.0)):
+            keep(80, delays, seed, value + 2 + 0.01 * seed)
+            keep(40, delays, seed, value + 0.02 * delays)
+    keep(20, 5, 0, 70.0)
+    context = Context(tmp_path)
+    found = BestWindow("a", 80, "test_accuracy").judge(context)
+    assert found.verdict == UNDECIDED  # of 20 there is one run
+    assert "+12.00 (than 20)" in found.ours
+    (few,) = [run for run in find_runs(tmp_path) if run.value("method.window") == 20]
+    shutil.rmtree(few.path)
+    assert BestWindow("a", 80, "test_accuracy").judge(context).verdict == AGREES
+    assert BestWindow("a", 40, "test_accuracy").judge(context).verdict == DISAGREES
+    with pytest.raises(MissingRuns):
+        BestWindow("a", 60, "test_accuracy").judge(context)
 
 
 def test_intervals_are_counted_over_all_runs(tmp_path):
@@ -203,9 +227,12 @@ def test_draws_of_known_systems_decide_the_theorem(tmp_path):
     found = InDraws("theorem", "holds").judge(context)
     assert (found.verdict, found.ours) == (DISAGREES, "75.0 % of 100 draws")
     assert InDraws("theorem", "holds", rows="interval > 20").judge(context).verdict == AGREES
-    assert InDraws("theorem", "holds", {"interval": 20}, share=0.5).judge(context).verdict == AGREES
+    assert (
+        InDraws("theorem", "holds", where={"interval": 20}, share=0.5).judge(context).verdict
+        == AGREES
+    )
     with pytest.raises(MissingRuns):
-        InDraws("theorem", "holds", {"system": "c"}).judge(context)
+        InDraws("theorem", "holds", where={"system": "c"}).judge(context)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Runs listed by what differs, chosen, drawn; runs that no figure shows."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,6 +180,25 @@ def test_every_seed_is_drawn_in_pictures_and_a_row_a_run_in_the_file(root, tmp_p
     row = frame[frame["path"] == str(stored.path)].iloc[0]
     assert row["final test_accuracy"] == pytest.approx(stored.metrics()["test_accuracy"].iloc[-1])
     assert str(out.with_name("one.two.png")) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("against", [[], ["--against", "learning_rate"]])
+def test_a_page_has_every_run_and_switches_for_kinds_and_seeds(root, tmp_path, against):
+    words = ["method=none", "--draw", "test_accuracy,learning_rate", "--html", *against]
+    assert run(root, *words, "--out", tmp_path / "one") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["one.html"]
+    page = (tmp_path / "one.html").read_text()
+    panels = json.loads(re.findall(r'<script type="application/json">(.+)</script>', page)[0])
+    assert len(panels) == 2
+    for panel in panels:
+        of_seeds = [trace["meta"] for trace in panel["data"] if trace["meta"]["seed"] != "mean"]
+        assert sorted(meta["seed"] for meta in of_seeds) == ["0", "0", "1", "1", "2", "2"]
+        buttons = set(re.findall(r'data-key="(\w+)" data-value="([^"]+)"', page))
+        assert {(key, value) for meta in of_seeds for key, value in meta.items()} <= buttons
+    stored = find_runs(root, {"method": "none"})[0]
+    last = float(f"{stored.metrics()['test_accuracy'].iloc[-1] * (1 if against else 100):.5g}")
+    drawn = [trace["y"][-1] for trace in panels[0]["data"]]
+    assert last in drawn
 
 
 def test_last_values_over_a_setting(compared):

@@ -1,5 +1,7 @@
 """The report: its numbers are those that are stored, in both forms."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context
@@ -42,7 +45,8 @@ def panels(page, chart):
 
 def of(root, tables=RESULTS / "tables"):
     """A source of the runs in `root` and of those tables."""
-    return Source(Context(root, configs=CONFIGS, studies=root / "studies"), Lookup(tables))
+    context = Context(root, configs=CONFIGS, studies=root / "studies")
+    return Source(context, Lookup(tables), RESULTS / "figures")
 
 
 def test_the_page_is_one_file_that_loads_nothing(page):
@@ -53,6 +57,17 @@ def test_the_page_is_one_file_that_loads_nothing(page):
     names = re.findall(r'id="([^"]+)"', words)
     assert len(names) == len(set(names)) > 50
     assert page.count("<script>") == 2  # Plotly once, and the few lines that draw
+
+
+def test_pictures_are_in_the_page_with_their_captions(page):
+    for name in ("fig1", "forest", "forecast", "modes", "noise"):
+        title, *_ = (RESULTS / "figures" / f"{name}.txt").read_text().splitlines()
+        found = re.search(
+            rf"<figcaption>{re.escape(title)}</figcaption><img [^>]*base64,([^\"]+)", page
+        )
+        assert found, name
+        width, height = np.shape(imread(io.BytesIO(base64.b64decode(found[1]))))[:2][::-1]
+        assert width > 900 > height > 200
 
 
 def test_every_curve_is_that_of_a_stored_run(page):

@@ -12,7 +12,7 @@ from glocal_exp.report.fidelity_scores import ceiling, score
 from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure
 from glocal_exp.report.figures.horizon import horizon
 from glocal_exp.report.formats import ABSENT
-from glocal_exp.report.objects import load
+from glocal_exp.report.objects import entries, instantiate, load
 from glocal_exp.report.vectors import cosine, relative_error, same_signs
 from glocal_exp.store.studies import StudyDirectory
 
@@ -163,11 +163,15 @@ def test_sensitivity_is_drawn_for_every_point(context):
     with style.applied():
         figure = SensitivityFigure("Title.", validation=1000).draw(context).figure
     inside, outside = figure.axes[0], figure.axes[2]
-    lengths = [len(np.asarray(line.get_xdata())) for line in inside.lines]
-    assert lengths.count(100) == 4 + 1  # points, and their median
-    # A median of two, and of four intervals where both have them.
-    lengths = [len(np.asarray(line.get_xdata())) for line in outside.lines]
-    assert [length for length in lengths if length] == [4, 4, 4, 2]
+    found, _ = points(context)
+    h = [differences(p.intervals, "1000", "float64") for p in found if "0.01" in p.setting]
+    line = inside.lines[0]
+    np.testing.assert_allclose(line.get_ydata(), np.median(h, axis=0))
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 101))
+    # Of two playouts that have both.
+    assert len(np.asarray(outside.lines[0].get_xdata())) == 4
+    shade = np.asarray(inside.collections[0].get_paths()[0].vertices)
+    np.testing.assert_allclose(shade[:, 1].max(), np.quantile(h, 0.75, axis=0).max())
 
 
 def test_the_difference_is_relative():
@@ -194,3 +198,20 @@ def test_the_horizon_is_the_cosine_of_each_hypergradient_ahead(context):
     ]
     thin = [line for line in figure.axes[0].lines if line.get_linewidth() == 0.5]
     assert [len(line.get_xdata()) for line in thin] == [4, 4, 2, 2]
+
+
+def test_one_interval_and_what_follows_it(context):
+    """Noise-free: the modes of the window go through its h_t, and lead where Eq. 14 says."""
+    settings = entries(CONFIGS / "figure" / "fig1.yaml") | {"starts": ["lr 0.1, momentum 0.5"]}
+    drawing = instantiate(settings | {"s": 3}, CONFIGS / "figure" / "fig1.yaml").draw(context)
+    inside, after = drawing.figure.axes
+    h, modes, _, local = (line.get_xydata() for line in inside.get_lines())
+    np.testing.assert_allclose(h[:, 0], np.arange(201, 301))
+    np.testing.assert_allclose(h[:, 1], trajectory()[:, 0])
+    np.testing.assert_allclose(modes[:80, 0], h[20:, 0])
+    np.testing.assert_allclose(modes[:80, 1], h[20:, 1], rtol=1e-4)
+    np.testing.assert_allclose(local, h[-1:])
+    played, *_, glocal, truth = (line.get_xydata() for line in after.get_lines())
+    assert played[:, 0].tolist() == [300, 400]
+    np.testing.assert_allclose(glocal[0], [400, GOAL[0]], rtol=1e-4)
+    np.testing.assert_allclose(truth, played[-1:])

@@ -12,6 +12,8 @@ from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.fig4_left_middle import NEAR, SpectrumFigure
+from glocal_exp.report.figures.forecast import Forecast
+from glocal_exp.report.figures.forest import Forest
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
@@ -25,7 +27,17 @@ MAKERS = {
     "spectrum": SpectrumFigure(
         "Title.", ["nowhere", "sgd"], reading=reading("figure/fig4_left_middle")
     ),
+    "forecast": Forecast("Title.", ["sgd", "adam"], reading=reading("figure/forecast")),
+    "forest": Forest(
+        "Title.", {"sgd": "SGD", "long": "long"}, [["glocal", "none"], ["glocal", "local"]]
+    ),
 }
+FIRST = {
+    "spectrum": r"$\mathrm{Im}\,\lambda_j$",
+    "forecast": r"$|\hat h_t - h_t|\,/\,|h_t|$",
+    "forest": "",
+}
+"""The label of the first panel, where it is no accuracy."""
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +116,19 @@ def test_axes_are_labelled(drawn, name):
         if axes.lines:
             assert axes.get_xlabel() or name == "starts"
     first = drawn[name].figure.axes[0]
-    assert first.get_ylabel() == (
-        "test accuracy (%)" if name != "spectrum" else r"$\mathrm{Im}\,\lambda_j$"
-    )
+    assert first.get_ylabel() == FIRST.get(name, "test accuracy (%)")
 
 
 def test_every_seed_of_every_method_is_in_every_panel(drawn, context):
     panels = drawn["curves"].figure.axes
     assert [axes.get_ylabel() for axes in panels] == [
-        "test accuracy (%)", "learning rate", "momentum", "weight decay",
-        "test accuracy (%)", "learning rate", r"$\beta_1$", r"$\beta_2$",
+        "test accuracy (%)", "", "learning rate", "momentum", "weight decay",
+        "test accuracy (%)", "", "learning rate", r"$\beta_1$", r"$\beta_2$",
     ]  # fmt: skip
     for axes, column, factor in (
         (panels[0], "test_accuracy", 100.0),
-        (panels[1], "hyperparameter/learning_rate", 1.0),
-        (panels[3], "hyperparameter/weight_decay", 1.0),
+        (panels[2], "hyperparameter/learning_rate", 1.0),
+        (panels[4], "hyperparameter/weight_decay", 1.0),
     ):
         lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
         for run in find_runs(context.runs, {"experiment": "sgd"}):
@@ -141,7 +151,7 @@ def test_means_are_bold_and_in_the_legends_style(drawn, context):
 
 def test_diverged_seeds_are_marked_and_counted(drawn):
     drawing = drawn["curves"]
-    crosses = [line for line in drawing.figure.axes[4].get_lines() if line.get_marker() == "X"]
+    crosses = [line for line in drawing.figure.axes[5].get_lines() if line.get_marker() == "X"]
     assert [line.get_xdata() for line in crosses] == [[800], [800]]
     assert "diverged, shown up to the last finite point: local 2 of 2." in drawing.caption
     assert "diverged" not in drawn["one row"].figure.legends[0].get_texts()[-1].get_text()
@@ -155,10 +165,9 @@ def test_accuracy_after_the_start_is_inside_the_axis(drawn, context):
         assert late.max() < high
 
 
-def test_starts_share_their_axes_and_name_what_was_not_run(drawn):
+def test_starts_share_the_axis_of_their_hyperparameter_and_name_what_was_not_run(drawn):
     drawing = drawn["starts"]
-    upper, lower = drawing.figure.axes[:3], drawing.figure.axes[3:]
-    assert upper[0].get_ylim() == upper[2].get_ylim()
+    upper, lower = drawing.figure.axes[:3], drawing.figure.axes[6:]
     assert lower[0].get_ylim() == lower[2].get_ylim()
     assert [text.get_text() for text in upper[1].texts] == ["not run"]
     assert "nowhere" in drawing.missing
@@ -207,9 +216,47 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
     np.testing.assert_allclose(np.sort(found), np.sort(spectrum.magnitudes(2, 1)[:, 0]), rtol=1e-9)
 
 
+def test_predictions_are_measured_at_the_end_of_stored_intervals(drawn, context):
+    run = find_runs(context.runs, {"experiment": "sgd", "method": "glocal", "seed": 1})[0]
+    h = run.arrays()["s1/trajectory"].astype(float)
+    drawing = drawn["forecast"]
+    lines = {line.get_label(): line.get_ydata() for line in drawing.figure.axes[0].get_lines()}
+    length = np.linalg.norm(h[70:], axis=1)
+    for label, predicted in (("the last of them", h[69]), ("their mean", h[:70].mean(axis=0))):
+        expected = np.linalg.norm(h[70:] - predicted, axis=1) / length
+        np.testing.assert_allclose(lines[label], expected, rtol=1e-12)
+    assert "1 intervals whose h_t are stored" in drawing.caption
+
+
+def test_noise_free_linear_dynamics_are_predicted():
+    t = np.arange(80)
+    h = np.stack([1 + 0.9**t, np.cos(0.3 * t), 0.97**t - 2], axis=1)
+    errors = Forecast("Title.", [])._errors(h)
+    assert errors["dmd"].max() < 1e-6
+    assert errors["last"].min() > 1e-3
+
+
+def test_a_forest_has_every_seeds_difference(drawn, context):
+    def accuracy(method, seed, last):
+        where = {"experiment": "sgd", "method": method, "seed": seed}
+        metrics = find_runs(context.runs, where)[0].metrics()
+        return 100 * metrics["test_accuracy"].tail(last).mean()
+
+    axes = drawn["forest"].figure.axes[0]
+    for last, y in ((1, -0.17), (5, 0.17)):
+        apart = [accuracy("glocal", k, last) - accuracy("none", k, last) for k in (0, 1)]
+        rows = [line for line in axes.get_lines() if np.allclose(line.get_ydata(), y)]
+        np.testing.assert_allclose(rows[0].get_xdata(), apart)
+        np.testing.assert_allclose(rows[2].get_xdata(), np.mean(apart))
+    assert [text.get_text() for text in axes.texts if text.get_text().isdigit()].count("2") == 2
+
+
 @pytest.mark.parametrize(
     "maker",
     [
+        Forest("Title.", {"nowhere": "x"}, [["glocal", "local"]]),
+        Forecast("Title.", ["nowhere"]),
+        Forecast("Title.", ["adam"]),
         LearningCurves("Title.", {"nowhere": "x"}),
         StartMatrix("Title.", {"nowhere": "x"}),
         SpectrumFigure("Title.", ["nowhere"]),
@@ -224,6 +271,6 @@ def test_without_runs_nothing_is_drawn(context, maker):
 def test_one_missing_row_does_not_stop_the_other(context):
     with style.applied():
         drawing = LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}).draw(context)
-    assert len(drawing.figure.axes) == 4
+    assert len(drawing.figure.axes) == 5
     assert drawing.missing == ("sgd", "nowhere")  # sgd lacks global
     assert "No run of global is stored." in drawing.caption

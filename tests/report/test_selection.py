@@ -54,7 +54,7 @@ def test_all_methods_are_compared_at_the_largest_finished_length(tmp_path):
 def test_a_longer_run_waits_until_there_is_something_to_compare_it_with(tmp_path):
     for method in ("none", "local", "glocal", "window_mean"):
         write_run(tmp_path, "a", method, 0, steps=300)
-    for method, length in (("none", 300), ("local", 300), ("glocal", 900)):
+    for method, length in (("none", 300), ("local", 300), ("split", 300), ("glocal", 900)):
         write_run(tmp_path, "a", method, 0, steps=900)
         assert chosen(tmp_path, "a").steps == length, method
 

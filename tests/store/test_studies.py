@@ -35,6 +35,14 @@ def test_all_rows_in_one_frame(path, tmp_path):
     assert set(frame.folder[:3]) == {str(path)}
 
 
+def test_a_seed_of_the_rows_own_stays(path, tmp_path):
+    with StudyDirectory(path, FACTS, CONFIG) as directory:
+        directory.store("runs", [{"seed": 7, "regret": 0.1}, {"seed": 8, "regret": 0.2}], {})
+        directory.store("other", [{"regret": 0.3}], {})
+    frame = load_study(tmp_path, "toy")
+    assert dict(zip(frame.regret, frame.seed, strict=True)) == {0.3: 3, 0.1: 7, 0.2: 8}
+
+
 def test_arrays_and_config_are_found_by_folder(path):
     fill(path)
     np.testing.assert_array_equal(unit_arrays(path, "b")["h"], np.eye(2))

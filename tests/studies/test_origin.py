@@ -1,6 +1,6 @@
 """What is played out from an interval of training, against reverse mode of the whole playout."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -38,18 +38,40 @@ def origins() -> Origins:
     return Origins(lab())
 
 
-def final_loss(phi, state, first: int, last: int, seed: int = SEED):
-    """The validation loss after the steps first, ..., last - 1."""
-    for indices in batch_indices(seed, 40, BATCH, first, last - first):
-        batch = jax.tree.map(lambda leaf, chosen=indices: leaf[chosen], SPLITS.train)
-        state, _ = PROBLEM.step(state, phi, batch, KEY)
-    return PROBLEM.meta_loss(state, phi, SPLITS.validation)
+@jax.jit
+def _final_loss(phis, state, batches, trained, validation):
+    """After those of `STEPS` steps that are trained, each with its own hyperparameters."""
+    unravel = ravel_pytree(PROBLEM.init(KEY)[1])[1]
+
+    def step(state, row):
+        phi, batch, trained = row
+        moved, _ = PROBLEM.step(state, unravel(phi), batch, KEY)
+        return jax.tree.map(partial(jnp.where, trained), moved, state), None
+
+    state, _ = jax.lax.scan(step, state, (phis, batches, trained))
+    return PROBLEM.meta_loss(state, unravel(phis[-1]), validation)
 
 
-def slope(origin, last: int, seed: int = SEED, state=None):
-    state = origin.state if state is None else state
+def final_loss(phi, state, first: int, last: int, seed: int = SEED, images: int | None = None):
+    """The validation loss after the steps first, ..., last - 1.
+
+    Hyperparameters are flat, for all steps, or have a row an interval.
+    """
+    rows = jnp.repeat(jnp.atleast_2d(phi), INTERVAL, axis=0)
+    phis = jnp.pad(rows, ((0, STEPS - len(rows)), (0, 0)), mode="edge")
+    indices = batch_indices(seed, len(SPLITS.train["y"]), BATCH, first, STEPS)
+    batches = jax.tree.map(lambda leaf: leaf[indices], SPLITS.train)
+    validation = jax.tree.map(lambda leaf: leaf[:images], SPLITS.validation)
+    return _final_loss(phis, state, batches, np.arange(STEPS) < last - first, validation)
+
+
+def flat(origin):
+    return ravel_pytree(origin.phi)[0]
+
+
+def slope(origin, last: int, seed: int = SEED, images: int | None = None):
     first = (origin.outer_step - 1) * INTERVAL
-    return ravel_pytree(jax.grad(final_loss)(origin.phi, state, first, last, seed))[0]
+    return jax.grad(final_loss)(flat(origin), origin.state, first, last, seed, images)
 
 
 def test_an_origin_is_where_training_stands():
@@ -75,10 +97,8 @@ def test_the_truth_is_the_gradient_of_the_final_loss(s):
     ends = range(s * INTERVAL, STEPS + 1, INTERVAL)
     expected = [slope(origin, end) for end in ends]
     np.testing.assert_allclose(h, expected, rtol=ROUNDING, atol=1e-12)
-    first = (s - 1) * INTERVAL
-    assert loss == pytest.approx(
-        float(final_loss(origin.phi, origin.state, first, STEPS)), rel=1e-12
-    )
+    expected = final_loss(flat(origin), origin.state, (s - 1) * INTERVAL, STEPS)
+    assert loss == pytest.approx(float(expected), rel=1e-12)
 
 
 def test_every_step_of_an_interval():
@@ -90,16 +110,7 @@ def test_every_step_of_an_interval():
 
 def test_fewer_validation_images_are_the_first_ones():
     origin = origins().at(2)
-    part = jax.tree.map(lambda leaf: leaf[:5], SPLITS.validation)
-
-    def loss(phi):
-        state = origin.state
-        for indices in batch_indices(SEED, 40, BATCH, INTERVAL, INTERVAL):
-            batch = jax.tree.map(lambda leaf, chosen=indices: leaf[chosen], SPLITS.train)
-            state, _ = PROBLEM.step(state, phi, batch, KEY)
-        return PROBLEM.meta_loss(state, phi, part)
-
-    expected = ravel_pytree(jax.grad(loss)(origin.phi))[0]
+    expected = slope(origin, 2 * INTERVAL, images=5)
     np.testing.assert_allclose(origin.interval(BASE, 5)[-1], expected, rtol=ROUNDING)
 
 

@@ -3,19 +3,18 @@
 import jax
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
-from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import names
 from glocal_exp.studies.origin import BASE, ORDERS
 from glocal_exp.studies.truths import Future, Truths
 from tests.compilation import quick_compilation  # noqa: F401
-from tests.problems import KEY
 
-from .test_origin import BATCH, INTERVAL, PROBLEM, ROUNDING, SEED, SPLITS, STEPS, lab, origins
+from .test_origin import INTERVAL, ROUNDING, SEED, STEPS, final_loss, flat, lab, origins
 
 FALL, META_RATE, ORDER = 0.5, 0.1, 1
+ORDERED = SEED + ORDERS * ORDER
+"""The seed of batches in that order."""
 
 
 def future(kind):
@@ -37,17 +36,6 @@ def units():
     return {unit.name: unit for unit in Truths(**SETTINGS).units(lab())}
 
 
-def final_loss(phis, state, first):
-    """The validation loss after training along a row of `phis` an interval, in another order."""
-    unravel = ravel_pytree(origins().at(1).phi)[1]
-    for s, phi in enumerate(phis):
-        seed, start = SEED + ORDERS * ORDER, first + s * INTERVAL
-        for indices in batch_indices(seed, 40, BATCH, start, INTERVAL):
-            batch = jax.tree.map(lambda leaf, chosen=indices: leaf[chosen], SPLITS.train)
-            state, _ = PROBLEM.step(state, unravel(phi), batch, KEY)
-    return PROBLEM.meta_loss(state, unravel(phis[-1]), SPLITS.validation)
-
-
 def test_what_is_measured_and_in_which_order():
     expected = ["s1.schedule.order1", "s2.interval.all", "s2.interval.5"]
     assert list(units()) == [*expected, "s2.held.order1", "s2.plan.order1"]
@@ -55,8 +43,8 @@ def test_what_is_measured_and_in_which_order():
 
 def test_of_each_interval_alone_is_the_gradient_of_a_whole_training():
     origin, rows = origins().at(1), units()["s1.schedule.order1"].measure().rows
-    phis = np.tile(ravel_pytree(origin.phi)[0], (STEPS // INTERVAL, 1))
-    expected = jax.grad(final_loss)(phis, origin.state, 0)
+    phis = np.tile(flat(origin), (STEPS // INTERVAL, 1))
+    expected = jax.grad(final_loss)(phis, origin.state, 0, STEPS, ORDERED)
     found = np.array([row["value"] for row in rows]).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=ROUNDING, atol=1e-12)
     assert [row["s"] for row in rows[:: expected.shape[1]]] == [1, 2, 3]
@@ -70,11 +58,9 @@ def test_differences_are_slopes_along_the_future(kind):
     falls = np.arange(STEPS // INTERVAL - 1)[:, None] * fall * (kind == "plan")
 
     def loss(phi):
-        return final_loss(phi - falls, origin.state, INTERVAL)
+        return final_loss(phi - falls, origin.state, INTERVAL, STEPS, ORDERED)
 
-    expected = dict(
-        zip(names(origin.phi), jax.grad(loss)(ravel_pytree(origin.phi)[0]), strict=True)
-    )
+    expected = dict(zip(names(origin.phi), jax.grad(loss)(flat(origin)), strict=True))
     assert [row["hyperparameter"] for row in rows] == SETTINGS["moved"]
     for row in rows:  # central differences: an error of the square of 1e-4
         assert row["value"] == pytest.approx(float(expected[row["hyperparameter"]]), rel=1e-6)

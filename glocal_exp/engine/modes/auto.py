@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import jax
 
 from glocal_exp.engine.modes.copies import Copies
+from glocal_exp.engine.modes.distilled import Distilled
 from glocal_exp.engine.modes.forward import Forward
 from glocal_exp.engine.modes.implicit import Implicit
 from glocal_exp.engine.modes.low_rank import LowRank
@@ -44,6 +45,8 @@ class Auto(Choice):
             return self.copies.resolve(plan, problem)
         if plan.wanted.implicit:
             return Implicit().resolve(plan, problem)
+        if plan.wanted.distilled:
+            return Distilled().resolve(plan, problem)
         platform = {"cpu": "cpu"}.get(jax.default_backend(), "gpu")
         cheaper = ((self.reverse, self.reverse_from), (self.low_rank, self.low_rank_from))
         for mode, least in cheaper:

@@ -89,7 +89,8 @@ class Mode(Choice):
             start: training steps done before.
         """
         train = self.train(work)
-        static = (self, work.plan.wanted.discount)  # programs may be another method's too
+        wanted = work.plan.wanted
+        static = (self, wanted.discount, wanted.distilled)  # programs may be another method's too
         return work.stretch(self.name, train, snapshots, start, length, marks, static=static)
 
     def read(self, snapshot: Snapshot) -> tuple[Measured, dict[str, float]]:
@@ -103,6 +104,6 @@ LOSSES = ("values", "mean_value", "sharpness")
 
 def as_measured(rows: Mapping[str, Float[np.ndarray, "n q"]]) -> Measured:
     """Rows by name; of what is measured once, the one that there is."""
-    names = "mean", "mean_direct", "mean_value", "sharpness", "implicit"
+    names = "mean", "mean_direct", "mean_value", "sharpness", "implicit", "distilled"
     once = {name: rows[name][-1] for name in names if name in rows}
     return Measured(**{**rows, **once})

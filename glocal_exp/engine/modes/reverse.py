@@ -17,10 +17,9 @@ from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
 from glocal_exp.engine.work import Marks, Segment, Work
-from glocal_exp.hypergrad.forward import mean_gradient
 from glocal_exp.hypergrad.reverse import block_for, train_ahead, train_and_pull_back
 from glocal_exp.records import Costs
-from glocal_exp.types import Batch, Hyperparams, InnerState
+from glocal_exp.types import Hyperparams, InnerState
 
 
 @dataclass(eq=False)
@@ -111,7 +110,7 @@ class Reverse(Mode):
     def train(self, work: Work) -> Callable[..., Segment]:
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
             pulled = train_and_pull_back(
-                *(work.problem, _stepper(work, data, key), state, phi, indices),
+                *(work.problem, work.stepper(data, key), state, phi, indices),
                 data.for_hypergradients,
                 last=marks.steps is not None,
                 weights=marks.weights,
@@ -171,7 +170,7 @@ class Reverse(Mode):
 
         def ahead(state, phi, carry, key, indices, data) -> tuple:
             block = self.block or block_for(state, len(indices))
-            stepper = _stepper(work, data, key)
+            stepper = work.stepper(data, key)
             state, losses, part = train_ahead(stepper, state, phi, indices, block)
             return state, losses, _without(part, data)
 
@@ -180,22 +179,10 @@ class Reverse(Mode):
 
     def _turn(self, work: Work, snapshots: Snapshots) -> Snapshots:
         """At the playout's end: the gradient of the meta loss there."""
-
-        def gradient(state: InnerState, phi: Hyperparams, data: Any) -> tuple:
-            inexact, rest = eqx.partition(state, eqx.is_inexact_array)
-
-            def loss(inexact: PyTree, phi: Hyperparams, batch: Batch) -> Array:
-                return work.problem.meta_loss(eqx.combine(inexact, rest), phi, batch)
-
-            chunk, at_once = work.chunks.values()
-            batch = data.for_hypergradients
-            value, found = mean_gradient(loss, inexact, phi, batch, chunk, at_once=at_once)
-            return value, found[0], ravel_pytree(found[1])[0]
-
         before, last = work.programs.seconds, _position(snapshots).interval - 1
         by_seed = {seed: (s.state, work.phi_in(s, last)) for seed, s in snapshots.items()}
         data = (work.examples.data(list(snapshots)),)
-        found = work.programs.call("turn", gradient, by_seed, stacked=data)
+        found = work.programs.call("turn", work.meta_gradient, by_seed, stacked=data)
         seconds = work.programs.seconds - before
 
         def turned(snapshot: Snapshot, value: Array, cotangent: PyTree, h: Array) -> Snapshot:
@@ -240,15 +227,6 @@ class Reverse(Mode):
             )
             for seed, snapshot in snapshots.items()
         }
-
-
-def _stepper(work: Work, data: Any, key: Array) -> Callable:
-    """A training step of (state, phi, indices)."""
-
-    def step(state: InnerState, phi: Hyperparams, chosen: Array) -> tuple:
-        return work.problem.step(state, phi, *work.batch(data, key, state.step, chosen))
-
-    return step
 
 
 class _Example(eqx.Module):

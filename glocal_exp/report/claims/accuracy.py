@@ -2,31 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from glocal_exp.report.artifact import Context
-from glocal_exp.report.claims.criterion import (
-    AGREES,
-    DISAGREES,
-    LEVEL,
-    UNDECIDED,
-    Criterion,
-    Finding,
-    chosen,
-    holm,
-    size,
-)
+from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
 from glocal_exp.report.formats import signed
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
+Apart = Mapping[str, Sequence[float]]
 LAST = 5
 """Evaluations at the end of training whose mean is a run's accuracy."""
 
 
 @dataclass(frozen=True)
-class Difference(Criterion):
+class Difference(OfRuns):
     """Subject minus other in percentage points, paired by seed, of the last evaluations' means.
 
     It agrees if it holds in every experiment, disagrees if the contrary does in one. `above` holds
@@ -36,78 +28,67 @@ class Difference(Criterion):
     likewise, of means beyond the margin.
 
     Attributes:
-        experiments: those that the claim is about.
         expected: what it says.
         margin: points.
     """
 
-    experiments: Sequence[str]
     subject: str
     other: str
     expected: Literal["above", "equal"]
     margin: float = 0.5
 
-    def judge(self, context: Context) -> Finding:
-        selections = {
-            name: chosen(context, name, (self.subject, self.other)) for name in self.experiments
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        apart = {
+            name: paired_differences(*(ends(one.of(method)) for method in self.methods))
+            for name, one in selections.items()
         }
-        apart = {}
-        for name, one in selections.items():
-            ends = [_ends(one.of(method)) for method in (self.subject, self.other)]
-            apart[name] = paired_differences(*ends)
-        corrected = holm([p_value(values) for values in apart.values()])
-        signs = [
-            np.sign(np.mean(values)) if p < LEVEL else 0.0
-            for values, p in zip(apart.values(), corrected, strict=True)
-        ]
-        within = [self._within(values) for values in apart.values()]
-        if self.expected == "above":
-            holds = all(sign > 0 for sign in signs)
-            contrary = any(
-                sign < 0 or (equal and not sign > 0)
-                for sign, equal in zip(signs, within, strict=True)
-            )
-        else:
-            holds = all(within)
-            beyond = [abs(np.mean(values)) > self.margin for values in apart.values()]
-            contrary = any(sign and far for sign, far in zip(signs, beyond, strict=True))
-        verdict = AGREES if holds else DISAGREES if contrary else UNDECIDED
-        return Finding(verdict, _in_words(apart), size(selections))
+        found = above(apart, self.margin) if self.expected == "above" else self._equal(apart)
+        return found, in_words(apart)
 
-    def _within(self, values: Sequence[float]) -> bool:
-        _, low, high = mean_interval(values, 0.9)
-        return bool(-self.margin < low and high < self.margin)
+    def _equal(self, apart: Apart) -> str:
+        means, sure, equal = tests(apart, self.margin)
+        return verdict(equal.all(), (sure & (abs(means) > self.margin)).any())
+
+
+def above(apart: Apart, margin: float) -> str:
+    """The verdict on differences that should all be positive; equal ones are not."""
+    means, sure, equal = tests(apart, margin)
+    positive, negative = sure & (means > 0), sure & (means < 0)
+    return verdict(positive.all(), (negative | (equal & ~positive)).any())
+
+
+def tests(apart: Apart, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, which of them are surely not 0 (Holm), and which differences lie within the margin."""
+    means = np.array([np.mean(values) for values in apart.values()])
+    sure = holm([p_value(values) for values in apart.values()]) < LEVEL
+    intervals = [mean_interval(values, 0.9) for values in apart.values()]
+    equal = np.array([-margin < low and high < margin for _, low, high in intervals])
+    return means, sure, equal
 
 
 @dataclass(frozen=True)
-class Diverges(Criterion):
-    """Whether a method's weights are not finite in the end: in every experiment in some run.
+class Diverges(OfRuns):
+    """Whether a method's weights are not finite in the end: in every experiment in some run."""
 
-    Attributes:
-        experiments: those that the claim is about.
-    """
-
-    experiments: Sequence[str]
     method: str
 
-    def judge(self, context: Context) -> Finding:
-        selections = {name: chosen(context, name, (self.method,)) for name in self.experiments}
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         lost = {name: len(one.lost(self.method)) for name, one in selections.items()}
         counts = (f"{n} of {len(selections[name].runs)} ({name})" for name, n in lost.items())
-        verdict = AGREES if all(lost.values()) else DISAGREES
-        return Finding(verdict, "diverged: " + ", ".join(counts), size(selections))
+        return verdict(all(lost.values())), "diverged: " + ", ".join(counts)
 
 
-def _ends(runs: Sequence[Any]) -> dict[int, float]:
-    """Percent by seed; a run that diverged ends where its weights left it."""
+def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -> dict[int, float]:
+    """Percent by seed, the mean of the last so many evaluations, of a run that diverged too."""
     found = {}
     for run in runs:
-        values = run.column("test_accuracy")
-        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-LAST:]))
+        values = run.column(column)
+        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-last:]))
     return found
 
 
-def _in_words(apart: Mapping[str, Sequence[float]]) -> str:
+def in_words(apart: Apart) -> str:
+    """Each mean difference in points, with its interval and what it is of."""
     parts = []
     for name, values in apart.items():
         mean, low, high = mean_interval(values)

@@ -1,95 +1,113 @@
-"""Claims about how far hyperparameters move, and about run times."""
+"""Claims about the ways that hyperparameters take, and about run times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 from scipy.special import logit
 
-from glocal_exp.report.artifact import Context
-from glocal_exp.report.claims.criterion import (
-    AGREES,
-    DISAGREES,
-    LEVEL,
-    UNDECIDED,
-    Criterion,
-    Finding,
-    chosen,
-    holm,
-    size,
-)
+from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value
 
 
 @dataclass(frozen=True)
-class Aggressive(Criterion):
+class Aggressive(OfRuns):
     """Whether one method moves a hyperparameter further than another: the length of its way.
 
     By the sum of absolute changes on the unconstrained scale, as a ratio, paired by seed; t tests
     of its logarithm, corrected by Holm over the experiments.
     """
 
-    experiments: Sequence[str]
     subject: str
     other: str
     hyperparameter: str = "learning_rate"
 
-    def judge(self, context: Context) -> Finding:
-        selections = {
-            name: chosen(context, name, (self.subject, self.other)) for name in self.experiments
-        }
-        ratios = {}
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        logs = {}
         for name, one in selections.items():
-            ways = [
-                {run.seed: self._way(run) for run in one.of(m)} for m in (self.subject, self.other)
-            ]
-            ratios[name] = [ways[0][s] / ways[1][s] for s in sorted(set(ways[0]) & set(ways[1]))]
-        corrected = holm([p_value(np.log(values)) for values in ratios.values()])
-        means = {name: np.exp(mean_interval(np.log(values))) for name, values in ratios.items()}
-        sure = [
-            np.sign(mean - 1) * (p < LEVEL)
-            for (mean, *_), p in zip(means.values(), corrected, strict=True)
-        ]
-        longer, shorter = (all(s > 0 for s in sure), any(s < 0 for s in sure))
-        verdict = AGREES if longer else DISAGREES if shorter else UNDECIDED
-        words = ", ".join(
+            own, others = ({run.seed: self._way(run) for run in one.of(m)} for m in self.methods)
+            logs[name] = [np.log(own[seed] / others[seed]) for seed in sorted(own.keys() & others)]
+        sure = holm([p_value(values) for values in logs.values()]) < LEVEL
+        ratios = {name: np.exp(mean_interval(values)) for name, values in logs.items()}
+        means = np.array([mean for mean, *_ in ratios.values()])
+        words = (
             f"{mean:.2f} times"
-            + (f" [{low:.2f}, {high:.2f}]" if len(ratios[name]) > 1 else "")
+            + (f" [{low:.2f}, {high:.2f}]" if len(logs[name]) > 1 else "")
             + f" ({name})"
-            for name, (mean, low, high) in means.items()
+            for name, (mean, low, high) in ratios.items()
         )
-        return Finding(verdict, words, size(selections))
+        found = verdict((sure & (means > 1)).all(), (sure & (means < 1)).any())
+        return found, ", ".join(words)
 
-    def _way(self, run: Any) -> float:
+    def _way(self, run: Run) -> float:
         values = run.column(f"hyperparameter/{self.hyperparameter}")
         return float(np.abs(np.diff(logit(values[np.isfinite(values)]))).sum())
 
 
 @dataclass(frozen=True)
-class TimesRatio(Criterion):
+class Follows(OfRuns):
+    """Whether a method's hyperparameters stay closer to the target's than another method's do.
+
+    Distances are means over outer steps and hyperparameters of the absolute difference on the
+    unconstrained scale, by seed; it agrees where the subject is closer in every seed of every
+    experiment, and disagrees where it is not closer in half of them.
+    """
+
+    subject: str
+    target: str
+    other: str
+
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        words, closer = [], []
+        for name, one in selections.items():
+            ways = [
+                {run.seed: _ways(run, one.hyperparameters) for run in one.of(method)}
+                for method in self.methods
+            ]
+            subject, target, other = ways
+            apart = np.array([
+                [np.nanmean(np.abs(way[seed] - target[seed])) for way in (subject, other)]
+                for seed in sorted(set.intersection(*map(set, ways)))
+            ]).reshape(-1, 2)  # fmt: skip
+            closer += (apart[:, 0] < apart[:, 1]).tolist()
+            own, others = apart.mean(axis=0)
+            words.append(f"{own:.2f}, {self.other} {others:.2f} ({name})")
+        share = np.mean(closer) if closer else 0.0
+        return verdict(share == 1, share <= 0.5), "apart by " + ", ".join(words)
+
+
+@dataclass(frozen=True)
+class TimesRatio(OfRuns):
     """Run time over another's, training and hypergradients alone, beside the paper's.
 
     Attributes:
-        kind: `about`: within `factor` of the paper's; `least`: at least that over the factor.
+        experiments: one.
         factor: choice; another machine and other software move a ratio by so much.
+        outer_steps: S of the paper, where the subject plays out to T from each of them: its time
+            an interval grows as (S + 1) / 2, and what was measured with fewer is scaled by that.
     """
 
-    experiment: str
     subject: str
     other: str
     paper: float
-    kind: Literal["about", "least"] = "about"
     factor: float = 1.5
+    outer_steps: int | None = None
 
-    def judge(self, context: Context) -> Finding:
-        one = chosen(context, self.experiment, (self.subject, self.other))
-        seconds = [
-            np.mean([run.total("seconds") for run in one.of(m)]) for m in (self.subject, self.other)
-        ]
-        ratio = float(seconds[0] / seconds[1])
-        high = np.inf if self.kind == "least" else self.paper * self.factor
-        verdict = AGREES if self.paper / self.factor <= ratio <= high else DISAGREES
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        (one,) = selections.values()
+        own, others = (np.mean([run.total("seconds") for run in one.of(m)]) for m in self.methods)
+        played = max(run.last("outer_step") for run in one.of(self.subject))
+        scale = (self.outer_steps + 1) / (played + 1) if self.outer_steps else 1.0
+        ratio = scale * float(own / others)
         devices = sorted({str(run.stored.column("device")) for run in one.runs})
-        words = f"{ratio:.1f} times on {', '.join(devices)}"
-        return Finding(verdict, words, size({self.experiment: one}))
+        scaled = f", scaled by {scale:.1f}" if scale != 1 else ""
+        words = f"{ratio:.1f} times on {', '.join(devices)}{scaled}"
+        return verdict(1 / self.factor <= ratio / self.paper <= self.factor), words
+
+
+def _ways(run: Run, names: Sequence[str]) -> Float[np.ndarray, "q steps"]:
+    with np.errstate(divide="ignore"):
+        return np.stack([logit(run.column(f"hyperparameter/{name}")) for name in names])

@@ -15,6 +15,9 @@ AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "n
 LEVEL = 0.05
 """Of every test; of a claim's tests together (Holm)."""
 
+ROLES = ("method", "subject", "target", "other")
+"""Settings of claims that name a method."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -41,6 +44,35 @@ class Criterion(ABC):
         Raises:
             MissingRuns: what it needs is not stored.
         """
+
+
+@dataclass(frozen=True)
+class OfRuns(Criterion):
+    """What stored runs decide.
+
+    Attributes:
+        experiments: those that the claim is about.
+    """
+
+    experiments: Sequence[str]
+
+    @property
+    def methods(self) -> list[str]:
+        """Those whose runs it needs of each experiment: what its settings name."""
+        return [vars(self)[role] for role in ROLES if role in vars(self)]
+
+    @abstractmethod
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        """The verdict and the numbers in words, of what is stored of each experiment."""
+
+    def judge(self, context: Context) -> Finding:
+        selections = {name: chosen(context, name, self.methods) for name in self.experiments}
+        return Finding(*self.find(selections), size(selections))
+
+
+def verdict(holds: Any, contrary: Any = True) -> str:
+    """The word for a claim that holds, whose contrary does, or neither."""
+    return AGREES if holds else DISAGREES if contrary else UNDECIDED
 
 
 def chosen(context: Context, experiment: str, methods: Sequence[str]) -> Selection:
@@ -70,11 +102,9 @@ def size(selections: Mapping[str, Selection]) -> str:
     return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())
 
 
-def holm(values: Sequence[float]) -> list[float]:
+def holm(values: Sequence[float]) -> np.ndarray:
     """P values of one family, corrected (Holm 1979); NaN counts as 1."""
     given = np.nan_to_num(np.asarray(values, np.float64), nan=1.0)
-    corrected, largest = np.ones(len(given)), 0.0
-    for rank, place in enumerate(np.argsort(given, kind="stable")):
-        largest = max(largest, (len(given) - rank) * given[place])
-        corrected[place] = min(1.0, largest)
-    return corrected.tolist()
+    order = np.argsort(given, kind="stable")
+    stepped = np.arange(len(given), 0, -1) * given[order]
+    return np.minimum(1.0, np.maximum.accumulate(stepped))[np.argsort(order)]

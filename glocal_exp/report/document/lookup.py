@@ -11,7 +11,7 @@ import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats
-from glocal_exp.report.claims import AGREES, DISAGREES, NOT_RUN, UNDECIDED
+from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED
 from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.tables.grouped import ABSENT
 
@@ -78,19 +78,23 @@ class Lookup:
 
     @cached_property
     def claims(self) -> dict[str, dict[str, str]]:
-        """By id, in the order of the paper's text."""
-        records: Any = self.frame("claims").fillna("").set_index("id").to_dict("index")
+        """The paper's by id, in the order of its text."""
+        return self._judged("claims")
+
+    def _judged(self, table: str) -> dict[str, dict[str, str]]:
+        records: Any = self.frame(table).fillna("").set_index("id").to_dict("index")
         return records
 
     def claim(self, name: str) -> dict[str, str]:
-        """Its record, and `holds`: the verdict as a verb.
+        """Its record, of the paper's or of our own, and `holds`: the verdict as a verb.
 
         Raises:
             UserError: there is none of that name.
         """
-        if name not in self.claims:
-            raise UserError(f"There is no claim {name}; choose from {', '.join(self.claims)}.")
-        found = self.claims[name]
+        known = self.claims | self._judged("findings")
+        if name not in known:
+            raise UserError(f"There is no claim {name}; choose from {', '.join(known)}.")
+        found = known[name]
         return found | {"holds": HOLDS[found["verdict"]]}
 
     @cached_property

@@ -1,9 +1,10 @@
 """Charts of training runs: their courses, where they end, and how far apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from glocal_exp.report import caption, style
 from glocal_exp.report.axes import hyperparameter_axis
@@ -35,44 +36,64 @@ def curves(source: Source) -> Iterator[Chart]:
 
 
 def _curves(name: str, source: Source, selection: Selection) -> Chart:
-    styles = style.method_styles(selection.methods)
-    columns = {"test_accuracy": ("test accuracy (%)", "linear", 100.0)}
-    for one in selection.hyperparameters:
-        column = f"hyperparameter/{one}"
-        values = np.concatenate([run.curve(column).to_numpy() for run in selection.runs])
-        axis = hyperparameter_axis(one, values.tolist())
-        scale = "log" if axis.scale == "log" else "linear"
-        columns[column] = (plain(axis.label), scale, 1.0)
-    panels = []
-    for column, (title, scale, factor) in columns.items():
+    columns = ["test_accuracy", *(f"hyperparameter/{one}" for one in selection.hyperparameters)]
+    title = f"{source.labels[name]}, T = {selection.steps:,}"
+    about = caption.describe(selection, source.context)
+    return courses(f"curves-{name}", title, selection, columns, about)
+
+
+def courses(
+    name: str, title: str, selection: Selection, columns: Sequence[str], about: str
+) -> Chart:
+    """A panel a column of the records over training: each seed, and the mean of several."""
+    panels = [_course(selection, column) for column in columns]
+    seeds = seed_switches(selection.seeds, mean=len(selection.seeds) > 1)
+    return Chart(name, title, panels, _by_method(selection.methods) | seeds, source=about)
+
+
+def _course(selection: Selection, column: str) -> Panel:
+    styles, traces, factor = style.method_styles(selection.methods), [], 1.0
+    values = [value for run in selection.runs for value in run.curve(column)]
+    axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), values)
+    title, y = plain(axis.label), {"type": "linear"}
+    if column == "test_accuracy":
+        title, factor = "test accuracy (%)", 100.0
+        y |= {"range": _accuracies(selection)}
+    elif axis.scale == "log":
+        y = {"type": "log", "dtick": "D2", "tickformat": "~g"}
+    for method in selection.methods:
+        look, runs = styles[method], selection.of(method)
+        lines = [factor * run.curve(column) for run in runs]
+        for run, curve in zip(runs, lines, strict=True):
+            look_of_seed: dict[str, Any] = {"dash": dashes(look), "lost": run.diverged}
+            meta = {"method": method, "seed": str(run.seed)}
+            traces.append(line(curve.index, curve, look.colour, meta, **look_of_seed))
+        if len(lines) > 1:
+            mean, meta = mean_curve(lines), {"method": method, "seed": MEAN}
+            traces.append(line(mean.index, mean, look.colour, meta, dash=dashes(look), bold=True))
+    return Panel(title, traces, {"title": {"text": "training step"}}, y)
+
+
+def ends(
+    name: str, title: str, frame: pd.DataFrame, columns: Sequence[str], against: str, about: str
+) -> Chart:
+    """A panel a column, whose last values are drawn over a setting or another column's."""
+    looks, panels = style.method_styles(frame["label"]), []
+    axis = hyperparameter_axis(against.rpartition(".")[2], frame[against].tolist())
+    x = {"title": {"text": plain(axis.label)}, "type": "log" if axis.scale == "log" else "linear"}
+    for column in columns:
         traces = []
-        for method in selection.methods:
-            look, runs = styles[method], selection.of(method)
-            lines = [factor * run.curve(column) for run in runs]
-            for run, curve in zip(runs, lines, strict=True):
-                look_of_seed = {"dash": dashes(look), "lost": run.diverged}
-                meta = {"method": method, "seed": str(run.seed)}
-                traces.append(line(curve.index, curve, look.colour, meta, **look_of_seed))
-            if len(lines) > 1:
-                mean = mean_curve(lines)
-                meta = {"method": method, "seed": MEAN}
-                traces.append(
-                    line(mean.index, mean, look.colour, meta, dash=dashes(look), bold=True)
+        for row in frame.dropna().to_dict("records"):
+            kind, seed, value = row["label"], str(row["seed"]), row[column]
+            traces.append(
+                points(
+                    [row[against]], [value], looks[kind].colour, {"method": kind, "seed": seed},
+                    name=f"{kind}, seed {seed}", text=f": {value:.4g} at",
                 )
-        y: dict[str, Any] = {"type": scale}
-        if column == "test_accuracy":
-            y |= {"range": _accuracies(selection)}
-        elif scale == "log":
-            y |= {"dtick": "D2", "tickformat": "~g"}
-        panels.append(Panel(title, traces, {"title": {"text": "training step"}}, y))
-    return Chart(
-        f"curves-{name}",
-        f"{source.labels[name]}, T = {selection.steps:,}",
-        panels,
-        _by_method(selection.methods)
-        | seed_switches(selection.seeds, mean=len(selection.seeds) > 1),
-        source=caption.describe(selection, source.context),
-    )
+            )  # fmt: skip
+        panels.append(Panel(plain(column.removeprefix("hyperparameter/")), traces, x))
+    switches = _by_method(list(looks)) | seed_switches(sorted(set(frame["seed"])))
+    return Chart(name, title, panels, switches, source=about)
 
 
 def _accuracies(selection: Selection) -> list[float]:

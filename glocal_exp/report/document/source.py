@@ -22,6 +22,7 @@ class Source:
 
     context: Context
     lookup: Lookup
+    figures: Path
 
     @classmethod
     def of(cls, repository: Path, home: Path, tables: Path) -> "Source":
@@ -29,7 +30,7 @@ class Source:
         paper = repository / "results" / "paper.csv"
         printed = pd.read_csv(paper) if paper.exists() else NO_PAPER
         folders = home / "runs", printed, home / "studies", repository / "configs"
-        return cls(Context(*folders), Lookup(tables))
+        return cls(Context(*folders), Lookup(tables), home / "figures")
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """`make report`: results/REPORT.md and results/report.html, from the source beside this file."""
 
 import argparse
+import base64
+import io
 import json
 import re
 import sys
@@ -8,11 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
+from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from glocal_exp.errors import UserError
@@ -26,6 +30,8 @@ from glocal_exp.store.files import make_directory, write_atomically, write_toget
 
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
+COLOURS = 64  # of a picture in the page
+TITLE = "What holds of Glocal Hypergradient Estimation with Koopman Operator"
 TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
@@ -79,14 +85,30 @@ def with_findings(page: str, report: str) -> str:
 
 def render(source: Source) -> dict[str, str]:
     """The text of both files, the same for the same runs and tables."""
-    page = InPage(source)
+    in_page = InPage(source)
+    body = HEADING.sub(_with_id, in_page.markdown.render(in_page.text()))
+    return {MARKDOWN: InMarkdown(source).text(), PAGE: page(TITLE, body)}
+
+
+def page(title: str, body: str) -> str:
+    """A page that needs no other file and no network; figures in it are of `figure`."""
     parts = {name: (HERE / f"page.{name}").read_text() for name in ("css", "js")}
-    body = HEADING.sub(_with_id, page.markdown.render(page.text()))
-    words = {"body": body, "plotly": get_plotlyjs()}
-    return {
-        MARKDOWN: InMarkdown(source).text(),
-        PAGE: page.template("page.html.j2").render(words | parts),
-    }
+    words = {"title": title, "body": body, "plotly": get_plotlyjs()}
+    return template("page.html.j2").render(words | parts)
+
+
+def figure(chart: Chart) -> str:
+    """A chart with its switches, for a page."""
+    return template("figure.html.j2").render(chart=chart, data=_data(chart))
+
+
+def template(name: str) -> Any:
+    """A file of this folder; in it a name that nothing stands for is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template(name)
 
 
 @dataclass(frozen=True)
@@ -95,33 +117,27 @@ class Form(ABC):
 
     source: Source
 
-    @cached_property
-    def _templates(self) -> Environment:
-        return Environment(
-            loader=FileSystemLoader(HERE), undefined=StrictUndefined, trim_blocks=True,
-            lstrip_blocks=True, keep_trailing_newline=True,
-        )  # fmt: skip
-
-    def template(self, name: str) -> Any:
-        """A file of this folder; in it a name that nothing stands for is an error."""
-        return self._templates.get_template(name)
-
     def text(self) -> str:
         """The report in Markdown."""
         lookup: Lookup = self.source.lookup
         words = {
             "figure": self.figure,
+            "picture": self.picture,
             "table": self.table,
             "scoreboard": self.scoreboard,
             "experiments": self.source.experiments,
             "labels": self.source.labels,
             "size": size(self.source.experiments),
         } | {name: getattr(lookup, name) for name in ("cell", "span", "claim")}
-        return EMPTY.sub("\n\n", self.template("report.md.j2").render(words))
+        return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 
     @abstractmethod
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
         """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
+
+    @abstractmethod
+    def picture(self, name: str) -> str:
+        """A drawn figure that has no chart, with its caption."""
 
     @abstractmethod
     def table(self, name: str) -> str:
@@ -134,6 +150,9 @@ class Form(ABC):
 
 class InMarkdown(Form):
     """For REPORT.md: pictures, and links to tables."""
+
+    def picture(self, name: str) -> str:
+        return self.figure(name, static=[name])
 
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
         pictures = [f"![{name}](figures/{name}.png)" for name in static]
@@ -161,8 +180,19 @@ class InPage(Form):
             return f"*Not run: `python scripts/study.py study={study} output_dir=results`.*"
         except MissingRuns as runs:
             return f"*Not run: `python scripts/reproduce.py {' '.join(runs.args)}`.*"
-        template = self.template("figure.html.j2")
-        return "\n".join(template.render(chart=one, data=_data(one)) for one in charts)
+        return "\n".join(map(figure, charts))
+
+    def picture(self, name: str) -> str:
+        stored = self.source.figures / f"{name}.png"
+        if not stored.exists():
+            return f"*Not drawn: `glocal figures {name}`.*"
+        caption = stored.with_suffix(".txt").read_text()
+        title, reading = caption.split("\n", 1)
+        return _in_one_piece(
+            f'<figure class="chart"><figcaption>{escape(title)}</figcaption><img alt="" src="data:'
+            f'image/png;base64,{_small(stored)}"><details><summary>How to read it, and its runs'
+            f"</summary>{self._html(reading)}</details></figure>"
+        )
 
     def table(self, name: str) -> str:
         table, caption = self.source.lookup.text(name)
@@ -174,10 +204,8 @@ class InPage(Form):
     def scoreboard(self) -> str:
         _, caption = self.source.lookup.text("claims")
         claims, counts = self.source.lookup.claims, self.source.lookup.verdicts
-        template = self.template("scoreboard.html.j2")
-        return _in_one_piece(
-            template.render(claims=claims, counts=counts, caption=self._html(caption))
-        )
+        words = {"claims": claims, "counts": counts, "caption": self._html(caption)}
+        return _in_one_piece(template("scoreboard.html.j2").render(words))
 
     def _html(self, text: str) -> str:
         return TEX.sub(r"<i>\1</i><sub>\2</sub>", self.markdown.render(text))
@@ -187,6 +215,15 @@ def _with_id(heading: re.Match[str]) -> str:
     """A heading that links find by GitHub's name for it."""
     name = re.sub(r"[^\w -]", "", heading[1].lower()).replace(" ", "-")
     return f'<h2 id="{name}">{heading[1]}</h2>'
+
+
+def _small(picture: Path) -> str:
+    """A picture for the screen, in base64."""
+    buffer = io.BytesIO()
+    with Image.open(picture) as image:
+        half = image.convert("RGB").reduce(2)
+        half.quantize(COLOURS).save(buffer, format="png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _data(chart: Chart) -> str:

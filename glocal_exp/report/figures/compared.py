@@ -103,10 +103,16 @@ def _panels(count: int, kinds: int) -> tuple[Figure, list[Axes]]:
     return figure, list(grid.flat[:count])
 
 
-def _caption(compared: Comparison, reading: str) -> str:
-    """What differs, how to read it, and a paragraph an experiment."""
+def paragraphs(compared: Comparison) -> list[str]:
+    """One an experiment, and what is left out."""
     parts = [compared.selection(name) for name in compared.experiments]
     paper = Context(Path())  # whose sizes are no measure here
+    return [*caption.paragraphs(parts, paper), *compared.notes]
+
+
+def _caption(compared: Comparison, reading: str) -> str:
+    """What differs, how to read it, and where it is from."""
     differing = ", ".join(compared.keys) or "nothing but the seed"
-    paragraphs = [f"Runs that differ in {differing}. {reading}", *caption.paragraphs(parts, paper)]
-    return "\n\n".join([*paragraphs, *compared.notes]) + "\n"
+    return (
+        "\n\n".join([f"Runs that differ in {differing}. {reading}", *paragraphs(compared)]) + "\n"
+    )

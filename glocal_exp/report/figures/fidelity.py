@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
@@ -57,14 +56,11 @@ class FidelityFigure(Artifact):
         for axes in panels.flat[: len(settings)][-columns:]:  # nothing below them
             axes.set_xlabel("cosine to the true global hypergradient")
             axes.tick_params(labelbottom=True)
-        handles = [
-            Line2D(
-                [], [], linestyle="", marker=m, color=c, markersize=3.5, label=f"interval s = {s}"
-            )
+        looks: dict[str, Any] = {
+            f"interval s = {s}": {"linestyle": "", "marker": m, "color": c, "markersize": 3.5}
             for s, (m, c) in marks.items()
-        ]
-        handles.append(Line2D([], [], color="black", linewidth=1.3, label="median"))
-        style.legend_above(figure, handles)
+        }
+        style.legend_of(figure, looks | {"median": {"color": "black", "linewidth": 1.3}})
         return Drawing(figure, self.caption(*notes, source))
 
 
@@ -80,8 +76,8 @@ def _panel(
         axes.plot([median, median], [row - 0.38, row + 0.38], color="black", linewidth=1.3)
     axes.axhline(0.5, color="#888888", linewidth=0.6)
     axes.axvline(0, color="#888888", linewidth=0.6)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
+    style.label_rows(axes, labels)
+    axes.set(xlim=(-1.05, 1.05), xticks=[-1, -0.5, 0, 0.5, 1])
 
 
 @dataclass(frozen=True)
@@ -112,14 +108,12 @@ class SensitivityFigure(Artifact):
             axes.axhline(1, color="black", linewidth=0.8, linestyle=(0, (1, 1.5)))
         for axes in panels[:, 0]:
             axes.set_ylabel("relative difference of $h_t$")
-        handles = [Line2D([], [], **look, label=LABELS[name]) for name, look in LOOKS.items()]
-        style.legend_above(figure, handles)
+        style.legend_of(figure, {LABELS[name]: look for name, look in LOOKS.items()})
         return Drawing(figure, self.caption(source))
 
 
 def _lines(axes: Axes, lines: Sequence[pd.Series], look: Mapping[str, Any]) -> None:
-    """Each thin and their median bold."""
-    for line in lines:
-        axes.plot(line.index, line, **look, linewidth=0.4, alpha=0.5)
-    medians = pd.concat(lines, axis=1).median(axis=1).sort_index()
-    axes.plot(medians.index, medians, **look, linewidth=1.4)
+    """Their median, and a shade from quartile to quartile."""
+    low, middle, high = (pd.concat(lines, axis=1).quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
+    axes.plot(middle.index, middle, **look, linewidth=1.2)
+    axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2, linewidth=0)

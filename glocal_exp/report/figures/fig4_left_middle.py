@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import NullLocator
 
@@ -53,12 +52,12 @@ class SpectrumFigure(Artifact):
         draw_enlarged(zoom, spectrum, near, tolerance)
         draw_magnitudes(middle, spectrum.magnitudes(component, self.steps + 1), near)
         middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
-        handles = [
-            Line2D([], [], **NEAR, marker="D", markersize=3.5, markeredgecolor="black",
-                   markeredgewidth=0.4, label=rf"steady, $|\lambda_j-1|\leq{tolerance:g}$"),
-            Line2D([], [], **OTHER, marker="o", markersize=2.8, label="other modes"),
-        ]  # fmt: skip
-        style.legend_above(figure, handles)
+        diamond = {"marker": "D", "markersize": 3.5, "markeredgecolor": "black"}
+        looks = {
+            rf"steady, $|\lambda_j-1|\leq{tolerance:g}$": NEAR | diamond | {"markeredgewidth": 0.4},
+            "other modes": OTHER | {"marker": "o", "markersize": 2.8},
+        }
+        style.legend_of(figure, looks)
         within = f"within {tolerance:g} of 1"
         text = self.caption(
             # One seed's one interval is all that the figure shows, in the paper too.

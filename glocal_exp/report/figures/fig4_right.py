@@ -4,17 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from glocal_exp.report import caption, style
-from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
-from glocal_exp.report.runs import read
-from glocal_exp.report.selection import Selection
-from glocal_exp.store import find_runs
+from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.claims.accuracy import LAST
+from glocal_exp.report.claims.windows import windows_and_delays
 
 HEIGHT = 2.6  # inches
-LAST = 5
-"""Evaluations at the end of a run that are averaged."""
 
 
 @dataclass(frozen=True)
@@ -24,29 +20,14 @@ class WindowsAndDelays(Artifact):
     Attributes:
         experiment: whose runs.
         column: of the records.
-        method: whose window and delays.
     """
 
     experiment: str
     column: str
-    method: str
 
     def draw(self, context: Context) -> Drawing:
-        conditions = {"experiment": self.experiment, "method": self.method}
-        runs, notes = read(find_runs(context.runs, conditions))
-        runs = [run for run in runs if run.finished]
-        if not runs:
-            raise MissingRuns(self.experiment)
-        steps = max(run.steps for run in runs)
-        runs = [run for run in runs if run.steps == steps]
-        values: Any = pd.DataFrame(
-            {
-                "window": int(run.stored.value("method.window")),
-                "delays": int(run.stored.value("method.delays")),
-                "value": 100 * float(np.mean(run.column(self.column)[-LAST:])),
-            }
-            for run in runs
-        )
+        selection, grid = windows_and_delays(context, self.experiment, self.column)
+        values: Any = grid
         groups = values.groupby(["window", "delays"])["value"]
         means, counts = groups.mean().unstack(), groups.count().unstack()
         figure, ((axes,),) = style.panels(1, 1, HEIGHT)
@@ -63,5 +44,4 @@ class WindowsAndDelays(Artifact):
         axes.set(xlabel="delays $m$", ylabel=r"window $\sigma$")
         axes.grid(False)
         figure.colorbar(shown, ax=axes, label=f"{self.column.replace('_', ' ')} (%)")
-        selection = Selection(self.experiment, steps, tuple(runs), tuple(notes))
         return Drawing(figure, self.caption(caption.describe(selection, context), last=LAST))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
@@ -39,11 +38,11 @@ class HorizonFigure(Artifact):
             axes.axhline(0, color="#888888", linewidth=0.6)
             axes.set(ylim=(-1.08, 1.08), yticks=[-1, 0, 1], xlabel="intervals ahead")
         panels[0, 0].set_ylabel("cosine to slopes of the final loss")
-        handles = [
-            Line2D([], [], color=colour, linestyle=line, linewidth=1.4, label=f"interval s = {s}")
+        looks = {
+            f"interval s = {s}": {"color": colour, "linestyle": line, "linewidth": 1.4}
             for s, (colour, line) in zip(intervals, LOOKS, strict=False)
-        ]
-        style.legend_above(figure, handles)
+        }
+        style.legend_of(figure, looks)
         return Drawing(figure, self.caption(source, points=sum(map(len, settings.values()))))
 
 

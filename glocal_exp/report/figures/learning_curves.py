@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,16 +13,19 @@ from matplotlib.figure import Figure
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
+from glocal_exp.report.claims.accuracy import ends
 from glocal_exp.report.selection import Selection, select_all
+from glocal_exp.stats import mean_interval
 
-ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 3.2  # inches
+ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 4.3  # inches
+END_WIDTH = 0.5  # of the other panels'
 EARLY = 0.1  # the share of training whose accuracy may lie below the axis
 Styles = Mapping[str, style.MethodStyle]
 
 
 @dataclass(frozen=True)
 class LearningCurves(Artifact):
-    """One row of panels an experiment: test accuracy, then its hyperparameters.
+    """One row of panels an experiment: test accuracy, its end enlarged, then its hyperparameters.
 
     Attributes:
         experiments: experiment -> its label.
@@ -42,12 +46,14 @@ class LearningCurves(Artifact):
         return Drawing(figure, text, missing)
 
     def _panels(self, found: Mapping[str, Selection], styles: Styles) -> Figure:
-        columns = 1 + max(len(one.hyperparameters) for one in found.values())
+        columns = max(len(one.hyperparameters) for one in found.values())
         height = ROW_HEIGHT * len(found) + LEGEND_HEIGHT
-        figure, panels = style.panels(len(found), columns, height)
+        widths = (1, END_WIDTH, *[1] * columns)
+        figure, panels = style.panels(len(found), len(widths), height, width_ratios=widths)
         for row, (experiment, selection) in zip(panels, found.items(), strict=True):
             draw_accuracy(row[0], selection, styles)
-            for axes, name in zip_longest(row[1:], selection.hyperparameters):
+            draw_end(row[1], selection, styles)
+            for axes, name in zip_longest(row[2:], selection.hyperparameters):
                 if name:
                     draw_hyperparameter(axes, selection, name, styles)
                 else:
@@ -60,30 +66,30 @@ class LearningCurves(Artifact):
 
 @dataclass(frozen=True)
 class StartMatrix(LearningCurves):
-    """One column an experiment: test accuracy above one hyperparameter, on the same axes."""
+    """One column an experiment: test accuracy, its end, and one hyperparameter on the same axis."""
 
     hyperparameter: str = "learning_rate"
 
     def _panels(self, found: Mapping[str, Selection], styles: Styles) -> Figure:
-        figure, panels = style.panels(2, len(self.experiments), STARTS_HEIGHT, sharey="row")
-        accuracies, values = [], []
-        for (upper, lower), (name, label) in zip(panels.T, self.experiments.items(), strict=True):
-            upper.set_title(label)
+        figure, panels = style.panels(3, len(self.experiments), STARTS_HEIGHT)
+        values = []
+        for column, (name, label) in zip(panels.T, self.experiments.items(), strict=True):
+            column[0].set_title(label)
             if name in found:
-                accuracies += draw_accuracy(upper, found[name], styles)
-                values += draw_hyperparameter(lower, found[name], self.hyperparameter, styles)
-                upper.set_xlabel("")
+                draw_accuracy(column[0], found[name], styles)
+                draw_end(column[1], found[name], styles)
+                values += draw_hyperparameter(column[2], found[name], self.hyperparameter, styles)
                 continue
-            for axes in (upper, lower):
+            for axes in column:
                 axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
-                axes.set_xticks([])
-                axes.tick_params(left=False, labelleft=False)
+                axes.set(xticks=[], yticks=[])
                 axes.grid(visible=False)
-        apply_scale(panels[0, 0], "linear", accuracies)
-        scale = hyperparameter_axis(self.hyperparameter, values).scale
-        apply_scale(panels[1, 0], scale, values)
+        for axes in panels[2]:
+            axes.sharey(panels[2, 0])
+        apply_scale(panels[2, 0], hyperparameter_axis(self.hyperparameter, values).scale, values)
         for axes in panels[:, 1:].flat:
             axes.set_ylabel("")
+        panels[1, 0].set_ylabel("at the end (%)")
         return figure
 
 
@@ -93,6 +99,29 @@ def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[floa
     apply_scale(axes, "linear", values)
     axes.set_ylabel("test accuracy (%)")
     return values
+
+
+def draw_end(axes: Axes, selection: Selection, styles: Styles) -> None:
+    """Each seed's mean test accuracy of the last evaluations; beside them mean and interval."""
+    counts, intervals = [], []
+    accuracies = {method: list(ends(selection.of(method)).values()) for method in selection.methods}
+    values = np.concatenate(list(accuracies.values()))
+    for place, (method, found) in enumerate(accuracies.items()):
+        look = styles[method]
+        mark = {"color": look.colour, "linestyle": "", "clip_on": False}
+        axes.plot([place - 0.15] * len(found), found, marker=look.marker, markersize=2.5, **mark)
+        counts.append(len(found))
+        if len(found) > 1:
+            mean, low, high = mean_interval(found)
+            axes.plot([place + 0.25] * 2, [low, high], color=look.colour, linewidth=0.9)
+            axes.plot(place + 0.25, mean, marker="_", markersize=5, markeredgewidth=1.5, **mark)
+            intervals += [low, high]
+    axes.set_xticks(range(len(counts)), [str(count) for count in counts])
+    axes.set(xlim=(-0.7, len(counts) - 0.3), xlabel="seeds")
+    axes.grid(visible=False, axis="x")
+    room = np.ptp(values)  # for intervals: the widest of three seeds hide all else
+    shown = np.clip(intervals, values.min() - room, values.max() + room)
+    apply_scale(axes, "linear", [*values, *shown])
 
 
 def draw_hyperparameter(axes: Axes, selection: Selection, name: str, styles: Styles) -> list[float]:
@@ -139,7 +168,7 @@ def draw_curves(
     look: style.MethodStyle,
     offset: float,
 ) -> None:
-    """Every seed thin, the mean bold, a cross where a seed diverged.
+    """Every seed thin, the mean of several bold, a cross where a seed diverged.
 
     Args:
         offset: where on the mean the first marker sits, as a share of the marker distance.
@@ -155,7 +184,8 @@ def draw_curves(
     mean = mean_curve(curves)
     distance = max(1, len(mean) // 5)
     axes.plot(
-        mean.index, mean, color=colour, linestyle=look.line, linewidth=1.2, zorder=3,
+        mean.index, mean, color=colour, linestyle=look.line, zorder=3,
+        linewidth=1.2 if len(curves) > 1 else 0.45,
         marker=look.marker, markersize=2.8, markeredgewidth=0.6,
         markevery=(min(round(offset * distance), max(0, len(mean) - 1)), distance),
     )  # fmt: skip

@@ -77,9 +77,9 @@ class NoiseFigure(Artifact):
                 fontsize=style.SMALLEST_FONT, labelspacing=0.3, borderaxespad=0,
             )  # fmt: skip
             upper.tick_params(labelbottom=False)
-            lower.set_xlabel("noise")
-        panels[0, 0].set_ylabel("error of the steady state")
-        panels[1, 0].set_ylabel("error of the eigenvalues")
+            lower.set_xlabel("noise (of an $h$)")
+        panels[0, 0].set_ylabel("error of the steady state (relative)")
+        panels[1, 0].set_ylabel("error of eigenvalues (relative)")
         draws = int(frame["draws"].iloc[0])
         return Drawing(figure, self.caption(study_rows.provenance(frame), draws=draws))
 
@@ -197,7 +197,9 @@ class TheoremFigure(Artifact):
                 found["level"], found["right"] / found["left"], label=label,
                 color=colour, marker=marker, markersize=3.2, linewidth=1.1,
             )  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlabel="noise", ylabel="right side / left side")
+        axes.set(
+            xscale="log", yscale="log", xlabel="noise (of an $h$)", ylabel="right side / left side"
+        )
         axes.minorticks_off()
         axes.legend(fontsize=style.SMALLEST_FONT, handlelength=2)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from glocal_exp.errors import UserError
 from glocal_exp.report import caption, labelled, style
@@ -113,8 +112,8 @@ class WeightCurve(OfKinds):
             axes.set_title(label)
             _panel(axes, selection)
         panels[0].set_ylabel("weight")
-        handles = [Line2D([], [], **look, label=label) for _, label, look in TIMES]
-        style.legend_above(figure, handles, title=caption.copied(stored.values()))
+        looks = {label: look for _, label, look in TIMES}
+        style.legend_of(figure, looks, title=caption.copied(stored.values()))
         return Drawing(figure, self.caption(*caption.paragraphs(stored, context)), missing)
 
 

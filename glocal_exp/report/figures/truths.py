@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from scipy.stats import binomtest
 
 from glocal_exp.report import style
@@ -38,23 +38,27 @@ class TruthsFigure(Artifact):
         compared, notes = estimators(context.configs, found, self.estimators)
         scored = scores(found, compared)
         labels = [one.label for one in compared]
+        looks: dict[str, Any] = {
+            name: {"marker": marker, "colour": colour, "offset": offset}
+            for name, (marker, colour, offset) in zip(self.moved, MARKERS, strict=False)
+        }
         height = 1.1 + 2 * ROW * len(labels)
         figure, panels = style.panels(2, len(self.truths), height, sharey=True, sharex="row")
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):
             upper.set_title(title)
             of_truth = chosen(scored, {"truth": truth})
-            for name, (marker, colour, offset) in zip(self.moved, MARKERS, strict=False):
+            for name, look in looks.items():
                 rows = chosen(of_truth, {"hyperparameter": name})
-                _signs(upper, rows, labels, marker, colour, offset)
-                _sizes(lower, rows, labels, marker, colour, offset)
+                for row, label in enumerate(labels):
+                    one: Any = rows[rows["estimator"] == label]
+                    _sign(upper, one["right"].dropna(), row, **look)
+                    _size(lower, one["ratio"].dropna(), row, **look)
             _scale(upper, lower, labels)
-        handles = [
-            Line2D(
-                [], [], linestyle="", marker=m, color=c, markersize=4, label=name.replace("_", " ")
-            )
+        marks: dict[str, Any] = {
+            name.replace("_", " "): {"linestyle": "", "marker": m, "color": c, "markersize": 4}
             for name, (m, c, _) in zip(self.moved, MARKERS, strict=False)
-        ]
-        style.legend_above(figure, handles)
+        }
+        style.legend_of(figure, marks)
         settings = ", ".join(dict.fromkeys(point.setting for point in found))
         counts = scored.drop_duplicates(["point", "truth", "hyperparameter"])
         numbers = counts.groupby(["truth", "hyperparameter"]).size()
@@ -66,37 +70,28 @@ class TruthsFigure(Artifact):
         return Drawing(figure, self.caption(*notes, source, **words))
 
 
-def _signs(
-    axes: Axes, rows: pd.DataFrame, labels: Sequence[str], marker: str, colour: str, offset: float
-) -> None:
+def _sign(axes: Axes, right: pd.Series, row: int, marker: str, colour: str, offset: float) -> None:
     """The share of points with the right sign, with Wilson's interval."""
-    for row, label in enumerate(labels):
-        right = rows.loc[rows["estimator"] == label, "right"].dropna()
-        if right.empty:
-            continue
-        share = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-        place = row + offset
-        axes.plot([100 * share.low, 100 * share.high], [place] * 2, color=colour, linewidth=0.8)
-        axes.plot(100 * right.mean(), place, marker, color=colour, markersize=3.4)
+    if right.empty:
+        return
+    share = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    place = row + offset
+    axes.plot([100 * share.low, 100 * share.high], [place] * 2, color=colour, linewidth=0.8)
+    axes.plot(100 * right.mean(), place, marker, color=colour, markersize=3.4)
 
 
-def _sizes(
-    axes: Axes, rows: pd.DataFrame, labels: Sequence[str], marker: str, colour: str, offset: float
-) -> None:
+def _size(axes: Axes, ratios: pd.Series, row: int, marker: str, colour: str, offset: float) -> None:
     """Its size by the derivative's: each point small, their median large."""
-    for row, label in enumerate(labels):
-        ratios = rows.loc[rows["estimator"] == label, "ratio"].dropna().clip(*RATIOS)
-        if ratios.empty:
-            continue
-        place = [row + offset] * len(ratios)
-        axes.plot(ratios, place, ".", color=colour, markersize=1.8, alpha=0.5)
-        axes.plot(ratios.median(), place[0], marker, color=colour, markersize=3.4)
+    if ratios.empty:
+        return
+    ratios, place = ratios.clip(*RATIOS), row + offset
+    axes.plot(ratios, [place] * len(ratios), ".", color=colour, markersize=1.8, alpha=0.5)
+    axes.plot(ratios.median(), place, marker, color=colour, markersize=3.4)
 
 
 def _scale(upper: Axes, lower: Axes, labels: Sequence[str]) -> None:
     for axes in (upper, lower):
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(len(labels) - 0.4, -0.6)
+        style.label_rows(axes, labels)
     upper.axvline(50, color="#888888", linewidth=0.6)
     upper.set(xlim=(-3, 103), xticks=[0, 50, 100], xlabel="points with its sign (%)")
     lower.axvline(1, color="#888888", linewidth=0.6)

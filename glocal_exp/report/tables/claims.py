@@ -7,7 +7,7 @@ import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
-from glocal_exp.report.claims import NOT_RUN, Finding
+from glocal_exp.report.claims.criterion import NOT_RUN, Finding
 from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.tables.grouped import Found
 

@@ -25,14 +25,14 @@ def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]
         labels: column -> value -> as printed, in the order in which it is printed.
     """
     frame = study_rows.load(context, study)
-    summary = summarize(frame)
+    summary: Any = summarize(frame)
     if len(set(summary["momentum"])) > 1:
         raise UserError(f"study={study} has several momenta; a table is of one.")
     places = {name: {v: n for n, v in enumerate(order)} for name, order in labels.items()}
     for name in places:
         summary = summary[summary[name].isin(list(labels[name]))]
     order: Any = lambda column: column.map(places[column.name])  # noqa: E731
-    summary = pd.DataFrame(summary).sort_values(list(places), key=order)
+    summary = summary.sort_values(list(places), key=order)
     words = {"runs": summary["runs"].max(), "diverged_at": f"{DIVERGED:,.0f}"}
     printed = {name: dict(order) for name, order in labels.items()}
     return Found(summary, [study_rows.provenance(frame)], words, printed)
@@ -42,7 +42,7 @@ def summarize(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a setting: `regret`, `worst`, `diverged` and `runs`."""
     rows = []
     for _, runs in frame.groupby(SETTING, sort=False):
-        fine = runs[np.isfinite(runs["regret"]) & (runs["regret"] < DIVERGED)]
+        fine: Any = runs[np.isfinite(runs["regret"]) & (runs["regret"] < DIVERGED)]
         logs = fine.assign(log=np.log(fine["regret"].to_numpy(float)))
         cells: Any = logs.groupby(["spectrum", "start"])["log"].mean()
         row = runs.iloc[0][SETTING].to_dict() | {"regret": np.exp(logs["log"].mean())}

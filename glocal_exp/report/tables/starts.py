@@ -1,4 +1,4 @@
-"""Final accuracy by start, meta optimizer and method, beside constant hyperparameters."""
+"""Runs from several starts under several meta optimizers: where they end, and at what cost."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,8 @@ import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.formats import DAGGER
+from glocal_exp.report.formats import DAGGER, signed
+from glocal_exp.report.pareto import gains
 from glocal_exp.report.starts import cells
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.tables.methods import accuracy_rows, printed
@@ -19,7 +20,7 @@ def recovery(
     methods: Sequence[str],
     subject: str,
 ) -> Found:
-    """A row a method of each start and meta optimizer.
+    """Final accuracy beside constant hyperparameters: a row a method of each start.
 
     Args:
         experiment: whose runs.
@@ -36,3 +37,20 @@ def recovery(
     sources = [caption.describe(found[0].selection, context)]
     labels = {"method": printed(rows), "meta_optimizer": meta_optimizers}
     return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels)
+
+
+def costs_and_gains(
+    context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
+    starts: Sequence[float],
+) -> Found:  # fmt: skip
+    """The numbers behind figure=pareto: a row a method; see `report.pareto.gains`."""
+    rows, found = gains(context, experiment, meta_optimizers, methods, starts)
+    labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": meta_optimizers}
+    labels |= {"front": {True: "on it", False: ""}}
+    words = {"starts": ", ".join(f"{start:g}" for start in starts)}
+    return Found(rows, [caption.describe(found[0].selection, context)], words, labels)
+
+
+def gain(mean: float, low: float, high: float) -> str:
+    """As printed."""
+    return f"{signed(mean)} [{signed(low)}, {signed(high)}]" if low == low else signed(mean)

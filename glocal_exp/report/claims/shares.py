@@ -1,0 +1,166 @@
+"""Claims that hold in a share of what is stored: intervals, rows of tables, draws, rounds."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from glocal_exp.report import study_rows
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, OfRuns, verdict
+from glocal_exp.report.objects import load
+from glocal_exp.report.selection import Selection
+
+
+@dataclass(frozen=True)
+class InIntervals(OfRuns):
+    """Whether a condition holds in so large a share of the intervals of all runs of a method.
+
+    Attributes:
+        holds: the condition, of columns of the records, as `pandas.DataFrame.eval` reads it.
+        rows: which intervals count, likewise; all if empty.
+        share: of the intervals, at least.
+    """
+
+    holds: str
+    method: str = "glocal"
+    rows: str = ""
+    share: float = 0.5
+
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        frames = [run.metrics for one in selections.values() for run in one.runs]
+        data = _rows(pd.concat(frames, ignore_index=True), "outer_step > 0")
+        true = _where(_rows(data, self.rows), self.holds)
+        words = f"{100 * true.mean():.0f} % of {len(true)} intervals"
+        return verdict(true.mean() >= self.share), words
+
+
+@dataclass(frozen=True)
+class InTable(Criterion):
+    """Whether a condition holds in so large a share of the rows of a table of this repository.
+
+    Attributes:
+        table: its id.
+        holds: the condition, of columns of its CSV file, as `pandas.DataFrame.eval` reads it.
+        rows: which rows count, likewise; all if empty.
+        share: of the rows, at least.
+        of: what a row is, in words.
+    """
+
+    table: str
+    holds: str
+    rows: str = ""
+    share: float = 1.0
+    of: str = "rows"
+
+    def judge(self, context: Context) -> Finding:
+        data = load(context.configs / "table" / f"{self.table}.yaml").make(context).data
+        true = _where(_rows(data, self.rows), self.holds)
+        words = f"{int(true.sum())} of {len(true)} {self.of}"
+        return Finding(verdict(true.mean() >= self.share), words, f"table {self.table}")
+
+
+@dataclass(frozen=True)
+class OfStudy(Criterion):
+    """What a study of known systems decides.
+
+    Attributes:
+        study: its id.
+        where: values that rows have which count.
+        rows: a further condition on them, as `pandas.DataFrame.query` reads it; none if empty.
+    """
+
+    study: str
+    where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    rows: str = field(default="", kw_only=True)
+
+    def found(self, context: Context) -> Any:
+        """The rows that count; `MissingStudy` if there are none."""
+        stored = study_rows.chosen(study_rows.load(context, self.study), self.where)
+        found = _rows(stored, self.rows)
+        if found.empty:
+            raise MissingStudy(self.study)
+        return found
+
+
+@dataclass(frozen=True)
+class InDraws(OfStudy):
+    """Whether an inequality holds in so large a share of all draws of a study.
+
+    Attributes:
+        holds: the column with the share of a row's draws; the column `draws` has their number.
+        share: of the draws, at least.
+    """
+
+    holds: str
+    share: float = 1.0
+
+    def judge(self, context: Context) -> Finding:
+        found = self.found(context)
+        draws = found["draws"].to_numpy(float)
+        share = float(np.average(found[self.holds].to_numpy(float), weights=draws))
+        words = f"{100 * share:.1f} % of {draws.sum():,.0f} draws"
+        size = f"study {self.study}, {len(found)} settings"
+        return Finding(verdict(share >= self.share), words, size)
+
+
+@dataclass(frozen=True)
+class Falls(OfStudy):
+    """Whether a median is smaller at the far end of each series: a sign test over the series.
+
+    Attributes:
+        column: the median.
+        along: what a series runs along.
+        series: columns that tell series apart.
+    """
+
+    column: str
+    along: str
+    series: Sequence[str]
+
+    def judge(self, context: Context) -> Finding:
+        rows = self.found(context).sort_values(self.along)
+        ends = rows.groupby(list(self.series))[self.column]
+        falls = (ends.last() < ends.first()).to_numpy()
+        fallen, number = int(falls.sum()), len(falls)
+        sure = binomtest(fallen, number).pvalue < LEVEL
+        found = verdict(sure and 2 * fallen > number, sure)
+        return Finding(found, f"in {fallen} of {number} series", f"study {self.study}")
+
+
+@dataclass(frozen=True)
+class CostsLess(Criterion):
+    """Whether one time is at most a share of another in every round of a stored benchmark.
+
+    Attributes:
+        benchmark: its file in results/benchmarks, without ending.
+        target: the ratio's name there.
+        share: choice; what counts as little.
+    """
+
+    benchmark: str
+    target: str
+    share: float
+
+    def judge(self, context: Context) -> Finding:
+        file = context.studies.parent / "benchmarks" / f"{self.benchmark}.json"
+        found: Any = json.loads(file.read_text()) if file.exists() else {"targets": []}
+        ratios = [one["ratios"] for one in found["targets"] if one["name"] == self.target]
+        if not ratios:
+            raise MissingRuns()
+        low, *_, high = percent = sorted(100 * ratio for ratio in ratios[0])
+        words = f"{percent[len(percent) // 2]:.2g} % ({low:.2g} to {high:.2g})"
+        size = f"{len(percent)} rounds on {found['machine']['processor']}"
+        return Finding(verdict(high <= 100 * self.share), words, size)
+
+
+def _rows(data: pd.DataFrame, condition: str) -> pd.DataFrame:
+    return data.query(condition, engine="python") if condition else data
+
+
+def _where(data: pd.DataFrame, condition: str) -> np.ndarray:
+    return np.asarray(data.eval(condition, engine="python"), bool)

@@ -1,0 +1,150 @@
+"""What `make demo` shows: three hyperparameters tuned from a poor start, then 2,000 at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from glocal_exp.report import caption, study_rows, style
+from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.figures.learning_curves import draw_accuracy
+from glocal_exp.report.pareto import plain_steps
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection, select_all
+
+HEIGHT = 2.4  # inches
+TICKS = (1, 2, 5, 10, 20, 50)
+NONE, TUNED = "none", "local"  # of the penalties
+CONSTANT, HYPERGRADIENTS = "constant", "hypergradients, 2,000 penalties"
+GUESS = float(np.log(2))  # the loss of no model
+
+
+@dataclass(frozen=True)
+class Demonstration(Artifact):
+    """Test accuracy over training and over cost of one experiment, test loss over time of another.
+
+    Attributes:
+        images, penalties: the experiments; the second trains with none and local.
+        methods: of the first.
+        study: the search in as much time as local takes in the second; drawn if it is stored.
+    """
+
+    images: str
+    penalties: str
+    methods: Sequence[str]
+    study: str
+
+    def draw(self, context: Context) -> Drawing:
+        first, lacking = select_all(context, [self.images], self.methods)
+        second, also = select_all(context, [self.penalties], (NONE, TUNED))
+        images, penalties = first[self.images], second[self.penalties]
+        losses = _losses(penalties, _searches(context, self.study, penalties))
+        looks = style.method_styles(images.methods)
+        figure, panels = style.panels(1, 3, HEIGHT)
+        draw_accuracy(panels[0, 0], images, looks)
+        _draw_costs(panels[0, 1], images, looks)
+        _draw_losses(panels[0, 2], losses)
+        style.method_legend(figure, looks, images.diverged)
+        sources = caption.paragraphs([images, penalties], context)
+        found = sentences(images, losses, seconds(penalties))
+        return Drawing(figure, f"{found}\n\n{self.caption(*sources)}", lacking + also)
+
+
+def seconds(penalties: Selection) -> float:
+    """The time that hypergradients take, a mean over the seeds, in tenths of a second."""
+    return round(float(np.mean([run.total("seconds") for run in penalties.of(TUNED)])), 1)
+
+
+def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds: float) -> str:
+    """What came out, whatever it is: means and standard deviations over the seeds."""
+    start, costs = images.runs[0].stored.value("task.init.learning_rate"), _costs(images)
+    ends = {method: _spread([*images.finals(method).values()], 1) for method in images.methods}
+    constant = ends.pop(NONE, "nothing yet")
+    learned = [f"{end} % with {name} ({costs[name]:.1f} x)" for name, end in ends.items()]
+    found = {name: _spread(values, 3) for name, values in losses.items()}
+    untuned, tuned = found.pop(CONSTANT), found.pop(HYPERGRADIENTS)
+    others = [f"at {end} by {name}" for name, end in found.items()]
+    others.append(f"at {tuned} by {HYPERGRADIENTS}")
+    seeds = _listed([str(seed) for seed in images.seeds])
+    return (
+        f"From a learning rate of {start:g}, {images.steps} steps end at a test accuracy of "
+        f"{constant} % with hyperparameters held constant, and of {_listed(learned)}, in brackets "
+        "the cost in trainings without tuning. A logistic regression ends at a test loss of "
+        f"{untuned} with a constant penalty, {_listed(others)}, each in {seconds:g} s."
+        + ("" if found else " TPE has not been run: it needs optuna.")
+        + f" (Mean ± standard deviation over the seeds {seeds}.)"
+    )
+
+
+def _losses(penalties: Selection, searches: pd.DataFrame) -> dict[str, list[float]]:
+    """By kind, the test loss of each seed."""
+    ends = {method: [r.last("test_loss") for r in penalties.of(method)] for method in (NONE, TUNED)}
+    found = {CONSTANT: ends[NONE]}
+    for count, trials in searches.groupby("penalties") if len(searches) else ():
+        name = f"TPE, {count:,} penalt{'y' if count == 1 else 'ies'}"
+        found[name] = [float(of["chosen_test_loss"].iloc[-1]) for _, of in trials.groupby("seed")]
+    return found | {HYPERGRADIENTS: ends[TUNED]}
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}" if len(values) else "nothing yet"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _searches(context: Context, study: str, penalties: Selection) -> pd.DataFrame:
+    """The trials of searches that had the time of hypergradients; none if there are none."""
+    frame = study_rows.load_study(context.studies, study)
+    return study_rows.chosen(frame, {"limit": seconds(penalties)})
+
+
+def _costs(images: Selection) -> dict[str, float]:
+    """By method, plain trainings that a run costs; seeds cost the same."""
+    return {method: _cost(images.of(method)[0]) for method in images.methods}
+
+
+def _cost(run: Run) -> float:
+    return plain_steps(run, int(run.stored.value("batch_size"))) / run.steps
+
+
+def _draw_costs(axes: Axes, images: Selection, looks: Mapping[str, style.MethodStyle]) -> None:
+    for method, cost in _costs(images).items():
+        look, ends = looks[method], [*images.finals(method).values()]
+        mark: dict[str, Any] = {
+            "color": look.colour,
+            "marker": "_" if method == NONE else look.marker,
+        }
+        axes.plot([cost] * len(ends), ends, **mark, markersize=3, linewidth=0.8)
+        axes.plot(cost, np.mean(ends), **mark, markersize=7)
+    axes.set(xlabel="cost (plain trainings)", ylabel="final test accuracy (%)", xscale="log")
+    shown = [tick for tick in TICKS if tick < 2 * max(_costs(images).values())]
+    axes.set_xticks(shown, map(str, shown))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(0.12)
+
+
+def _draw_losses(axes: Axes, losses: Mapping[str, Sequence[float]]) -> None:
+    """A row a kind, a point a seed and a bar at their mean; what no axis holds is a number."""
+    axes.axvline(GUESS, color="#888888", linewidth=0.6)
+    for row, (name, values) in enumerate(losses.items()):
+        kind = style.STYLES[TUNED if name == HYPERGRADIENTS else NONE]
+        mean = float(np.mean(values))
+        if mean > GUESS:
+            axes.annotate(
+                f"{mean:.2f}", (GUESS, row), (-22, 0), textcoords="offset points", va="center",
+                ha="right", arrowprops={"arrowstyle": "->", "linewidth": 0.8},
+            )  # fmt: skip
+            continue
+        axes.plot(values, [row] * len(values), kind.marker, color=kind.colour, markersize=3)
+        axes.plot(mean, row, "|", color=kind.colour, markersize=14, markeredgewidth=2)
+    axes.set_yticks(range(len(losses)), [name.replace(", ", ",\n") for name in losses])
+    axes.set(ylim=(len(losses) - 0.5, -0.5), xlabel="test loss of logistic regression")
+    axes.set_xlim(right=GUESS * 1.01)
+    axes.grid(visible=False, axis="y")

@@ -1,0 +1,95 @@
+"""Differences in accuracy between two methods, experiment by experiment: a forest plot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from glocal_exp.report import caption, style
+from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
+from glocal_exp.report.claims.accuracy import LAST, ends
+from glocal_exp.report.claims.criterion import LEVEL, chosen, holm
+from glocal_exp.report.selection import Selection
+from glocal_exp.stats import mean_interval, p_value, paired_differences
+
+ROW, FRAME = 0.27, 1.05  # inches
+WIDEST = 4.0  # points: what lies beyond is not drawn
+ENDS: dict[int, dict[str, Any]] = {
+    1: {"marker": "o", "markersize": 4, "markerfacecolor": "white", "linewidth": 0.8},
+    LAST: {"marker": "D", "markersize": 3.5, "linewidth": 0.8},
+}
+"""Evaluations at the end whose mean is a run's accuracy -> the mark."""
+LABELS = {1: "at the end", LAST: f"last {LAST} evaluations"}
+SEED: dict[str, Any] = {"color": "#777777", "marker": "|", "linestyle": "", "markersize": 4}
+
+
+@dataclass(frozen=True)
+class Forest(Artifact):
+    """A panel a pair of methods, a row an experiment.
+
+    Attributes:
+        experiments: with their labels.
+        pairs: subject and other; the experiments of a pair are one family of tests.
+    """
+
+    experiments: Mapping[str, str]
+    pairs: Sequence[Sequence[str]]
+
+    def draw(self, context: Context) -> Drawing:
+        height = FRAME + ROW * len(self.experiments)
+        figure, (panels,) = style.panels(1, len(self.pairs), height, sharey=True)
+        shown: dict[str, Selection] = {}
+        for axes, (subject, other) in zip(panels, self.pairs, strict=True):
+            found = self._selections(context, subject, other)
+            shown |= {one.experiment: one for one in found.values()} | shown
+            self._panel(axes, found, subject, other)
+            looks = style.method_styles((subject, other))
+            axes.set_title(f"{looks[subject].label} \N{MINUS SIGN} {looks[other].label}")
+        if not shown:
+            raise MissingRuns(*self.experiments)
+        labels = list(self.experiments.values())
+        panels[0].set_yticks(range(len(labels)), labels)
+        panels[0].set_ylim(len(labels) - 0.4, -0.6)
+        handles = [
+            Line2D([], [], **look, color="black", label=LABELS[last]) for last, look in ENDS.items()
+        ]
+        style.legend_above(figure, [*handles, Line2D([], [], **SEED, label="single seeds")])
+        text = self.caption(*caption.paragraphs(shown.values(), context), level=100 * LEVEL)
+        missing = tuple(name for name in self.experiments if name not in shown)
+        return Drawing(figure, text, missing)
+
+    def _selections(self, context: Context, *methods: str) -> dict[int, Selection]:
+        """By row, where both methods have finished runs."""
+        found = {}
+        for row, name in enumerate(self.experiments):
+            try:
+                found[row] = chosen(context, name, methods)
+            except MissingRuns:
+                continue
+        return found
+
+    def _panel(self, axes: Axes, found: Mapping[int, Selection], subject: str, other: str) -> None:
+        axes.axvline(0, color="black", linewidth=0.7)
+        for place, (last, look) in enumerate(ENDS.items()):
+            apart = {
+                row: paired_differences(ends(one.of(subject), last), ends(one.of(other), last))
+                for row, one in found.items()
+            }
+            corrected = holm([p_value(values) for values in apart.values()])
+            for (row, values), p in zip(apart.items(), corrected, strict=True):
+                y = row + (-0.17, 0.17)[place]
+                mean, low, high = mean_interval(values)
+                axes.plot(values, [y] * len(values), **SEED)
+                if len(values) > 1:
+                    axes.plot([low, high], [y, y], color="black", linewidth=0.8)
+                    star = "*" if p < LEVEL else ""
+                    axes.plot(mean, y, **look, color="black")
+                    axes.annotate(star, (mean, y), xytext=(0, 1), textcoords="offset points")
+            for row, values in apart.items():
+                axes.annotate(
+                    f"{len(values)}", (1, row), xycoords=("axes fraction", "data"), xytext=(3, 0),
+                    textcoords="offset points", va="center", color="#555555",
+                )  # fmt: skip
+        axes.set(xlim=(-WIDEST, WIDEST), xlabel="points")

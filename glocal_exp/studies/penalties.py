@@ -1,0 +1,97 @@
+"""What black-box search over penalties comes to in the time that hypergradients take."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from glocal_exp.errors import UserError
+from glocal_exp.studies.lab import Lab, Measurement, Row, Setting, Unit
+from glocal_exp.studies.origin import precision
+
+try:
+    import optuna
+except ModuleNotFoundError as error:
+    raise UserError("study=penalties needs optuna; run make setup EXTRAS=search.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class PenaltySearch:
+    """Plain trainings by tree-structured Parzen estimators (Bergstra et al. 2011) while time lasts.
+
+    Attributes:
+        seconds: for each search; a training that has begun is finished, and counts if it is the
+            first.
+        counts: how many penalties a search has; word j has number j modulo that.
+        low, high: bounds of a penalty.
+    """
+
+    seconds: float
+    counts: Sequence[int]
+    low: float
+    high: float
+    trains: ClassVar[bool] = True
+
+    def __post_init__(self):
+        if not 0 < self.low < self.high:
+            raise UserError(
+                f"study.low={self.low} and study.high={self.high} bound no penalties; give "
+                "0 < low < high."
+            )
+        if min(self.counts, default=0) < 1:
+            raise UserError(f"study.counts={list(self.counts)} is no list of numbers from 1 on.")
+
+    def units(self, lab: Lab) -> Iterable[Unit]:
+        for count in self.counts:
+            yield Unit(f"tpe-{count}", partial(self._search, lab, count))
+
+    def _search(self, lab: Lab, count: int) -> Measurement:
+        """A row a trial, with the test loss of the best by validation so far."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=lab.seed))
+        distribution = optuna.distributions.FloatDistribution(self.low, self.high, log=True)
+        space: Any = {str(number): distribution for number in range(count)}
+        with precision(lab.setting):
+            losses, rows = _trained(lab.setting), []
+            losses(np.ones(count))  # compiled before the clock starts
+            start = time.perf_counter()
+            while not rows or time.perf_counter() < start + self.seconds:
+                trial = study.ask(space)
+                penalties = np.array([trial.params[name] for name in space])
+                validation, test = map(float, losses(penalties))
+                study.tell(trial, validation)
+                now = time.perf_counter() - start
+                rows.append({"seconds": now, "validation_loss": validation, "test_loss": test})
+        return Measurement(_best_so_far(rows, {"limit": self.seconds, "penalties": count}))
+
+
+def _best_so_far(rows: Sequence[Row], about: Row) -> list[Row]:
+    best = [min(rows[: n + 1], key=lambda row: row["validation_loss"]) for n in range(len(rows))]
+    return [
+        {**about, "trial": number, **row, "chosen_test_loss": chosen["test_loss"]}
+        for number, (row, chosen) in enumerate(zip(rows, best, strict=True))
+    ]
+
+
+def _trained(setting: Setting) -> Callable[[np.ndarray], tuple[jax.Array, jax.Array]]:
+    """From penalties to validation and test loss after the setting's steps; compiled."""
+    problem, data = setting.problem, jax.tree.map(jnp.asarray, setting.splits)
+    state, phi = problem.init(jax.random.key(0))
+
+    @jax.jit
+    def losses(penalties: jax.Array) -> tuple[jax.Array, jax.Array]:
+        chosen = {"log_penalty": jnp.resize(jnp.log(penalties), phi["log_penalty"].shape)}
+
+        def step(_: jax.Array, state: Any) -> Any:
+            return problem.step(state, chosen, data.train, jax.random.key(0))[0]
+
+        end = jax.lax.fori_loop(0, setting.plan.schedule.steps, step, state)
+        loss = partial(problem.meta_loss, end, chosen)
+        return loss(data.validation), loss(data.test)
+
+    return losses
