@@ -2,11 +2,12 @@
 
 import os
 import signal
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glocal_exp.app.launchers.started import LOST, Order, Started, needed
+from glocal_exp.app.launchers.started import LOST, PAUSE_SECONDS, Order, Started, needed
 
 PASSED_ON = ("GLOCAL_", "WANDB_", "JAX_", "XLA_", "PYTHONPATH")
 """Variables, by their beginnings, that workers do not have of themselves."""
@@ -16,7 +17,10 @@ def attempt(order: Order) -> int:
     """What runs on a worker: one process, which hears of a cancellation."""
     process = order.start()
     try:
-        return process.wait()
+        # Ray interrupts this thread between two lines, but no call that waits.
+        while process.poll() is None:
+            time.sleep(PAUSE_SECONDS)
+        return process.returncode
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         return process.wait()

@@ -174,7 +174,10 @@ def _end(underway: Underway, code: int) -> End:
         told = "lost" if code == LOST else f"killed by {signal.Signals(-code).name}"
         say(f"{task.heading}: {told}{took}; its log is {log}")
     elif code != BUSY:
-        print(f"error: {task.heading}: failed{took}: {told}; its log is {log}", file=sys.stderr)
+        print(
+            f"error: {task.heading}: failed{took}: {told.rstrip('.')}; its log is {log}",
+            file=sys.stderr,
+        )
     return End(task, code, told)
 
 

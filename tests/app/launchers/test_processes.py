@@ -1,6 +1,7 @@
 """A sweep over processes of this machine: shares, kills, Ctrl-C, and runs that others have."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -115,10 +116,14 @@ def test_a_run_that_stays_locked_is_left(tmp_path, whole):
 
 @pytest.mark.slow
 def test_a_job_that_fails_says_why_and_where(tmp_path):
-    sweep = Sweep(tmp_path, *TWO, "task.init.learning_rate=-1", "+task.broken=true,false")
+    sweep = Sweep(tmp_path, *TWO, "+task.broken=true")
     out = sweep.end()
     assert sweep.process.returncode == 1
-    assert out.count("failed") > 1
+    told = r"error: \[2/3\] seed=1: failed after \d+ s: RuntimeError: the toy is broken; "
+    found = re.search(f"{told}its log is (.*)", out)
+    assert found, out
+    assert "Traceback" in (tmp_path / found[1]).read_text()
+    assert "error: 3 of 3 jobs failed (seed=" in out
 
 
 def is_alive(pid: int) -> bool:
