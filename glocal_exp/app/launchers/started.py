@@ -94,7 +94,10 @@ class Started(Launcher):
 
     @abstractmethod
     def interrupt(self, handles: Collection[Any]) -> None:
-        """Ask tasks to stop where they can go on from, as by Ctrl-C."""
+        """Ask tasks to stop where they can go on from.
+
+        By SIGTERM: that of Ctrl-C is ignored in the background of a shell, and blocked by Ray.
+        """
 
     def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:
         waiting, running = iter(tasks), {}
