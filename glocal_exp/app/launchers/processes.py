@@ -60,7 +60,7 @@ class Processes(Started):
 
     def interrupt(self, handles: Collection[Process]) -> None:
         for process in handles:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
 
 
 def _shares(all_of_them: Sequence[str], n: int) -> list[list[str]]:

@@ -22,7 +22,7 @@ def attempt(order: Order) -> int:
             time.sleep(PAUSE_SECONDS)
         return process.returncode
     except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         return process.wait()
 
 

@@ -39,7 +39,7 @@ class Attempt:
         from submitit.helpers import DelayedSubmission
 
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._process.pid, 0)  # not Popen's, which this has interrupted
         return DelayedSubmission(Attempt(), order)

@@ -94,7 +94,10 @@ class Started(Launcher):
 
     @abstractmethod
     def interrupt(self, handles: Collection[Any]) -> None:
-        """Ask tasks to stop where they can go on from, as by Ctrl-C."""
+        """Ask tasks to stop where they can go on from.
+
+        By SIGTERM: that of Ctrl-C is ignored in the background of a shell, and blocked by Ray.
+        """
 
     def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:
         waiting, running = iter(tasks), {}
@@ -165,7 +168,7 @@ def _end(underway: Underway, code: int) -> End:
     _announce(underway)
     task, log = underway.task, _shown(underway.task.log)
     took = f" after {time.monotonic() - underway.began:.0f} s" if underway.began else ""
-    told = _sentence(task.log)
+    told = _sentence(task.log, underway.size)
     if code == 0:
         say(f"{task.heading}: done{took}")
     elif code == INTERRUPTED:
@@ -181,7 +184,8 @@ def _end(underway: Underway, code: int) -> End:
     return End(task, code, told)
 
 
-def _sentence(log: Path) -> str:
-    """The last line of a log, in which a command says what was wrong."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "")
+def _sentence(log: Path, start: int) -> str:
+    """What a command said was wrong, in its part of a log: its error, else its last line."""
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return [*lines, *errors][-1] if lines else ""
