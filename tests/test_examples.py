@@ -1,5 +1,6 @@
 """The worked problems of docs/examples, small; at their own size where that takes a minute."""
 
+import numpy as np
 import pytest
 
 from docs.examples import cleaning, ridge, training_loop

@@ -113,15 +113,17 @@ def _with_parents(module: str) -> list[str]:
     return list(accumulate(module.split("."), "{}.{}".format))
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+@cache
+def _imports(tree: ast.Module, package: str) -> list[str]:
     """Absolute names that may be modules; `from x import y` gives both x and x.y."""
+    found = []
     for node in _running(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             source = resolve_name("." * node.level + (node.module or ""), package)
-            yield source
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+            found += [source, *(f"{source}.{alias.name}" for alias in node.names)]
+    return found
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:

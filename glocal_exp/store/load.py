@@ -131,6 +131,10 @@ class StoredRun:
         return columns[name] if name in columns else self.value(name)
 
 
+_seen: dict[Path, Entry] = {}
+"""What an index has, of all runs that this process has looked at: figures ask for them often."""
+
+
 def find_runs(
     root: str | Path, where: Mapping[str, Any] | None = None, *, check_source: bool = True
 ) -> list[StoredRun]:
@@ -144,8 +148,9 @@ def find_runs(
     """
     runs, index = [], read_index(Path(root))
     for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
-        known = index.get("/".join(file.parts[-4:-1]))
+        known = index.get("/".join(file.parts[-4:-1])) or _seen.get(file.parent)
         run = read_run(file.parent, check_source=check_source, known=known)
+        _seen[file.parent] = run.entry
         try:
             if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
                 runs.append(run)

@@ -99,6 +99,7 @@ def test_few_runs_have_none(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_ten_thousand_runs(tmp_path):
     """100 variants of 100 seeds; in seconds of this process, whatever else the machine does."""
     for number in range(100):

@@ -144,8 +144,8 @@ class ModeCounts(Artifact):
                 share = 100 * (frame[f"diagnostic/{kind}_modes"] > 0).mean()
                 right.plot(share, row, **look, clip_on=False)
             labels.append(f"{self.experiments[name]} ($n$ = {len(steady)})")
-        left.set_yticks(range(len(labels)), labels)
-        left.set(ylim=(len(labels) - 0.4, -0.6), xlim=(0, 100), xlabel="intervals (%)")
+        style.label_rows(left, labels)
+        left.set(xlim=(0, 100), xlabel="intervals (%)")
         right.set(xlim=(0, 100), xlabel="intervals that have some (%)")
         handles = [Patch(facecolor=shade, label=label, **EDGE) for shade, label in SHADES]
         handles += [Line2D([], [], **look, label=kind) for kind, look in MARKS.items()]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
@@ -49,13 +48,9 @@ class Forest(Artifact):
             axes.set_title(f"{looks[subject].label} \N{MINUS SIGN} {looks[other].label}")
         if not shown:
             raise MissingRuns(*self.experiments)
-        labels = list(self.experiments.values())
-        panels[0].set_yticks(range(len(labels)), labels)
-        panels[0].set_ylim(len(labels) - 0.4, -0.6)
-        handles = [
-            Line2D([], [], **look, color="black", label=LABELS[last]) for last, look in ENDS.items()
-        ]
-        style.legend_above(figure, [*handles, Line2D([], [], **SEED, label="single seeds")])
+        style.label_rows(panels[0], list(self.experiments.values()))
+        looks = {LABELS[last]: look | {"color": "black"} for last, look in ENDS.items()}
+        style.legend_of(figure, looks | {"single seeds": SEED})
         text = self.caption(*caption.paragraphs(shown.values(), context), level=100 * LEVEL)
         missing = tuple(name for name in self.experiments if name not in shown)
         return Drawing(figure, text, missing)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
@@ -54,16 +53,15 @@ class OneInterval(Artifact):
             inside.set_title(start, loc="left")
         for axes in panels[-1]:
             axes.set_xlabel("training step")
-        handles = [
-            Line2D([], [], **H, label="$h_t$ of the interval"),
-            Line2D([], [], **MODES, label="modes of Hankel DMD"),
-            Line2D([], [], **PLAYED, label="$h$ played out to $T$"),
-            *(
-                Line2D([], [], **MARK, marker=look.marker, color=look.colour, label=look.label)
-                for look in (LOCAL, GLOCAL, GLOBAL)
-            ),
-        ]
-        style.legend_above(figure, handles, handlelength=1.8, columnspacing=1.4)
+        looks = {
+            "$h_t$ of the interval": H,
+            "modes of Hankel DMD": MODES,
+            "$h$ played out to $T$": PLAYED,
+        } | {
+            look.label: MARK | {"marker": look.marker, "color": look.colour}
+            for look in (LOCAL, GLOCAL, GLOBAL)
+        }
+        style.legend_of(figure, looks, handlelength=1.8, columnspacing=1.4)
         return Drawing(figure, self.caption(source))
 
     def _row(self, inside: Axes, after: Axes, point: Point, estimator: Estimator) -> None:
