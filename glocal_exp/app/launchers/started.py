@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,8 @@ from glocal_exp.store.files import make_directory
 
 LOST = -1000
 """In place of an exit code: what was to give one is gone."""
+ERROR = re.compile(r"error: |[\w.]+(Error|Exception): ")
+"""How a sentence begins, or the end of a traceback, which notes may follow."""
 PAUSE_SECONDS = 0.1  # choice: between two looks at what is under way
 
 
@@ -187,5 +190,5 @@ def _end(underway: Underway, code: int) -> End:
 def _sentence(log: Path, start: int) -> str:
     """What a command said was wrong, in its part of a log: its error, else its last line."""
     lines = log.read_bytes()[start:].decode(errors="replace").splitlines() if log.exists() else []
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return [*lines, *errors][-1] if lines else ""
+    errors = [line for line in lines if ERROR.match(line)]
+    return [*lines, *errors][-1].removeprefix("error: ") if lines else ""
