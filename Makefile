@@ -64,7 +64,7 @@ verify: $(BASE) ## Name what in results' figures, tables and report the stored r
 	$(BIN)/python scripts/verify.py
 
 docs: $(DEV) ## Make a site of README's further reading in site, every link checked
-	$(BIN)/python scripts/make_notebook.py
+	$(BIN)/python docs/notebook.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: .venv/.installed-bench ## Time steps, hypergradients and runs beside their peers (installs PyTorch)

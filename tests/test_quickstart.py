@@ -7,11 +7,11 @@ from types import ModuleType
 import matplotlib
 import pytest
 
-from scripts.make_notebook import NOTEBOOK, PAGE, notebook
+from docs.notebook import NOTEBOOK, PAGE, notebook
 
 
 def test_the_notebook_is_the_pages():
-    assert NOTEBOOK.read_text() == notebook(PAGE.read_text()), "python scripts/make_notebook.py"
+    assert NOTEBOOK.read_text() == notebook(PAGE.read_text()), "python docs/notebook.py"
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "quickstart.md"
+PAGE = Path(__file__).resolve().with_name("quickstart.md")
 NOTEBOOK = PAGE.with_suffix(".ipynb")
 CODE = re.compile(r"```python\n(.*?)```\n", re.DOTALL)
 
