@@ -91,6 +91,7 @@ def test_a_job_whose_time_is_over_is_requeued(slurm, whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_preempted_job_is_requeued(slurm, whole, tmp_path):
+    # Slurm waits two minutes before it starts a requeued job again.
     sweep = Sweep(tmp_path, *REAL, "launcher.partition=main", more=slurm)
     sweep.worker(0, 3)
     command = ["srun", "--partition=urgent", "--ntasks=2", "sleep", "1"]
