@@ -189,9 +189,9 @@ class InPage(Form):
         caption = stored.with_suffix(".txt").read_text()
         title, reading = caption.split("\n", 1)
         return _in_one_piece(
-            f'<figure class="picture"><figcaption>{escape(title)}</figcaption><img alt="" src="data:'
-            f'image/png;base64,{_small(stored)}"><details><summary>How to read it, and its runs'
-            f"</summary>{self._html(reading)}</details></figure>"
+            f'<figure class="picture"><figcaption>{escape(title)}</figcaption><img alt="" '
+            f'src="data:image/png;base64,{_small(stored)}"><details><summary>How to read it, and '
+            f"its runs</summary>{self._html(reading)}</details></figure>"
         )
 
     def table(self, name: str) -> str:
