@@ -16,7 +16,7 @@ import optax
 
 from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots, restore, to_bytes
 from glocal_exp.engine.compiled import Programs
-from glocal_exp.engine.evaluation import evaluate
+from glocal_exp.engine.evaluation import Mean, evaluate
 from glocal_exp.engine.examples import Examples, Splits
 from glocal_exp.engine.meta_step import MetaStep
 from glocal_exp.engine.modes.mode import Mode
@@ -167,7 +167,8 @@ class Loop(Iterator[IntervalRecord]):
         moment, programs = self._moment(self.position.outer_step), self.work.programs
         compiling = programs.compile_seconds
         played = self._playout.play(self.snapshots)
-        metrics, evaluating = self._evaluate(played, moment.outer_step * moment.interval)
+        end = moment.outer_step * moment.interval
+        metrics, evaluating = self._evaluate(played, end, self.mode.mean)
         records, after = [], {}
         for seed, snapshot in played.items():
             running = programs.seconds
@@ -191,10 +192,12 @@ class Loop(Iterator[IntervalRecord]):
         schedule = self._plan.schedule
         return Moment(outer_step, schedule.outer_steps, schedule.interval, self.names)
 
-    def _evaluate(self, snapshots: Snapshots, step: int) -> tuple[dict[int, dict], float]:
+    def _evaluate(
+        self, snapshots: Snapshots, step: int, mean: Mean | None = None
+    ) -> tuple[dict[int, dict], float]:
         """By seed, metrics, none where they are not taken; and the seconds that it took."""
         before, wanted = self.work.programs.seconds, self._plan.schedule.evaluates(step)
-        metrics = evaluate(self.work, snapshots) if wanted else {seed: {} for seed in snapshots}
+        metrics = evaluate(self.work, snapshots, mean) if wanted else {s: {} for s in snapshots}
         return metrics, self.work.programs.seconds - before
 
     def _estimate(self, snapshot: Snapshot, moment: Moment) -> Estimate:

@@ -44,6 +44,7 @@ class PulledBack(NamedTuple):
         value: the validation loss at the last step, if h was asked for.
         mean: the derivative at the weighted mean of the parameters, pulled back through it, and the
             loss there, if there are weights.
+        average: that mean of the parameters.
         sharpness: between the two, of the last step's batch, if that was asked for.
     """
 
@@ -52,6 +53,7 @@ class PulledBack(NamedTuple):
     h: Float[Array, " q"] | None
     value: Scalar | None
     mean: Parts | None
+    average: PyTree | None
     sharpness: Scalar | None
 
 
@@ -114,7 +116,7 @@ def train_and_pull_back(
             final = jax.tree.map(lambda leaf: leaf[-1], inputs)
             gradients = cotangents[0][0].params, at_mean.gradient
             bend = sharpness(lambda s: step(s, phi, final), state, mean, gradients)
-    return PulledBack(state, losses, h, value, at_mean, bend)
+    return PulledBack(state, losses, h, value, at_mean, mean, bend)
 
 
 def train_ahead(

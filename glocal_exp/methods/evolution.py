@@ -1,6 +1,6 @@
 """Evolution strategies: the slope that pairs of perturbed copies show, without derivatives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -38,10 +38,20 @@ class Evolution(Method):
         return Estimate(slope, {"loss_spread": float(np.ptp(measured.losses))})
 
 
+@dataclass(frozen=True)
 class Persistent(Evolution):
     """Vicol et al. 2021 (PES), of the loss at each interval's end: copies go on as they are.
 
     A copy's move is then the sum of its moves since the start of training.
+
+    Attributes:
+        single: a pair draws its move once and keeps it throughout training, which varies less where
+            intervals are short (ES-Single, Vicol 2023; the same as noise reuse, Li et al. 2023).
     """
 
     persistent: ClassVar[bool] = True
+
+    single: bool = False
+
+    def wanted(self, interval: int) -> Wanted:
+        return replace(super().wanted(interval), single=self.single)

@@ -62,6 +62,7 @@ class Wanted:
         distilled: h at the interval's end by one product at the states' discounted mean.
         copies: so many pairs of meta losses, of copies whose hyperparameters are moved either way.
         scale: standard deviation of these moves.
+        single: a pair keeps its move as long as it goes on.
     """
 
     steps: Sequence[int] = ()
@@ -76,6 +77,7 @@ class Wanted:
     distilled: Distillation | None = None
     copies: int = 0
     scale: float = 0.0
+    single: bool = False
 
     def __post_init__(self):
         for name in ("steps", "training"):

@@ -17,6 +17,7 @@ SWEPT = 3.3
 """Plain steps that one with a sweep back costs (LeNet on one core, `results/benchmarks/LOG.md`)."""
 TANGENT = 2.1
 """Likewise each tangent of a step, beside the step itself."""
+STEPS = ("plain", "tangent", "reverse")
 
 
 def plain_steps(run: Run, batch_size: int) -> float:
@@ -29,10 +30,13 @@ def plain_steps(run: Run, batch_size: int) -> float:
 
 
 def reached(run: Run, level: float) -> float:
-    """The share of training after which test accuracy has come to a level; NaN if it does not."""
-    curve: Any = run.curve("test_accuracy")
-    there = curve.index[curve >= level]
-    return float(there[0]) / run.steps if len(there) else np.nan
+    """Trainings, in parts, until test accuracy has come to a level; NaN if it does not.
+
+    Steps of playouts and of trainings that start again count.
+    """
+    there: Any = run.curve("test_accuracy")
+    taken: Any = sum(run.curve(f"{kind}_steps").reindex(there.index) for kind in STEPS)
+    return float((taken[there >= level] / run.steps).min())
 
 
 def gains(
@@ -43,7 +47,7 @@ def gains(
 
     `cost` and `seconds` are times plain training's; `gain` is in percentage points, a mean over the
     starts for each seed and then over seeds, `low` and `high` its 95 % t interval; `reach` is the
-    median share of training to come to where constant hyperparameters end (1 where it does not),
+    median number of trainings to come to where constant hyperparameters end (1 where it does not),
     and `never` how many do not. `front` says whether no other costs less and gains as much.
     """
     found = cells(context, experiment, meta_optimizers, methods)

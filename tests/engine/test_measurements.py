@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from glocal_exp.engine import Auto, Copies, Forward, Hooks, LowRank, Numerics, Reverse
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
-from glocal_exp.methods.evolution import Evolution
+from glocal_exp.methods.evolution import Evolution, Persistent
 from glocal_exp.methods.mean_iterate import MeanIterate
 from glocal_exp.methods.method import Estimate, Method, Wanted
 from glocal_exp.types import InnerState
@@ -143,10 +143,14 @@ BENDS = Everything(Wanted((INTERVAL - 1,), mean=WINDOW, sharpness=True))
     ],
 )
 def test_losses_and_sharpness_are_those_of_the_run(name, mode):
-    """Of gradients and of steps, each the difference between the last iterate and the mean."""
+    """Of gradients and of steps, each the difference between the last iterate and the mean.
+
+    At which metrics are taken too, under names of their own.
+    """
     problem, splits = PROBLEMS[name]
     settings = {"steps": INTERVAL, "interval": INTERVAL, "mode": mode, "hooks": KEEP}
-    found = list(begin(problem, splits, BENDS, **settings))[1].arrays
+    first, record = begin(problem, splits, BENDS, **settings)
+    found = record.arrays
     state, phi = problem.init(jax.random.key(0))
     indices = batch_indices(0, len(jax.tree.leaves(splits.train)[0]), BATCH, 0, INTERVAL)
     window = []
@@ -174,6 +178,16 @@ def test_losses_and_sharpness_are_those_of_the_run(name, mode):
     close(found["values"], loss(state.params), ROUNDING)
     close(found["sharpness"], max(0, -(g @ u) / (g @ x)), 1e-7)
     assert found["sharpness"] > 0
+    raw, averaged = (
+        problem.metrics(InnerState(params, state.opt_state, state.step), splits.validation)
+        for params in (state.params, mean)
+    )
+    for metric in {"loss", "accuracy"} & set(raw):
+        kept = f"validation_{metric}_averaged"
+        close(record.metrics[kept], averaged[metric], ROUNDING)
+        assert kept not in first.metrics
+        assert f"{kept}_averaged" not in record.metrics
+    assert record.metrics["validation_loss_averaged"] != record.metrics["validation_loss"]
 
 
 @pytest.mark.parametrize("mode", [Forward(), Reverse()])
@@ -224,7 +238,7 @@ def test_what_a_mode_does_not_serve_is_refused_and_auto_finds_one_that_does():
     assert begin(method=EVOLUTION, mode=Auto()).mode == Copies()
 
 
-def by_hand(persistent, intervals=2):
+def by_hand(persistent, single=False, intervals=3):
     """Each interval's copies, one by one: their final losses and what they were moved by."""
     splits = SPLITS[0]
     indices = batch_indices(0, 40, BATCH, 0, INTERVAL * intervals)
@@ -233,9 +247,10 @@ def by_hand(persistent, intervals=2):
     moved = np.zeros((EVOLUTION.pairs, 3))
     copies = [state] * 2 * EVOLUTION.pairs
     for s in range(intervals):
-        drawn = np.random.default_rng([0, s + 1]).standard_normal(moved.shape)
+        if s == 0 or not single:
+            drawn = np.random.default_rng([0, s + 1]).standard_normal(moved.shape)
         moves = EVOLUTION.scale * drawn
-        moved = moved * persistent + moves
+        moved = moved * (persistent and not single) + moves
         copies = copies if persistent else [state] * len(copies)
         flat, unravel = ravel_pytree(phi)
         phis = [unravel(flat + move) for move in (*moves, *-moves)]
@@ -249,11 +264,17 @@ def by_hand(persistent, intervals=2):
         yield (up - down) @ moved / (2 * EVOLUTION.scale**2 * EVOLUTION.pairs)
 
 
-@pytest.mark.parametrize("persistent", [False, True])
-def test_copies_are_trained_as_one_would_train_them_by_hand(persistent):
-    settings = {"method": EVOLUTION, "mode": Copies(), "carry_tangents": persistent, "steps": 12}
+SINGLE = Persistent(EVOLUTION.pairs, EVOLUTION.scale, single=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "persistent"), [(EVOLUTION, False), (EVOLUTION, True), (SINGLE, True)]
+)
+def test_copies_are_trained_as_one_would_train_them_by_hand(method, persistent):
+    settings = {"method": method, "mode": Copies(), "carry_tangents": persistent, "steps": 18}
     loop = begin(**settings, meta_optimizer=STILL, hooks=KEEP)
-    for record, expected in zip(list(loop)[1:], by_hand(persistent), strict=True):
+    by_oneself = by_hand(persistent, method is SINGLE)
+    for record, expected in zip(list(loop)[1:], by_oneself, strict=True):
         close(record.arrays["hypergradient"], expected, 1e-9)
         assert record.costs.plain_steps == record.step * (1 + 2 * EVOLUTION.pairs)
 
@@ -267,10 +288,12 @@ def test_many_pairs_see_the_slope_of_a_smooth_loss():
     assert np.linalg.norm(a - b) < 0.2 * np.linalg.norm(b)
 
 
-@pytest.mark.parametrize("persistent", [False, True])
-def test_copies_go_on_bit_by_bit_from_any_checkpoint(persistent):
+@pytest.mark.parametrize(
+    ("method", "persistent"), [(EVOLUTION, False), (EVOLUTION, True), (SINGLE, True)]
+)
+def test_copies_go_on_bit_by_bit_from_any_checkpoint(method, persistent):
     saved = []
-    settings = {"method": EVOLUTION, "mode": Copies(), "carry_tangents": persistent}
+    settings = {"method": method, "mode": Copies(), "carry_tangents": persistent}
     settings |= {"numerics": ALWAYS}
     hooks = Hooks(keep=KEEP.keep, checkpoint=lambda seed, content: saved.append(content))
     records = list(begin(**settings, hooks=hooks))

@@ -1,5 +1,7 @@
 """Costs and gains of runs whose ends are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,10 @@ def test_a_cost_is_what_its_steps_and_images_are_worth(context):
 def test_when_a_level_is_reached(context):
     run = cells(context, "recovery", METAS, ["none", "local"])[0].selection.of("none")[0]
     curve = run.curve("test_accuracy")
-    assert reached(run, float(curve.iloc[3])) <= 3 / 20
+    level = float(curve.iloc[3])
+    assert reached(run, level) <= 3 / 20
+    again = run.metrics.assign(plain_steps=20 * run.metrics["plain_steps"])  # 20 trainings
+    assert reached(replace(run, metrics=again), level) == pytest.approx(20 * reached(run, level))
     assert np.isnan(reached(run, 2.0))
 
 

@@ -77,6 +77,8 @@ class Copies(Mode):
 
         def moved(seed: int, snapshot: Snapshot) -> Snapshot:
             old: Any = snapshot.carry
+            if old is not None and wanted.single:
+                return snapshot
             if old is None:
                 old = self.start(work.plan, snapshot.state, snapshot.phi, wanted.copies)
             random = np.random.default_rng([seed, place.outer_step])

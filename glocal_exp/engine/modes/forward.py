@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from glocal_exp.engine.checkpoint import Snapshots
+from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import check_counts
@@ -84,12 +84,20 @@ class Forward(Mode):
         }
         return {seed: replace(s, carry=carries[seed]) for seed, s in snapshots.items()}
 
+    def mean(self, snapshot: Snapshot) -> PyTree | None:
+        return mean_params(snapshot.carry)
+
     def train(self, work: Work) -> Callable[..., Segment]:
         return lambda *arguments: train_along(work, *arguments, chunk=self.chunk)[0]
 
 
 def _discounted(carry: Tangential, discount: Any) -> Tangential:
     return Tangential(carry.tangents, carry.mean, jnp.asarray(discount, jnp.result_type(float)))
+
+
+def mean_params(carry: Tangential | None) -> PyTree | None:
+    """Those of the window, at its end; None where no method wants them."""
+    return carry and carry.mean and carry.mean[0]
 
 
 def start_tangents(state: InnerState, columns: int, mean: bool = False) -> Tangential:

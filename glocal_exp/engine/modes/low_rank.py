@@ -9,10 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
-from glocal_exp.engine.modes.forward import Tangential, start_tangents, train_along
+from glocal_exp.engine.modes.forward import Tangential, mean_params, start_tangents, train_along
 from glocal_exp.engine.modes.mode import LOSSES, Mode, as_measured
 from glocal_exp.engine.plan import Plan, Problem
 from glocal_exp.engine.settings import check_counts
@@ -118,6 +118,9 @@ class LowRank(Mode):
             seed: replace(s, carry=laid[seed], costs=s.costs + costs, seconds=s.seconds + seconds)
             for seed, s in snapshots.items()
         }
+
+    def mean(self, snapshot: Snapshot) -> PyTree | None:
+        return snapshot.carry and mean_params(snapshot.carry.pushed)
 
     def train(self, work: Work) -> Callable[..., Segment]:
         problem: Any = work.problem

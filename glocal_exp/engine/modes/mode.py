@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from glocal_exp.engine.checkpoint import Snapshot, Snapshots
 from glocal_exp.engine.plan import Choice, Plan, Problem
@@ -71,6 +71,10 @@ class Mode(Choice):
             pause: to be called, with what it is to go on from, where the run may be stopped.
         """
         return snapshots
+
+    def mean(self, snapshot: Snapshot) -> PyTree | None:
+        """The window's mean parameters at an interval's end, where the method wants them."""
+        return None
 
     @abstractmethod
     def train(self, work: Work) -> Callable[..., Segment]:

@@ -96,16 +96,21 @@ class Reverse(Mode):
 
     def start(
         self, plan: Plan, state: InnerState, phi: Hyperparams, columns: int | None = None
-    ) -> Trail | None:
-        """Before a playout an empty trail; one of so many states."""
+    ) -> Trail | PyTree | None:
+        """Before a playout an empty trail; one of so many states. Else what a mean is shaped as."""
+        if not plan.plays_out and columns is not None:
+            return eqx.filter(state.params, eqx.is_inexact_array)
         if not plan.plays_out or not plan.wanted:
             return None
         flat, _ = ravel_pytree(phi)
         zero = jax.tree.map(jnp.zeros_like, eqx.filter(state, eqx.is_inexact_array))
         return Trail((state,) * (columns or 0), zero, jnp.zeros_like(flat), Tape())
 
-    def columns(self, carry: Trail | None) -> int | None:
-        return carry and len(carry.states)
+    def columns(self, carry: Trail | PyTree | None) -> int | None:
+        return len(carry.states) if isinstance(carry, Trail) else None if carry is None else 0
+
+    def mean(self, snapshot: Snapshot) -> PyTree | None:
+        return None if isinstance(snapshot.carry, Trail) else snapshot.carry
 
     def train(self, work: Work) -> Callable[..., Segment]:
         def train(state, phi, carry, key, indices, data, marks) -> Segment:
@@ -127,7 +132,9 @@ class Reverse(Mode):
                 name: jnp.zeros((len(indices), *row.shape), row.dtype).at[-1].set(row)
                 for name, row in rows.items()
             }
-            return Segment(pulled.state, None, rows, pulled.losses, work.finite(pulled.state))
+            return Segment(
+                pulled.state, pulled.average, rows, pulled.losses, work.finite(pulled.state)
+            )
 
         return train
 
