@@ -99,7 +99,7 @@ def _gpus() -> list[str]:
     """The NVIDIA GPUs that this process may use, by number or name."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [name for name in visible.split(",") if name]
+        return [name for name in visible.split(",") if name not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]

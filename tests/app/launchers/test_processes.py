@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from glocal_exp.app.launchers import processes
+from glocal_exp.app.launchers.started import Order
 from glocal_exp.store.lock import RunLock
 from tests.app.commands import assert_same, checkpoint, manifest, runs, until
 
@@ -28,6 +29,47 @@ TWO = ["launcher=processes", "launcher.n=2"]
 )
 def test_shares_differ_by_one_at_most(things, n, shares):
     assert ["".join(share) for share in processes._shares(list(things), n)] == shares
+
+
+NVIDIA_SMI = "#!/bin/sh\ntest $1 = --query-gpu=index && printf '0\\n1\\n2\\n'\n"
+
+
+@pytest.mark.parametrize(
+    ("visible", "n", "gpus", "memory"),
+    [
+        (None, 2, ["0", "1,2"], [0.75, 0.75]),
+        ("GPU-a,GPU-b", 3, ["GPU-a", "GPU-a", "GPU-b"], [0.38, 0.38, 0.75]),
+        ("-1", 2, [None, None], None),
+        ("", 2, [None, None], None),
+    ],
+)
+def test_a_process_sees_its_gpus_and_its_share_of_their_memory(
+    visible, n, gpus, memory, monkeypatch, tmp_path
+):
+    """Of those that nvidia-smi lists, or that this process may see."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(NVIDIA_SMI)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    started = []
+
+    def start(order, **options):
+        started.append((order.environment, os.sched_getaffinity(0)))
+        return object()
+
+    monkeypatch.setattr(Order, "start", start)
+    order = Order(("train",), tmp_path / "log", tmp_path, {"KEPT": "1"})
+    processes.Processes(n, retries=0).submit([order] * n)
+    environments, cores = zip(*started, strict=True)
+    assert [found.get("CUDA_VISIBLE_DEVICES") for found in environments] == gpus
+    assert all(found["KEPT"] == "1" for found in environments)
+    if memory:
+        shares = [float(found["XLA_PYTHON_CLIENT_MEM_FRACTION"]) for found in environments]
+        assert shares == memory
+    assert set().union(*cores) == os.sched_getaffinity(0)
 
 
 @pytest.mark.slow
