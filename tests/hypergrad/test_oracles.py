@@ -118,8 +118,10 @@ def low_rank(case):
         met = case.problem.signals(state, case.phi, case.batch(chosen), None)
         return case.step(state, case.phi, chosen)[0], met
 
-    numbers = sample(np.asarray(jax.lax.scan(body, case.state, case.indices)[1]).ravel())
-    rows = decompose(np.asarray(rows_of(case.problem, case.phi, jnp.asarray(numbers))), numbers)
+    met = jax.jit(lambda start: jax.lax.scan(body, start, case.indices)[1])(case.state)
+    numbers = sample(np.asarray(met).ravel())
+    rows = jax.jit(partial(rows_of, case.problem))(case.phi, jnp.asarray(numbers))
+    rows = decompose(np.asarray(rows), numbers)
     rank = rows.rank(LowRank().tolerance)
     columns = columns_for(rank, 4, LowRank().sizes, case.q)
     assert columns < case.q / 2
@@ -136,7 +138,7 @@ def engine(case, mode, evaluate="every"):
             batch_size=BATCH,
             seed=SEED,
             mode=mode,
-            numerics=Numerics(segment=7, validation_chunk=5),
+            numerics=Numerics(segment=6, validation_chunk=5),
             hooks=Hooks(keep=lambda s: True),
         )
     )
@@ -147,11 +149,11 @@ EXACT = {
     "forward": forward,
     "forward in chunks": partial(forward, chunk=2),
     "reverse": reverse,
-    "reverse in blocks": partial(reverse, block=5),
+    "reverse in blocks": partial(reverse, block=4),
     "along the identity": identity,
     "engine forward": partial(engine, mode=Forward()),
     "engine reverse": partial(engine, mode=Reverse(), evaluate="last"),
-    "engine reverse in blocks": partial(engine, mode=Reverse(block=5), evaluate="last"),
+    "engine reverse in blocks": partial(engine, mode=Reverse(block=4), evaluate="last"),
 }
 LOW_RANK = {
     "low rank": low_rank,
