@@ -82,7 +82,7 @@ def status(run: Path) -> str:
 
 def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):  # noqa: F811
     for seed in (0, 1):
-        shell.finished(tmp_path, *[f"seed={seed}"] * seed)
+        shell.finished(tmp_path, seed)
     first, second = (runs(tmp_path)[f"local/{seed}"] for seed in (0, 1))
     from glocal_exp.store import RunDirectory
 

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -56,6 +57,7 @@ def recorded(request):
     return request.param, list(loop), saved, loop
 
 
+@cache
 def template(name):
     return start(name).snapshots[0]
 

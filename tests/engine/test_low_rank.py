@@ -1,6 +1,7 @@
 """The loop with few tangents for many hyperparameters: forward mode's run, or a refusal."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -42,9 +43,12 @@ def start(method="window_mean", splits=SPLITS[0], mode=LOW_RANK, **settings):
     return begin(TASK, splits, chosen, mode=mode, **settings)
 
 
+first_loop = cache(start)
+
+
 def restored(content):
     """A checkpoint of seed 0's run, or of another seed's."""
-    loop = start()
+    loop = first_loop()
     first = loop.snapshots[0]
 
     def carry_of(columns):
