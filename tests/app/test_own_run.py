@@ -21,7 +21,6 @@ from glocal_exp.tracking import ProgressSink
 from glocal_exp.types import RowSpaceProblem
 from tests import ridge
 from tests.app.commands import assert_same, manifest, runs, shell  # noqa: F401
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
 SETTINGS = {"steps": 60, "interval": 10, "batch_size": 50, "tracker": "none"}

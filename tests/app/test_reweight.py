@@ -5,7 +5,7 @@ import pytest
 from .commands import TINY, Shell, manifest, rows, runs, shell
 
 __all__ = ["shell"]
-REWEIGHT = [*TINY, "task=reweight", "steps=20", "interval=20", "device.cpu.segment=10"]
+REWEIGHT = [*TINY, "task=reweight", "steps=40", "interval=20", "device.cpu.segment=10"]
 REWEIGHT += ["task.weight.hidden=32"]  # q = 97
 WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]
 
@@ -15,7 +15,7 @@ WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]
     [
         (["method=none"], "forward", "forward"),
         (["method=local"], "auto", "reverse"),
-        (WINDOW, "auto", "low_rank"),
+        pytest.param(WINDOW, "auto", "low_rank", marks=pytest.mark.slow),
         (WINDOW, None, "low_rank"),  # what the task chooses
     ],
 )
@@ -31,7 +31,7 @@ def test_it_runs_and_says_how(shell: Shell, tmp_path, method, mode, used):
     assert moved == (method != ["method=none"])
     assert last["skipped"] == "False"
     if used == "low_rank":
-        assert int(last["plain_steps"]) == int(last["tangent_steps"]) == 20
+        assert int(last["plain_steps"]) == int(last["tangent_steps"]) == 40
         assert 0 <= float(last["diagnostic/low_rank_error"]) < 1e-3
         assert float(last["diagnostic/low_rank_tangents"]) < 97
 

@@ -12,7 +12,6 @@ from glocal_exp.engine.checkpoint import Position, from_bytes, to_bytes
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     METHODS,

@@ -11,7 +11,6 @@ from glocal_exp.koopman.dmd import HankelDMD
 from glocal_exp.koopman.steady import SteadyStateEstimator
 from glocal_exp.methods.glocal import Glocal
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import begin
 
 INTERVAL, WINDOW, DELAYS = 60, 50, 10

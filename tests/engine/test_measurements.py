@@ -17,7 +17,6 @@ from glocal_exp.methods.evolution import Evolution
 from glocal_exp.methods.mean_iterate import MeanIterate
 from glocal_exp.methods.method import Estimate, Method, Wanted
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     BATCH,
     METHODS,

@@ -15,7 +15,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import contract, count, push_tangents, reverse, zero_tangents
 from glocal_exp.hypergrad.gradient import value_and_gradient, while_pulling
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import Network, regression
 
 STEPS, BATCH = 12, 8

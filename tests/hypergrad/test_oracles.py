@@ -13,7 +13,6 @@ from glocal_exp.engine.batches import batch_indices
 from glocal_exp.hypergrad import contract, count, push_tangents, train_and_pull_back, zero_tangents
 from glocal_exp.hypergrad.lowrank import basis, columns_for, decompose, lift, rows_of, sample
 from glocal_exp.methods.local import Local
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import Descent, Network, Noisy, images, regression, reweighting
 
 STEPS, BATCH, SEED = 12, 8, 0

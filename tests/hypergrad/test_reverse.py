@@ -12,7 +12,6 @@ from glocal_exp.engine.batches import batch_indices
 from glocal_exp.hypergrad import contract, count, push_tangents, reverse, zero_tangents
 from glocal_exp.hypergrad.reverse import train_and_pull_back
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 
 STEPS, BATCH = 25, 8

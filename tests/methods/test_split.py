@@ -12,7 +12,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Measured, Moment
 from glocal_exp.methods.split import Split
 from glocal_exp.tasks.rules import mean_sign
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, SGD, SPLITS, STEPS, begin, same, train, vector
 from tests.problems import images, reweighting
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.models.conv import conv, conv_max_pool, resolve
-from tests.compilation import quick_compilation  # noqa: F401
 
 POOLED = jax.jit(conv_max_pool, static_argnums=3)
 # channels, height, width, batch; filters, size

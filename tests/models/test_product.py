@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.models.product import product
-from tests.compilation import quick_compilation  # noqa: F401
 
 
 def operands(seed=0, batch=()):

@@ -17,7 +17,6 @@ from glocal_exp.hypergrad import count
 from glocal_exp.hypergrad.lowrank import rows_of
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.reweight import Reweight
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images, reweighting
 
 CLASSIFIER = Classifier(Smooth, mean=(0.5,), std=(0.25,))
