@@ -93,7 +93,7 @@ def relative(a, b):
 
 
 @pytest.mark.parametrize("chunk", [None, 4, 3])
-@pytest.mark.parametrize("block", [None, 5])
+@pytest.mark.parametrize("block", [None, 4])
 def test_what_the_loss_encloses_and_its_value_are_differentiated(chunk, block):
     problem = Enclosing("sgd", chunk=chunk)
     for mine, other in zip(pulled(problem, block=block)[:3], pushed(problem), strict=True):
