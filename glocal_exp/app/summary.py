@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import seeds
 from glocal_exp.app.identity import identified, place
+from glocal_exp.store.load import read_run
 
 
 def summary(jobs: Sequence[Job]) -> str | None:
@@ -16,10 +17,9 @@ def summary(jobs: Sequence[Job]) -> str | None:
     stored = [path for path in paths if path.is_dir()]
     if len(stored) < 2:
         return None
-    # Only now: a run alone needs nothing of pandas and matplotlib.
+    # Only now: a run alone does not wait for matplotlib.
     from glocal_exp.report.comparison import compare
     from glocal_exp.report.formats import markdown
-    from glocal_exp.store.load import read_run
 
     compared = compare([read_run(path) for path in stored])
     if len(compared.entries) < 2:
