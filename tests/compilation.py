@@ -44,10 +44,7 @@ def keep_compiled() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_compilation():
-    """Without most of XLA's optimizations: another rounding, in two thirds of the time.
-
-    A module whose tests are to run under it imports it.
-    """
+    """Without most of XLA's optimizations: another rounding, in two thirds of the time."""
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from .compilation import ENVIRONMENT, keep_compiled
+from .compilation import ENVIRONMENT, keep_compiled, optimized, quick_compilation  # noqa: F401
 
 # Before JAX is imported; programs that tests start inherit it.
 for name, value in ENVIRONMENT.items():

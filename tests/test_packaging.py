@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -30,6 +31,9 @@ TOP_LEVEL = {
 }
 
 
+providers = cache(metadata.packages_distributions)
+
+
 def requirements(*extras: str) -> list[Requirement]:
     lines = [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
     return [Requirement(line) for line in lines]
@@ -46,13 +50,12 @@ def constraint_lines() -> list[str]:
 
 def undeclared(folder: str, declared: set[str]) -> dict[str, set[str]]:
     """Third-party imports of a folder whose distribution is not declared, with the files."""
-    providers = metadata.packages_distributions()
     own = {*sys.stdlib_module_names, "benchmarks", "docs", "glocal_exp", "scripts", "tests"}
     own |= {"_start", ""}
     found: dict[str, set[str]] = {}
     for path in sources(REPOSITORY / folder):
         for top in {name.split(".")[0] for _, name in imported(path)} - own:
-            distributions = {canonicalize_name(name) for name in providers.get(top, [top])}
+            distributions = {canonicalize_name(name) for name in providers().get(top, [top])}
             if not distributions & declared:
                 found.setdefault(top, set()).add(path.relative_to(REPOSITORY).as_posix())
     return found

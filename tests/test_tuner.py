@@ -1,5 +1,7 @@
 """A training loop of one's own, tuned: its numbers are those of `run` on the same batches."""
 
+from functools import cache
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,6 @@ from glocal_exp.methods.hyperdistill import HyperDistill
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.split import Split
 from glocal_exp.tuner import Tuner
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, META, METHODS, NUMERICS, SGD, STEPS, batches, begin, equal
 from tests.engine.test_low_rank import LOW_RANK, TASK
 from tests.engine.test_low_rank import SPLITS as IMAGES
@@ -34,6 +35,13 @@ SETTINGS = {
 def tuner(problem, method, mode, steps=STEPS, **settings):
     settings |= {"interval": INTERVAL, "numerics": NUMERICS, "mode": mode}
     return Tuner(problem, method, META, steps=steps, **settings)
+
+
+@cache
+def compiled(name):
+    """A tuner whose programs several tests use, and its examples."""
+    problem, splits, method, mode = SETTINGS[name]
+    return tuner(problem, method, mode), splits
 
 
 def batch_of(splits, step):
@@ -98,8 +106,7 @@ def by_orbax(path, state, like):
 @pytest.mark.parametrize("saved", [by_equinox, pytest.param(by_orbax, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("stop", [INTERVAL, INTERVAL + 2])
 def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop, saved):
-    problem, splits, method, mode = SETTINGS["local"]
-    tuned = tuner(problem, method, mode)
+    tuned, splits = compiled("local")
     start = tuned.init(jax.random.key(0))
     state = train(tuned, splits, start, stop=stop)
     like = eqx.tree_at(lambda s: s.batches, start, state.batches)  # () after an update
@@ -110,8 +117,7 @@ def test_a_saved_state_goes_on_as_if_it_had_never_stopped(tmp_path, stop, saved)
 
 def test_after_an_update_a_state_has_the_shapes_of_the_first():
     for name in ("local", "low_rank"):
-        problem, splits, method, mode = SETTINGS[name]
-        tuned = tuner(problem, method, mode)
+        tuned, splits = compiled(name)
         first = tuned.init(jax.random.key(0))
         state = train(tuned, splits, first, stop=INTERVAL)
         shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), s) for s in (first, state)]

@@ -8,15 +8,20 @@ from omegaconf import DictConfig
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import seeds
 from glocal_exp.app.identity import identified, place
-from glocal_exp.report.comparison import compare
-from glocal_exp.report.formats import markdown
 from glocal_exp.store.load import read_run
 
 
 def summary(jobs: Sequence[Job]) -> str | None:
     """What is stored of some jobs, whoever has run them; None if it is less than two runs."""
     paths = dict.fromkeys(path for job in jobs for path in _places(job.config))
-    compared = compare([read_run(path) for path in paths if path.is_dir()])
+    stored = [path for path in paths if path.is_dir()]
+    if len(stored) < 2:
+        return None
+    # Only now: a run alone does not wait for matplotlib.
+    from glocal_exp.report.comparison import compare
+    from glocal_exp.report.formats import markdown
+
+    compared = compare([read_run(path) for path in stored])
     if len(compared.entries) < 2:
         return None
     roots = dict.fromkeys(f"{job.config.output_dir}/runs" for job in jobs)

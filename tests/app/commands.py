@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,14 @@ class Shell:
     def wait(self, command: Command) -> Command:
         until(lambda: command.code is not None)
         return command
+
+    def finished(self, output: Path, seed: int = 0) -> None:
+        """A complete run of `TOY` below `output`: a copy of one that is made once."""
+        made = self._folder / f"finished-{seed}"
+        if not made.exists():
+            command = self.run(*TOY, f"seed={seed}", f"output_dir={made}")
+            assert command.code == 0, command.err
+        shutil.copytree(made, output, dirs_exist_ok=True)
 
     def close(self) -> None:
         assert self._server.stdin is not None

@@ -22,11 +22,14 @@ def serve() -> None:
     import equinox  # noqa: F401
     import jax  # noqa: F401
 
-    import glocal_exp.app.check
+    import glocal_exp.app.launchers.local
     import glocal_exp.app.replay
     import glocal_exp.app.study
+    import glocal_exp.app.summary
     import glocal_exp.app.train
-    import glocal_exp.engine  # noqa: F401
+    import glocal_exp.engine
+    import glocal_exp.report.comparison  # noqa: F401
+    from glocal_exp.app.check import check
     from glocal_exp.app.compose import jobs
     from glocal_exp.app.config import numeric_config
     from glocal_exp.app.identity import ENGINE
@@ -37,9 +40,11 @@ def serve() -> None:
 
     keep_compiled()
     (job,) = jobs(TOY, sweep=False)
-    # Remembered by the children, nearly all of which ask for it.
+    # Remembered by the children, nearly all of which ask for it, as for what a check imports.
+    check(job.config)
     source_fingerprint({*ENGINE, *target_modules(numeric_config(job.config, "bundled"))})
     gc.freeze()
+    os.fsync = lambda *_: None  # no test cuts the power
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
         request = json.loads(line)

@@ -1,6 +1,7 @@
 """What one program can have only once: the platform, and XLA's flags."""
 
 import os
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,11 @@ from glocal_exp.errors import UserError
 FLAG = "--xla_gpu_deterministic_ops=true"
 
 
+@cache
+def composed(*overrides):
+    return jobs(overrides, sweep=False)[0].config
+
+
 @pytest.fixture
 def use(monkeypatch):
     """Uses a device in a program that has not looked for any; each is of the kind given."""
@@ -23,8 +29,7 @@ def use(monkeypatch):
         monkeypatch.setattr(
             device, "_devices", lambda _: [SimpleNamespace(platform=kind, device_kind="a device")]
         )
-        (job,) = jobs(overrides, sweep=False)
-        return use_device(job.config)
+        return use_device(composed(*overrides))
 
     return use
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import numeric_config
 from glocal_exp.app.identity import stored_config
+from glocal_exp.app.rerun import check_targets
 from glocal_exp.errors import UserError
 from glocal_exp.places import ROOT
 from glocal_exp.store import config_hash
@@ -20,18 +22,25 @@ VARIANTS = sorted({path.parent for path in RUNS.glob("*/*/seed=*")})
 OF_METHODS = {path.name.rpartition("-")[0]: path for path in VARIANTS}
 
 
-def store(path: Path, *overrides: str, change=lambda config: None) -> Path:
-    """What a run of these overrides leaves, its config changed afterwards."""
+@cache
+def written(*overrides: str) -> tuple[str, str]:
+    """Config and manifest of a run of these overrides, as text."""
     (job,) = jobs(overrides, sweep=False)
-    config = stored_config(job.config, 0)
     manifest = {
         "choices": job.choices,
         "config_hash": config_hash(numeric_config(job.config, "bundled")),
         "data": {"source": "bundled"},
     }
+    return as_yaml(stored_config(job.config, 0)), json.dumps(manifest)
+
+
+def store(path: Path, *overrides: str, change=lambda config: None) -> Path:
+    """What a run of these overrides leaves, its config changed afterwards."""
+    text, manifest = written(*overrides)
+    config = yaml.safe_load(text)
     change(config)
-    (path / "config.yaml").write_text(as_yaml(config))
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    (path / "manifest.json").write_text(manifest)
     return path
 
 
@@ -68,9 +77,8 @@ def test_committed_runs_are_repeated_under_their_hash(variant):
 def test_from_repeats_a_stored_config(overrides, tmp_path):
     if overrides[2:] == ["~method.dmd.regression"]:
         overrides = overrides[:2]
-    (first,) = jobs(overrides, sweep=False)
     again = yaml.safe_load(as_yaml(repeat(store(tmp_path, *overrides)).config))
-    stored = yaml.safe_load(as_yaml(stored_config(first.config, 0)))
+    stored = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert {key: again[key] for key in stored if key != "seeds"} == {
         key: value for key, value in stored.items() if key != "seeds"
     }
@@ -168,31 +176,36 @@ TARGETS = [
     "glocal_exp.data.files.read_bytes",
     "glocal_exp.tasks.rules.optax.jnp.save",
 ]
-PLACES = ["task.rule", "model", "meta_optimizer", "device.cpu.x"]
 
 
-@pytest.mark.parametrize(
-    ("where", "target"),
-    [*(("task", target) for target in TARGETS), *((place, TARGETS[0]) for place in PLACES)],
-)
-def test_code_of_others_is_refused(where, target, tmp_path):
-    def change(config):
-        for name in where.split("."):
-            config = config.setdefault(name, {})
-        config["_target_"] = target
+def named_at(where: str, target: str, config: dict) -> None:
+    for name in where.split("."):
+        config = config.setdefault(name, {})
+    config["_target_"] = target
 
-    store(tmp_path, change=change)
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_code_of_others_is_told_from_what_is_here(target):
+    (trusted, _), config = written(), yaml.safe_load(written()[0])
+    trusted = yaml.safe_load(trusted)
+    check_targets(config, trusted, ())
+    named_at("task", target, config)
+    with pytest.raises(UserError, match=f"names {target}, which is no part"):
+        check_targets(config, trusted, ())
+
+
+@pytest.mark.parametrize("where", ["task", "task.rule", "model", "meta_optimizer", "device.cpu.x"])
+def test_code_of_others_is_refused(where, tmp_path):
+    store(tmp_path, change=partial(named_at, where, TARGETS[-1]))
     # As one who wrote the config would have it: of one piece.
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    stored, config = yaml.safe_load((tmp_path / "config.yaml").read_text()), None
-    for key in ("dataset", "source"):
-        stored.setdefault(key, {})
+    stored = yaml.safe_load((tmp_path / "config.yaml").read_text())
     (job,) = jobs([], sweep=False)
     config = numeric_config(job.config, "bundled")
     config |= {key: stored[key] for key in config if key in stored and key != "dataset"}
     manifest["config_hash"] = config_hash(config)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=f"names {target}, which is no part"):
+    with pytest.raises(UserError, match=f"names {TARGETS[-1]}, which is no part"):
         repeat(tmp_path)
 
 

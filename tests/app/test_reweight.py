@@ -15,7 +15,7 @@ WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]
     [
         (["method=none"], "forward", "forward"),
         (["method=local"], "auto", "reverse"),
-        (WINDOW, "auto", "low_rank"),
+        pytest.param(WINDOW, "auto", "low_rank", marks=pytest.mark.slow),
         (WINDOW, None, "low_rank"),  # what the task chooses
     ],
 )

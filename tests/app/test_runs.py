@@ -113,7 +113,7 @@ def test_the_stored_config_repeats_the_run(shell, stored, tmp_path):
 
 def test_a_stale_run_is_run_afresh(shell, tmp_path):
     arguments = [*TOY, f"output_dir={tmp_path}"]
-    assert shell.run(*arguments).code == 0
+    shell.finished(tmp_path)
     run = runs(tmp_path)["local/0"]
     whole = rows(run)
     (run / "metrics.csv").write_text("seed,outer_step\n")
@@ -127,7 +127,7 @@ def test_a_stale_run_is_run_afresh(shell, tmp_path):
 def test_a_run_over_other_images_is_run_afresh(shell, tmp_path, status):
     """As if the files in data_dir had changed since."""
     arguments = [*TOY, f"output_dir={tmp_path}"]
-    assert shell.run(*arguments).code == 0
+    shell.finished(tmp_path)
     run = runs(tmp_path)["local/0"]
     whole, found = rows(run), manifest(run)
     others = {"content": "0" * 32, "fingerprint": "0" * 16}
@@ -161,7 +161,7 @@ def test_a_manifest_keeps_what_each_command_ran_on(shell, tmp_path):
 
 def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):
     arguments = [*TOY, f"output_dir={tmp_path}"]
-    assert shell.run(*arguments).code == 0
+    shell.finished(tmp_path)
     run = runs(tmp_path)["local/0"]
     whole = rows(run)
     (run / "arrays.npz").unlink(missing_ok=True)

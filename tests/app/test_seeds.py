@@ -22,9 +22,10 @@ def named(output: Path) -> dict[int, Path]:
     return {int(name.split("/")[1]): path for name, path in runs(output).items()}
 
 
-def test_seeds_one_after_another_are_the_runs_of_a_sweep(shell, tmp_path):
+def test_seeds_one_after_another_are_the_runs_of_each_alone(shell, tmp_path):
     assert shell.run(*TOY, "seeds=[0,1]", f"output_dir={tmp_path}/one").code == 0
-    assert shell.run("-m", *TOY, "seed=0,1", f"output_dir={tmp_path}/two").code == 0
+    for seed in (0, 1):
+        shell.finished(tmp_path / "two", seed)
     one, two = named(tmp_path / "one"), named(tmp_path / "two")
     assert set(one) == set(two) == {0, 1}
     for seed in one:
@@ -48,7 +49,7 @@ def test_a_killed_batch_goes_on_from_what_all_have(shell, tmp_path):
 
 def test_of_a_batch_only_what_is_missing_is_run(shell, tmp_path):
     arguments = [*BATCHED, f"output_dir={tmp_path}"]
-    assert shell.run(*arguments, "seed=0").code == 0
+    shell.finished(tmp_path)
     command = shell.run(*arguments, "seeds=[0,1]")
     first, second = (named(tmp_path)[seed] for seed in (0, 1))
     assert f"complete already: {first}\n" in command.out
@@ -68,7 +69,8 @@ def test_seeds_that_stand_apart_all_keep_what_they_have(shell, tmp_path):
     for seed, step in ((0, 20), (1, 40)):
         assert f"going on from step {step}: {named(tmp_path)[seed]}\n" in command.out
     assert all(len(rows(run)) == 5 for run in named(tmp_path).values())
-    assert shell.run(*arguments, "-m", "seed=0,1", f"output_dir={tmp_path}/alone").code == 0
+    for seed in (0, 1):
+        shell.finished(tmp_path / "alone", seed)
     for seed, run in named(tmp_path / "alone").items():
         assert_same(run, named(tmp_path)[seed])
 

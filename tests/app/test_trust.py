@@ -22,9 +22,8 @@ from .commands import ROOT, TINY, TOY, Shell, manifest, rows, runs, shell  # noq
 @pytest.fixture
 def made(shell: Shell, tmp_path: Path):  # noqa: F811
     """A complete run and its command."""
-    arguments = [*TOY, f"output_dir={tmp_path}"]
-    assert shell.run(*arguments).code == 0
-    return runs(tmp_path)["local/0"], arguments
+    shell.finished(tmp_path)
+    return runs(tmp_path)["local/0"], [*TOY, f"output_dir={tmp_path}"]
 
 
 def digit(text: str) -> str:
@@ -65,8 +64,7 @@ def test_a_run_that_was_changed_is_named_left_out_and_run_afresh(shell, made, wh
         assert change(file.read_text()) != file.read_text()
         file.write_text(change(file.read_text()))
     root = run.parents[2]
-    found = {r.path: r.status for r in find_runs(root, check_source=False)}
-    assert found[run] == "damaged"
+    assert status(run) == "damaged"
     with pytest.warns(UserWarning, match=f"left out: {run}"):
         frame = load_runs(root)
     assert str(run) not in set(frame["path"])
@@ -75,13 +73,16 @@ def test_a_run_that_was_changed_is_named_left_out_and_run_afresh(shell, made, wh
     assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
     assert rows(run) == whole
     assert (run / "damaged/1" / name).exists()
-    assert shell.run(*arguments).out.count("complete already") == 1
+    assert status(run) == "complete"
+
+
+def status(run: Path) -> str:
+    return {r.path: r.status for r in find_runs(run.parents[2], check_source=False)}[run]
 
 
 def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):  # noqa: F811
-    stopped = [*TOY, f"output_dir={tmp_path}"]
-    assert shell.run(*stopped).code == 0
-    assert shell.run(*stopped, "seed=1").code == 0
+    for seed in (0, 1):
+        shell.finished(tmp_path, seed)
     first, second = (runs(tmp_path)[f"local/{seed}"] for seed in (0, 1))
     from glocal_exp.store import RunDirectory
 
@@ -90,7 +91,7 @@ def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):  # noqa: F811
             directory.update_manifest(status="interrupted", checksums={})
             directory.save_checkpoint(b"content")
     shutil.copytree(second / "checkpoint", first / "checkpoint", dirs_exist_ok=True)
-    refused = shell.run(*stopped)
+    refused = shell.run(*TOY, f"output_dir={tmp_path}")
     assert refused.code == 2
     assert "is of another run or other images; delete that file." in refused.err
 
@@ -103,8 +104,7 @@ NAMES = ["thesis.tex", "metrics.csv", "config.yaml", "lock", ".hidden", ".notes.
 )
 def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):  # noqa: F811
     arguments = [*TOY, f"output_dir={tmp_path / 'out'}"]
-    probe = shell.run(*TOY, f"output_dir={tmp_path / 'probe'}")
-    assert probe.code == 0
+    shell.finished(tmp_path / "probe")
     path = tmp_path / "out" / runs(tmp_path / "probe")["local/0"].relative_to(tmp_path / "probe")
     mine = tmp_path / "mine" if link else path
     mine.mkdir(parents=True)

@@ -10,7 +10,6 @@ from benchmarks.command import NAMES, build
 from benchmarks.comparison import check
 from benchmarks.work import CHOICES
 from tests.bench.results import measured
-from tests.compilation import quick_compilation  # noqa: F401
 
 pytestmark = pytest.mark.slow
 

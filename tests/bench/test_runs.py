@@ -8,7 +8,6 @@ import pytest
 from benchmarks.entries.parts import dmd, host
 from benchmarks.runs import whole_run
 from benchmarks.work import SMALL
-from tests.compilation import quick_compilation  # noqa: F401
 
 pytestmark = pytest.mark.slow
 

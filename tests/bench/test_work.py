@@ -10,7 +10,6 @@ import pytest
 from benchmarks.ours import Ours, paper_loop
 from benchmarks.work import CHOICES, SMALL, START, TENSORS, make_work, starts, tuned_sgd
 from glocal_exp.tasks.rules import sgd
-from tests.compilation import quick_compilation  # noqa: F401
 
 TOLERANCE = 1e-10  # the same sums in another order: rounding only
 PARAMS = [jnp.full(3, float(index + 1)) for index in range(TENSORS)]

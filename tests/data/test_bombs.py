@@ -13,7 +13,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from glocal_exp.data.files import LARGEST, Files
+from glocal_exp.data import cifar, files, idx
+from glocal_exp.data.files import Files
 from tests.data.writers import (
     IDX_NAMES,
     assert_holds,
@@ -29,12 +30,15 @@ from tests.data.writers import (
 
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 CIFAR10, FMNIST = spec("cifar10"), spec("fmnist")
+LARGEST = 2**24  # a sixteenth of what a file may hold outside of tests
 MEMORY = 2 * LARGEST + 2**27
 
 
 @pytest.fixture(autouse=True)
-def _no_more_memory():
+def _no_more_memory(monkeypatch):
     """Python's own allocations, NumPy's too, stay below what two files may take."""
+    for module in (files, idx, cifar):
+        monkeypatch.setattr(module, "LARGEST", LARGEST)
     tracemalloc.start()
     yield
     peak = tracemalloc.get_traced_memory()[1]

@@ -14,7 +14,6 @@ from glocal_exp.methods.discounted import Discounted
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.local import Local
 from glocal_exp.records import Costs
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     SGD,

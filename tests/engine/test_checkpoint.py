@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -11,7 +12,6 @@ from glocal_exp.engine.checkpoint import Position, from_bytes, to_bytes
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     METHODS,
@@ -56,6 +56,7 @@ def recorded(request):
     return request.param, list(loop), saved, loop
 
 
+@cache
 def template(name):
     return start(name).snapshots[0]
 

@@ -15,7 +15,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.ema_local import EmaLocal
 from glocal_exp.methods.local import Local
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import SPLITS, begin, equal
 from tests.problems import RULES, Network
 

@@ -12,7 +12,6 @@ from glocal_exp.engine import Hooks, Numerics, Splits
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
 from glocal_exp.records import Costs
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import METHODS, SGD, begin, by_seed, close, equal, same, vector
 from tests.problems import KEY, Descent, regression
 

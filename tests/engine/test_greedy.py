@@ -13,7 +13,6 @@ from glocal_exp.engine import Hooks
 from glocal_exp.koopman.steady import SteadyStateEstimator
 from glocal_exp.methods.local import Local
 from glocal_exp.records import Costs
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     METHODS,

@@ -1,6 +1,7 @@
 """The loop with few tangents for many hyperparameters: forward mode's run, or a refusal."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Estimate
 from glocal_exp.records import Costs
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, METHODS, STEPS, begin, by_seed, close, equal, same, vector
 from tests.problems import images, reweighting
 
@@ -42,9 +42,12 @@ def start(method="window_mean", splits=SPLITS[0], mode=LOW_RANK, **settings):
     return begin(TASK, splits, chosen, mode=mode, **settings)
 
 
+first_loop = cache(start)
+
+
 def restored(content):
     """A checkpoint of seed 0's run, or of another seed's."""
-    loop = start()
+    loop = first_loop()
     first = loop.snapshots[0]
 
     def carry_of(columns):

@@ -17,7 +17,6 @@ from glocal_exp.methods.evolution import Evolution, Persistent
 from glocal_exp.methods.mean_iterate import MeanIterate
 from glocal_exp.methods.method import Estimate, Method, Wanted
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     BATCH,
     METHODS,
@@ -74,40 +73,45 @@ CASES = [
 ]
 
 
+def start(name):
+    """A problem's start, its validation examples, and its step by its number."""
+    problem, splits = PROBLEMS[name]
+    key = jax.random.key(0)
+    state, phi = problem.init(key)
+    size = len(jax.tree.leaves(splits.train)[0])
+    indices = batch_indices(0, size, BATCH, 0, INTERVAL + 1)
+    batches = jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], splits.train)
+
+    def step(state, phi, t):
+        batch = jax.tree.map(lambda leaf: leaf[t], batches)
+        return problem.step(state, phi, batch, jax.random.fold_in(key, t))
+
+    return problem, state, phi, jax.tree.map(jnp.asarray, splits.validation), step
+
+
 @cache
 def unrolled(name):
     """After each step h, h of the training loss on the next batch, and h at the mean.
 
     Of each the derivative through training, and the direct one.
     """
-    problem, splits = PROBLEMS[name]
-    key = jax.random.key(0)
-    state, phi = problem.init(key)
+    problem, state, phi, validation, step = start(name)
     flat, unravel = ravel_pytree(phi)
-    size = len(jax.tree.leaves(splits.train)[0])
-    indices = batch_indices(0, size, BATCH, 0, INTERVAL + 1)
-    batches = jax.tree.map(lambda leaf: jnp.asarray(leaf)[indices], splits.train)
-    validation = jax.tree.map(jnp.asarray, splits.validation)
-
-    def batch(t):
-        return jax.tree.map(lambda leaf: leaf[t], batches)
-
-    def step(state, phi, t):
-        return problem.step(state, phi, batch(t), jax.random.fold_in(key, t))
 
     def outcome(flat, direct):
         """Losses of training with `flat`, whose own dependence on hyperparameters is `direct`."""
         phi, here = unravel(flat), unravel(direct)
-        place, losses, training, window = state, [], [], []
-        for t in range(INTERVAL):
+
+        def body(place, t):
             place, _ = step(place, phi, t)
-            losses.append(problem.meta_loss(place, here, validation))
-            training.append(step(place, here, t + 1)[1])
-            window.append(place.params)
-        mean = jax.tree.map(lambda *leaves: sum(leaves) / WINDOW, *window[-WINDOW:])
+            loss = problem.meta_loss(place, here, validation)
+            return place, (loss, step(place, here, t + 1)[1], place.params)
+
+        place, (losses, training, params) = jax.lax.scan(body, state, jnp.arange(INTERVAL))
+        mean = jax.tree.map(lambda leaf: leaf[-WINDOW:].mean(axis=0), params)
         frozen = jax.tree.map(jax.lax.stop_gradient, place.opt_state)
         at_mean = problem.meta_loss(InnerState(mean, frozen, place.step), here, validation)
-        return jnp.stack(losses), jnp.stack(training), at_mean
+        return losses, training, at_mean
 
     return jax.jit(jax.jacrev(outcome, argnums=(0, 1)))(flat, flat)
 
@@ -131,6 +135,39 @@ def test_what_is_measured_is_the_derivative_of_the_unrolled_run(name, mode, meth
     assert record.costs.validation_gradients == gradients
 
 
+@cache
+def ends(name):
+    """Losses at the mean and at the last iterate, the sharpness between them, metrics at the mean."""
+    problem, state, phi, validation, step = start(name)
+
+    @jax.jit
+    def everything(state):
+        def body(place, t):
+            place, _ = step(place, phi, t)
+            return place, place.params
+
+        last, params = jax.lax.scan(body, state, jnp.arange(INTERVAL))
+
+        def loss(params):
+            place = InnerState(params, last.opt_state, last.step)
+            return problem.meta_loss(place, phi, validation)
+
+        def following(params):
+            place = InnerState(params, last.opt_state, last.step)
+            return ravel_pytree(step(place, phi, INTERVAL - 1)[0].params)[0]
+
+        both = [jax.tree.map(lambda leaf: leaf[-WINDOW:].mean(axis=0), params), last.params]
+        (mean_value, before), (value, after) = (jax.value_and_grad(loss)(point) for point in both)
+        g = ravel_pytree(after)[0] - ravel_pytree(before)[0]
+        flat = [ravel_pytree(point)[0] for point in both]
+        moves = [following(point) - place for point, place in zip(both, flat, strict=True)]
+        sharpness = -(g @ (moves[1] - moves[0])) / (g @ (flat[1] - flat[0]))
+        averaged = problem.metrics(InnerState(both[0], last.opt_state, last.step), validation)
+        return mean_value, value, sharpness, averaged
+
+    return everything(state)
+
+
 BENDS = Everything(Wanted((INTERVAL - 1,), mean=WINDOW, sharpness=True))
 
 
@@ -151,38 +188,12 @@ def test_losses_and_sharpness_are_those_of_the_run(name, mode):
     settings = {"steps": INTERVAL, "interval": INTERVAL, "mode": mode, "hooks": KEEP}
     first, record = begin(problem, splits, BENDS, **settings)
     found = record.arrays
-    state, phi = problem.init(jax.random.key(0))
-    indices = batch_indices(0, len(jax.tree.leaves(splits.train)[0]), BATCH, 0, INTERVAL)
-    window = []
-    for t, chosen in enumerate(indices):
-        batch = jax.tree.map(lambda leaf, chosen=chosen: jnp.asarray(leaf)[chosen], splits.train)
-        key = jax.random.fold_in(jax.random.key(0), t)
-        state, _ = problem.step(state, phi, batch, key)
-        window.append(state.params)
-
-    def loss(params):
-        place = InnerState(params, state.opt_state, state.step)
-        return problem.meta_loss(place, phi, splits.validation)
-
-    def following(params):
-        place = InnerState(params, state.opt_state, state.step)
-        return ravel_pytree(problem.step(place, phi, batch, key)[0].params)[0]
-
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / WINDOW, *window[-WINDOW:])
-    ends = [mean, state.params]
-    before, after = (ravel_pytree(jax.grad(loss)(point))[0] for point in ends)
-    flat = [ravel_pytree(point)[0] for point in ends]
-    moves = [following(point) - place for point, place in zip(ends, flat, strict=True)]
-    g, x, u = after - before, flat[1] - flat[0], moves[1] - moves[0]
-    close(found["mean_value"], loss(mean), ROUNDING)
-    close(found["values"], loss(state.params), ROUNDING)
-    close(found["sharpness"], max(0, -(g @ u) / (g @ x)), 1e-7)
+    mean_value, value, sharpness, averaged = ends(name)
+    close(found["mean_value"], mean_value, ROUNDING)
+    close(found["values"], value, ROUNDING)
+    close(found["sharpness"], max(0, sharpness), 1e-7)
     assert found["sharpness"] > 0
-    raw, averaged = (
-        problem.metrics(InnerState(params, state.opt_state, state.step), splits.validation)
-        for params in (state.params, mean)
-    )
-    for metric in {"loss", "accuracy"} & set(raw):
+    for metric in {"loss", "accuracy"} & set(averaged):
         kept = f"validation_{metric}_averaged"
         close(record.metrics[kept], averaged[metric], ROUNDING)
         assert kept not in first.metrics

@@ -7,7 +7,6 @@ from jax.flatten_util import ravel_pytree
 from glocal_exp.engine import Forward
 from glocal_exp.engine.modes.forward import start_tangents
 from glocal_exp.engine.work import Marks
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import BATCH, SGD, SPLITS, begin
 from tests.problems import KEY
 

@@ -7,7 +7,6 @@ from glocal_exp.engine import Forward, Hooks, Numerics
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.window_mean import WindowMean
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import METHODS, SPLITS, begin, by_seed, close, vector
 from tests.problems import Descent, Noisy
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.engine import Hooks, Splits
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import (
     INTERVAL,
     METHODS,

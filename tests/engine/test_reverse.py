@@ -10,7 +10,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.method import Wanted
 from glocal_exp.records import Costs
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import INTERVAL, METHODS, SPLITS, STEPS, begin, by_seed, close, same, vector
 from tests.problems import Network
 

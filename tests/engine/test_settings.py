@@ -2,7 +2,6 @@ import pytest
 
 from glocal_exp.engine import Numerics, Schedule
 from glocal_exp.errors import UserError
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import begin
 
 

@@ -11,7 +11,6 @@ from jax.flatten_util import ravel_pytree
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.hypergrad import contract, count, names, push_tangents, zero_tangents
 from glocal_exp.hypergrad.forward import mean_over_chunks
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 
 STEPS, BATCH = 25, 8

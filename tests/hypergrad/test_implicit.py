@@ -17,7 +17,6 @@ from glocal_exp.methods.local import Local
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import sgd
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
 KEY = jax.random.key(0)

@@ -10,7 +10,6 @@ from glocal_exp.engine import Forward, Hooks, LowRank, Reverse, run
 from glocal_exp.hypergrad import lowrank
 from glocal_exp.methods.local import Local
 from glocal_exp.types import RowSpaceProblem
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
 RNG = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 """One sweep back against tangents, against plain reverse mode, and what it keeps in memory."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,6 @@ from glocal_exp.engine.batches import batch_indices
 from glocal_exp.hypergrad import contract, count, push_tangents, reverse, zero_tangents
 from glocal_exp.hypergrad.reverse import train_and_pull_back
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 
 STEPS, BATCH = 25, 8
@@ -30,6 +29,11 @@ def pulled(problem, batches=BATCHES, **settings):
 
     run = partial(train_and_pull_back, problem, step, validation=SPLITS.validation, **settings)
     return jax.jit(lambda state, phi: run(state, phi, batches))(state, phi)[:3]
+
+
+@cache
+def whole(rule):
+    return pulled(Network(rule))
 
 
 def pushed(problem):
@@ -58,18 +62,15 @@ def relative(a, b):
 
 @pytest.mark.parametrize("rule", ["sgd", "adam", "rmsprop"])
 def test_it_is_forward_mode_in_the_other_order(rule):
-    problem = Network(rule)
-    for mine, other in zip(pulled(problem), pushed(problem), strict=True):
+    for mine, other in zip(whole(rule), pushed(Network(rule)), strict=True):
         assert relative(mine, other) < ROUNDING
 
 
 @pytest.mark.parametrize("block", [1, 4, 5, 24, 25, 100])
 @pytest.mark.parametrize("chunk", [None, 7])
 def test_blocks_and_chunks_change_nothing_but_rounding(block, chunk):
-    problem = Network("sgd")
-    expected = pulled(problem)
-    found = pulled(problem, block=block, chunk=chunk, chunks_at_once=2)
-    for mine, other in zip(found, expected, strict=True):
+    found = pulled(Network("sgd"), block=block, chunk=chunk, chunks_at_once=2)
+    for mine, other in zip(found, whole("sgd"), strict=True):
         assert relative(mine, other) < 1e-12
 
 
@@ -83,7 +84,7 @@ def test_a_direct_dependence_on_the_hyperparameters_counts():
     _, phi = problem.init(jax.random.key(1))
     direct = 2 * ravel_pytree(phi)[0]
     h = pulled(problem)[2]
-    assert relative(h - direct, pulled(Network("sgd"))[2]) < ROUNDING
+    assert relative(h - direct, whole("sgd")[2]) < ROUNDING
     assert relative(h, pushed(problem)[2]) < ROUNDING
 
 

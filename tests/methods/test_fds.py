@@ -16,7 +16,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.fds import FDS
 from glocal_exp.methods.method import Measured, Moment
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import equal, same
 
 C, A, W = np.array([3.0, 1.0, 0.2]), np.array([0.3, -0.2, 0.5]), np.array([1.0, -2.0, 1.5])

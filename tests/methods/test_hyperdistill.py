@@ -18,7 +18,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.hyperdistill import HyperDistill
 from glocal_exp.methods.local import Local
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import same
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,6 @@ from glocal_exp.engine import Auto, Forward, LowRank, Reverse, run
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
 from glocal_exp.methods.one_step import OneStep
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import images, reweighting
 
 STEPS, BATCH, RATE = 5, 12, 0.05

@@ -21,7 +21,6 @@ from glocal_exp.methods.metaoptimize import MetaOptimize
 from glocal_exp.methods.method import Wanted
 from glocal_exp.tasks.transforms import TRANSFORMS
 from glocal_exp.types import InnerProblem, InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 
 C, A, W = np.array([3.0, 1.0, 0.2]), np.array([0.3, -0.2, 0.5]), np.array([1.0, -2.0, 1.5])
 START, STEPS, LEARNED = 0.05, 30, ["learning_rate"]

@@ -13,7 +13,6 @@ from glocal_exp.methods.evolution import Evolution, Persistent
 from glocal_exp.methods.hypergradient_descent import HypergradientDescent
 from glocal_exp.methods.local import Local
 from glocal_exp.problems.noisy_quadratic import NoisyQuadratic, Spectrum
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import begin, same, vector
 
 SPECTRUM = Spectrum(1.2, 1.2, 0.0, modes=12)

@@ -1,13 +1,15 @@
 """The two ways to convolve and pool, against each other and against loops."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from glocal_exp.models.conv import conv, conv_max_pool, resolve
-from tests.compilation import quick_compilation  # noqa: F401
 
+POOLED = jax.jit(conv_max_pool, static_argnums=3)
 # channels, height, width, batch; filters, size
 SHAPES = {
     "one channel": ((1, 8, 10, 3), (2, 5)),
@@ -41,7 +43,7 @@ def loops(x, weight, bias):
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_convolution_and_its_pool_are_what_loops_give(name, convolution):
     x, weight, bias = operands(name)
-    found = conv_max_pool(x, weight, bias, convolution)
+    found = POOLED(x, weight, bias, convolution)
     np.testing.assert_allclose(found, loops(*map(np.asarray, (x, weight, bias))), rtol=1e-12)
 
 
@@ -76,7 +78,7 @@ def test_an_increasing_activation_may_come_after_the_pool():
     before = jax.lax.reduce_window(
         activated, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID"
     )
-    after = jax.nn.leaky_relu(conv_max_pool(x, weight, bias, "tiles"), 0.01)
+    after = jax.nn.leaky_relu(POOLED(x, weight, bias, "tiles"), 0.01)
     assert float(jnp.min(after)) < 0 < float(jnp.max(after))
     np.testing.assert_allclose(after, before, rtol=1e-12, atol=1e-14)
 
@@ -98,8 +100,8 @@ def test_on_a_tie_one_output_of_the_window_has_the_derivative():
 
     expected = np.zeros((6, 6))
     expected[:5, :5] = 1  # the first output's window
-    np.testing.assert_array_equal(jax.grad(pooled)(x)[0, :, :, 0], expected)
-    assert float(jax.jvp(pooled, (x,), (x,))[1]) == 25
+    np.testing.assert_array_equal(jax.jit(jax.grad(pooled))(x)[0, :, :, 0], expected)
+    assert float(jax.jit(lambda x: jax.jvp(pooled, (x,), (x,))[1])(x)) == 25
 
 
 # channels, height, width, batch; filters, size, stride
@@ -131,7 +133,7 @@ def test_a_padded_convolution_is_what_loops_give(name, convolution):
         top, left = i * stride, j * stride
         window = around[:, top : top + size, left : left + size, n]
         expected[f, i, j, n] = np.sum(window * np.asarray(weight)[f])
-    found = conv(x, weight, stride=stride, convolution=convolution)
+    found = jax.jit(partial(conv, stride=stride, convolution=convolution))(x, weight)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.models.lenet import LeNet
-from tests.compilation import quick_compilation  # noqa: F401
 
 PAPER = partial(
     LeNet,

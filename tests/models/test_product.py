@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.models.product import product
-from tests.compilation import quick_compilation  # noqa: F401
 
 
 def operands(seed=0, batch=()):
@@ -41,15 +40,13 @@ def test_it_is_the_product():
 @pytest.mark.parametrize("derivative", [gradient, tangent_of_gradient])
 def test_derivatives_are_those_of_a_product(derivative):
     arguments = operands() if derivative is gradient else (*operands(), *operands(1))
-    agree(derivative(product)(*arguments), derivative(jnp.matmul)(*arguments))
+    agree(*(jax.jit(derivative(multiply))(*arguments) for multiply in (product, jnp.matmul)))
 
 
 def test_a_hessian_in_both_modes_is_that_of_a_product():
+    expected = jax.jit(jax.jacfwd(jax.jacrev(scalar(jnp.matmul))))(*operands())
     for outer, inner in itertools.product((jax.jacfwd, jax.jacrev), repeat=2):
-        agree(
-            outer(inner(scalar(product)))(*operands()),
-            jax.jacfwd(jax.jacrev(scalar(jnp.matmul)))(*operands()),
-        )
+        agree(jax.jit(outer(inner(scalar(product))))(*operands()), expected)
 
 
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (2, 1)])
@@ -58,10 +55,8 @@ def test_a_vmap_over_either_operand(axes):
     a = a if axes[0] is None else jnp.stack([a, 2 * a, jnp.cos(a)], axes[0])
     b = b if axes[1] is None else jnp.stack([b, b - 1, jnp.sin(b)], axes[1])
     for function in (lambda m: m, gradient):
-        agree(
-            jax.vmap(function(product), in_axes=axes)(a, b),
-            jax.vmap(function(jnp.matmul), in_axes=axes)(a, b),
-        )
+        both = (jax.vmap(function(multiply), in_axes=axes) for multiply in (product, jnp.matmul))
+        agree(*(jax.jit(multiplied)(a, b) for multiplied in both))
 
 
 @pytest.mark.parametrize("pushed", [(0, None), (None, 0), (0, 0)])
@@ -73,7 +68,7 @@ def test_tangents_of_gradients_for_several_seeds(pushed):
 
     def tangents(multiply):
         push = jax.vmap(tangent_of_gradient(multiply), in_axes=(None, None, *pushed))
-        return jax.vmap(push)(a, b, da, db)
+        return jax.jit(jax.vmap(push))(a, b, da, db)
 
     agree(tangents(product), tangents(jnp.matmul))
 
@@ -90,7 +85,7 @@ def test_a_gradient_by_the_operand_that_a_vmap_shares(axes):
         once = jax.vmap(multiply, in_axes=axes)
         twice = jax.vmap(once, in_axes=(None, 0) if axes[0] == 0 else (0, None))
         other = (a, jnp.stack([b, jnp.cos(b)])) if axes[0] == 0 else (jnp.stack([a, jnp.cos(a)]), b)
-        return jax.grad(lambda a, b: jnp.sum(jnp.sin(twice(a, b))), argnums=(0, 1))(*other)
+        return jax.jit(gradient(twice))(*other)
 
     agree(total(product), total(jnp.matmul))
 

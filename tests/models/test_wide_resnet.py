@@ -11,7 +11,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.hypergrad.forward import push_tangents
 from glocal_exp.models.wide_resnet import GroupNorm, WideResNet
 from glocal_exp.types import InnerState
-from tests.compilation import quick_compilation  # noqa: F401
 
 PAPER = partial(
     WideResNet,

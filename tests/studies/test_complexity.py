@@ -9,7 +9,6 @@ from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.local import Local
 from glocal_exp.studies.complexity import Blocks, Complexity, Size, measure_run, start
 from glocal_exp.studies.lab import Lab
-from tests.compilation import quick_compilation  # noqa: F401
 
 SMALL = Complexity(
     base={"outer_steps": 2, "interval": 5, "parameters": 64, "hyperparameters": 2},

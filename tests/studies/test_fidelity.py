@@ -7,7 +7,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import names
 from glocal_exp.studies.fidelity import Fidelity
 from glocal_exp.studies.origin import BASE
-from tests.compilation import quick_compilation  # noqa: F401
 
 from .test_origin import lab, origins
 

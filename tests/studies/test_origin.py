@@ -14,7 +14,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.studies.lab import Lab, Setting
 from glocal_exp.studies.origin import BASE, ORDERS, Origins, Variation
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Network, regression
 
 STEPS, INTERVAL, BATCH, SEED = 18, 6, 8, 3

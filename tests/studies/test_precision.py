@@ -11,7 +11,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.origin import Origins, Variation
 from glocal_exp.studies.precision import Precision
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import Network
 
 from .test_origin import PROBLEM, SEED, lab

@@ -19,7 +19,6 @@ from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.schedule_regret import Course, Exact, ScheduleRegret, best_schedule
 from glocal_exp.tasks.rules import mean_sign
 from glocal_exp.types import InnerState
-from tests.compilation import optimized, quick_compilation  # noqa: F401
 
 TAU, LENGTH = 100, 100
 SPECTRA = {"a": Spectrum(1.0, 1.5, 0.02), "e": Spectrum(1.5, 1.2, 0.01)}

@@ -8,7 +8,6 @@ from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import names
 from glocal_exp.studies.origin import BASE, ORDERS
 from glocal_exp.studies.truths import Future, Truths
-from tests.compilation import quick_compilation  # noqa: F401
 
 from .test_origin import INTERVAL, ROUNDING, SEED, STEPS, final_loss, flat, lab, origins
 

@@ -17,7 +17,6 @@ from glocal_exp.tasks.class_balanced import ClassBalanced
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.rules import sgd
 from glocal_exp.tasks.unweighted import Unweighted
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images
 
 CLASSIFIER = Classifier(Smooth, mean=(0.5,), std=(0.25,))

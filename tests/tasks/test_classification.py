@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from glocal_exp.tasks.classification import Classifier, class_accuracy
-from tests.compilation import quick_compilation  # noqa: F401
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 2, 2, 3), dtype=np.uint8)

@@ -15,7 +15,6 @@ from glocal_exp.methods.none import NoHPO
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.fixed_optimizer import FixedOptimizer
 from glocal_exp.tasks.rules import cosine_sgd, sgd
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.engine.runs import same
 from tests.problems import KEY, Smooth, images
 

@@ -18,7 +18,6 @@ from glocal_exp.models.lenet import LeNet
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import averaging, sgd
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images
 
 TASKS = Path(__file__).parents[2] / "configs" / "task"

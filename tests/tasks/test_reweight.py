@@ -17,11 +17,12 @@ from glocal_exp.hypergrad import count
 from glocal_exp.hypergrad.lowrank import rows_of
 from glocal_exp.tasks.classification import Classifier
 from glocal_exp.tasks.reweight import Reweight
-from tests.compilation import quick_compilation  # noqa: F401
 from tests.problems import KEY, Smooth, images, reweighting
 
 CLASSIFIER = Classifier(Smooth, mean=(0.5,), std=(0.25,))
 BATCH = jax.tree.map(lambda leaf: jnp.asarray(leaf[:9]), images(0).train)
+STARTED = jax.jit(lambda problem, key: problem.init(key), static_argnums=0)
+ROWS = jax.jit(rows_of, static_argnums=0)
 DETACH = pytest.mark.parametrize("detach", [False, True])
 
 
@@ -35,18 +36,24 @@ def from_yaml(**changes):
 def test_an_examples_gradient_counts_as_much_as_its_weight_says(detach):
     """The first step of SGD moves by the learning rate times the mean of factor times gradient."""
     problem = reweighting(detach, hidden=16)
-    state, phi = problem.init(jax.random.key(1))
-    flat, unravel = ravel_pytree(state.params)
+    state, phi = STARTED(problem, jax.random.key(1))
 
-    def losses(flat):
-        return CLASSIFIER.losses(unravel(flat), BATCH)
+    @jax.jit
+    def by_hand(params, phi):
+        flat, unravel = ravel_pytree(params)
 
-    each, gradients = losses(flat), jax.jacrev(losses)(flat)
-    slopes = jnp.array([jax.grad(lambda x: phi(x[None])[0])(loss) for loss in each])
-    factors = phi(each) if detach else phi(each) + each * slopes
-    new, loss = problem.step(state, phi, BATCH, KEY)
-    assert float(loss) == pytest.approx(float(jnp.mean(each * phi(each))), rel=1e-12)
-    expected = flat - 0.05 * jnp.mean(factors[:, None] * gradients, axis=0)
+        def losses(flat):
+            return CLASSIFIER.losses(unravel(flat), BATCH)
+
+        each, gradients = losses(flat), jax.jacrev(losses)(flat)
+        slopes = jax.vmap(jax.grad(lambda loss: phi(loss[None])[0]))(each)
+        factors = phi(each) if detach else phi(each) + each * slopes
+        moved = flat - 0.05 * jnp.mean(factors[:, None] * gradients, axis=0)
+        return moved, jnp.mean(each * phi(each))
+
+    new, loss = jax.jit(problem.step)(state, phi, BATCH, KEY)
+    expected, mean = by_hand(state.params, phi)
+    assert float(loss) == pytest.approx(float(mean), rel=1e-12)
     np.testing.assert_allclose(ravel_pytree(new.params)[0], expected, rtol=1e-12)
 
 
@@ -54,22 +61,22 @@ def test_an_examples_gradient_counts_as_much_as_its_weight_says(detach):
 def test_what_phi_does_to_a_step_lies_in_the_span_of_the_rows(detach):
     """All of d step / d phi, by reverse mode: nine examples, so at most nine directions of 49."""
     problem = reweighting(detach, hidden=16)
-    state, phi = problem.init(jax.random.key(1))
+    state, phi = STARTED(problem, jax.random.key(1))
     flat, unravel = ravel_pytree(phi)
 
     def step(flat):
         return ravel_pytree(problem.step(state, unravel(flat), BATCH, KEY)[0].params)[0]
 
-    by_phi = np.asarray(jax.jacrev(step)(flat))
+    by_phi = np.asarray(jax.jit(jax.jacrev(step))(flat))
     signals = problem.signals(state, phi, BATCH, KEY)
     np.testing.assert_array_equal(signals, CLASSIFIER.losses(state.params, BATCH))
-    rows = np.asarray(rows_of(problem, phi, signals))
+    rows = np.asarray(ROWS(problem, phi, signals))
     assert rows.shape == (9, 49)
     span = np.linalg.svd(rows, full_matrices=False)[2][: np.linalg.matrix_rank(rows)]
     rest = np.linalg.norm(by_phi - by_phi @ span.T @ span) / np.linalg.norm(by_phi)
     assert rest < 1e-10  # float64, and rows that are nearly parallel
     # The other setting's rows span something else.
-    others = np.asarray(rows_of(reweighting(not detach, hidden=16), phi, signals))
+    others = np.asarray(ROWS(reweighting(not detach, hidden=16), phi, signals))
     span = np.linalg.svd(others, full_matrices=False)[2][: np.linalg.matrix_rank(others)]
     assert np.linalg.norm(by_phi - by_phi @ span.T @ span) > 1e-6 * np.linalg.norm(by_phi)
 
@@ -77,7 +84,7 @@ def test_what_phi_does_to_a_step_lies_in_the_span_of_the_rows(detach):
 @DETACH
 def test_rows_are_derivatives_of_an_examples_factor(detach):
     problem = reweighting(detach, hidden=16)
-    phi = problem.init(jax.random.key(2))[1]
+    phi = STARTED(problem, jax.random.key(2))[1]
     flat, unravel = ravel_pytree(phi)
     losses = jnp.array([0.0, 0.3, 2.0, 8.0])
 
@@ -86,24 +93,24 @@ def test_rows_are_derivatives_of_an_examples_factor(detach):
         slopes = jax.jvp(mu, (losses,), (jnp.ones(4),))[1]
         return mu(losses) if detach else mu(losses) + losses * slopes
 
-    expected = jax.jacfwd(factors)(flat) * (1 - np.exp(-losses))[:, None]
-    np.testing.assert_allclose(rows_of(problem, phi, losses), expected, rtol=1e-10, atol=1e-14)
+    expected = jax.jit(jax.jacfwd(factors))(flat) * (1 - np.exp(-losses))[:, None]
+    np.testing.assert_allclose(ROWS(problem, phi, losses), expected, rtol=1e-10, atol=1e-14)
 
 
 @DETACH
 def test_between_two_kinks_rows_span_two_dimensions(detach):
     """mu's argument is linear there, and the sigmoid multiplies by numbers."""
     problem = reweighting(detach, hidden=16)
-    phi = problem.init(jax.random.key(0))[1]
+    phi = STARTED(problem, jax.random.key(0))[1]
     kinks = np.sort(-np.asarray(phi.hidden[1]) / np.asarray(phi.hidden[0])[:, 0])
     kinks = kinks[(kinks > 0) & (kinks < 10)]
     assert len(kinks) >= 4
     for low, high in pairwise(kinks):
         losses = jnp.linspace(low, high, 12)[1:-1]
-        rows = np.asarray(rows_of(problem, phi, losses))
+        rows = np.asarray(ROWS(problem, phi, losses))
         values = np.linalg.svd(rows, compute_uv=False)
         assert values[2] < 1e-12 * values[0]
-    rows = np.asarray(rows_of(problem, phi, jnp.linspace(0, 10, 500)))
+    rows = np.asarray(ROWS(problem, phi, jnp.linspace(0, 10, 500)))
     assert np.linalg.matrix_rank(rows, tol=1e-12) <= 2 * (len(kinks) + 1)
 
 
