@@ -137,7 +137,7 @@ def test_what_is_measured_is_the_derivative_of_the_unrolled_run(name, mode, meth
 
 @cache
 def ends(name):
-    """Losses at the mean and at the last iterate, the sharpness between them, metrics at the mean."""
+    """Losses at the mean and at the last iterate, the sharpness between, metrics at the mean."""
     problem, state, phi, validation, step = start(name)
 
     @jax.jit
