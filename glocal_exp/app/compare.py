@@ -11,7 +11,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS
 from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare
-from glocal_exp.report.figures.compared import draw_curves, draw_ends, paragraphs
+from glocal_exp.report.figures.compared import draw_curves, draw_ends, heading, paragraphs
 from glocal_exp.report.filters import chosen, full_key
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
@@ -66,8 +66,7 @@ def _page(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
     from glocal_exp.report.document.write import figure, page
 
     columns, name = _columns(compared, options), options.out.name
-    title = f"Runs that differ in {', '.join(compared.keys) or 'nothing but the seed'}"
-    about = " ".join(paragraphs(compared))
+    title, about = heading(compared), " ".join(paragraphs(compared))
     if options.against:
         against = full_key(compared, options.against)
         frame = compared.ends(columns, against)

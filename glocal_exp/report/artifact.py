@@ -33,6 +33,13 @@ class Context:
     studies: Path = Path("results") / "studies"
     configs: Path = Path("configs")
 
+    @classmethod
+    def of(cls, repository: Path, runs: Path, studies: Path) -> "Context":
+        """With the paper's numbers and the configs of the repository."""
+        paper = repository / "results" / "paper.csv"
+        printed = pd.read_csv(paper) if paper.exists() else NO_PAPER
+        return cls(runs, printed, studies, repository / "configs")
+
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""
         rows = self.paper.fillna({"setting": ""}).set_index(["artifact", "quantity", "setting"])

@@ -141,6 +141,13 @@ def select_all(
     return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
 
 
+def together(parts: Sequence[Selection]) -> Selection:
+    """The runs and notes of selections that differ in settings, as one."""
+    runs = tuple(run for part in parts for run in part.runs)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return replace(parts[0], runs=runs, notes=notes)
+
+
 def _length(runs: Sequence[Run]) -> int:
     methods: dict[int, set[str]] = defaultdict(set)
     for run in runs:

@@ -20,8 +20,8 @@ from glocal_exp.report.document.charts import (
 )
 from glocal_exp.report.document.source import Source
 from glocal_exp.report.estimators import estimators
-from glocal_exp.report.fidelity_points import points as study_points
-from glocal_exp.report.fidelity_scores import scores
+from glocal_exp.report.fidelity import points as study_points
+from glocal_exp.report.fidelity import scores
 from glocal_exp.report.figures.fidelity import MARKERS
 from glocal_exp.report.figures.linear_systems import SIDES, TheoremFigure
 from glocal_exp.report.figures.schedule_regret import colour_of

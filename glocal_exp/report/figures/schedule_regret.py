@@ -71,10 +71,7 @@ class ScheduleRegretFigure(Artifact):
                 bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6},
             )  # fmt: skip
         axes.axvline(1, color=style.BLACK, linewidth=0.7, linestyle=(0, (1, 2)))
-        axes.set(
-            xscale="log",
-            xlim=LIMITS,
-        )
+        axes.set(xscale="log", xlim=LIMITS)
         axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axes.xaxis.set_minor_locator(NullLocator())
         style.label_rows(axes, list(self.methods.values()))

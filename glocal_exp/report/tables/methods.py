@@ -8,7 +8,7 @@ import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.formats import DAGGER, signed
+from glocal_exp.report.formats import DAGGER
 from glocal_exp.report.selection import Selection, select, select_all
 from glocal_exp.report.style import method_styles
 from glocal_exp.report.tables.grouped import Found
@@ -53,11 +53,6 @@ def accuracy_rows(selection: Selection, subject: str) -> Iterator[dict[str, Any]
             values = (*mean_interval(apart), float(len(apart)))
             row |= dict(zip(DIFFERENCE, values, strict=True))
         yield row
-
-
-def difference(mean: float, low: float, high: float, seeds: float) -> str:
-    """With its interval, if it is over several seeds."""
-    return signed(mean) + (f" [{signed(low)}, {signed(high)}]" if seeds > 1 else "")
 
 
 def run_times(context: Context, experiments: Sequence[str], methods: Sequence[str]) -> Found:

@@ -6,9 +6,8 @@ import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.formats import DAGGER, signed
-from glocal_exp.report.pareto import gains
-from glocal_exp.report.starts import cells
+from glocal_exp.report.formats import DAGGER
+from glocal_exp.report.starts import cells, gains
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.tables.methods import accuracy_rows, printed
 
@@ -43,14 +42,9 @@ def costs_and_gains(
     context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
     starts: Sequence[float],
 ) -> Found:  # fmt: skip
-    """The numbers behind figure=pareto: a row a method; see `report.pareto.gains`."""
+    """The numbers behind figure=pareto: a row a method; see `report.starts.gains`."""
     rows, found = gains(context, experiment, meta_optimizers, methods, starts)
     labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": meta_optimizers}
     labels |= {"front": {True: "on it", False: ""}}
     words = {"starts": ", ".join(f"{start:g}" for start in starts)}
     return Found(rows, [caption.describe(found[0].selection, context)], words, labels)
-
-
-def gain(mean: float, low: float, high: float) -> str:
-    """As printed."""
-    return f"{signed(mean)} [{signed(low)}, {signed(high)}]" if low == low else signed(mean)

@@ -11,7 +11,7 @@ from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.report import caption, study_rows
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.estimators import Estimator, load_estimator
-from glocal_exp.report.fidelity_points import Point, points
+from glocal_exp.report.fidelity import Point, points
 from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import select_all
 from glocal_exp.report.tables.grouped import Found
