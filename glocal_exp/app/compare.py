@@ -1,6 +1,6 @@
 """`glocal compare RUNS ... [KEY=VALUE ...]`: stored runs by the settings in which they differ."""
 
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -106,8 +106,7 @@ def _write(contents: Mapping[Path, bytes]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
-    form = RawDescriptionHelpFormatter
-    parser = Parser("glocal compare", description=ABOUT, formatter_class=form, allow_abbrev=False)
+    parser = Parser("glocal compare", description=ABOUT)
     names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAME[,NAME]"}
     parser.add_argument(
         "words", nargs="*", metavar="RUNS | CONDITION",
@@ -118,12 +117,8 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     add("--metrics", **names, help="columns to list (test_accuracy, or else a loss)")
     add("--draw", **names, help="metrics or hyperparameters to draw over training")
     add("--against", metavar="NAME", help="draw their last values over a setting or column instead")
-    add(
-        "--out",
-        type=Path,
-        default=OUTPUTS / "figures" / "compared",
-        help="of pictures, without ending (%(default)s)",
-    )
+    place = OUTPUTS / "figures" / "compared"
+    add("--out", type=Path, default=place, help="of pictures, without ending (%(default)s)")
     add("--html", action="store_true", help="instead of pictures a page with switches and values")
     add("--csv", type=Path, metavar="FILE", help="write all that is known, a row a run")
     return parser.parse_intermixed_args(list(arguments))

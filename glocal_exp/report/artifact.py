@@ -19,14 +19,7 @@ class MissingStudy(MissingRuns):
 
 @dataclass(frozen=True)
 class Context:
-    """Where an artifact reads from.
-
-    Attributes:
-        runs: the `runs` directory.
-        paper: results/paper.csv, the numbers printed in the paper; empty when absent.
-        studies: the `studies` directory.
-        configs: the folder of all configs.
-    """
+    """Where an artifact reads from: folders, and the numbers printed in the paper."""
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=lambda: NO_PAPER)

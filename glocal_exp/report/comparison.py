@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -243,12 +244,8 @@ def _spread(values: Sequence[float]) -> str:
 
 def _ranges(seeds: Iterable[int]) -> str:
     """0-2, 7: what follows on another as a range."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
+    together = groupby(enumerate(sorted(seeds)), lambda pair: pair[1] - pair[0])
+    runs = [[seed for _, seed in pairs] for _, pairs in together]
     return ", ".join(
         f"{one[0]}-{one[-1]}" if len(one) > 2 else ", ".join(map(str, one)) for one in runs
     )

@@ -10,9 +10,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from glocal_exp.methods.method import Measured, Wanted
-from glocal_exp.report import points as study_points
+from glocal_exp.report import estimators
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.estimators import Estimator
 from glocal_exp.report.vectors import Vector, Vectors, cosine, relative_error, same_signs
 from glocal_exp.store.studies import unit_arrays
 
@@ -23,7 +22,7 @@ NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point(study_points.Point):
+class Point(estimators.Point):
     """What was played out from the start of an interval too; of the interval itself all h_t.
 
     Attributes:
@@ -59,8 +58,8 @@ def differences(
 
 
 def points(context: Context) -> tuple[list[Point], str]:
-    """Every point with a truth, and their provenance, as `report.points.points` has them."""
-    return study_points.points(context, "fidelity", _point)
+    """Every point with a truth, and their provenance, as `report.estimators.points` has them."""
+    return estimators.points(context, "fidelity", _point)
 
 
 def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
@@ -91,14 +90,14 @@ def _slopes(frame: pd.DataFrame, names: Sequence[str]) -> Float[np.ndarray, "sta
     return table[list(names)].to_numpy()
 
 
-def scores(found: Sequence[Point], estimators: Iterable[Estimator]) -> pd.DataFrame:
+def scores(found: Sequence[Point], compared: Iterable[estimators.Estimator]) -> pd.DataFrame:
     """Of all estimates at all points, first the truths' with each other, one row each.
 
     Columns name the `estimator` and its point (`setting`, `seed`, `s`); `point` is its place. The
     others are those of `score`.
     """
     rows = []
-    for estimator in (None, *estimators):
+    for estimator in (None, *compared):
         for place, point in enumerate(found):
             about = {"setting": point.setting, "seed": point.seed, "s": point.s, "point": place}
             of = ceiling(point) if not estimator else score(point, estimator(point))

@@ -32,7 +32,6 @@ class Panel:
     Attributes:
         title: above it, in HTML, so that it breaks where it has to.
         traces: of Plotly, each with a name and with `meta`.
-        y, x: settings of the axes.
         height: pixels.
     """
 
@@ -68,7 +67,6 @@ class Chart:
     Attributes:
         name: its id in the page.
         title: what it shows and what it is of.
-        panels: in reading order.
         switches: key of `meta` -> value -> as printed, with its colour if it has one.
         source: where its numbers are from.
         rows: whether a panel has labelled rows, and so is wide.

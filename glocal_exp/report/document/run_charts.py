@@ -32,14 +32,10 @@ def curves(source: Source) -> Iterator[Chart]:
     """Every experiment: accuracy and hyperparameters over training, each seed and their mean."""
     for name, selection in source.experiments.items():
         if selection.steps > max(run.stored.column("interval") or 0 for run in selection.runs):
-            yield _curves(name, source, selection)
-
-
-def _curves(name: str, source: Source, selection: Selection) -> Chart:
-    columns = ["test_accuracy", *(f"hyperparameter/{one}" for one in selection.hyperparameters)]
-    title = f"{source.labels[name]}, T = {selection.steps:,}"
-    about = caption.describe(selection, source.context)
-    return courses(f"curves-{name}", title, selection, columns, about)
+            tuned = [f"hyperparameter/{one}" for one in selection.hyperparameters]
+            title = f"{source.labels[name]}, T = {selection.steps:,}"
+            about = caption.describe(selection, source.context)
+            yield courses(f"curves-{name}", title, selection, ["test_accuracy", *tuned], about)
 
 
 def courses(
@@ -134,16 +130,15 @@ def finals(source: Source) -> Iterator[Chart]:
         panels.append(Panel(title, traces, x, rows(counts), height))
         methods += selection.methods
         seeds += selection.seeds
-    switches = _by_method(style.method_order(methods)) | seed_switches(
-        sorted(set(seeds)), mean=True
-    )
+    by_seed = seed_switches(sorted(set(seeds)), mean=True)
+    switches = _by_method(style.method_order(methods)) | by_seed
     yield Chart("final-accuracy", "Final test accuracy by method", panels, switches, rows=True)
 
 
 def differences(source: Source) -> Iterator[Chart]:
     """A panel a method: glocal minus it in points, with the interval over seeds."""
     table: Any = source.lookup.frame(ACCURACIES).dropna(subset=["difference"])
-    panels, notice = [], "Paired differences with 95 % t intervals"
+    panels, notice, longer = [], "Paired differences with 95 % t intervals", ""
     looks = style.method_styles(table["method"])
     for method in sorted(looks, key=lambda name: name != "local"):  # which the paper is about
         of, colour = table[table["method"] == method], looks[method].colour
@@ -163,12 +158,10 @@ def differences(source: Source) -> Iterator[Chart]:
         ends = sorted(abs(of["difference"]) + half)
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
             x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
-            notice = (
-                "Paired differences with 95 % t intervals; a double click shows the longest whole"
-            )
+            longer = "; a double click shows the longest whole"
         height = AROUND + 2 * ROW * len(of)
         panels.append(Panel(f"glocal minus {_label(method)}", [trace], x, rows(named), height))
-    yield Chart("differences", notice, panels, {}, rows=True)
+    yield Chart("differences", notice + longer, panels, {}, rows=True)
 
 
 def _by_method(methods: list[str]) -> Switches:

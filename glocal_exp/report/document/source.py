@@ -33,11 +33,7 @@ HOLDS = {
 
 @dataclass(frozen=True)
 class Lookup:
-    """The tables in a folder, as `make tables` wrote them.
-
-    Attributes:
-        folder: of the CSV and Markdown files.
-    """
+    """The tables in a folder, as `make tables` wrote them."""
 
     folder: Path
 

@@ -132,12 +132,7 @@ def draw_magnitudes(
 
 @dataclass(frozen=True)
 class WindowsAndDelays(Artifact):
-    """A cell a window and number of delays, with its mean over seeds in words.
-
-    Attributes:
-        experiment: whose runs.
-        column: of the records.
-    """
+    """A cell a window and number of delays, with its mean over seeds in words."""
 
     experiment: str
     column: str

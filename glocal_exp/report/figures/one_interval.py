@@ -28,9 +28,7 @@ class OneInterval(Artifact):
     Attributes:
         starts: settings of the fidelity study, as its tables call them.
         estimator: file of configs/estimator; its modes are drawn.
-        s: the outer step whose interval it is.
-        seed: of the training.
-        hyperparameter: whose component is drawn.
+        s: the outer step.
     """
 
     starts: Sequence[str]

@@ -23,7 +23,6 @@ class ScheduleRegretFigure(Artifact):
     """A panel for each length and meta optimizer, a row for each method.
 
     Attributes:
-        study: its id.
         methods: method -> its label, from the top; those that follow the exact derivative and
             those that follow nothing stand apart by their colours.
         meta_optimizers: meta optimizer -> the title of its column.

@@ -22,9 +22,7 @@ def recovery(
     """Final accuracy beside constant hyperparameters: a row a method of each start.
 
     Args:
-        experiment: whose runs.
         meta_optimizers: id -> its label.
-        methods: those that are listed.
         subject: the method that the others are compared with.
     """
     found = cells(context, experiment, meta_optimizers, methods)

@@ -10,6 +10,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.objects import swept
 from glocal_exp.report.style import method_order
 from glocal_exp.report.tables.grouped import ABSENT, Found
 from glocal_exp.store import StoredRun, find_runs
@@ -40,8 +41,10 @@ def matrix(context: Context, without: list[str]) -> Found:
 
 
 def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
-    asked = _asked(file)
-    steps, sweep = asked.steps, _sweep(file)
+    # The size that an experiment asks for is its own, else the paper's.
+    sizes = file.parents[1] / "preset" / "full.yaml", file
+    steps: int = OmegaConf.merge(*map(OmegaConf.load, sizes)).steps
+    sweep = {key: str(v).split(",") for key, v in swept(file).items()}
     methods, seeds = sweep.pop("method", ["none"]), [int(seed) for seed in sweep.pop("seed")]
     settings = len(list(product(*sweep.values())))
     for method in method_order({*methods, *(run.method for run in stored)}):
@@ -69,20 +72,3 @@ def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
                 if number
                 else None,
             }
-
-
-def _asked(file: Path) -> Any:
-    """The size that an experiment asks for: its own, else the paper's."""
-    sizes = [OmegaConf.load(file.parents[1] / "preset" / "full.yaml"), OmegaConf.load(file)]
-    return OmegaConf.merge(*sizes)
-
-
-def _sweep(file: Path) -> dict[str, list[str]]:
-    """What an experiment sweeps over, and those that it begins with."""
-    content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    found: dict[str, list[str]] = {}
-    for other in content.get("defaults") or ():
-        if isinstance(other, str) and other != "_self_":
-            found |= _sweep(file.with_stem(other))
-    own = content.get("sweep") or {}
-    return found | {key: str(values).split(",") for key, values in own.items()}

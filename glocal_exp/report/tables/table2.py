@@ -29,7 +29,6 @@ def reweighting(
 
     Args:
         data: data set -> its label.
-        factors: imbalance factors.
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
     """
