@@ -6,8 +6,7 @@ import jax
 
 from benchmarks.comparison import Candidate, Comparison, Entry
 from benchmarks.ours import Ours
-from benchmarks.runs import whole_run
-from benchmarks.work import CHOICES, Scale, Work, make_work
+from benchmarks.work import CHOICES, Scale, Work, make_work, whole_run
 
 REPRODUCIBLE = 40  # steps, up to which two formulations of h can be compared in float32
 

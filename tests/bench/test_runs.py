@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.entries.parts import dmd, host
-from benchmarks.runs import whole_run
-from benchmarks.work import SMALL
+from benchmarks.work import SMALL, whole_run
 from tests.compilation import quick_compilation  # noqa: F401
 
 pytestmark = pytest.mark.slow

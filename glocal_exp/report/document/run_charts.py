@@ -9,10 +9,8 @@ import pandas as pd
 from glocal_exp.report import caption, style
 from glocal_exp.report.axes import hyperparameter_axis
 from glocal_exp.report.document.charts import (
-    AROUND,
-    INK,
     MEAN,
-    ROW,
+    ZERO,
     Chart,
     Panel,
     Switches,
@@ -20,7 +18,7 @@ from glocal_exp.report.document.charts import (
     line,
     plain,
     points,
-    rows,
+    row_panel,
     seed_switches,
 )
 from glocal_exp.report.document.source import ACCURACIES, Source
@@ -126,8 +124,7 @@ def finals(source: Source) -> Iterator[Chart]:
         counts = [f"{_label(m)} (n = {len(selection.finals(m))})" for m in selection.methods]
         title = f"{source.labels[name]}, T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{selection.steps:,}"
         x = {"title": {"text": "final test accuracy (%)"}}
-        height = AROUND + ROW * len(counts)
-        panels.append(Panel(title, traces, x, rows(counts), height))
+        panels.append(row_panel(title, traces, x, counts))
         methods += selection.methods
         seeds += selection.seeds
     by_seed = seed_switches(sorted(set(seeds)), mean=True)
@@ -153,14 +150,12 @@ def differences(source: Source) -> Iterator[Chart]:
             f"{source.labels[e].replace(', ', '<br>', 1)}<br>T = {t:,}, {n}"
             for e, t, n in zip(of["experiment"], of["steps"], seeds, strict=True)
         ]
-        x: dict[str, Any] = {"title": {"text": "points"}, "zeroline": True, "zerolinecolor": INK}
-        x |= {"nticks": 6, "tickangle": 0}
+        x: dict[str, Any] = ZERO | {"title": {"text": "points"}, "nticks": 6, "tickangle": 0}
         ends = sorted(abs(of["difference"]) + half)
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
             x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
             longer = "; a double click shows the longest whole"
-        height = AROUND + 2 * ROW * len(of)
-        panels.append(Panel(f"glocal minus {_label(method)}", [trace], x, rows(named), height))
+        panels.append(row_panel(f"glocal minus {_label(method)}", [trace], x, named, lines=2))
     yield Chart("differences", notice + longer, panels, {}, rows=True)
 
 
