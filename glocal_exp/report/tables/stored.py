@@ -47,18 +47,17 @@ def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
     sweep = {key: str(v).split(",") for key, v in swept(file).items()}
     methods, seeds = sweep.pop("method", ["none"]), [int(seed) for seed in sweep.pop("seed")]
     settings = len(list(product(*sweep.values())))
-    for method in method_order({*methods, *(run.method for run in stored)}):
-        lengths: dict[int, list[StoredRun]] = defaultdict(list)
-        if method in methods:
-            lengths[steps] = []
-        for run in stored:
-            if run.method == method:
-                lengths[int(run.column("steps"))].append(run)
-        for length, runs in sorted(lengths.items()):
+    groups: dict[str, dict[int, list[StoredRun]]] = {name: {steps: []} for name in methods}
+    for run in stored:
+        lengths = groups.setdefault(run.method, {})
+        lengths.setdefault(int(run.column("steps")), []).append(run)
+    for method in method_order(groups):
+        for length, runs in sorted(groups[method].items()):
             found = sorted({run.seed for run in runs})
             wanted = length == steps and method in methods
             lacking = sorted(set(seeds) - set(found)) if settings == 1 else seeds
             number = max(0, settings * len(seeds) - len(runs)) if wanted else 0
+            command = f"python scripts/reproduce.py {file.stem} method={method}"
             names = ", ".join(map(str, lacking)) + (f" of {settings} settings" * (settings > 1))
             yield {
                 "experiment": file.stem,
@@ -68,7 +67,5 @@ def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
                 "seeds": ", ".join(map(str, found)) or ABSENT,
                 "lacking": number,
                 "lacking_seeds": names if number else ABSENT,
-                "command": f"python scripts/reproduce.py {file.stem} method={method}"
-                if number
-                else None,
+                "command": command if number else None,
             }

@@ -37,9 +37,7 @@ def terms(context: Context, experiments: Mapping[str, str], unit_tolerance: floa
         {"experiment": experiments[name], "s": s}
         | computable_terms(arrays, int(run.stored.column("interval")), unit_tolerance)
         for name, selection in found.items()
-        for run in selection.runs
-        for s, arrays in run.intervals().items()
-        if "modes" in arrays and np.isfinite(arrays["modes"]).all()
+        for run, s, arrays in selection.intervals("modes")
     ]
     if not rows:
         raise MissingRuns(*experiments)
