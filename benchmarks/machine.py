@@ -7,7 +7,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from glocal_exp.store.manifest import environment
+from glocal_exp.store.manifest import environment, usable_cores
 
 FACTS = ("processor", "platform", "python", "packages", "git", "started")
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")
@@ -17,20 +17,14 @@ Busy = tuple[float, float, float]  # seconds that all processes and this one ran
 def use_cores(number: int) -> None:
     """Keep this process, with JAX and PyTorch, to so many cores; before either is imported."""
     if hasattr(os, "sched_setaffinity"):  # elsewhere both take all
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")  # not on macOS
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+        os.sched_setaffinity(0, usable_cores()[:number])
 
 
 def describe() -> dict[str, Any]:
     """Processor, cores, versions and code, as in a run's manifest, and the peers'."""
     found, installed = environment(), {d.name: d.version for d in distributions()}
     found["packages"] = {name: installed[name] for name in PACKAGES if name in installed}
-    return {"cores": cores(), **{name: found[name] for name in FACTS}}
+    return {"cores": len(usable_cores()), **{name: found[name] for name in FACTS}}
 
 
 def matmul_peak(clock: Callable[[], float], size: int = 1024, seconds: float = 1.0) -> float:

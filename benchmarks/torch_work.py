@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch.func import grad_and_value, jvp, vmap
 from torch.utils._pytree import tree_map
 
-from benchmarks import machine
 from benchmarks.comparison import Outcome
 from benchmarks.work import START, Work
 from glocal_exp.models.lenet import LeNet
 from glocal_exp.models.wide_resnet import EPSILON, Block, GroupNorm, WideResNet
+from glocal_exp.store.manifest import usable_cores
 from glocal_exp.types import Batch
 
 Tensor = torch.Tensor
 Tensors = list[Tensor]  # one for each leaf of the network's tree, in its order
 
-torch.set_num_threads(machine.cores())
+torch.set_num_threads(len(usable_cores()))
 
 
 class TorchWork:

@@ -1,5 +1,6 @@
-"""The work that all candidates get: a problem, its batches and its validation images."""
+"""The work that all candidates get: a problem, its batches and validation images; whole runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -16,6 +17,9 @@ from benchmarks.comparison import Candidate
 from glocal_exp import hypergrad
 from glocal_exp.app.build import Experiment, build
 from glocal_exp.app.compose import jobs
+from glocal_exp.data import Splits
+from glocal_exp.engine import Loop
+from glocal_exp.records import IntervalRecord
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import Number, sgd
 from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
@@ -23,6 +27,7 @@ from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
 START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
 TENSORS = 8  # of LeNet: the weight and the bias of each layer
 CHOICES = (1, 2, 3, TENSORS)
+TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 54_000, 6_000, 10_000
 
 
 @dataclass(frozen=True)
@@ -153,3 +158,39 @@ def tuned_sgd(**learned: Number) -> optax.GradientTransformation:
         return jax.tree.unflatten(structure, scaled)
 
     return optax.chain(sgd(**START | {"learning_rate": 1.0}), optax.stateless(scale))
+
+
+def whole_run(
+    name: str, scale: Scale, *overrides: str, seeds: Sequence[int] = (0,), together: bool = True
+) -> Candidate:
+    """Makes the run which `overrides` describe, with its evaluations.
+
+    Several seeds run in one program if `together`, else one after another.
+    """
+    loops: list[Loop] = []
+
+    def run() -> list[IntervalRecord]:
+        if not loops:
+            made = experiment(scale, *overrides)
+            splits = image_splits(made, scale)
+            groups = [tuple(seeds)] if together else [(seed,) for seed in seeds]
+            loops.extend(made.loop(dict.fromkeys(group, splits)) for group in groups)
+        for loop in loops:
+            loop.restart()
+        return [record for loop in loops for record in loop]
+
+    return Candidate(name, run, compared=False)
+
+
+def image_splits(made: Experiment, scale: Scale) -> Splits:
+    """The embedded images over and over: as many as Fashion-MNIST's, if validation is 6,000."""
+
+    def part(images: np.ndarray, labels: np.ndarray, size: int) -> dict[str, np.ndarray]:
+        size = max(size * scale.validation // VALIDATION_IMAGES, 2 * scale.batch)
+        chosen = np.resize(np.arange(len(labels)), size)
+        return {"x": images[chosen], "y": labels[chosen].astype(np.int32)}
+
+    train = part(made.data.train_images, made.data.train_labels, TRAINING_IMAGES)
+    held_out = {name: values[: scale.validation] for name, values in train.items()}
+    test = part(made.data.test_images, made.data.test_labels, TEST_IMAGES)
+    return Splits(train, held_out, test, {})

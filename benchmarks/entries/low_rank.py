@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 from benchmarks.comparison import Candidate, Comparison, Entry, Outcome, Target, costs
-from benchmarks.runs import image_splits
-from benchmarks.work import Scale, experiment
+from benchmarks.work import Scale, experiment, image_splits
 from glocal_exp.engine import Hooks, Loop, Splits
 
 INTERVALS = 10  # outer steps of training before the second and third comparison

@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import machine
 from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
 from benchmarks.flops import products
 from benchmarks.ours import Ours, compare
 from benchmarks.work import Scale, Work, make_work
+from glocal_exp.store.manifest import usable_cores
 
 OURS, EAGER = "ours", "eager"
 PRODUCTS, PASSES = "its products alone", "its passes alone"
@@ -97,7 +97,7 @@ def _multiply(equations: list[Any], calls: int, pieces: int) -> Callable[[], Non
 
 def _move(size: float) -> Callable[[], object]:
     """So many bytes read and written, by a thread a core."""
-    cores = machine.cores()
+    cores = len(usable_cores())
     passes = max(1, round(size / (2 * 4 * PIECE * cores)))
     pool = ThreadPoolExecutor(cores)
 

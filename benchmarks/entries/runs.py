@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.runs import whole_run
-from benchmarks.work import Scale
+from benchmarks.work import Scale, whole_run
 
 NAME = "whole run"
 INTERVALS, STRIDE = 2, 4

@@ -6,8 +6,7 @@ import jax
 
 from benchmarks.comparison import Candidate, Comparison, Entry
 from benchmarks.ours import Ours
-from benchmarks.runs import whole_run
-from benchmarks.work import CHOICES, Scale, Work, make_work
+from benchmarks.work import CHOICES, Scale, Work, make_work, whole_run
 
 REPRODUCIBLE = 40  # steps, up to which two formulations of h can be compared in float32
 
@@ -29,11 +28,9 @@ def _derivatives(scale: Scale) -> Iterator[Comparison]:
     for tau in sorted({max(1, scale.interval * part // 20) for part in (1, 4, 10, 20)}):
         ways, point = _modes(long.cut(steps=tau), tau <= REPRODUCIBLE), ("tau (steps)", tau)
         yield Comparison(f"one h, tau = {tau}", ways, unit="h", point=point)
+    some = work.cut(validation=scale.subset)
     for q in CHOICES:
-        ways, point = (
-            _modes(work.cut(validation=scale.subset).tuning(q)),
-            ("q (hyperparameters)", q),
-        )
+        ways, point = _modes(some.tuning(q)), ("q (hyperparameters)", q)
         yield Comparison(f"one h over {steps} steps, q = {q}", ways, unit="h", point=point)
     for filters in scale.filters:
         made = make_work(scale, f"model.filters={filters}").tuning(3).cut(validation=scale.subset)

@@ -1,8 +1,7 @@
 """One seed against three: in one program, side by side, or one after another."""
 
 from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.runs import whole_run
-from benchmarks.work import Scale
+from benchmarks.work import Scale, whole_run
 
 SEEDS = (0, 1, 2)
 ONE, TOGETHER, IN_TURN = "one seed", "three, one program", "three, in turn"

@@ -1,6 +1,6 @@
 """`glocal compare RUNS ... [KEY=VALUE ...]`: stored runs by the settings in which they differ."""
 
-from argparse import Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS
 from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare
-from glocal_exp.report.figures.compared import draw_curves, draw_ends, paragraphs
+from glocal_exp.report.figures.compared import draw_curves, draw_ends, heading, paragraphs
 from glocal_exp.report.filters import chosen, full_key
 from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
@@ -66,8 +66,7 @@ def _page(compared: Comparison, options: Namespace) -> dict[Path, bytes]:
     from glocal_exp.report.document.write import figure, page
 
     columns, name = _columns(compared, options), options.out.name
-    title = f"Runs that differ in {', '.join(compared.keys) or 'nothing but the seed'}"
-    about = " ".join(paragraphs(compared))
+    title, about = heading(compared), " ".join(paragraphs(compared))
     if options.against:
         against = full_key(compared, options.against)
         frame = compared.ends(columns, against)
@@ -107,8 +106,7 @@ def _write(contents: Mapping[Path, bytes]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> Namespace:
-    form = RawDescriptionHelpFormatter
-    parser = Parser("glocal compare", description=ABOUT, formatter_class=form, allow_abbrev=False)
+    parser = Parser("glocal compare", description=ABOUT)
     names = {"type": lambda text: text.split(","), "default": [], "metavar": "NAME[,NAME]"}
     parser.add_argument(
         "words", nargs="*", metavar="RUNS | CONDITION",
@@ -119,12 +117,8 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     add("--metrics", **names, help="columns to list (test_accuracy, or else a loss)")
     add("--draw", **names, help="metrics or hyperparameters to draw over training")
     add("--against", metavar="NAME", help="draw their last values over a setting or column instead")
-    add(
-        "--out",
-        type=Path,
-        default=OUTPUTS / "figures" / "compared",
-        help="of pictures, without ending (%(default)s)",
-    )
+    place = OUTPUTS / "figures" / "compared"
+    add("--out", type=Path, default=place, help="of pictures, without ending (%(default)s)")
     add("--html", action="store_true", help="instead of pictures a page with switches and values")
     add("--csv", type=Path, metavar="FILE", help="write all that is known, a row a run")
     return parser.parse_intermixed_args(list(arguments))

@@ -1,6 +1,7 @@
 """The shape of the root config, and the part of it that a run's identity follows from."""
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,18 @@ ConfigStore.instance().store("schema", Schema)
 def plain(node: Any) -> Any:
     """A config node as dicts, lists and scalars, with references resolved."""
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a plain config."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield str(value)
+            yield from targets(value)
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for value in node:
+            yield from targets(value)
 
 
 def expanded(key: str, path: str) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 from shutil import which
 from textwrap import fill
 
+from glocal_exp.app.choices import read
 from glocal_exp.app.main import entry_point, run
-from glocal_exp.app.reproduce import sweep, sweeps, swept
+from glocal_exp.app.reproduce import sweep, sweeps
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
@@ -47,7 +48,8 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     (job, *_) = jobs(sweep(own, [w for w in both if w.startswith("output_dir=")]), sweep=False)
     output = Path(job.config.output_dir)
     if find_spec("optuna"):
-        searched = [*own, f"seeds={swept(PENALTIES)['seeds']}", f"experiment={PENALTIES}"]
+        seeds = read(f"experiment/{PENALTIES}")["sweep"]["seeds"]
+        searched = [*own, f"seeds={seeds}", f"experiment={PENALTIES}"]
         given = [*penalties, *_of(settings, OF_SEARCH)]
         if code := _search(output, sweep(searched, given), stop):
             return code

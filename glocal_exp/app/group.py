@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
-from typing import Any
 
 import jax
 import numpy as np
@@ -128,14 +127,9 @@ class Group:
     def _end(self, seed: int) -> None:
         snapshot = {**self._loop.snapshots, **self._loop.finished}[seed]
         directory = self._directories.pop(seed)
-        directory.save_weights(_by_path(snapshot.state.params))
+        leaves = jax.tree_util.tree_leaves_with_path(snapshot.state.params)
+        name = partial(jax.tree_util.keystr, simple=True, separator="/")  # as `conv1/0`
+        directory.save_weights({name(path): np.asarray(leaf) for path, leaf in leaves})
         directory.complete(diverged=snapshot.diverged)
         self._sinks.finish("complete", seed)
         say(f"done: {directory.path}")
-
-
-def _by_path(params: Any) -> dict[str, np.ndarray]:
-    """Parameters by their path in the tree (`conv1/0`)."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    name = partial(jax.tree_util.keystr, simple=True, separator="/")
-    return {name(path): np.asarray(leaf) for path, leaf in leaves}

@@ -81,7 +81,7 @@ def run_jobs(
     Returns:
         The exit code, and the jobs.
     """
-    parser = Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False)
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-m", "--multirun", action="store_true")
     parser.add_argument("-c", "--cfg", choices=["job"])
@@ -107,7 +107,11 @@ def run_jobs(
 
 
 class Parser(argparse.ArgumentParser):
-    """Whose complaints are one sentence."""
+    """Whose complaints are one sentence; it takes options by their whole names."""
+
+    def __init__(self, prog: str | None = None, **options: Any):
+        form = argparse.RawDescriptionHelpFormatter
+        super().__init__(prog, formatter_class=form, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows what there is.")

@@ -1,6 +1,5 @@
 """`glocal merge FOLDER ... [--into FOLDER]`: runs that were made on another machine."""
 
-import argparse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +26,7 @@ example
 
 def run(arguments: Sequence[str], stop: Stop) -> int:
     """Copy what can be; 1 if some runs were left out."""
-    form = argparse.RawDescriptionHelpFormatter
-    parser = Parser("glocal merge", description=ABOUT, formatter_class=form, allow_abbrev=False)
+    parser = Parser("glocal merge", description=ABOUT)
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--into", type=Path, default=OUTPUTS, help="output folder (%(default)s)")
     options = parser.parse_args(list(arguments))

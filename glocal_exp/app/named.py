@@ -7,7 +7,7 @@ import os
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 
+from glocal_exp.app.config import targets
 from glocal_exp.errors import UserError
 
 BOUND = "glocal_exp.problems.bound.bound"
@@ -69,7 +70,7 @@ def own_sources(config: Any) -> dict[str, str]:
     Of a class its text and its bases'; what that calls elsewhere in its module does not count.
     """
     found = {}
-    for path in set(_paths(config)):
+    for path in set(targets(config)):
         try:
             named = get_object(path)
         except Exception:  # made by hand in a function, or its module is gone
@@ -78,17 +79,6 @@ def own_sources(config: Any) -> dict[str, str]:
         if text := "\n".join(map(_text, parts)):
             found[path] = hashlib.sha256(text.encode()).hexdigest()[:16]
     return found
-
-
-def _paths(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _paths(value)
-    elif isinstance(node, Sequence) and not isinstance(node, str):
-        for value in node:
-            yield from _paths(value)
 
 
 def _is_own(named: Any) -> bool:

@@ -32,35 +32,24 @@ KEPT = ("hooks", "checkpoints", "programs")
 OF_IMAGES = ("dataset", "source", "model", "task", "augmentation", "dmd", "steady_state")
 
 
+Examples = Splits | Mapping[int, Splits]
+
+
 @overload
 def run(
-    problem: InnerProblem,
-    splits: Splits | Mapping[int, Splits],
-    method: Method,
-    *,
-    store: None = None,
-    name: str | None = None,
-    tracker: str = "auto",
-    **settings: Any,
+    problem: InnerProblem, splits: Examples, method: Method, *, store: None = None, **settings: Any
 ) -> Loop: ...
 
 
 @overload
 def run(
-    problem: InnerProblem,
-    splits: Splits | Mapping[int, Splits],
-    method: Method,
-    *,
-    store: str | Path,
-    name: str | None = None,
-    tracker: str = "auto",
-    **settings: Any,
+    problem: InnerProblem, splits: Examples, method: Method, *, store: str | Path, **settings: Any
 ) -> pd.DataFrame: ...
 
 
 def run(
     problem: InnerProblem,
-    splits: Splits | Mapping[int, Splits],
+    splits: Examples,
     method: Method,
     *,
     store: str | Path | None = None,

@@ -15,7 +15,7 @@ from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
-from glocal_exp.places import OUTPUTS, RESULTS
+from glocal_exp.places import CONFIGS, OUTPUTS, RESULTS
 from glocal_exp.store.status import stored_status
 
 if TYPE_CHECKING:
@@ -211,15 +211,10 @@ def sweeps(name: str) -> list[list[str]]:
     if name in choices("plan"):
         plan = read(f"plan/{name}")
         return [shlex.split(f"{line} {plan['settings']}") for line in plan["sweeps"]]
-    return [[f"experiment={name}", *(f"{key}={value}" for key, value in swept(name).items())]]
+    from glocal_exp.report.objects import swept  # and with it matplotlib, which is slow
 
-
-def swept(name: str) -> dict[str, str]:
-    """What an experiment's file sweeps over by key, and those that it begins with."""
-    content = read(f"experiment/{name}")
-    others = [entry for entry in content.get("defaults") or () if isinstance(entry, str)]
-    sweeps = [swept(other) for other in others if other != "_self_"]
-    return {key: v for each in sweeps for key, v in each.items()} | (content.get("sweep") or {})
+    values = swept(CONFIGS / "experiment" / f"{name}.yaml")
+    return [[f"experiment={name}", *(f"{key}={value}" for key, value in values.items())]]
 
 
 main = entry_point(reproduce)

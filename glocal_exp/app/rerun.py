@@ -16,21 +16,12 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 
 from glocal_exp.app.choices import choices, groups, read
-from glocal_exp.app.config import NUMERIC, expanded, numeric_config
+from glocal_exp.app.config import NUMERIC, expanded, numeric_config, targets
 from glocal_exp.errors import UserError
 
 GROUPS_KEPT = ("experiment", "dataset", "device", "problem")  # by their choice alone
-REPEATED = (
-    *NUMERIC,
-    "problem",
-    "dmd",
-    "steady_state",
-    "augmentation",
-    "device",
-    "microbatch",
-    "seed",
-)
-REPEATED += ("validation_chunk", "seeds", "keep_arrays")
+REPEATED = (*NUMERIC, "problem", "dmd", "steady_state", "augmentation", "device", "microbatch")
+REPEATED += ("seed", "validation_chunk", "seeds", "keep_arrays")
 """Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
 HOMES = ("models", "tasks", "problems", "methods", "koopman", "engine.modes", "studies")
 HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
@@ -94,7 +85,7 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
         trusted: a config all of whose targets are.
         modules: so are these, and what they hold.
     """
-    for target in sorted(set(_targets(config)) - set(_targets(trusted))):
+    for target in sorted(set(targets(config)) - set(targets(trusted))):
         if target.rpartition(".")[0] in modules:
             continue
         try:
@@ -108,17 +99,6 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
                 f"The stored config names {target}, which is no part of this package; if you trust "
                 "it, name it in this command too, as GROUP._target_=..."
             )
-
-
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "_target_":
-                yield str(value)
-            yield from _targets(value)
-    elif isinstance(node, Sequence) and not isinstance(node, str):
-        for value in node:
-            yield from _targets(value)
 
 
 def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from glocal_exp.app.cells import Cell
 from glocal_exp.errors import UserError
 from glocal_exp.report.settings import leaves
 from glocal_exp.store import StoredRun, find_runs
-from glocal_exp.store.load import read_run
+from glocal_exp.store.load import at, read_run
 from glocal_exp.store.manifest import processor
 
 COUNTS = ("step", "plain_steps", "tangent_steps", "reverse_steps")
@@ -132,7 +132,7 @@ class Speeds:
         method: str | None = None,
     ) -> Measured | None:
         """The run of a method and network that shares most settings, of equally many the middle."""
-        kind, alike = (method or _method(config), _network(config)), defaultdict(list)
+        kind, alike = (method or at(config, "names.method"), _network(config)), defaultdict(list)
         for one in self._measured:
             if (one.method, one.network) == kind and device in (None, one.device):
                 alike[sum(one.settings.get(k) != v for k, v in settings.items())].append(one)
@@ -158,15 +158,11 @@ def _device_name(device: Mapping[str, Any], processor: str) -> str:
     return device["name"] if device["platform"] == "gpu" else processor
 
 
-def _method(config: Mapping[str, Any]) -> str:
-    return str(_at(config, "names.method"))
-
-
 def _network(config: Mapping[str, Any]) -> str:
     """Its name and sizes."""
-    model = _at(config, "model") or {}
+    model = at(config, "model") or {}
     sizes = {k: v for k, v in model.items() if type(v) in (int, list) and k != "classes"}
-    return json.dumps([_at(config, "names.model"), sizes], sort_keys=True)
+    return json.dumps([at(config, "names.model"), sizes], sort_keys=True)
 
 
 def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
@@ -184,10 +180,10 @@ def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
     last = {name: values[-1] for name, values in rows.items()}
     work = max(last.get(name, 0) for name in COUNTS)
     validation = run.manifest["data"]["sizes"]["validation"]
-    images = _at(run.config, "validation.subset") or validation
+    images = at(run.config, "validation.subset") or validation
     return Measured(
         _device_name(run.manifest["device"], run.manifest["processor"]),
-        _method(run.config),
+        str(at(run.config, "names.method")),
         _network(run.config),
         _settings(run.config),
         sum(sum(rows[name]) for name in TIMES) / work,
@@ -199,10 +195,4 @@ def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for name in ALIKE for key, value in leaves(name, _at(config, name))}
-
-
-def _at(config: Any, path: str) -> Any:
-    for part in path.split("."):
-        config = config.get(part) if isinstance(config, Mapping) else None
-    return config
+    return {key: value for name in ALIKE for key, value in leaves(name, at(config, name))}

@@ -19,19 +19,19 @@ class MissingStudy(MissingRuns):
 
 @dataclass(frozen=True)
 class Context:
-    """Where an artifact reads from.
-
-    Attributes:
-        runs: the `runs` directory.
-        paper: results/paper.csv, the numbers printed in the paper; empty when absent.
-        studies: the `studies` directory.
-        configs: the folder of all configs.
-    """
+    """Where an artifact reads from: folders, and the numbers printed in the paper."""
 
     runs: Path
     paper: pd.DataFrame = field(default_factory=lambda: NO_PAPER)
     studies: Path = Path("results") / "studies"
     configs: Path = Path("configs")
+
+    @classmethod
+    def of(cls, repository: Path, runs: Path, studies: Path) -> "Context":
+        """With the paper's numbers and the configs of the repository."""
+        paper = repository / "results" / "paper.csv"
+        printed = pd.read_csv(paper) if paper.exists() else NO_PAPER
+        return cls(runs, printed, studies, repository / "configs")
 
     def printed(self, artifact: str, quantity: str, setting: str = "") -> float | None:
         """A number that the paper prints, or None."""

@@ -5,12 +5,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 from scipy.special import expit, logit
 
 Scale = Literal["log", "logit", "linear"]
 FEWEST, MOST = 3, 6
 EDGE = 1e-7  # closer to 0 or 1 nothing is shown
+COSTS = (1, 2, 5, 10, 20, 50)
 
 
 class HyperparameterAxis(NamedTuple):
@@ -52,6 +53,14 @@ def apply_scale(axes: Axes, scale: Scale, values: Sequence[float]) -> None:
         ticks = chosen_ticks(scale, *axes.get_ylim())
         axes.set_yticks(ticks, [tick_label(tick) for tick in ticks])
         axes.yaxis.set_minor_locator(NullLocator())
+
+
+def cost_axis(axes: Axes, most: float = np.inf) -> None:
+    """An x axis of costs up to about `most` times that of plain training."""
+    axes.set(xlabel="cost (plain trainings)", xscale="log")
+    ticks = [cost for cost in COSTS if cost < 2 * most]
+    axes.set_xticks(ticks, map(str, ticks))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def tick_label(value: float) -> str:

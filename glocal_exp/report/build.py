@@ -8,11 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from glocal_exp.errors import UserError
 from glocal_exp.report import formats, style
-from glocal_exp.report.artifact import NO_PAPER, Context, MissingRuns, MissingStudy
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.figures.compared import ExperimentCurves
 from glocal_exp.report.objects import entries, load
 from glocal_exp.store import find_runs
@@ -46,7 +44,7 @@ def main(
 
 
 def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
-    folder, paper = repository / "configs", repository / "results" / "paper.csv"
+    folder = repository / "configs"
     files = sorted((folder / kind).glob("[!_]*.yaml"))  # with _: parts of others
     configs = {path.stem: path for path in files}
     if unknown := [name for name in options.ids if name not in configs]:
@@ -57,8 +55,7 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         raise UserError(
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
-    printed = pd.read_csv(paper) if paper.exists() else NO_PAPER
-    context = Context(options.runs, printed, options.studies, folder)
+    context = Context.of(repository, options.runs, options.studies)
     make_directory(options.out)
     chosen = options.ids or [
         n for n, path in configs.items() if not entries(path).get("on_request")

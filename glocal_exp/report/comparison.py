@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from glocal_exp.report import style
 from glocal_exp.report.formats import DAGGER
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
-from glocal_exp.report.settings import Known, differing, label, settings, text
+from glocal_exp.report.settings import differing, label, settings, text
 from glocal_exp.report.tables.grouped import ABSENT, Column, Sheet
 from glocal_exp.store import StoredRun
 from glocal_exp.store.ends import LATEST
@@ -179,9 +180,8 @@ class Comparison:
             "\N{PLUS-MINUS SIGN} standard deviation over the seeds.",
             "Time is that of training and hypergradients, a mean over the seeds.",
         ]
-        if any(entry.facts["diverged"] for entry in self.entries):
-            lines.append(f"{DAGGER}: with a run that diverged.")
-        return lines
+        lost = any(entry.facts["diverged"] for entry in self.entries)
+        return lines + [f"{DAGGER}: with a run that diverged."] * lost
 
 
 def compare(stored: Sequence[StoredRun]) -> Comparison:
@@ -191,7 +191,10 @@ def compare(stored: Sequence[StoredRun]) -> Comparison:
         try:
             if broken := run.damage:
                 raise UserError(f"{run.path}: {broken}; run it again")
-            entries.append(_entry(run, known))
+            ends = dict(run.ends)
+            final, latest = ends.pop("final"), ends.pop("latest")
+            facts = {"seed": run.seed, "status": run.status, **ends}
+            entries.append(Entry(run, settings(run, known), final, latest, facts))
         except UserError as error:
             notes.append(f"Left out: {error}.")
     keys = _keys(entries)
@@ -209,13 +212,6 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> UserError:
 def _keys(entries: Sequence[Entry]) -> list[str]:
     """The settings in which they differ; the seeds of a variant have them in common."""
     return differing(list({one.stored.path.parent: one.settings for one in entries}.values()))
-
-
-def _entry(run: StoredRun, known: Known) -> Entry:
-    ends = dict(run.ends)
-    final, latest = ends.pop("final"), ends.pop("latest")
-    facts = {"seed": run.seed, "status": run.status, **ends}
-    return Entry(run, settings(run, known), final, latest, facts)
 
 
 def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:
@@ -248,12 +244,8 @@ def _spread(values: Sequence[float]) -> str:
 
 def _ranges(seeds: Iterable[int]) -> str:
     """0-2, 7: what follows on another as a range."""
-    runs: list[list[int]] = []
-    for seed in sorted(seeds):
-        if runs and seed == runs[-1][-1] + 1:
-            runs[-1].append(seed)
-        else:
-            runs.append([seed])
+    together = groupby(enumerate(sorted(seeds)), lambda pair: pair[1] - pair[0])
+    runs = [[seed for _, seed in pairs] for _, pairs in together]
     return ", ".join(
         f"{one[0]}-{one[-1]}" if len(one) > 2 else ", ".join(map(str, one)) for one in runs
     )

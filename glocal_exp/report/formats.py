@@ -34,9 +34,10 @@ def spread_2(mean: float, deviation: float) -> str:
     return spread(mean, deviation, 2)
 
 
-def signed(value: float) -> str:
-    """A difference with its sign."""
-    return minus(f"{value:+.2f}")
+def signed(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A difference with its sign, and its interval if it has one."""
+    interval = f" [{low:+.2f}, {high:+.2f}]" if math.isfinite(low) else ""
+    return minus(f"{value:+.2f}{interval}")
 
 
 def minus(text: str) -> str:

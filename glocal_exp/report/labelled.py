@@ -19,8 +19,6 @@ class Labelled:
 
     Attributes:
         label: as printed.
-        experiment: where its runs are stored.
-        method: the method's name.
         where: further conditions, as in `store.find_runs`.
     """
 
@@ -52,11 +50,7 @@ def labelled(entry: Mapping[str, Any], where: Mapping[str, Any], **words: str) -
 def stored(
     context: Context, kinds: Sequence[Mapping[str, Any]], where: Mapping[str, Any]
 ) -> tuple[dict[str, Selection], tuple[str, ...]]:
-    """By label what has finished, and the experiments of which something is missing.
-
-    Args:
-        kinds: entries of `Labelled`.
-        where: further conditions on all of them.
+    """By label what has finished of `kinds`, and the experiments of which something is missing.
 
     Raises:
         MissingRuns: nothing has.

@@ -41,6 +41,16 @@ def entries(config: Path) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
+def swept(experiment: Path) -> dict[str, Any]:
+    """What an experiment's file sweeps over by key, and those that it begins with."""
+    own: Any = OmegaConf.to_container(OmegaConf.load(experiment))
+    found: dict[str, Any] = {}
+    for other in own.get("defaults") or ():
+        if isinstance(other, str) and other != "_self_":
+            found |= swept(experiment.with_stem(other))
+    return found | (own.get("sweep") or {})
+
+
 def load(config: Path) -> Any:
     """The object that a YAML file's `_target_` names, made from its other entries.
 

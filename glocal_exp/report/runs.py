@@ -20,7 +20,6 @@ class Run:
 
     Attributes:
         method: the label in legends and tables; `local_every` is local with every h_t.
-        metrics: its interval records.
     """
 
     stored: StoredRun

@@ -1,7 +1,7 @@
 """Which stored runs of an experiment are compared, and what must be said about the others."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +62,13 @@ class Selection:
     def of(self, method: str | None) -> list[Run]:
         """The runs of one method, or all."""
         return [run for run in self.runs if method in (None, run.method)]
+
+    def intervals(self, array: str) -> Iterator[tuple[Run, int, dict[str, np.ndarray]]]:
+        """Run, outer step and arrays of every interval that has this one stored, and finite."""
+        for run in self.runs:
+            for s, arrays in run.intervals().items():
+                if array in arrays and np.isfinite(arrays[array]).all():
+                    yield run, s, arrays
 
     def finals(self, method: str | None = None, column: str = "test_accuracy") -> dict[int, float]:
         """Percent by seed: the last measured value of each finished run, of one method or all."""
@@ -139,6 +146,13 @@ def select_all(
     if not stored:
         raise MissingRuns(*found)
     return stored, tuple(name for name, one in found.items() if not one or one.incomplete)
+
+
+def together(parts: Sequence[Selection]) -> Selection:
+    """The runs and notes of selections that differ in settings, as one."""
+    runs = tuple(run for part in parts for run in part.runs)
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return replace(parts[0], runs=runs, notes=notes)
 
 
 def _length(runs: Sequence[Run]) -> int:

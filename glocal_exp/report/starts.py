@@ -1,14 +1,27 @@
-"""Runs of one experiment from several starts and under several meta optimizers, cell by cell."""
+"""Runs from several starts under several meta optimizers: what a method costs, and gains."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
-from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.selection import Selection, select
+import numpy as np
+import pandas as pd
+
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.estimators import estimators
+from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import Selection, select, together
+from glocal_exp.report.truth_points import points, scores
+from glocal_exp.stats import mean_interval
 from glocal_exp.store import find_runs
 
 START, META = "task.init.learning_rate", "choices.meta_optimizer"
 NONE = "none"  # nothing moves, whatever the meta optimizer
+SWEPT = 3.3
+"""Plain steps that one with a sweep back costs (LeNet on one core, `results/benchmarks/LOG.md`)."""
+TANGENT = 2.1
+"""Likewise each tangent of a step, beside the step itself."""
+STEPS = ("plain", "tangent", "reverse")
 
 
 @dataclass(frozen=True)
@@ -45,9 +58,99 @@ def cells(
                 if (part := select(context.runs, experiment, (), {START: start, **condition}))
             ]
             if parts:
-                runs = tuple(run for part in parts for run in part.runs)
-                notes = dict.fromkeys(note for part in parts for note in part.notes)
-                found.append(Cell(meta, start, replace(parts[0], runs=runs, notes=tuple(notes))))
+                found.append(Cell(meta, start, together(parts)))
     if not found:
         raise MissingRuns(experiment)
     return found
+
+
+def plain_steps(run: Run) -> float:
+    """A run's cost in plain training steps; a validation gradient costs what its images do."""
+    tangents = sum(name.startswith("hypergradient/") for name in run.metrics.columns)
+    images = run.last("validation_gradients") * (run.gradient_images or 0)
+    pushed = (1 + TANGENT * tangents) * run.last("tangent_steps")
+    swept = SWEPT * run.last("reverse_steps")
+    return run.last("plain_steps") + pushed + swept + images / int(run.stored.value("batch_size"))
+
+
+def reached(run: Run, level: float) -> float:
+    """Trainings, in parts, until test accuracy has come to a level; NaN if it does not.
+
+    Steps of playouts and of trainings that start again count.
+    """
+    there: Any = run.curve("test_accuracy")
+    taken: Any = sum(run.curve(f"{kind}_steps").reindex(there.index) for kind in STEPS)
+    return float((taken[there >= level] / run.steps).min())
+
+
+def gains(
+    context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
+    starts: Sequence[float],
+) -> tuple[pd.DataFrame, list[Cell]]:  # fmt: skip
+    """A row a meta optimizer and method, over the starts and seeds that it and constants have.
+
+    `cost` and `seconds` are times plain training's; `gain` is in percentage points, a mean over the
+    starts for each seed and then over seeds, `low` and `high` its 95 % t interval; `reach` is the
+    median number of trainings to come to where constant hyperparameters end (1 where it does not),
+    and `never` how many do not. `front` says whether no other costs less and gains as much.
+    """
+    found = cells(context, experiment, meta_optimizers, methods)
+    found = [cell for cell in found if any(np.isclose(cell.start, start) for start in starts)]
+    rows: Any = pd.DataFrame([row for cell in found for row in _of_cell(cell)])
+    summary = []
+    for (meta, method), own in rows.groupby(["meta_optimizer", "method"], sort=False):
+        mean = mean_interval(own.groupby("seed")["gain"].mean())
+        summary.append({
+            "meta_optimizer": meta, "method": method, "cost": own["cost"].mean(),
+            "seconds": own["seconds"].median(), "gain": mean.value, "low": mean.low,
+            "high": mean.high, "reach": own["reach"].fillna(1.0).median(),
+            "never": int(own["reach"].isna().sum()), "runs": len(own),
+            "starts": own["start"].nunique(), "seeds": own["seed"].nunique(),
+        })  # fmt: skip
+    frame = pd.DataFrame(summary)
+    frame["front"] = [_on_front(row, frame) for row in summary]
+    return frame, found
+
+
+def _of_cell(cell: Cell) -> list[dict[str, Any]]:
+    constant = {run.seed: run for run in cell.selection.of(NONE) if run.finished}
+    rows = []
+    for run in cell.selection.runs:
+        base = constant.get(run.seed)
+        if run.method == NONE or base is None or not run.finished:
+            continue
+        end = base.last("test_accuracy")
+        rows.append({
+            "meta_optimizer": cell.meta_optimizer, "start": cell.start, "method": run.method,
+            "seed": run.seed, "gain": 100 * (run.last("test_accuracy") - end),
+            "cost": plain_steps(run) / run.steps, "reach": reached(run, end),
+            "seconds": run.total("seconds") / base.total("seconds"),
+        })  # fmt: skip
+    return rows
+
+
+def _on_front(row: Mapping[str, Any], frame: Any) -> bool:
+    same = frame[frame["meta_optimizer"] == row["meta_optimizer"]]
+    better = (same["cost"] <= row["cost"]) & (same["gain"] > row["gain"])
+    return not better.any()
+
+
+def right_directions(context: Context, methods: Sequence[str], truth: str) -> pd.DataFrame:
+    """By method, the share of points with the truth's sign, its median size, and of how many.
+
+    Estimators are those whose files have the methods' names. Empty where no truths are stored.
+    """
+    columns = ["method", "right", "ratio", "points"]
+    try:
+        found, _ = points(context)
+    except MissingStudy:
+        return pd.DataFrame(columns=columns)
+    known = [name for name in methods if (context.configs / f"estimator/{name}.yaml").exists()]
+    rows = []
+    for name in known:
+        made, _ = estimators(context.configs, found, [name])
+        scored: Any = scores(found, made)
+        own = scored[scored["truth"] == truth]
+        right, ratio = own["right"].mean(), own["ratio"].median()
+        rows.append(dict(zip(columns, (name, right, ratio, len(own)), strict=True)))
+    return pd.DataFrame(rows, columns=columns)

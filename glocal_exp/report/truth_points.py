@@ -9,9 +9,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from glocal_exp.methods.method import Measured, Moment, Wanted
-from glocal_exp.report import points as study_points
+from glocal_exp.report import estimators
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.estimators import Estimator
 from glocal_exp.report.vectors import same_signs
 from glocal_exp.stats import mean_interval
 from glocal_exp.store.studies import unit_arrays
@@ -21,7 +20,7 @@ Truth = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruthPoint(study_points.Point):
+class TruthPoint(estimators.Point):
     """What a change at the start of an interval does to the end of training, too.
 
     Of the interval itself all fields of `Measured`.
@@ -52,8 +51,8 @@ class TruthPoint(study_points.Point):
 
 
 def points(context: Context) -> tuple[list[TruthPoint], str]:
-    """Every point with an interval, and their source, as `report.points.points` has them."""
-    return study_points.points(context, "truths", _point)
+    """Every point with an interval, and their source, as `report.estimators.points` has them."""
+    return estimators.points(context, "truths", _point)
 
 
 def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> TruthPoint | None:
@@ -73,9 +72,7 @@ def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> TruthPoin
     )
 
 
-def scores(
-    found: Sequence[TruthPoint], estimators: Iterable[Estimator], confidence: float = 0.95
-) -> pd.DataFrame:
+def scores(found: Sequence[TruthPoint], compared: Iterable[estimators.Estimator]) -> pd.DataFrame:
     """A row each estimate, truth and hyperparameter, where the truth has a sign.
 
     A truth has one if the interval of its mean over the orders excludes 0, and an estimate is right
@@ -83,9 +80,9 @@ def scores(
     """
     rows = []
     for place, point in enumerate(found):
-        means = {key: mean_interval(v, confidence) for key, v in point.truths.items()}
+        means = {key: mean_interval(v) for key, v in point.truths.items()}
         told = {key: mean for key, mean in means.items() if mean.low * mean.high > 0}
-        for one in estimators:
+        for one in compared:
             estimate = dict(zip(point.names, one(point), strict=True))
             has_size = one.gradients(point) > 0
             for (kind, name), mean in told.items():

@@ -4,8 +4,9 @@ import io
 import math
 import multiprocessing
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,18 +48,9 @@ def main(repository: Path) -> int:
 def _built(repository: Path, places: Mapping[build.Kind, Path]) -> bool:
     """Whether each kind could be built, side by side."""
     spawn = multiprocessing.get_context("spawn")
-    processes = [
-        spawn.Process(target=_build, args=(kind, repository, out)) for kind, out in places.items()
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    return all(process.exitcode in (0, 1) for process in processes)
-
-
-def _build(kind: build.Kind, repository: Path, out: Path) -> None:
-    sys.exit(build.main(kind, repository, ["--out", str(out)]))
+    with ProcessPoolExecutor(len(places), mp_context=spawn) as pool:
+        arguments = [["--out", str(out)] for out in places.values()]
+        return {0, 1}.issuperset(pool.map(build.main, places, repeat(repository), arguments))
 
 
 def differences(stored: Path, fresh: Path, names: Sequence[str] = ()) -> Iterator[str]:

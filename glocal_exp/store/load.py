@@ -106,13 +106,8 @@ class StoredRun:
 
     def value(self, key: str, default: Any = None) -> Any:
         """A dotted key of the config (`task.init.learning_rate`), else of the manifest."""
-        for source in (self.config, self.manifest):
-            value: Any = source
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, Mapping) else None
-            if value is not None:
-                return value
-        return default
+        found = (at(source, key) for source in (self.config, self.manifest))
+        return next((value for value in found if value is not None), default)
 
     def column(self, name: str) -> Any:
         """A run column of `load_runs`."""
@@ -230,6 +225,13 @@ def load_runs(
     extra = pd.DataFrame(kept).iloc[of].reset_index(drop=True)
     own = {k: v + [""] * (len(of) - len(v)) for k, v in records.items() if k not in extra}
     return pd.concat([extra, files.frame(own)], axis=1)
+
+
+def at(node: Any, key: str) -> Any:
+    """What a dotted key leads to in nested mappings; None where it leads to nothing."""
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
 
 
 @lru_cache(maxsize=4096)

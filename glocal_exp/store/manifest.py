@@ -57,14 +57,18 @@ def processor() -> str:
 
 def surroundings() -> dict[str, Any]:
     """What of the process may change the last digits: cores it may use, and options of JAX."""
-    known = hasattr(os, "sched_getaffinity")  # not on macOS
-    cores = len(os.sched_getaffinity(0)) if known else os.cpu_count()
     options = {
         name: " ".join(map(_argument, value.split()))
         for name, value in sorted(os.environ.items())
         if name.startswith(("JAX_", "XLA_")) and not name.endswith(("_DIR", "_ADDRESSES"))
     }
-    return {"cores": cores, "options": options}
+    return {"cores": len(usable_cores()), "options": options}
+
+
+def usable_cores() -> list[int]:
+    """The cores that this process may use, by number."""
+    known = hasattr(os, "sched_getaffinity")  # not on macOS
+    return sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
 
 
 def utc_now() -> str:

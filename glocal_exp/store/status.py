@@ -58,12 +58,8 @@ def intact_status(
         return "stale"
     if source_hash is not None and not is_replayed(manifest.get("source_hash"), source_hash):
         return "stale"
-    match manifest.get("status"):
-        case "complete":
-            return "complete"
-        case "failed":
-            return "failed"
-    return "partial"
+    state = manifest.get("status")
+    return state if state in ("complete", "failed") else "partial"
 
 
 @cache

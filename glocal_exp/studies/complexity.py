@@ -81,13 +81,7 @@ class Size:
 class Complexity:
     """CPU time and memory of whole runs, one row a run.
 
-    Attributes:
-        base: the fields of `Size` where nothing varies.
-        sweeps: by the letter that varies, lists of equal length for some fields of `Size`.
-        grid: values of fields of `Size`, all combined; for memory, which needs no repeats.
-        repeats: rounds over all sizes and methods of a sweep, so that a machine whose speed drifts
-            slows all alike.
-        window: sigma / tau.
+    `configs/study/complexity.yaml` explains the settings.
     """
 
     base: Mapping[str, int]

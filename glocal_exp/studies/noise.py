@@ -71,16 +71,7 @@ def draw(
 class NoiseStudy:
     """Errors of the steady state and of the eigenvalues, one row a variant and level of noise.
 
-    Attributes:
-        systems: by name, settings of `draw`.
-        variants: by name, settings of `HankelDMD`; all see the same draws.
-        levels: of noise, in units of each component's root mean square.
-        decays: slowest eigenvalues of the systems on which the last hypergradient is compared with
-            DMD; the others are 0.8 and 0.6 times that.
-        compared: by name, settings of `HankelDMD` for that comparison, and `delays` of their own.
-        window: sigma.
-        delays: m of the variants.
-        draws: of each setting.
+    `configs/study/noise.yaml` explains the settings.
     """
 
     systems: Mapping[str, Settings]

@@ -24,11 +24,7 @@ except ModuleNotFoundError as error:
 class PenaltySearch:
     """Plain trainings by tree-structured Parzen estimators (Bergstra et al. 2011) while time lasts.
 
-    Attributes:
-        seconds: for each search; a training that has begun is finished, and counts if it is the
-            first.
-        counts: how many penalties a search has; word j has number j modulo that.
-        low, high: bounds of a penalty.
+    `configs/study/penalties.yaml` explains the settings.
     """
 
     seconds: float

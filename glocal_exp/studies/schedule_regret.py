@@ -64,19 +64,7 @@ class ScheduleRegret:
     """Final loss over that of the best two-piece schedule, one row a spectrum, start and seed.
 
     A two-piece schedule goes towards a level, then down, its unconstrained rate moving by a meta
-    step an interval at most.
-
-    Attributes:
-        spectra: by name, settings of `Spectrum`.
-        momenta: fixed ones of SGD.
-        starts: effective learning rates, eta / (1 - momentum).
-        outer_steps: lengths of training, in intervals.
-        interval: tau.
-        seeds: runs of each setting.
-        meta_rate: size of a meta step.
-        meta_optimizers: by name.
-        methods: by name.
-        exact: by name, derivatives that no method can know.
+    step an interval at most. `configs/study/schedule_regret.yaml` explains the settings.
     """
 
     spectra: Mapping[str, Mapping[str, Any]]

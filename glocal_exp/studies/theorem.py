@@ -23,16 +23,9 @@ class Theorem:
     """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes.
 
     Attributes:
-        systems: by name, settings of `linear_system`, or with `affine` of `affine_system`; and the
-            `delays` that each is looked at with.
-        levels: standard deviations of the noise in each hypergradient, which have norm about 1.
         noises: "measurement" is in what is seen of the interval alone; "process" moves the
             trajectory itself, to its end.
-        intervals: tau.
-        horizons: T - s tau.
-        amplitudes: see `bound.terms`.
-        unit_tolerances: of Eq. 14; the smallest reads it as it is written.
-        draws: of each setting.
+        amplitudes: see `bound.terms`; `configs/study/theorem.yaml` explains the other settings.
     """
 
     systems: Mapping[str, Mapping[str, Any]]

@@ -36,16 +36,9 @@ class WandbSink(Sink):
     Its calls may hang, so it is to be used through a `Fanout`; the run goes on without it. Only a
     stop asked for on W&B's pages reaches the run, as Ctrl-C does.
 
-    Attributes:
-        mode: `online`, `offline`, or `auto`: what W&B's settings (`WANDB_MODE`, `wandb offline`)
-            say, and online only if `has_key`. Without a key or a server that opens them, runs are
-            kept offline.
-        project: W&B project; None for `WANDB_PROJECT`, else `glocal`.
-        entity: W&B user or team; None for `WANDB_ENTITY`, else the user's default.
-        tags: tags of every run; none for those of `WANDB_TAGS`, between commas.
-        dir: W&B puts its folder `wandb` here; offline runs wait there for `wandb sync`.
-        start_seconds: what opening a run may take.
-        finish_seconds: what uploading the rest may take at the end.
+    `configs/tracker` explains its settings. The mode `auto` is what W&B's own (`WANDB_MODE`, `wandb
+    offline`) say, and online only if `has_key`. Without a key or a server that opens them, runs are
+    kept offline, where they wait for `wandb sync`.
     """
 
     name = "W&B"

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.entries.parts import dmd, host
-from benchmarks.runs import whole_run
-from benchmarks.work import SMALL
+from benchmarks.work import SMALL, whole_run
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,7 @@ from matplotlib.image import imread
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.document import run_charts
-from glocal_exp.report.document.lookup import Lookup
-from glocal_exp.report.document.source import Source
+from glocal_exp.report.document.source import Lookup, Source
 from glocal_exp.report.document.write import InMarkdown, InPage
 from glocal_exp.report.tables.grouped import ABSENT
 from glocal_exp.store import load_runs

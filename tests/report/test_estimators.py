@@ -12,7 +12,7 @@ from glocal_exp.methods.glocal import Glocal
 from glocal_exp.methods.method import Moment
 from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.report.estimators import Estimator, estimators, load_estimator
-from glocal_exp.report.fidelity_points import points
+from glocal_exp.report.fidelity import points
 
 from .synthetic import CONFIGS, table
 from .test_fidelity import DECAY, GOAL, context, trajectory  # noqa: F401

@@ -7,10 +7,8 @@ import yaml
 from glocal_exp.methods.method import Moment
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.fidelity_points import differences, points
-from glocal_exp.report.fidelity_scores import ceiling, score
-from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure
-from glocal_exp.report.figures.horizon import horizon
+from glocal_exp.report.fidelity import ceiling, differences, points, score
+from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure, horizon
 from glocal_exp.report.formats import ABSENT
 from glocal_exp.report.objects import entries, instantiate, load
 from glocal_exp.report.vectors import cosine, relative_error, same_signs

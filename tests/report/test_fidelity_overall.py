@@ -5,8 +5,7 @@ import pytest
 
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.estimators import load_estimator
-from glocal_exp.report.fidelity_points import Point
-from glocal_exp.report.tables import fidelity
+from glocal_exp.report.fidelity import Point
 from glocal_exp.report.tables.fidelity import truths_agree
 from glocal_exp.report.tables.theorem import both_sides
 
@@ -42,7 +41,7 @@ def five(monkeypatch):
         point({"base": GOAL, "order1": -GOAL, "order2": -GOAL}),
         point({"base": GOAL}),
     ]
-    monkeypatch.setattr(fidelity, "points", lambda _: (found, "invented"))
+    monkeypatch.setattr("glocal_exp.report.fidelity.points", lambda _: (found, "invented"))
     return found
 
 

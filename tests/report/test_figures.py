@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.figures.fig4_left_middle import NEAR, SpectrumFigure
+from glocal_exp.report.figures.fig4 import NEAR, SpectrumFigure
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix

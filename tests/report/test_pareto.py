@@ -8,8 +8,7 @@ import pytest
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.objects import instantiate
-from glocal_exp.report.pareto import SWEPT, TANGENT, gains, plain_steps, reached
-from glocal_exp.report.starts import cells
+from glocal_exp.report.starts import SWEPT, TANGENT, cells, gains, plain_steps, reached
 
 from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
@@ -57,10 +56,10 @@ def test_gains_are_paired_by_start_and_seed(context):
 def test_a_cost_is_what_its_steps_and_images_are_worth(context):
     (cell, *_) = cells(context, "recovery", METAS, ["none", "local"])
     none, local = cell.selection.of("none")[0], cell.selection.of("local")[0]
-    assert plain_steps(none, 128) == 2000
+    assert plain_steps(none) == 2000
     # Three tangents, and 20 gradients on 6,000 images.
     expected = (1 + 3 * TANGENT) * 2000 + 20 * 6000 / 128
-    assert plain_steps(local, 128) == pytest.approx(expected)
+    assert plain_steps(local) == pytest.approx(expected)
     assert SWEPT < 1 + 2 * TANGENT  # why reverse mode is taken from two tangents on
 
 
@@ -75,7 +74,7 @@ def test_when_a_level_is_reached(context):
 
 
 def test_the_figure_and_the_table_show_them(context):
-    maker = {"_target_": "glocal_exp.report.figures.pareto.Pareto", "title": "Title."}
+    maker = {"_target_": "glocal_exp.report.figures.starts.Pareto", "title": "Title."}
     maker |= SETTINGS | {"methods": ["local", "glocal"], "truth": "plan"}
     with style.applied():
         drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)

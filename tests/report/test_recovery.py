@@ -5,7 +5,7 @@ import pytest
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.figures.recovery import BAND, Recovery
+from glocal_exp.report.figures.starts import BAND, Recovery
 from glocal_exp.report.starts import cells
 
 from .synthetic import reading, table, write_run

@@ -1,14 +1,17 @@
-"""The jobs of a sweep as tasks, and the one thing that every launcher does with them."""
+"""The jobs of a sweep as tasks, what every launcher does with them, and the one that is here."""
 
 import hashlib
 import re
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from glocal_exp.app.stop import Stop
+from glocal_exp.app.say import BUSY, JOB_FAILED, say, tell
+from glocal_exp.app.stop import Interrupted, Stop
+from glocal_exp.errors import BusyError, UserError
 
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
@@ -73,3 +76,29 @@ class Launcher(ABC):
         Raises:
             Interrupted: those under way have been stopped where they can go on from.
         """
+
+
+class Local(Launcher):
+    """One job after another, in this process: what is done unless a command says otherwise."""
+
+    is_here = True
+
+    def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:
+        for task in tasks:
+            say(task.heading)
+            yield _done(task)
+
+
+def _done(task: Task) -> End:
+    try:
+        task.work(task.job)
+    except Interrupted:
+        raise
+    except BusyError as error:
+        return End(task, BUSY, str(error))
+    except (UserError, OSError) as error:
+        return End(task, tell(error))
+    except Exception:
+        traceback.print_exc()
+        return End(task, JOB_FAILED)
+    return End(task, 0)

@@ -9,9 +9,11 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from glocal_exp.app.launchers.started import Order, Started
 from glocal_exp.errors import UserError
+from glocal_exp.store.manifest import usable_cores
 
 MEMORY = 0.75
 """The part of a GPU's memory that JAX takes unless it is told otherwise."""
@@ -19,19 +21,14 @@ Process = subprocess.Popen
 
 
 class Processes(Started):
-    """So many at a time.
-
-    Args:
-        n: processes; with more of them than cores or GPUs, some share one.
-        retries: see `Launcher`.
-    """
+    """`n` at a time; with more of them than cores or GPUs, some share one."""
 
     def __init__(self, n: int, retries: int):
         if n < 1:
             raise UserError(f"launcher.n={n} is not at least 1; raise it.")
         self.retries = retries
         self._free, self._places = list(range(n))[::-1], {}
-        self._cores, self._gpus = _shares(_cores(), n), _shares(_gpus(), n)
+        self._cores, self._gpus = _shares(usable_cores(), n), _shares(_gpus(), n)
 
     def room(self, running: int) -> int:
         return len(self._free)
@@ -47,7 +44,7 @@ class Processes(Started):
             gpu["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[place])
             gpu["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{MEMORY / sharing:.2f}"
         order = replace(order, environment={**order.environment, **gpu})
-        with _pinned(self._cores[place] if self._cores else []):
+        with _pinned(self._cores[place]):
             # A group of its own: Ctrl-C in a terminal is this process's to pass on, once.
             process = order.start(process_group=0)
         self._places[process] = place
@@ -63,7 +60,7 @@ class Processes(Started):
             process.send_signal(signal.SIGTERM)
 
 
-def _shares(all_of_them: Sequence[str], n: int) -> list[list[str]]:
+def _shares(all_of_them: Sequence[Any], n: int) -> list[list[Any]]:
     """Cut into `n` parts that differ by one at most; none is empty, so that some may be shared."""
     count = len(all_of_them)
     if not count:
@@ -72,23 +69,14 @@ def _shares(all_of_them: Sequence[str], n: int) -> list[list[str]]:
     return [list(all_of_them[a : max(b, a + 1)]) for a, b in pairwise(ends)]
 
 
-def _cores() -> list[str]:
-    """Those that this process may use; none where the system does not say."""
-    return (
-        [str(core) for core in sorted(os.sched_getaffinity(0))]
-        if hasattr(os, "sched_getaffinity")
-        else []
-    )
-
-
 @contextmanager
-def _pinned(cores: Sequence[str]) -> Iterator[None]:
-    """What is started inside of it stays on some cores."""
-    if not cores:
+def _pinned(cores: Sequence[int]) -> Iterator[None]:
+    """What is started inside of it stays on some cores, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, map(int, cores))
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

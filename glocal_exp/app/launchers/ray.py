@@ -29,12 +29,8 @@ def attempt(order: Order) -> int:
 class Ray(Started):
     """As many tasks at a time as the cluster has cores and GPUs for.
 
-    Args:
-        address: of the cluster; null is that of RAY_ADDRESS, else one on this machine.
-        n: tasks at a time on this machine, if the cluster is made here.
-        cores: of a task.
-        gpus: of a task; a part of one is shared.
-        retries: see `Launcher`; Ray itself does it as soon as a worker or its node is lost.
+    `configs/launcher/ray.yaml` explains its settings. Ray itself takes a task up again, as soon as
+    a worker or its node is lost.
     """
 
     def __init__(self, address: str | None, n: int, cores: float, gpus: float, retries: int):

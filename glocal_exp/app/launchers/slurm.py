@@ -48,17 +48,7 @@ class Attempt:
 class Slurm(Started):
     """An array of jobs; one that is preempted or short of time saves its run and is requeued.
 
-    Args:
-        n: jobs at a time.
-        partition: of the cluster; null is its default.
-        time: minutes of a job.
-        cores: of a job; null is the cluster's default.
-        gpus: of a job.
-        warning: seconds before its end at which a job begins to save its run.
-        requeues: how often a job may run out of time.
-        retries: see `Launcher`.
-        parameters: further options of sbatch by their names.
-        cluster: `local` is submitit's imitation of Slurm on this machine.
+    `configs/launcher/slurm.yaml` explains its settings.
     """
 
     def __init__(

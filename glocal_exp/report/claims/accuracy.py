@@ -89,9 +89,4 @@ def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -
 
 def in_words(apart: Apart) -> str:
     """Each mean difference in points, with its interval and what it is of."""
-    parts = []
-    for name, values in apart.items():
-        mean, low, high = mean_interval(values)
-        interval = f" [{signed(low)}, {signed(high)}]" if len(values) > 1 else ""
-        parts.append(f"{signed(mean)}{interval} ({name})")
-    return ", ".join(parts)
+    return ", ".join(f"{signed(*mean_interval(values))} ({name})" for name, values in apart.items())

@@ -44,7 +44,6 @@ class InTable(Criterion):
     """Whether a condition holds in so large a share of the rows of a table of this repository.
 
     Attributes:
-        table: its id.
         holds: the condition, of columns of its CSV file, as `pandas.DataFrame.eval` reads it.
         rows: which rows count, likewise; all if empty.
         share: of the rows, at least.
@@ -69,7 +68,6 @@ class OfStudy(Criterion):
     """What a study of known systems decides.
 
     Attributes:
-        study: its id.
         where: values that rows have which count.
         rows: a further condition on them, as `pandas.DataFrame.query` reads it; none if empty.
     """

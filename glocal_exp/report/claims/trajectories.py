@@ -91,9 +91,8 @@ def _stored(
     found = [
         (one, run, arrays)
         for one in selections.values()
-        for run in one.runs
-        for s, arrays in run.intervals().items()
-        if array in arrays and outer_step in (None, s) and np.isfinite(arrays[array]).all()
+        for run, s, arrays in one.intervals(array)
+        if outer_step in (None, s)
     ]
     if not found:
         raise MissingRuns(*selections)

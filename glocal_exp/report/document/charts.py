@@ -15,8 +15,9 @@ from glocal_exp.report import style
 MEAN = "mean"
 """What stands for a seed where a trace is of all seeds together."""
 INK, GRID = "#222222", "#DDDDDD"
+ZERO = {"zeroline": True, "zerolinecolor": INK}
 DIGITS = 5  # that count; more would not be seen
-ROW = 26  # pixels to a row of points
+ROW = 26  # pixels to a line of a row
 AROUND = 60  # and to what is above and below them
 Switches = dict[str, dict[str, tuple[str, str]]]
 TEX = {
@@ -32,7 +33,6 @@ class Panel:
     Attributes:
         title: above it, in HTML, so that it breaks where it has to.
         traces: of Plotly, each with a name and with `meta`.
-        y, x: settings of the axes.
         height: pixels.
     """
 
@@ -68,7 +68,6 @@ class Chart:
     Attributes:
         name: its id in the page.
         title: what it shows and what it is of.
-        panels: in reading order.
         switches: key of `meta` -> value -> as printed, with its colour if it has one.
         source: where its numbers are from.
         rows: whether a panel has labelled rows, and so is wide.
@@ -116,12 +115,16 @@ def points(
     )  # fmt: skip
 
 
-def rows(labels: Sequence[str]) -> dict[str, Any]:
-    """A y axis with a row for each label, from the top."""
-    return {
+def row_panel(
+    title: str, traces: Sequence[go.Scatter], x: Mapping[str, Any], labels: Sequence[str],
+    lines: int = 1,
+) -> Panel:  # fmt: skip
+    """A panel with a row for each label, of so many lines, from the top."""
+    y = {
         "tickvals": list(range(len(labels))), "ticktext": list(labels),
         "range": [len(labels) - 0.5, -0.5], "showgrid": False,
     }  # fmt: skip
+    return Panel(title, traces, x, y, AROUND + ROW * lines * len(labels))
 
 
 def dashes(look: style.MethodStyle) -> str:

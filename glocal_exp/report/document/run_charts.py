@@ -9,10 +9,8 @@ import pandas as pd
 from glocal_exp.report import caption, style
 from glocal_exp.report.axes import hyperparameter_axis
 from glocal_exp.report.document.charts import (
-    AROUND,
-    INK,
     MEAN,
-    ROW,
+    ZERO,
     Chart,
     Panel,
     Switches,
@@ -20,7 +18,7 @@ from glocal_exp.report.document.charts import (
     line,
     plain,
     points,
-    rows,
+    row_panel,
     seed_switches,
 )
 from glocal_exp.report.document.source import ACCURACIES, Source
@@ -32,14 +30,10 @@ def curves(source: Source) -> Iterator[Chart]:
     """Every experiment: accuracy and hyperparameters over training, each seed and their mean."""
     for name, selection in source.experiments.items():
         if selection.steps > max(run.stored.column("interval") or 0 for run in selection.runs):
-            yield _curves(name, source, selection)
-
-
-def _curves(name: str, source: Source, selection: Selection) -> Chart:
-    columns = ["test_accuracy", *(f"hyperparameter/{one}" for one in selection.hyperparameters)]
-    title = f"{source.labels[name]}, T = {selection.steps:,}"
-    about = caption.describe(selection, source.context)
-    return courses(f"curves-{name}", title, selection, columns, about)
+            tuned = [f"hyperparameter/{one}" for one in selection.hyperparameters]
+            title = f"{source.labels[name]}, T = {selection.steps:,}"
+            about = caption.describe(selection, source.context)
+            yield courses(f"curves-{name}", title, selection, ["test_accuracy", *tuned], about)
 
 
 def courses(
@@ -130,20 +124,18 @@ def finals(source: Source) -> Iterator[Chart]:
         counts = [f"{_label(m)} (n = {len(selection.finals(m))})" for m in selection.methods]
         title = f"{source.labels[name]}, T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{selection.steps:,}"
         x = {"title": {"text": "final test accuracy (%)"}}
-        height = AROUND + ROW * len(counts)
-        panels.append(Panel(title, traces, x, rows(counts), height))
+        panels.append(row_panel(title, traces, x, counts))
         methods += selection.methods
         seeds += selection.seeds
-    switches = _by_method(style.method_order(methods)) | seed_switches(
-        sorted(set(seeds)), mean=True
-    )
+    by_seed = seed_switches(sorted(set(seeds)), mean=True)
+    switches = _by_method(style.method_order(methods)) | by_seed
     yield Chart("final-accuracy", "Final test accuracy by method", panels, switches, rows=True)
 
 
 def differences(source: Source) -> Iterator[Chart]:
     """A panel a method: glocal minus it in points, with the interval over seeds."""
     table: Any = source.lookup.frame(ACCURACIES).dropna(subset=["difference"])
-    panels, notice = [], "Paired differences with 95 % t intervals"
+    panels, notice, longer = [], "Paired differences with 95 % t intervals", ""
     looks = style.method_styles(table["method"])
     for method in sorted(looks, key=lambda name: name != "local"):  # which the paper is about
         of, colour = table[table["method"] == method], looks[method].colour
@@ -158,17 +150,13 @@ def differences(source: Source) -> Iterator[Chart]:
             f"{source.labels[e].replace(', ', '<br>', 1)}<br>T = {t:,}, {n}"
             for e, t, n in zip(of["experiment"], of["steps"], seeds, strict=True)
         ]
-        x: dict[str, Any] = {"title": {"text": "points"}, "zeroline": True, "zerolinecolor": INK}
-        x |= {"nticks": 6, "tickangle": 0}
+        x: dict[str, Any] = ZERO | {"title": {"text": "points"}, "nticks": 6, "tickangle": 0}
         ends = sorted(abs(of["difference"]) + half)
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
             x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
-            notice = (
-                "Paired differences with 95 % t intervals; a double click shows the longest whole"
-            )
-        height = AROUND + 2 * ROW * len(of)
-        panels.append(Panel(f"glocal minus {_label(method)}", [trace], x, rows(named), height))
-    yield Chart("differences", notice, panels, {}, rows=True)
+            longer = "; a double click shows the longest whole"
+        panels.append(row_panel(f"glocal minus {_label(method)}", [trace], x, named, lines=2))
+    yield Chart("differences", notice + longer, panels, {}, rows=True)
 
 
 def _by_method(methods: list[str]) -> Switches:

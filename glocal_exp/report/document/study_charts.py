@@ -7,21 +7,19 @@ import numpy as np
 
 from glocal_exp.report import study_rows
 from glocal_exp.report.document.charts import (
-    AROUND,
-    INK,
-    ROW,
+    ZERO,
     Chart,
     Panel,
     line,
     plain,
     points,
-    rows,
+    row_panel,
     seed_switches,
 )
 from glocal_exp.report.document.source import Source
 from glocal_exp.report.estimators import estimators
-from glocal_exp.report.fidelity_points import points as study_points
-from glocal_exp.report.fidelity_scores import scores
+from glocal_exp.report.fidelity import points as study_points
+from glocal_exp.report.fidelity import scores
 from glocal_exp.report.figures.fidelity import MARKERS
 from glocal_exp.report.figures.linear_systems import SIDES, TheoremFigure
 from glocal_exp.report.figures.schedule_regret import colour_of
@@ -50,10 +48,8 @@ def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
                     name=f"s = {s}, seed {seed}",
                 )
             )  # fmt: skip
-        x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]}
-        x |= {"zeroline": True, "zerolinecolor": INK}
-        height = AROUND + ROW * len(labels)
-        panels.append(Panel(str(setting), traces, x, rows(labels), height))
+        x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]} | ZERO
+        panels.append(row_panel(str(setting), traces, x, labels))
     yield Chart(
         "fidelity",
         "Direction of the estimates: 1 is right, below 0 is wrong",
@@ -128,9 +124,8 @@ def regret(source: Source, study: str) -> Iterator[Chart]:
                 )  # fmt: skip
             x = {"type": "log", "title": {"text": "final loss / best schedule's"}}
             x |= {"tickvals": [1, 2, 5, 10, 30, 100], "tickformat": "~g"}
-            height = AROUND + ROW * len(methods)
             name = plain(f"{title}, {length} outer steps")
-            panels.append(Panel(name, traces, x, rows(list(methods.values())), height))
+            panels.append(row_panel(name, traces, x, list(methods.values())))
     switch = {method: (label, colour_of(method)) for method, label in methods.items()}
     origin = study_rows.provenance(frame)
     title = "Regret on noisy quadratics: diamonds are geometric means of all runs"

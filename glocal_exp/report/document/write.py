@@ -24,8 +24,7 @@ from glocal_exp.report.artifact import MissingRuns, MissingStudy
 from glocal_exp.report.claims.criterion import size
 from glocal_exp.report.document import run_charts, study_charts
 from glocal_exp.report.document.charts import Chart
-from glocal_exp.report.document.lookup import Lookup
-from glocal_exp.report.document.source import Source
+from glocal_exp.report.document.source import Lookup, Source
 from glocal_exp.store.files import make_directory, write_atomically, write_together
 
 HERE = Path(__file__).parent

@@ -103,6 +103,11 @@ def _panels(count: int, kinds: int) -> tuple[Figure, list[Axes]]:
     return figure, list(grid.flat[:count])
 
 
+def heading(compared: Comparison) -> str:
+    """What runs are shown."""
+    return f"Runs that differ in {', '.join(compared.keys) or 'nothing but the seed'}"
+
+
 def paragraphs(compared: Comparison) -> list[str]:
     """One an experiment, and what is left out."""
     parts = [compared.selection(name) for name in compared.experiments]
@@ -112,7 +117,4 @@ def paragraphs(compared: Comparison) -> list[str]:
 
 def _caption(compared: Comparison, reading: str) -> str:
     """What differs, how to read it, and where it is from."""
-    differing = ", ".join(compared.keys) or "nothing but the seed"
-    return (
-        "\n\n".join([f"Runs that differ in {differing}. {reading}", *paragraphs(compared)]) + "\n"
-    )
+    return "\n\n".join([f"{heading(compared)}. {reading}", *paragraphs(compared)]) + "\n"

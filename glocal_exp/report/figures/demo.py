@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
 
 from glocal_exp.report import caption, study_rows, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.axes import cost_axis
 from glocal_exp.report.figures.learning_curves import draw_accuracy
-from glocal_exp.report.pareto import plain_steps
-from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection, select_all
+from glocal_exp.report.starts import plain_steps
 
 HEIGHT = 2.4  # inches
-TICKS = (1, 2, 5, 10, 20, 50)
 NONE, TUNED = "none", "local"  # of the penalties
 CONSTANT, HYPERGRADIENTS = "constant", "hypergradients, 2,000 penalties"
 GUESS = float(np.log(2))  # the loss of no model
@@ -42,7 +40,9 @@ class Demonstration(Artifact):
         first, lacking = select_all(context, [self.images], self.methods)
         second, also = select_all(context, [self.penalties], (NONE, TUNED))
         images, penalties = first[self.images], second[self.penalties]
-        losses = _losses(penalties, _searches(context, self.study, penalties))
+        trials = study_rows.load_study(context.studies, self.study)
+        in_time = study_rows.chosen(trials, {"limit": seconds(penalties)})
+        losses = _losses(penalties, in_time)
         looks = style.method_styles(images.methods)
         figure, panels = style.panels(1, 3, HEIGHT)
         draw_accuracy(panels[0, 0], images, looks)
@@ -99,19 +99,10 @@ def _listed(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def _searches(context: Context, study: str, penalties: Selection) -> pd.DataFrame:
-    """The trials of searches that had the time of hypergradients; none if there are none."""
-    frame = study_rows.load_study(context.studies, study)
-    return study_rows.chosen(frame, {"limit": seconds(penalties)})
-
-
 def _costs(images: Selection) -> dict[str, float]:
     """By method, plain trainings that a run costs; seeds cost the same."""
-    return {method: _cost(images.of(method)[0]) for method in images.methods}
-
-
-def _cost(run: Run) -> float:
-    return plain_steps(run, int(run.stored.value("batch_size"))) / run.steps
+    first = {method: images.of(method)[0] for method in images.methods}
+    return {method: plain_steps(run) / run.steps for method, run in first.items()}
 
 
 def _draw_costs(axes: Axes, images: Selection, looks: Mapping[str, style.MethodStyle]) -> None:
@@ -123,10 +114,8 @@ def _draw_costs(axes: Axes, images: Selection, looks: Mapping[str, style.MethodS
         }
         axes.plot([cost] * len(ends), ends, **mark, markersize=3, linewidth=0.8)
         axes.plot(cost, np.mean(ends), **mark, markersize=7)
-    axes.set(xlabel="cost (plain trainings)", ylabel="final test accuracy (%)", xscale="log")
-    shown = [tick for tick in TICKS if tick < 2 * max(_costs(images).values())]
-    axes.set_xticks(shown, map(str, shown))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    cost_axis(axes, max(_costs(images).values()))
+    axes.set_ylabel("final test accuracy (%)")
     axes.margins(0.12)
 
 

@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.estimators import estimators
-from glocal_exp.report.fidelity_points import by_setting, differences, points
-from glocal_exp.report.fidelity_scores import scores
+from glocal_exp.report.fidelity import Point, by_setting, differences, points, scores
+from glocal_exp.report.vectors import cosine
 
 MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
 ROW = 0.16  # inches
@@ -22,6 +23,13 @@ LOOKS: dict[str, Any] = {
 LABELS = {"float64": "float64 against float32", "start1": "weights moved by rounding's size"}
 SENSITIVITY_HEIGHT = 3.4  # inches
 LEVELS = (1e-7, 1e1)
+HORIZON_HEIGHT = 2.1  # inches
+HORIZONS: Sequence[tuple[str, Any]] = (
+    (style.BLUE, "-"),
+    (style.VERMILLION, (0, (4, 1.5))),
+    (style.GREEN, (0, (1, 1))),
+)
+TRUE_PLAYOUT = "base"
 
 
 @dataclass(frozen=True)
@@ -30,15 +38,13 @@ class FidelityFigure(Artifact):
 
     Attributes:
         estimators: files of configs/estimator; all if None.
-        without: those of them that are left out.
     """
 
     estimators: Sequence[str] | None = None
-    without: Sequence[str] = ()
 
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)
-        compared, notes = estimators(context.configs, found, self.estimators, self.without)
+        compared, notes = estimators(context.configs, found, self.estimators)
         scored = scores(found, compared)
         labels = list(dict.fromkeys(scored["estimator"]))
         intervals = sorted(set(scored["s"]))
@@ -117,3 +123,43 @@ def _lines(axes: Axes, lines: Sequence[pd.Series], look: Mapping[str, Any]) -> N
     low, middle, high = (pd.concat(lines, axis=1).quantile(q, axis=1) for q in (0.25, 0.5, 0.75))
     axes.plot(middle.index, middle, **look, linewidth=1.2)
     axes.fill_between(middle.index, low, high, color=look["color"], alpha=0.2, linewidth=0)
+
+
+@dataclass(frozen=True)
+class HorizonFigure(Artifact):
+    """A panel a setting: the cosine to the slopes of the final loss against intervals ahead."""
+
+    def draw(self, context: Context) -> Drawing:
+        found, source = points(context)
+        settings = by_setting([point for point in found if len(point.slopes)])
+        intervals = sorted({point.s for point in found})
+        figure, panels = style.panels(1, len(settings), HORIZON_HEIGHT, sharex=True, sharey=True)
+        for axes, (setting, of) in zip(panels[0], settings.items(), strict=True):
+            axes.set_title(setting)
+            for s, (colour, line) in zip(intervals, HORIZONS, strict=False):
+                _cosines(axes, [point for point in of if point.s == s], colour, line)
+            axes.axhline(0, color="#888888", linewidth=0.6)
+            axes.set(ylim=(-1.08, 1.08), yticks=[-1, 0, 1], xlabel="intervals ahead")
+        panels[0, 0].set_ylabel("cosine to slopes of the final loss")
+        looks = {
+            f"interval s = {s}": {"color": colour, "linestyle": line, "linewidth": 1.4}
+            for s, (colour, line) in zip(intervals, HORIZONS, strict=False)
+        }
+        style.legend_of(figure, looks)
+        return Drawing(figure, self.caption(source, points=sum(map(len, settings.values()))))
+
+
+def _cosines(axes: Axes, found: Sequence[Point], colour: str, line: Any) -> None:
+    """A point each, thin, and their median."""
+    each = [horizon(point) for point in found]
+    for values in each:
+        axes.plot(values.index, values, color=colour, linewidth=0.5, alpha=0.5)
+    if each:
+        median = pd.concat(each, axis=1).median(axis=1)
+        axes.plot(median.index, median, color=colour, linestyle=line, linewidth=1.6)
+
+
+def horizon(point: Point) -> pd.Series:
+    """By intervals ahead, the cosine of the exact hypergradient there to the point's slopes."""
+    played = point.playouts[TRUE_PLAYOUT]
+    return pd.Series(cosine(played, np.mean(point.slopes, axis=0)), index=range(len(played)))

@@ -1,6 +1,6 @@
 """Does Hankel DMD predict at all: the last h_t of stored intervals from those before them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,12 @@ class Forecast(Artifact):
         selections, missing = select_all(
             context, self.experiments, ("glocal",), {"method": "glocal"}
         )
-        found = [self._errors(h) for one in selections.values() for h in trajectories(one)]
+        found = [
+            self._errors(np.asarray(arrays["trajectory"], np.float64))
+            for one in selections.values()
+            for run, _, arrays in one.intervals("trajectory")
+            if run.stored.value("method.stride", 1) == 1  # all h_t of the interval
+        ]
         if not found:
             raise MissingRuns(*self.experiments)
         errors = {name: np.stack([each[name] for each in found]) for name in LOOKS}
@@ -101,16 +106,6 @@ class Forecast(Artifact):
             name: np.linalg.norm(value - target, axis=1) / length
             for name, value in predicted.items()
         }
-
-
-def trajectories(selection: Selection) -> Iterator[Float[np.ndarray, "n q"]]:
-    """The h_t of every interval of which all were stored, in float64."""
-    for run in selection.runs:
-        if run.stored.value("method.stride", 1) == 1:
-            for arrays in run.intervals().values():
-                h = np.asarray(arrays.get("trajectory", np.nan), np.float64)
-                if h.ndim == 2 and np.isfinite(h).all():
-                    yield h
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Test accuracy and hyperparameters over training: Figs. 2, 3 and C.1 to C.4, and starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,15 +29,13 @@ class LearningCurves(Artifact):
     Attributes:
         experiments: experiment -> its label.
         methods: those that the comparison needs; others that are stored are drawn too.
-        where: further conditions on the runs, as in `store.find_runs`.
     """
 
     experiments: Mapping[str, str]
     methods: Sequence[str] = ("none", "local", "global", "glocal")
-    where: Mapping[str, Any] = field(default_factory=dict)
 
     def draw(self, context: Context) -> Drawing:
-        found, missing = select_all(context, self.experiments, self.methods, self.where)
+        found, missing = select_all(context, self.experiments, self.methods)
         styles = style.method_styles(name for one in found.values() for name in one.methods)
         figure = self._panels(found, styles)
         style.method_legend(figure, styles, any(one.diverged for one in found.values()))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.estimators import Estimator, load_estimator
-from glocal_exp.report.fidelity_points import Point, by_setting, points
+from glocal_exp.report.fidelity import Point, by_setting, points
 from glocal_exp.report.runs import stored_spectrum
 
 ROW_HEIGHT, LEGEND_HEIGHT = 1.6, 0.45  # inches
@@ -28,9 +28,7 @@ class OneInterval(Artifact):
     Attributes:
         starts: settings of the fidelity study, as its tables call them.
         estimator: file of configs/estimator; its modes are drawn.
-        s: the outer step whose interval it is.
-        seed: of the training.
-        hyperparameter: whose component is drawn.
+        s: the outer step.
     """
 
     starts: Sequence[str]

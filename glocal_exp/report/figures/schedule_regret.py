@@ -23,7 +23,6 @@ class ScheduleRegretFigure(Artifact):
     """A panel for each length and meta optimizer, a row for each method.
 
     Attributes:
-        study: its id.
         methods: method -> its label, from the top; those that follow the exact derivative and
             those that follow nothing stand apart by their colours.
         meta_optimizers: meta optimizer -> the title of its column.
@@ -71,10 +70,7 @@ class ScheduleRegretFigure(Artifact):
                 bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.6},
             )  # fmt: skip
         axes.axvline(1, color=style.BLACK, linewidth=0.7, linestyle=(0, (1, 2)))
-        axes.set(
-            xscale="log",
-            xlim=LIMITS,
-        )
+        axes.set(xscale="log", xlim=LIMITS)
         axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axes.xaxis.set_minor_locator(NullLocator())
         style.label_rows(axes, list(self.methods.values()))

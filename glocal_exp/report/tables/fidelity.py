@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glocal_exp.report import fidelity
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.estimators import estimators, load_estimator
-from glocal_exp.report.fidelity_points import Point, by_setting, differences, points
-from glocal_exp.report.fidelity_scores import TRUTHS, above, ceiling, scores
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.vectors import cosine
 
@@ -29,9 +28,9 @@ def by_estimator(
         names: files of configs/estimator; all if None.
         without: those of them that are left out.
     """
-    found, source = points(context)
+    found, source = fidelity.points(context)
     compared, notes = estimators(context.configs, found, names, without)
-    rows = scores(found, compared)
+    rows = fidelity.scores(found, compared)
     gradients = {one.label: one.gradients(found[0]) for one in compared}
     rows["gradients"] = rows["estimator"].map(gradients.get).astype(float)
     return _of_settings(rows, found, [*notes, source])
@@ -42,11 +41,10 @@ def by_truth(context: Context, repeated: int, names: Sequence[str] | None = None
 
     Args:
         repeated: validation images on which an interval was computed again.
-        names: files of configs/estimator; all if None.
     """
-    found, source = points(context)
+    found, source = fidelity.points(context)
     compared, notes = estimators(context.configs, found, names)
-    rows = scores(found, compared)
+    rows = fidelity.scores(found, compared)
     agreed = np.array([truths_agree(point) for point in found])
     signs = {f"sign_{name}" for name in found[0].names}
     for column in ("above", *signs):
@@ -55,7 +53,9 @@ def by_truth(context: Context, repeated: int, names: Sequence[str] | None = None
     again = {one.label: one for one in compared if one.validation in (None, repeated)}
     for way in REPEATS:
         rows[f"repeats_{way}"] = [
-            above(cosine(again[label](found[place], first), again[label](found[place], way)))
+            fidelity.above(
+                cosine(again[label](found[place], first), again[label](found[place], way))
+            )
             if label in again and {first, way} <= found[place].intervals.keys()
             else np.nan
             for label, place in zip(rows["estimator"], rows["point"], strict=True)
@@ -64,12 +64,12 @@ def by_truth(context: Context, repeated: int, names: Sequence[str] | None = None
     return _of_settings(rows, found, [*notes, source], words)
 
 
-def truths_agree(point: Point) -> bool:
+def truths_agree(point: fidelity.Point) -> bool:
     """Whether the playouts agree with each other, and their mean with the slopes."""
     if len(point.truths) < 2 or not len(point.slopes):
         return False
     mean, slopes = np.mean(list(point.truths.values()), axis=0), point.slopes.mean(axis=0)
-    return bool(ceiling(point)["cosine"] > AGREED and cosine(mean, slopes) > AGREED)
+    return bool(fidelity.ceiling(point)["cosine"] > AGREED and cosine(mean, slopes) > AGREED)
 
 
 def by_settings_of_glocal(
@@ -85,7 +85,7 @@ def by_settings_of_glocal(
         grid: pairs of window and delays.
         validation: images that h_t is taken on; all for None.
     """
-    found, source = points(context)
+    found, source = fidelity.points(context)
     local, glocal = (load_estimator(context.configs, name) for name in ("local", "glocal"))
     compared = [replace(local, validation=images) for images in validation]
     for label, changes in kinds.items():
@@ -98,7 +98,7 @@ def by_settings_of_glocal(
         "combinations": ", ".join(f"{window} and {delays}" for window, delays in grid),
         "images": ", ".join("all" if v is None else f"{v:,}" for v in validation),
     }
-    return _of_settings(scores(found, compared), found, [source], words)
+    return _of_settings(fidelity.scores(found, compared), found, [source], words)
 
 
 def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Found:
@@ -108,11 +108,13 @@ def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Foun
         validation: images that h_t is taken on.
         steps: t, from 1.
     """
-    found, source = points(context)
+    found, source = fidelity.points(context)
     rows = [
         {"setting": point.setting, "s": point.s}
         | {
-            f"{way} t={t}": differences(point.intervals, str(validation), way).get(t, np.nan)
+            f"{way} t={t}": fidelity.differences(point.intervals, str(validation), way).get(
+                t, np.nan
+            )
             for way in REPEATS
             for t in steps
         }
@@ -123,14 +125,14 @@ def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Foun
 
 def _of_settings(
     rows: pd.DataFrame,
-    found: Sequence[Point],
+    found: Sequence[fidelity.Point],
     sources: Sequence[str],
     words: Mapping[str, Any] | None = None,
 ) -> Found:
     marks, listed = dict[str, str](), []
-    for number, (setting, of) in enumerate(by_setting(found).items(), 1):
+    for number, (setting, of) in enumerate(fidelity.by_setting(found).items(), 1):
         marks[setting] = f"[{number}]"
         seeds = ", ".join(map(str, sorted({point.seed for point in of})))
         listed.append(f"[{number}] {setting} (seeds {seeds}; {len(of)} points)")
-    words = {"truths": TRUTHS, "settings": "; ".join(listed)} | dict(words or {})
+    words = {"truths": fidelity.TRUTHS, "settings": "; ".join(listed)} | dict(words or {})
     return Found(rows, sources, words, {"setting": marks}, found[0].names)

@@ -67,7 +67,6 @@ class Sheet:
         data: the records, in full precision; the CSV file.
         columns: what is printed of them. Where a column is of some records alone, those with the
             same words make a row; else each record does.
-        caption: below the table.
         missing: experiments that lack runs it asks for.
         labels: entry -> value -> as printed; others are printed as they are.
     """

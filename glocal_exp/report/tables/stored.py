@@ -10,6 +10,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.objects import swept
 from glocal_exp.report.style import method_order
 from glocal_exp.report.tables.grouped import ABSENT, Found
 from glocal_exp.store import StoredRun, find_runs
@@ -40,22 +41,23 @@ def matrix(context: Context, without: list[str]) -> Found:
 
 
 def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
-    asked = _asked(file)
-    steps, sweep = asked.steps, _sweep(file)
+    # The size that an experiment asks for is its own, else the paper's.
+    sizes = file.parents[1] / "preset" / "full.yaml", file
+    steps: int = OmegaConf.merge(*map(OmegaConf.load, sizes)).steps
+    sweep = {key: str(v).split(",") for key, v in swept(file).items()}
     methods, seeds = sweep.pop("method", ["none"]), [int(seed) for seed in sweep.pop("seed")]
     settings = len(list(product(*sweep.values())))
-    for method in method_order({*methods, *(run.method for run in stored)}):
-        lengths: dict[int, list[StoredRun]] = defaultdict(list)
-        if method in methods:
-            lengths[steps] = []
-        for run in stored:
-            if run.method == method:
-                lengths[int(run.column("steps"))].append(run)
-        for length, runs in sorted(lengths.items()):
+    groups: dict[str, dict[int, list[StoredRun]]] = {name: {steps: []} for name in methods}
+    for run in stored:
+        lengths = groups.setdefault(run.method, {})
+        lengths.setdefault(int(run.column("steps")), []).append(run)
+    for method in method_order(groups):
+        for length, runs in sorted(groups[method].items()):
             found = sorted({run.seed for run in runs})
             wanted = length == steps and method in methods
             lacking = sorted(set(seeds) - set(found)) if settings == 1 else seeds
             number = max(0, settings * len(seeds) - len(runs)) if wanted else 0
+            command = f"python scripts/reproduce.py {file.stem} method={method}"
             names = ", ".join(map(str, lacking)) + (f" of {settings} settings" * (settings > 1))
             yield {
                 "experiment": file.stem,
@@ -65,24 +67,5 @@ def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
                 "seeds": ", ".join(map(str, found)) or ABSENT,
                 "lacking": number,
                 "lacking_seeds": names if number else ABSENT,
-                "command": f"python scripts/reproduce.py {file.stem} method={method}"
-                if number
-                else None,
+                "command": command if number else None,
             }
-
-
-def _asked(file: Path) -> Any:
-    """The size that an experiment asks for: its own, else the paper's."""
-    sizes = [OmegaConf.load(file.parents[1] / "preset" / "full.yaml"), OmegaConf.load(file)]
-    return OmegaConf.merge(*sizes)
-
-
-def _sweep(file: Path) -> dict[str, list[str]]:
-    """What an experiment sweeps over, and those that it begins with."""
-    content: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    found: dict[str, list[str]] = {}
-    for other in content.get("defaults") or ():
-        if isinstance(other, str) and other != "_self_":
-            found |= _sweep(file.with_stem(other))
-    own = content.get("sweep") or {}
-    return found | {key: str(values).split(",") for key, values in own.items()}

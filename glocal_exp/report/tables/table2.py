@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import DAGGER, spread
 from glocal_exp.report.labelled import Labelled, alike, labelled, missing
-from glocal_exp.report.selection import Selection
+from glocal_exp.report.selection import Selection, together
 from glocal_exp.report.tables.grouped import Found
 
 FACTOR = "dataset.imbalance.factor"
@@ -30,7 +29,6 @@ def reweighting(
 
     Args:
         data: data set -> its label.
-        factors: imbalance factors.
         kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
     """
@@ -71,14 +69,7 @@ def _together(found: Mapping[Cell, Selection], named: Mapping[str, str]) -> dict
     groups: dict[str, list[Selection]] = defaultdict(list)
     for (name, label, _), selection in found.items():
         groups[f"{label}, {named[name]}"].append(selection)
-    return {
-        label: replace(
-            parts[0],
-            runs=tuple(run for part in parts for run in part.runs),
-            notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-        )
-        for label, parts in groups.items()
-    }
+    return {label: together(parts) for label, parts in groups.items()}
 
 
 def accuracy(mean: float, deviation: float, diverged: float, seeds: float) -> str:

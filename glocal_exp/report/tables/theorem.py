@@ -11,7 +11,7 @@ from glocal_exp.koopman.hankel import delay_embedding
 from glocal_exp.report import caption, study_rows
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.estimators import Estimator, load_estimator
-from glocal_exp.report.fidelity_points import Point, points
+from glocal_exp.report.fidelity import Point, points
 from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import select_all
 from glocal_exp.report.tables.grouped import Found
@@ -37,9 +37,7 @@ def terms(context: Context, experiments: Mapping[str, str], unit_tolerance: floa
         {"experiment": experiments[name], "s": s}
         | computable_terms(arrays, int(run.stored.column("interval")), unit_tolerance)
         for name, selection in found.items()
-        for run in selection.runs
-        for s, arrays in run.intervals().items()
-        if "modes" in arrays and np.isfinite(arrays["modes"]).all()
+        for run, s, arrays in selection.intervals("modes")
     ]
     if not rows:
         raise MissingRuns(*experiments)

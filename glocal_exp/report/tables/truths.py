@@ -8,11 +8,11 @@ from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.truth_points import points, scores
 
 
-def by_truth(context: Context, names: Sequence[str] | None, moved: Sequence[str]) -> Found:
+def by_truth(context: Context, names: Sequence[str], moved: Sequence[str]) -> Found:
     """A row each estimate and point, with what is asked of it in columns.
 
     Args:
-        names: files of configs/estimator; all if None.
+        names: files of configs/estimator.
         moved: the hyperparameters.
     """
     found, source = points(context)

@@ -8,8 +8,7 @@ import pytest
 
 from glocal_exp.app.cells import cells
 from glocal_exp.app.compose import jobs
-from glocal_exp.app.launchers.launcher import End, Launcher, Task
-from glocal_exp.app.launchers.local import Local
+from glocal_exp.app.launchers.launcher import End, Launcher, Local, Task
 from glocal_exp.app.launchers.processes import Processes
 from glocal_exp.app.launchers.started import LOST
 from glocal_exp.app.say import BUSY, INTERRUPTED

@@ -1,4 +1,4 @@
-"""Fig. 4, left and middle: the spectrum of one interval and how its modes decay."""
+"""Fig. 4: the spectrum of one interval, how its modes decay, and other windows and delays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +13,8 @@ from matplotlib.ticker import NullLocator
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
+from glocal_exp.report.claims.accuracy import LAST
+from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import Selection, select
 
@@ -126,3 +128,32 @@ def draw_magnitudes(
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xlim=(0, magnitudes.shape[1] - 1), ylim=(top * SMALLEST, 3 * top))
     axes.set_xlabel(r"$t$ (training steps)")
+
+
+@dataclass(frozen=True)
+class WindowsAndDelays(Artifact):
+    """A cell a window and number of delays, with its mean over seeds in words."""
+
+    experiment: str
+    column: str
+
+    def draw(self, context: Context) -> Drawing:
+        selection, grid = windows_and_delays(context, self.experiment, self.column)
+        values: Any = grid
+        groups = values.groupby(["window", "delays"])["value"]
+        means, counts = groups.mean().unstack(), groups.count().unstack()
+        figure, ((axes,),) = style.panels(1, 1, HEIGHT)
+        shown = axes.imshow(means, cmap="cividis", aspect="auto")
+        for row, column in np.ndindex(means.shape):
+            value, count = means.iloc[row, column], counts.iloc[row, column]
+            if np.isfinite(value):
+                dark = shown.norm(value) < 0.5
+                text = f"{value:.2f}" + (f"\n({count:g} seeds)" if count > 1 else "")
+                colour = "white" if dark else "black"
+                axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=8)
+        axes.set_xticks(range(len(means.columns)), means.columns)
+        axes.set_yticks(range(len(means.index)), means.index)
+        axes.set(xlabel="delays $m$", ylabel=r"window $\sigma$")
+        axes.grid(False)
+        figure.colorbar(shown, ax=axes, label=f"{self.column.replace('_', ' ')} (%)")
+        return Drawing(figure, self.caption(caption.describe(selection, context), last=LAST))

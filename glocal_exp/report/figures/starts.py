@@ -1,0 +1,156 @@
+"""Runs from several learning rates: what a bad one costs, and what methods cost and gain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from glocal_exp.report import caption, style
+from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.axes import cost_axis, tick_label
+from glocal_exp.report.starts import NONE, Cell, cells, gains, right_directions
+
+RECOVERY_HEIGHT, PARETO_HEIGHT = 4.4, 4.6  # inches
+BAND = (-8.0, 12.0)  # points that the lower panels hold; what is outside is at their border
+
+
+@dataclass(frozen=True)
+class FromStarts(Artifact):
+    """What both are made from.
+
+    Attributes:
+        meta_optimizers: id -> the title of its panels.
+    """
+
+    experiment: str
+    meta_optimizers: Mapping[str, str]
+    methods: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Recovery(FromStarts):
+    """A column a meta optimizer: accuracy by start, and what is gained over no learning."""
+
+    def draw(self, context: Context) -> Drawing:
+        found = cells(context, self.experiment, self.meta_optimizers, self.methods)
+        looks = style.method_styles(self.methods)
+        figure, panels = style.panels(
+            2, len(self.meta_optimizers), RECOVERY_HEIGHT, sharex=True, sharey="row"
+        )
+        titles = self.meta_optimizers.items()
+        for (upper, lower), (meta, title) in zip(panels.T, titles, strict=True):
+            own = [cell for cell in found if cell.meta_optimizer == meta]
+            for name, look in looks.items():
+                finals = {cell.start: cell.selection.finals(name) for cell in own}
+                _line(upper, finals, look)
+                if name != NONE:
+                    _line(lower, _gained(own, finals), look, BAND)
+            upper.set_title(title)
+            _scale(upper, lower, sorted({cell.start for cell in found}))
+        panels[0, 0].set_ylabel("test accuracy (%)")
+        panels[1, 0].set_ylabel("minus a constant's (points)")
+        panels[1, 0].set_ylim(BAND)
+        style.method_legend(figure, self.methods, diverged=False)
+        return Drawing(figure, self.caption(caption.describe(found[0].selection, context)))
+
+
+def _gained(
+    cells: Sequence[Cell], finals: Mapping[float, Mapping[int, float]]
+) -> dict[float, dict[int, float]]:
+    """By start and seed, over constant hyperparameters."""
+    gained = {}
+    for cell in cells:
+        constant, own = cell.selection.finals(NONE), finals[cell.start]
+        gained[cell.start] = {s: v - constant[s] for s, v in own.items() if s in constant}
+    return gained
+
+
+def _line(
+    axes: Axes,
+    finals: Mapping[float, Mapping[int, float]],
+    look: style.MethodStyle,
+    band: tuple[float, float] = (-np.inf, np.inf),
+) -> None:
+    """Means over seeds, joined, and each seed as a dot."""
+    finals = {start: values for start, values in finals.items() if values}
+    means = [np.mean(list(values.values())) for values in finals.values()]
+    axes.plot(
+        list(finals), np.clip(means, *band), color=look.colour, linestyle=look.line,
+        marker=look.marker, linewidth=1.1, markersize=3.4,
+    )  # fmt: skip
+    for start, values in finals.items():
+        each = np.clip(list(values.values()), *band)
+        axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
+
+
+def _scale(upper: Axes, lower: Axes, starts: Sequence[float]) -> None:
+    lower.set_xscale("log")
+    decades = [start for start in starts if np.isclose(np.log10(start) % 1, 0) or len(starts) < 6]
+    lower.set_xticks(decades, [tick_label(start) for start in decades])
+    lower.xaxis.set_minor_locator(NullLocator())
+    lower.set_xlabel("initial learning rate")
+    lower.axhline(0, color=style.BLACK, linewidth=0.7, linestyle=(0, (1, 2)))
+    upper.set_ylim(top=93)
+
+
+@dataclass(frozen=True)
+class Pareto(FromStarts):
+    """A column a measure, a row a meta optimizer; the first column is of estimates alone.
+
+    Attributes:
+        methods: files of configs/estimator have some of their names.
+        starts: initial learning rates.
+        truth: derivative that estimates are compared with.
+    """
+
+    starts: Sequence[float]
+    truth: str
+
+    def draw(self, context: Context) -> Drawing:
+        found: Any
+        found, of_cells = gains(
+            context, self.experiment, self.meta_optimizers, self.methods, self.starts
+        )
+        looks = style.method_styles(self.methods)
+        right: Any = right_directions(context, self.methods, self.truth)
+        costs = found.groupby("method")["cost"].mean()
+        figure, panels = style.panels(2, 3, PARETO_HEIGHT, sharex=True)
+        known = right.assign(cost=right["method"].map(costs)).dropna(subset=["cost"])
+        for axes, values, label, chance in (
+            (panels[0, 0], 100 * known["right"], "points with the sign (%)", 50),
+            (panels[1, 0], known["ratio"], "size over its size", 1),
+        ):
+            _marks(axes, known.assign(value=values), looks)
+            axes.set_ylabel(label)
+            axes.axhline(chance, color="#888888", linewidth=0.6)
+        panels[1, 0].set_yscale("log")
+        for row, (meta, title) in zip(panels, self.meta_optimizers.items(), strict=False):
+            own = found[found["meta_optimizer"] == meta].sort_values("cost")
+            _marks(row[1], own.assign(value=own["gain"]), looks)
+            front = own[own["front"]]
+            row[1].step(front["cost"], front["gain"], where="post", color="#888888", linewidth=0.7)
+            row[1].axhline(0, color="#888888", linewidth=0.6)
+            row[1].set(ylabel="accuracy gained (points)", title=title)
+            _marks(row[2], own.assign(value=100 * own["reach"]), looks)
+            row[2].set(ylabel="training to a constant's end (%)", title=title, ylim=(0, 105))
+        for axes in panels[1]:
+            cost_axis(axes)
+            axes.set_xlim(0.85, 60)
+        style.method_legend(figure, self.methods, diverged=False)
+        words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
+        words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
+        source = caption.describe(of_cells[0].selection, context)
+        return Drawing(figure, self.caption(source, **words))
+
+
+def _marks(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodStyle]) -> None:
+    """A mark a method, with its interval if it has one."""
+    for row in rows.to_dict("records"):
+        look, place = looks[row["method"]], row["cost"]
+        if "low" in row and pd.notna(row["low"]) and row["value"] == row["gain"]:
+            axes.plot([place] * 2, [row["low"], row["high"]], color=look.colour, linewidth=0.8)
+        axes.plot(place, row["value"], look.marker, color=look.colour, markersize=4)
