@@ -22,6 +22,7 @@ SWEPT = 3.3
 TANGENT = 2.1
 """Likewise each tangent of a step, beside the step itself."""
 STEPS = ("plain", "tangent", "reverse")
+COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,23 @@ def gains(
     context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
     starts: Sequence[float],
 ) -> tuple[pd.DataFrame, list[Cell]]:  # fmt: skip
-    """A row a meta optimizer and method, over the starts and seeds that it and constants have.
+    """A row a meta optimizer and method, over the seeds that it and constants have of every start.
 
     `cost` and `seconds` are times plain training's; `gain` is in percentage points, a mean over the
     starts for each seed and then over seeds, `low` and `high` its 95 % t interval; `reach` is the
     median number of trainings to come to where constant hyperparameters end (1 where it does not),
     and `never` how many do not. `front` says whether no other costs less and gains as much.
+
+    Raises:
+        MissingRuns: no method has a seed from every start.
     """
     found = cells(context, experiment, meta_optimizers, methods)
     found = [cell for cell in found if any(np.isclose(cell.start, start) for start in starts)]
-    rows: Any = pd.DataFrame([row for cell in found for row in _of_cell(cell)])
+    rows: Any = pd.DataFrame([row for cell in found for row in _of_cell(cell)], columns=COLUMNS)
+    of_seeds = rows.groupby(["meta_optimizer", "method", "seed"])["start"]
+    rows = rows[of_seeds.transform("nunique") == len(starts)]
+    if rows.empty:
+        raise MissingRuns(experiment)
     summary = []
     for (meta, method), own in rows.groupby(["meta_optimizer", "method"], sort=False):
         mean = mean_interval(own.groupby("seed")["gain"].mean())

@@ -1,22 +1,24 @@
 """Costs and gains of runs whose ends are known."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from glocal_exp.report import style
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.objects import instantiate
 from glocal_exp.report.starts import SWEPT, TANGENT, cells, gains, plain_steps, reached
 
 from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
+from .test_truths import context as context_of_truths  # noqa: F401
 
 METAS = {"adam": "Adam", "mean_sign": "signs"}
 STARTS = (0.01, 0.1)
 GAIN = {("local", "adam"): 2, ("glocal", "adam"): 1, ("local", "mean_sign"): 3}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "experiment": "recovery",
     "meta_optimizers": METAS,
     "methods": ["none", "local", "glocal"],
@@ -28,7 +30,7 @@ SETTINGS |= {"starts": STARTS}
 def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for start in STARTS:
-        for seed in (0, 1):
+        for seed in (0, 1, 2)[: 3 if start == STARTS[0] else 2]:  # one that has not every start
             for method, meta in (("none", "adam"), *GAIN):
                 path = write_run(
                     root, "recovery", method, seed, start={"learning_rate": start},
@@ -73,19 +75,26 @@ def test_when_a_level_is_reached(context):
     assert np.isnan(reached(run, 2.0))
 
 
-def test_the_figure_and_the_table_show_them(context):
+def test_what_has_no_seed_from_every_start_is_not_compared(context):
+    with pytest.raises(MissingRuns):
+        gains(context, **SETTINGS | {"starts": (*STARTS, 0.5)})
+
+
+@pytest.mark.parametrize("truths", [False, True])
+def test_the_figure_and_the_table_show_them(context, truths, request):
+    if truths:
+        studies = request.getfixturevalue("context_of_truths").studies
+        context = replace(context, studies=studies)
     maker = {"_target_": "glocal_exp.report.figures.starts.Pareto", "title": "Title."}
     maker |= SETTINGS | {"methods": ["local", "glocal"], "truth": "plan"}
     with style.applied():
         drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)
-    assert [axes.get_title() for axes in drawing.figure.axes] == [
-        "",
-        "Adam",
-        "Adam",
-        "",
-        "signs",
-        "signs",
-    ]
+    first = [""] * truths
+    titles = [*first, "Adam", "Adam", *first, "signs", "signs"]
+    assert [axes.get_title() for axes in drawing.figure.axes] == titles
+    if truths:
+        # Of the rate's derivative local has the sign, of momentum's it has not.
+        assert drawing.figure.axes[0].lines[0].get_ydata()[0] == 50
     rows = table("pareto", **SETTINGS).make(context).rows
     assert [row[:2] for row in rows] == [["Adam", "local"], ["", "glocal"], ["signs", "local"]]
     assert [row[-1] for row in rows] == ["on it", "", "on it"]

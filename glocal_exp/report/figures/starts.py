@@ -37,7 +37,8 @@ class Recovery(FromStarts):
 
     def draw(self, context: Context) -> Drawing:
         found = cells(context, self.experiment, self.meta_optimizers, self.methods)
-        looks = style.method_styles(self.methods)
+        there = {run.method for cell in found for run in cell.selection.runs}
+        looks = style.method_styles(m for m in self.methods if m in there)
         figure, panels = style.panels(
             2, len(self.meta_optimizers), RECOVERY_HEIGHT, sharex=True, sharey="row"
         )
@@ -54,7 +55,7 @@ class Recovery(FromStarts):
         panels[0, 0].set_ylabel("test accuracy (%)")
         panels[1, 0].set_ylabel("minus a constant's (points)")
         panels[1, 0].set_ylim(BAND)
-        style.method_legend(figure, self.methods, diverged=False)
+        style.method_legend(figure, looks, diverged=False)
         return Drawing(figure, self.caption(caption.describe(found[0].selection, context)))
 
 
@@ -118,33 +119,43 @@ class Pareto(FromStarts):
         looks = style.method_styles(self.methods)
         right: Any = right_directions(context, self.methods, self.truth)
         costs = found.groupby("method")["cost"].mean()
-        figure, panels = style.panels(2, 3, PARETO_HEIGHT, sharex=True)
         known = right.assign(cost=right["method"].map(costs)).dropna(subset=["cost"])
-        for axes, values, label, chance in (
-            (panels[0, 0], 100 * known["right"], "points with the sign (%)", 50),
-            (panels[1, 0], known["ratio"], "size over its size", 1),
-        ):
-            _marks(axes, known.assign(value=values), looks)
-            axes.set_ylabel(label)
-            axes.axhline(chance, color="#888888", linewidth=0.6)
-        panels[1, 0].set_yscale("log")
+        figure, panels = style.panels(2, 3 if len(known) else 2, PARETO_HEIGHT, sharex=True)
+        if len(known):
+            draw_directions(panels[:, 0], known, looks)
         for row, (meta, title) in zip(panels, self.meta_optimizers.items(), strict=False):
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
-            _marks(row[1], own.assign(value=own["gain"]), looks)
+            gain, reach = row[-2:]
+            _marks(gain, own.assign(value=own["gain"]), looks)
             front = own[own["front"]]
-            row[1].step(front["cost"], front["gain"], where="post", color="#888888", linewidth=0.7)
-            row[1].axhline(0, color="#888888", linewidth=0.6)
-            row[1].set(ylabel="accuracy gained (points)", title=title)
-            _marks(row[2], own.assign(value=100 * own["reach"]), looks)
-            row[2].set(ylabel="training to a constant's end (%)", title=title, ylim=(0, 105))
+            gain.step(front["cost"], front["gain"], where="post", color="#888888", linewidth=0.7)
+            gain.axhline(0, color="#888888", linewidth=0.6)
+            gain.set(ylabel="accuracy gained (points)", title=title)
+            _marks(reach, own.assign(value=100 * own["reach"]), looks)
+            top = 105 * max(1.0, found["reach"].max())
+            reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
         for axes in panels[1]:
             cost_axis(axes)
             axes.set_xlim(0.85, 60)
-        style.method_legend(figure, self.methods, diverged=False)
+        style.method_legend(figure, found["method"].unique(), diverged=False)
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
         source = caption.describe(of_cells[0].selection, context)
         return Drawing(figure, self.caption(source, **words))
+
+
+def draw_directions(
+    panels: Sequence[Axes], known: pd.DataFrame, looks: Mapping[str, style.MethodStyle]
+) -> None:
+    """By cost how often an estimate has the derivative's sign, and how large it is beside it."""
+    for axes, values, label, chance in (
+        (panels[0], 100 * known["right"], "points with the sign (%)", 50),
+        (panels[1], known["ratio"], "size over its size", 1),
+    ):
+        _marks(axes, known.assign(value=values), looks)
+        axes.set_ylabel(label)
+        axes.axhline(chance, color="#888888", linewidth=0.6)
+    panels[1].set_yscale("log")
 
 
 def _marks(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodStyle]) -> None:
