@@ -122,7 +122,7 @@ class Pareto(FromStarts):
         known = right.assign(cost=right["method"].map(costs)).dropna(subset=["cost"])
         figure, panels = style.panels(2, 3 if len(known) else 2, PARETO_HEIGHT, sharex=True)
         if len(known):
-            draw_directions(panels[:, 0], known, looks)
+            draw_directions(tuple(panels[:, 0]), known, looks)
         for row, (meta, title) in zip(panels, self.meta_optimizers.items(), strict=False):
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
             gain, reach = row[-2:]
