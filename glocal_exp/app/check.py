@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -40,6 +41,7 @@ def check_settings(cfg: DictConfig) -> "Plan":
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     _check_value("validation.size", cfg.validation.size, int | float)
+    _check_data_dir(cfg)
     check_device(plain(cfg.device))
     try:
         import jax  # noqa: F401, as whatever is named below does
@@ -50,6 +52,16 @@ def check_settings(cfg: DictConfig) -> "Plan":
     from glocal_exp.app.assemble import make_plan  # imports JAX: the rest does not wait for it
 
     return make_plan(cfg)
+
+
+def _check_data_dir(cfg: DictConfig) -> None:
+    """Refuse a folder that was typed and that the source, chosen by a preset, does not look at."""
+    looks = "data_dir" in cfg.source or "sources" in cfg.source
+    if cfg.data_dir and not looks and cfg.data_dir != os.environ.get("GLOCAL_DATA_DIR"):
+        raise UserError(
+            f"data_dir={cfg.data_dir} is not looked at by {cfg.source._target_}, the chosen source;"
+            " add source=files or source=auto, or leave out data_dir."
+        )
 
 
 def check_group(path: str, node: Any) -> None:

@@ -84,6 +84,8 @@ def _read(folders: Sequence[str]) -> Comparison:
     """The runs of each folder, or of the folder `runs` inside of it."""
     stored = {}
     for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}; give one of runs, or KEY=VALUE.")
         place = folder / "runs" if (folder / "runs").is_dir() else folder
         if not (found := find_runs(place)):
             raise UserError(

@@ -1,12 +1,13 @@
 """Entry point: whatever goes wrong ends in one sentence and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glocal_exp.app import help as help_page
-from glocal_exp.app.say import BUSY, INTERRUPTED, say, tell
+from glocal_exp.app.say import BUSY, INTERRUPTED, UNREAD, say, tell
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import BusyError, UserError
 
@@ -25,7 +26,12 @@ def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
 
     def main(arguments: Sequence[str] | None = None, **options: Any) -> NoReturn:
         words = sys.argv[1:] if arguments is None else list(arguments)
-        sys.exit(guarded(lambda stop: run(words, stop, **options)))
+        code = guarded(lambda stop: run(words, stop, **options))
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # of a reader that has seen enough, such as `head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(code)
 
     return main
 
@@ -39,6 +45,8 @@ def guarded(function: Callable[[Stop], int]) -> int:
     except (Interrupted, KeyboardInterrupt):
         print("interrupted: what was done is kept; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        return UNREAD
     except BusyError as error:
         tell(error)
         return BUSY

@@ -2,6 +2,8 @@
 
 import hashlib
 import inspect
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
@@ -78,12 +80,16 @@ def run(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
     loop = iterate(problem, splits, method, **settings)
-    if store is None:
+    if store is None and name is None:
         return loop
+    if store is None:
+        raise UserError(f"name={name} is of what is stored; give store, or leave out name.")
     if given := [key for key in KEPT if settings.get(key) is not None]:
         raise UserError(f"{given[0]} is the store's own; leave out {given[0]}, or store.")
     by_seed = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
     name = name or type(problem).__name__
+    if not re.fullmatch(r"\w[\w.=-]*", name):
+        raise UserError(f"name={name} becomes a folder's; take letters, digits, dots and dashes.")
     meta_optimizer = settings.get("meta_optimizer") or optax.adam(0.1)
     plan = loop.work.plan
     experiment = _experiment(problem, plan, by_seed, meta_optimizer, Path(store), name, tracker)
@@ -133,13 +139,15 @@ def _experiment(
     tracker: str,
 ) -> Given:
     (job,) = jobs([f"tracker={tracker}"], sweep=False)
+    moves = described(meta_optimizer)
+    rule = "adam" if moves == described(optax.adam(0.1)) else f"own-{digest_of(moves)[:6]}"
     kind = type(plan.method)
     package, _, module = kind.__module__.rpartition(".")
     method = module.strip("_") if package == "glocal_exp.methods" else kind.__name__
     known = dict.fromkeys(OF_IMAGES) | {"experiment": name, "output_dir": str(store)}
     known |= {"problem": described(problem), "method": described(plan.method)}
     known |= {"hypergradient": described(plan.mode)}
-    known |= {"meta_optimizer": described(meta_optimizer)}
+    known |= {"meta_optimizer": moves}
     known |= {key: getattr(plan.schedule, key) for key in ("steps", "interval", "batch_size")}
     known |= {"eval_every": plan.schedule.eval_every, "carry_tangents": plan.carry_tangents}
     known |= {"stop_when_diverged": plan.stop_when_diverged, "seeds": list(by_seed)}
@@ -149,7 +157,7 @@ def _experiment(
     job.config.names.method = method
     return Given(
         cfg=job.config,
-        choices={"problem": name, "method": method, "tracker": tracker},
+        choices={"problem": name, "method": method, "meta_optimizer": rule, "tracker": tracker},
         device=use_device(job.config),
         data=OwnData(name),
         problem=problem,
@@ -185,6 +193,11 @@ def described(value: Any) -> Any:
         enclosed = dict(inspect.getclosurevars(value).nonlocals)
         return {"_target_": _path(value)} | described(enclosed)
     return _path(value if isinstance(value, type) else type(value))
+
+
+def digest_of(value: Any) -> str:
+    """Of what `described` gives."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _path(named: Any) -> str:

@@ -7,6 +7,7 @@ import traceback
 
 JOB_FAILED, USER_ERROR, BUSY = 1, 2, os.EX_TEMPFAIL
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+UNREAD = 141  # likewise for one whose output nobody reads
 
 
 def say(text: str) -> None:

@@ -25,7 +25,7 @@ def summary(jobs: Sequence[Job]) -> str | None:
     if len(compared.entries) < 2:
         return None
     roots = dict.fromkeys(f"{job.config.output_dir}/runs" for job in jobs)
-    command = f"`glocal compare {' '.join(roots)}` says more, and draws them."
+    command = f"`glocal compare {' '.join(roots)}` says more; `--draw` draws them."
     return f"\n{markdown(compared.sheet(short=True)).rstrip()}\n\n{command}"
 
 

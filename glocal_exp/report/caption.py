@@ -4,7 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
+from glocal_exp.places import ROOT
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import network
 from glocal_exp.report.runs import Run
@@ -53,18 +55,18 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         _common(runs, lambda run: network(run.stored.column("model"), run.stored.value("model"))),
         f"T = {selection.steps:,} steps, tau = {interval}, batches of {batch}",
         *filter(None, [_common(windows, _window) if windows else "", _common(learning, _meta)]),
-        f"{train} training, {_common(learning, _validation)} validation and {test} test images",
+        f"{train} training, {_common(learning, _validation)} validation and {test} test images"
+        if any(run.images("train") for run in runs)
+        else "",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})",
         f"on {_common(runs, _device)}",
         f"commit {_common(runs, _commit)}",
     ]
     variants = dict.fromkeys(run.stored.variant for run in runs)
-    again = (
-        f"Any of them again: `glocal train from=runs/{selection.experiment}/VARIANT/seed=K` "
-        f"({', '.join(variants)})."
-    )
+    command = f"glocal train from={_place(runs[0])}/VARIANT/seed=K"
+    again = f"Any of them again: `{command}` ({', '.join(variants)})."
     compared = _compared(selection, context, ignore)
-    sentences = ["; ".join(parts) + ".", compared, *selection.notes, again]
+    sentences = ["; ".join(filter(None, parts)) + ".", compared, *selection.notes, again]
     return " ".join(filter(None, sentences))
 
 
@@ -101,6 +103,13 @@ def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
 
 def _number(value: object, unknown: str = "unknown") -> str:
     return f"{value:,}" if isinstance(value, int) else unknown
+
+
+def _place(run: Run) -> Path:
+    """Of its experiment: within a checkout from its root on."""
+    place = run.stored.path.parents[1]
+    whole = place.resolve()
+    return whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else place
 
 
 def _title(run: Run) -> str:

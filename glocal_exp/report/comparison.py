@@ -96,9 +96,10 @@ class Comparison:
         raise unknown("column", name, self.columns)
 
     def headline(self) -> list[str]:
-        """The metric that is listed if none is asked for."""
-        measured = [name for name in HEADLINES if name in self.columns] or self.columns
-        return measured[:1]
+        """What is listed if nothing is asked for: a metric of every run."""
+        order = [*HEADLINES, *self.columns]
+        first = {min(entry.final, key=order.index) for entry in self.entries if entry.final}
+        return sorted(first, key=order.index)
 
     def frame(self) -> pd.DataFrame:
         """A row a run: settings in which they differ, how it went and ended, and its place."""
@@ -153,7 +154,9 @@ class Comparison:
         if not runs:
             raise UserError("None of these runs has a record yet; wait for the first.")
         steps = max(run.steps or int(run.last("step")) for run in runs)
-        return Selection(experiment or "", steps, tuple(runs))
+        left = sum(not run.finished for run in runs)
+        notes = (f"{left} of {len(runs)} runs have not come to their end.",) if left else ()
+        return Selection(experiment or "", steps, tuple(runs), notes)
 
     def ends(self, columns: Sequence[str], against: str) -> pd.DataFrame:
         """The last values of columns and of what they are drawn against, with label and seed.

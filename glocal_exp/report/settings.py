@@ -29,7 +29,8 @@ def settings(run: StoredRun, known: Known) -> dict[str, Any]:
     """
     manifest, config = run.manifest, run.config
     chosen = {name: run.column(name) for name in NAMES} | dict(manifest.get("choices") or {})
-    found = {"experiment": run.experiment, "data": run.column("notice") or "original"}
+    data = run.column("notice") or ("its own" if "problem" in chosen else "original")
+    found = {"experiment": run.experiment, "data": data}
     found |= {group: choice for group, choice in chosen.items() if group not in PLACES}
     basis = (dict(found), {key: value for key, value in config.items() if key not in NO_SETTINGS})
     before, made = known.get(run.path.parent, (None, {}))

@@ -22,7 +22,7 @@ def serve() -> None:
     import equinox  # noqa: F401
     import jax  # noqa: F401
 
-    import glocal_exp.app.launchers.local
+    import glocal_exp.app.launchers.launcher
     import glocal_exp.app.replay
     import glocal_exp.app.study
     import glocal_exp.app.summary

@@ -117,6 +117,7 @@ CONFIG = [
     (["device.cpu.segment=abc"], "device.cpu.segment=abc should be a whole number"),
     (["device.cpu.seeds=nosuch"], "should be sequential or batched"),
     (["precision=half"], "precision=half is neither float32 nor float64"),
+    (["preset=smoke", "data_dir=/nowhere"], "data_dir=/nowhere is not looked at by"),
     (["task.rule._target_=optax.nosuch"], "cannot be imported"),
     (["data_dir=${nosuch}"], "'nosuch' not found"),
     # ranges

@@ -1,6 +1,7 @@
 """Objects of one's own with all the tooling: `run(..., store=...)`; and as a config names them."""
 
 import os
+import re
 import signal
 from dataclasses import replace
 from functools import partial
@@ -17,11 +18,14 @@ from glocal_exp.engine import Hooks, LowRank, Numerics, Splits
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
 from glocal_exp.problems.bound import bound
+from glocal_exp.report.comparison import compare
+from glocal_exp.store import find_runs
 from glocal_exp.tracking import ProgressSink
 from glocal_exp.types import RowSpaceProblem
 from tests import ridge
 from tests.app.commands import assert_same, manifest, runs, shell  # noqa: F401
 from tests.problems import images, reweighting
+from tests.report.synthetic import write_run
 
 SETTINGS = {"steps": 60, "interval": 10, "batch_size": 50, "tracker": "none"}
 NAMED = ["problem=tests.ridge.Ridge", "problem.examples._target_=tests.app.test_own_run.examples"]
@@ -128,7 +132,24 @@ def test_the_text_of_ones_own_code_counts_and_that_of_packages_does_not():
 def test_what_a_store_does_itself_cannot_be_given(tmp_path):
     with pytest.raises(UserError, match="hooks is the store's own"):
         stored(tmp_path, hooks=Hooks())
+    with pytest.raises(UserError, match="name=a/b becomes a folder's"):
+        stored(tmp_path, name="a/b")
+    with pytest.raises(UserError, match="name=ridge is of what is stored; give store"):
+        stored(None)
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_compared_with_runs_of_images(tmp_path):
+    write_run(tmp_path, "mine", "local", 0, steps=800)
+    stored(tmp_path)
+    stored(tmp_path, meta_optimizer=optax.sgd(0.3))
+    compared = compare(find_runs(tmp_path))
+    assert compared.headline() == ["test_accuracy", "validation_loss"]
+    own = [entry.settings for entry in compared.entries if entry.settings["experiment"] == "ridge"]
+    assert {one["data"] for one in own} == {"its own"}
+    names = sorted(one["meta_optimizer"] for one in own)
+    assert names[0] == "adam"
+    assert re.fullmatch(r"own-\w{6}", names[1])
 
 
 def test_a_bound_problem_stays_what_it_is(tmp_path):

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from glocal_exp.places import RESULTS
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.caption import describe, marked
 from glocal_exp.report.selection import select
@@ -137,10 +138,17 @@ def test_labels_carry_the_mark_of_a_copy(tmp_path, label, title, notice, expecte
     assert marked(label, selection.runs) == expected
 
 
+def test_a_run_of_a_checkout_is_named_from_its_root():
+    selection = select(RESULTS / "runs", "fig2_sgd")
+    assert selection is not None
+    found = describe(selection, Context(RESULTS / "runs", PAPER))
+    assert "`glocal train from=results/runs/fig2_sgd/VARIANT/seed=K`" in found
+
+
 def test_a_manifest_that_knows_nothing(text):
     empty = {"data": None, "device": None, "git": None, "dataset": None}
     found = text({"manifest": empty, "config": {"validation": None}})
     assert "unknown data set" in found
     assert "an unknown device" in found
     assert "commit unknown" in found
-    assert "an unknown number of" in found
+    assert "images" not in found

@@ -1,7 +1,10 @@
 """Runs listed by what differs, chosen, drawn; runs that no figure shows."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -51,6 +54,15 @@ def run(*words):
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
     return ended.value.code
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(root, tmp_path):
+    words = [sys.executable, "-m", "glocal_exp", "compare", str(root)]
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_a_row_has_what_differs_its_seeds_and_how_it_ended(compared, root):
@@ -138,7 +150,7 @@ def test_a_condition_on_a_last_value(compared):
         (["--draw", "learning_rte"], "did you mean hyperparameter/learning_rate?"),
         (["--draw", "test_accuracy", "--against", "method"], "what is drawn against is a number"),
         (["--drow", "x"], "unrecognized arguments: --drow x"),
-        (["nowhere"], "nowhere holds no stored run; give the folder `runs`"),
+        (["nowhere"], "There is no folder nowhere; give one of runs, or KEY=VALUE."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_writes_nothing(root, tmp_path, capsys, words, told):
