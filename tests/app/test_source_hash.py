@@ -27,7 +27,7 @@ NUMERIC = [
     ("tasks/classification.py", "images.astype(dtype) / 255", "images.astype(dtype) / 256"),
     ("engine/batches.py", ".permutation(examples)", ".permutation(examples)[::-1]"),
     ("engine/compiled.py", "jnp.stack(leaves)", "jnp.stack(leaves) + 0"),
-    ("engine/evaluation.py", 'means.pop("meta_loss")', 'means.pop("loss")'),
+    ("engine/evaluation.py", 'named.pop("meta_loss")', 'named.pop("loss")'),
     ("engine/examples.py", "if self.meta is None else self.meta", "if True else self.meta"),
     ("engine/loop.py", "memory=snapshot.memory, values=values)", "values=values)"),
     ("engine/meta_step.py", "optax.apply_updates(phi, updates)", "phi"),
