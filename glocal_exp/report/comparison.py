@@ -130,9 +130,10 @@ class Comparison:
             found = entries[0].settings
             row = {key: text(found[key]) if key in found else ABSENT for key in keys}
             row["seeds"] = _ranges(entry.stored.seed for entry in entries)
+            ended = [e for e in entries if e.stored.manifest.get("status") == "complete"]
             for name in names:
                 for part, header in parts.items():
-                    values = [getattr(entry, part).get(name, np.nan) for entry in entries]
+                    values = [getattr(e, part).get(name, np.nan) for e in ended or entries]
                     lost = any(entry.facts["diverged"] for entry in entries)
                     row[header.format(name)] = _spread(values) + DAGGER * lost
             seconds = [entry.facts["seconds"] for entry in entries]
@@ -180,7 +181,7 @@ class Comparison:
     def _caption(self) -> list[str]:
         lines = [
             f"The last value, and the mean of the last {LATEST} or as many as there are: mean "
-            "\N{PLUS-MINUS SIGN} standard deviation over the seeds.",
+            "\N{PLUS-MINUS SIGN} standard deviation over the seeds at their end, if there are any.",
             "Time is that of training and hypergradients, a mean over the seeds.",
         ]
         lost = any(entry.facts["diverged"] for entry in self.entries)

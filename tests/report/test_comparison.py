@@ -56,6 +56,16 @@ def run(*words):
     return ended.value.code
 
 
+def test_seeds_on_their_way_stay_out_of_a_mean_over_those_at_their_end(tmp_path):
+    for seed, stop in ((0, None), (1, None), (2, 4)):
+        write_run(tmp_path, "mine", "local", seed, steps=800, stop_at=stop)
+    compared = compare(find_runs(tmp_path))
+    (row,) = compared.sheet().data.to_dict("records")
+    finals = [entry.final["test_accuracy"] for entry in compared.entries if entry.stored.seed < 2]
+    assert row["test_accuracy, final"].startswith(f"{np.mean(finals):.4g}")
+    assert row["seeds"] == "0-2"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(root, tmp_path):
     words = [sys.executable, "-m", "glocal_exp", "compare", str(root)]
     read, write = os.pipe()
