@@ -225,6 +225,25 @@ def test_it_goes_on_bit_by_bit_from_any_checkpoint(mode):
         assert equal(loop.states, whole.states)
 
 
+@pytest.mark.parametrize("mode", [Forward(), Reverse()])
+def test_a_stop_at_an_intervals_very_end_keeps_the_mean(mode):
+    """Before its metrics are taken."""
+    saved, records = [], list(begin(method=LAST, mode=mode, hooks=KEEP))
+
+    def stop(done, total):
+        if done == total:
+            raise KeyboardInterrupt
+
+    hooks = Hooks(checkpoint=lambda seed, content: saved.append(content), progress=stop)
+    loop = begin(method=LAST, mode=mode, hooks=hooks)
+    with pytest.raises(KeyboardInterrupt):
+        list(loop)
+    loop.checkpoint()
+    again = list(begin(method=LAST, mode=mode, hooks=KEEP, checkpoints={0: [saved[-1]]}))
+    assert "validation_loss_averaged" in again[0].metrics
+    assert all(same(a, b) for a, b in zip(again, records[1:], strict=True))
+
+
 def test_the_mean_iterate_is_served_by_one_sweep_and_by_tangents():
     method = MeanIterate(WINDOW)
     runs = [list(begin(SGD, method=method, mode=mode)) for mode in (Forward(), Auto())]
