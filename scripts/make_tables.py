@@ -6,5 +6,5 @@ from pathlib import Path
 from _start import load
 
 if __name__ == "__main__":
-    root = Path(__file__).resolve().parents[1]
-    sys.exit(load("glocal_exp.report.build").main("table", repository=root))
+    home = Path(__file__).resolve().parents[1] / "results"
+    load("glocal_exp.app.command").main(["tables", *sys.argv[1:]], home)

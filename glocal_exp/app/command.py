@@ -5,9 +5,11 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from glocal_exp import __version__
+from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import tell
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, ROOT
@@ -20,7 +22,7 @@ class Command:
     Attributes:
         about: what it does.
         module: of the package; its `main` takes arguments, and exits or returns the exit code.
-        options: what `main` takes besides.
+        options: what `main` takes besides, and `home`.
     """
 
     about: str
@@ -28,16 +30,16 @@ class Command:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-IN_OUTPUTS = {"repository": ROOT, "home": OUTPUTS}
+OF_RUNS = {"repository": ROOT}
 COMMANDS = {
     "train": Command("train while hyperparameters follow a hypergradient", "app.main"),
     "reproduce": Command("run the sweeps of the paper's experiments", "app.reproduce"),
     "study": Command("measure what needs no training run", "app.study"),
     "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
     "merge": Command("copy runs from other machines, verified", "app.merge"),
-    "figures": Command("draw figures of runs", "report.build", IN_OUTPUTS | {"kind": "figure"}),
-    "tables": Command("make tables of runs", "report.build", IN_OUTPUTS | {"kind": "table"}),
-    "report": Command("what holds of the paper, after tables", "report.document.write", IN_OUTPUTS),
+    "figures": Command("draw figures of runs", "report.build", OF_RUNS | {"kind": "figure"}),
+    "tables": Command("make tables of runs", "report.build", OF_RUNS | {"kind": "table"}),
+    "report": Command("what holds of the paper, after tables", "report.document.write", OF_RUNS),
     "demo": Command("what tuning brings and costs, on embedded images, in minutes", "app.demo"),
 }
 USAGE = """\
@@ -51,8 +53,12 @@ usage: glocal COMMAND ...        (python -m glocal_exp COMMAND ...)
 tables go to ./outputs."""
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that the first word names, on the other words."""
+def main(arguments: Sequence[str] | None = None, home: Path | None = None) -> NoReturn:
+    """Run the command that the first word names, on the other words.
+
+    Args:
+        home: where runs are and what is made of them goes; `OUTPUTS` if None.
+    """
     name, *words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in ("-h", "--help"):
         lines = [f"  {name:<10} {command.about}" for name, command in COMMANDS.items()]
@@ -68,4 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(tell(UserError(f"There is no command {name}; {hint}choose one of {known}.")))
     command = COMMANDS[name]
     module = importlib.import_module(f"glocal_exp.{command.module}")
-    sys.exit(module.main(arguments=words, **command.options))
+    if not command.options:
+        sys.exit(module.main(arguments=words))
+    options = {**command.options, "home": home or OUTPUTS}
+    entry_point(lambda words, _: module.main(arguments=words, **options))(words)

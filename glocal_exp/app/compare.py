@@ -4,10 +4,10 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glocal_exp.app.main import Parser, entry_point
+from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.places import OUTPUTS
 from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare

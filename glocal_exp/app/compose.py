@@ -187,7 +187,8 @@ def _job(name: str, overrides: list[str]) -> Job:
     config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     known = {entry.name for entry in fields(Schema)}
     for key in sorted(set(map(str, config)) - known):
-        raise UserError(unknown_key(key))
+        others: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [*known]))
+        raise UserError(unknown_key(key, others))
     for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
         raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
     for key in PATHS:
@@ -243,7 +244,8 @@ def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
     if len(others) == len(overrides):
         return {}  # a file of the configs names it
     try:
-        return compose("main", others)
+        found: Any = OmegaConf.to_container(compose("main", others), resolve=False)
+        return found
     except HydraException as error:
         return _settings(others, key) if (key := missing_key(error)) else {}
 

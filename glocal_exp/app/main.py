@@ -1,6 +1,5 @@
 """Entry point: whatever goes wrong ends in one sentence and an exit code."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glocal_exp.app import help as help_page
 from glocal_exp.app.say import BUSY, INTERRUPTED, UNREAD, say, tell
 from glocal_exp.app.stop import Interrupted, Stop
-from glocal_exp.errors import BusyError, UserError
+from glocal_exp.errors import BusyError, Parser, UserError
 
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
@@ -112,17 +111,6 @@ def run_jobs(
         work(todo[0])
         return 0, todo
     return run_all(tasks(todo, name, work, launcher), launcher, stop), todo
-
-
-class Parser(argparse.ArgumentParser):
-    """Whose complaints are one sentence; it takes options by their whole names."""
-
-    def __init__(self, prog: str | None = None, **options: Any):
-        form = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog, formatter_class=form, allow_abbrev=False, **options)
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; --help shows what there is.")
 
 
 main = entry_point(run)

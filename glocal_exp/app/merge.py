@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from glocal_exp.app.main import Parser, entry_point
+from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import JOB_FAILED, say, tell
 from glocal_exp.app.stop import Stop
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.places import OUTPUTS
-from glocal_exp.store import files
 from glocal_exp.store.copies import bring
+from glocal_exp.store.load import run_directories
 
 ABOUT = """\
 Copy complete runs from output folders of other machines, however they came here (a mounted disk,
@@ -32,12 +32,12 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     options = parser.parse_args(list(arguments))
     counts: Counter[str] = Counter()
     for folder in options.folders:
-        found = sorted(folder.glob(f"runs/*/*/seed=[0-9]*/{files.MANIFEST}"))
+        found = run_directories(folder / "runs")
         if not found:
             raise UserError(f"{folder} holds no run; give the folder that has the folder runs.")
-        for manifest in found:
+        for path in found:
             try:
-                brought = bring(manifest.parent, options.into / "runs")
+                brought = bring(path, options.into / "runs")
                 counts["copied" if brought else "there already"] += 1
             except UserError as error:
                 tell(error)

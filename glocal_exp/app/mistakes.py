@@ -66,16 +66,21 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
     if others := [file for file in files if setting in read(f"{group}/{file}")]:
         named = " or ".join(filter(None, [", ".join(others[:-1]), others[-1]]))
         return f"There is no setting {key} here; {group}={named} would have it."
-    path, names = [], key.split(".")
+    path, names, leaves = [], key.split("."), _leaves(settings)
     while len(names) > 1 and isinstance(settings.get(names[0]), Mapping):
         settings = settings[names[0]]
         path.append(names.pop(0))
     known = [str(name) for name in settings if not str(name).startswith("_")]
-    if path and known and names[0] not in settings:  # below a value there is nothing
+    same = [leaf for leaf in leaves if leaf.rpartition(".")[2] == names[-1]]
+    same = [leaf for leaf in same if leaf.startswith(".".join(path))]
+    if not same and path and known and names[0] not in settings:  # below a value there is nothing
         return unknown(".".join(path), names[0], known)
     # The last two are set by the presets.
     of_root = [*groups(), *read("main").keys() - {"defaults"}, "steps", "interval"]
-    return f"There is no setting {key}; {'' if path else _hint(group, of_root)}{WHERE_TO_LOOK}"
+    hint = "" if path else _hint(group, of_root)
+    if same:
+        hint = f"did you mean {' or '.join(same)}? "
+    return f"There is no setting {key}; {hint}{WHERE_TO_LOOK}"
 
 
 def unknown(path: str, name: str, known: Collection[str]) -> str:
@@ -96,6 +101,17 @@ def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None
         if match := re.search(pattern, text):
             return words.format(*match.groups(), key=key)
     return None
+
+
+def _leaves(settings: Mapping, path: str = "") -> list[str]:
+    """Dotted paths of all that is no mapping."""
+    return [
+        leaf
+        for name, value in settings.items()
+        for leaf in (
+            _leaves(value, f"{path}{name}.") if isinstance(value, Mapping) else [f"{path}{name}"]
+        )
+    ]
 
 
 def _hint(name: str, options: Iterable[str], path: str = "") -> str:

@@ -52,7 +52,10 @@ def _node(path: str) -> dict[str, Any]:
         parameters = inspect.signature(kind).parameters
     except Exception as error:  # whatever its module raises
         reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
-        raise UserError(f"problem={path} cannot be imported: {reason}.") from error
+        raise UserError(
+            f"problem={path} cannot be imported: {reason}; modules are looked for in this folder, "
+            "in those of PYTHONPATH, and where packages are installed."
+        ) from error
     node: dict[str, Any] = {"_target_": path}
     for name, entry in parameters.items():
         default = "???" if entry.default is entry.empty else entry.default

@@ -1,7 +1,7 @@
 """`python scripts/replay.py`: does the present source still give the numbers of stored runs?"""
 
 import math
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ from glocal_exp.app.compose import jobs
 from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import current_source
 from glocal_exp.store.manifest import REPOSITORY, git_state
@@ -31,8 +31,8 @@ Sources = tuple[str, str]
 
 def replay(arguments: Sequence[str], stop: Stop) -> int:
     """Replay one run for each pair of an older source and the present one; 1 if any differs."""
-    parser = ArgumentParser(
-        prog="replay.py",
+    parser = Parser(
+        "replay.py",
         description="Train the first intervals of stored runs again that are stale only because "
         "the numeric source has changed, until one for each change agrees. Then "
         "results/replays.json says so from now on, and the runs count as current.",

@@ -1,14 +1,13 @@
 """Building every figure or table that configs name: the body of make_figures and make_tables."""
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.report import formats, style
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.figures.compared import ExperimentCurves
@@ -32,15 +31,11 @@ def main(
         home: where runs are and artifacts go, if arguments do not say; `results` of the repository.
 
     Returns the exit code: 0 if at least one was built, 1 if none (with --strict: if any lacks a
-    run), 2 for a user's mistake.
+    run).
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}")
-            return _build(kind, repository, _parse(kind, home or repository / "results", arguments))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}")
+        return _build(kind, repository, _parse(kind, home or repository / "results", arguments))
 
 
 def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
@@ -146,7 +141,7 @@ def _table(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, .
 
 def _parse(kind: Kind, home: Path, arguments: Sequence[str] | None) -> argparse.Namespace:
     about = f"Build {kind}s from stored runs."
-    parser = argparse.ArgumentParser(f"glocal {kind}s", description=about)
+    parser = Parser(f"glocal {kind}s", description=about)
     add = parser.add_argument
     add("ids", nargs="*", help=f"names in configs/{kind}; all of them by default")
     add("--runs", type=Path, default=home / "runs", help="stored runs (%(default)s)")

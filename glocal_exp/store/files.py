@@ -24,6 +24,7 @@ DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 # In the directory of a run or a study.
 MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
+UNITS = "units"  # of a study, a folder
 TEMPORARY = re.compile(r"\.[\w.=-]+\.(json|yaml|csv|npz|ckpt)\.\d+\.tmp")
 """What a killed process of this program may leave behind."""
 
@@ -97,6 +98,11 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 def cannot_read(path: Path, error: Exception | str) -> UserError:
     """The sentence for a damaged file of a run or a study."""
     return UserError(f"cannot read {path} ({error}); delete its run directory and run it again")
+
+
+def are_in(directory: str | Path) -> bool:
+    """Whether a run or a study is stored there, be it one that has lost its manifest."""
+    return any((Path(directory) / name).exists() for name in (MANIFEST, METRICS, UNITS))
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any] | None:

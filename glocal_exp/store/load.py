@@ -142,16 +142,21 @@ def find_runs(
             what they import) is not what this checkout holds.
     """
     runs, index = [], read_index(Path(root))
-    for file in sorted(Path(root).glob(f"*/*/seed=[0-9]*/{files.MANIFEST}")):
-        known = index.get("/".join(file.parts[-4:-1])) or _seen.get(file.parent)
-        run = read_run(file.parent, check_source=check_source, known=known)
-        _seen[file.parent] = run.entry
+    for path in run_directories(root):
+        known = index.get("/".join(path.parts[-3:])) or _seen.get(path)
+        run = read_run(path, check_source=check_source, known=known)
+        _seen[path] = run.entry
         try:
             if all(_matches(run.column(key), wanted) for key, wanted in (where or {}).items()):
                 runs.append(run)
         except UserError:  # what it would be chosen by cannot be read
             runs.append(replace(run, status="damaged"))
     return sorted(runs, key=lambda run: (run.experiment, run.variant, run.seed))
+
+
+def run_directories(root: str | Path) -> list[Path]:
+    """Those below `root` that hold a run, or what is left of one that has lost its manifest."""
+    return [path for path in sorted(Path(root).glob("*/*/seed=[0-9]*")) if files.are_in(path)]
 
 
 def read_run(path: Path, *, check_source: bool = True, known: Entry | None = None) -> StoredRun:
@@ -176,7 +181,7 @@ def read_run(path: Path, *, check_source: bool = True, known: Entry | None = Non
         manifest.get("experiment", experiment),
         manifest.get("variant", variant),
         manifest.get("method", variant.rsplit("-", 1)[0]),
-        int(manifest.get("seed", seed.removeprefix("seed="))),
+        int(manifest.get("seed", re.findall(r"\d+", seed)[0])),
         known,
     )
 

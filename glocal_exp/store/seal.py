@@ -38,7 +38,8 @@ def checksums(paths: Iterable[Path], directory: Path) -> dict[str, str]:
 def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     """What of a run or a study is not as it was written, in words; None if all is."""
     if sealed(manifest) != manifest:
-        return f"{files.MANIFEST} has been changed"
+        there = (directory / files.MANIFEST).exists()
+        return f"{files.MANIFEST} has been changed" if there else f"{files.MANIFEST} is lost"
     there = f"seed={manifest.get('seed')}"
     if directory.name.startswith("seed=") and there not in (directory.name, "seed=None"):
         return f"it is a copy of {there}"

@@ -26,7 +26,7 @@ def status(
     """The state of the run directory `path`; a hash that is None is not compared.
 
     - `running`: a living process holds its lock;
-    - `missing`: there is no manifest;
+    - `missing`: there is no manifest, nor metrics that have lost theirs;
     - `stale`: it was written with another numeric config, or with other numeric source than that
       of which it is known to give the same numbers (`is_replayed`);
     - `complete`: it came to its end;
@@ -44,7 +44,7 @@ def stored_status(
     """`status` for the process that holds the lock itself: what the directory says."""
     manifest = files.read_manifest(path)
     if manifest is None:
-        return "missing" if not (Path(path) / files.MANIFEST).exists() else "damaged"
+        return "damaged" if files.are_in(path) else "missing"
     if damage(Path(path), manifest):
         return "damaged"
     return intact_status(manifest, config_hash, source_hash)

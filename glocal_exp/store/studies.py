@@ -17,7 +17,6 @@ from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.seal import CHECKSUMS, checksums, damage, intact_manifest, sealed
 
-UNITS = "units"
 HASHES = ("config_hash", "source_hash")
 
 
@@ -36,21 +35,22 @@ class StudyDirectory(LockedDirectory):
         super().__init__(path)
 
     def _open(self) -> None:
-        units, self.aside = self.path / UNITS, None
+        units, self.aside = self.path / files.UNITS, None
         current = all(self.manifest.get(name) == self._facts[name] for name in HASHES)
         if not current or sealed(self.manifest) != self.manifest:
             if units.exists():
-                name = f"{UNITS}-{self.manifest.get('source_hash', 'unknown')}"
+                name = f"{files.UNITS}-{self.manifest.get('source_hash', 'unknown')}"
                 count = len([*self.path.glob(f"{name}*")])
                 self.aside = self.path / (f"{name}-{count + 1}" if count else name)
                 units.rename(self.aside)
             self.manifest = dict(self._facts)
+        self.update_manifest()  # first: without it what is there would be a stranger's
         files.make_directory(units)
         self.write_config(self._config)
         self._update([self.path / files.CONFIG], status="partial")
 
     def _knows(self, entry: Path) -> bool:
-        return entry.name.startswith(UNITS) or super()._knows(entry)
+        return entry.name.startswith(files.UNITS) or super()._knows(entry)
 
     def has(self, unit: str) -> bool:
         """Whether the unit is stored, as it was written."""
@@ -62,7 +62,9 @@ class StudyDirectory(LockedDirectory):
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
         contents = {"npz": files.pack_arrays(arrays)} if arrays else {}
         contents |= {"csv": files.format_rows(rows)}
-        paths = {self.path / UNITS / f"{unit}.{ending}": made for ending, made in contents.items()}
+        paths = {
+            self.path / files.UNITS / f"{unit}.{ending}": made for ending, made in contents.items()
+        }
         files.write_together(paths)
         self._update(paths)
 
@@ -81,12 +83,12 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
     it.
     """
     frames = []
-    for file in sorted(Path(root, study).glob(f"*/*/{files.MANIFEST}")):
-        folder, manifest = file.parent, intact_manifest(file.parent)
+    for folder in filter(files.are_in, sorted(Path(root, study).glob("*/*"))):
+        manifest = intact_manifest(folder)
         if broken := damage(folder, manifest):
             warnings.warn(f"left out of {folder}: {broken}; measure it again", stacklevel=2)
         for unit in _whole_units(folder, manifest):
-            rows = files.read_frame(folder / UNITS / f"{unit}.csv")
+            rows = files.read_frame(folder / files.UNITS / f"{unit}.csv")
             place = {"unit": unit, "folder": str(folder), "seed": manifest["seed"]}
             frames.append(rows.assign(**{k: v for k, v in place.items() if k not in rows}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -107,7 +109,7 @@ def _whole_units(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:
     """The arrays of a stored unit by name; none when it has none."""
-    return files.read_arrays(Path(folder) / UNITS / f"{unit}.npz")
+    return files.read_arrays(Path(folder) / files.UNITS / f"{unit}.npz")
 
 
 def study_config(folder: str | Path) -> Any:

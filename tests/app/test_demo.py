@@ -21,16 +21,16 @@ def test_the_demonstration_draws_sums_up_and_does_nothing_twice(shell, tmp_path)
     found = {name: rows(run)[-1] for name, run in runs(tmp_path).items()}
     ends = [100 * float(found[f"glocal/{seed}"]["test_accuracy"]) for seed in (0, 1)]
     said = " ".join(command.out.split())
-    assert f"{np.mean(ends):.1f} ± {np.std(ends, ddof=1):.1f} % with glocal" in said
+    assert f"{np.mean(ends):.1f} ± {np.std(ends, ddof=1):.1f} by glocal (" in said
     losses = [float(found[f"local/{seed}"]["test_loss"]) for seed in (0, 1)]
-    assert f"at {np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f} by hyperg" in said
-    assert " by TPE, 1 penalty, " in said
+    assert f" to {np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f}; the same time" in said
+    assert " by TPE, 1 penalty" in said
     assert str(tmp_path / "demo.png") in command.out
     (tmp_path / "demo.png").unlink()
     again = shell.run(*sizes, script="demo")
     assert again.out.count("complete already: ") == 6 + 2  # of them two of another experiment
     assert "2 of 2 units are stored" in again.out
-    assert again.out.partition("From a learning rate")[2] in command.out
+    assert again.out.partition("Learning rate, momentum")[2] in command.out
     assert (tmp_path / "demo.png").exists()
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from glocal_exp.app.command import main as command
+from glocal_exp.errors import UserError
+from glocal_exp.places import RESULTS
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.build import main
 from glocal_exp.report.objects import load
@@ -136,25 +140,31 @@ def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     )
 
 
-def test_runs_that_are_not_there_are_one_sentence(tmp_path, capsys):
-    assert build("figure", "--runs", tmp_path / "none", "--out", tmp_path / "figures") == 2
-    assert "is no directory; give the folder `runs`" in capsys.readouterr().err
-    assert not (tmp_path / "figures").exists()
-
-
-def test_an_unknown_id_is_one_sentence(tmp_path, capsys):
-    assert build("figure", "fig9", "--out", tmp_path / "figures") == 2
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.startswith("error: there is no figure fig9; choose from c1, c2, c3, ")
-    assert output.err.count("\n") == 1
-    assert not (tmp_path / "figures").exists()
-
-
-def test_an_output_directory_that_cannot_be(runs, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["figures", "--runs", "none"], "is no directory; give the folder `runs`"),
+        (["figures", "fig9"], "there is no figure fig9; choose from c1, c2, c3, "),
+        (["tables", "table9"], "there is no table table9; choose from "),
+        (["figures", "--run"], "unrecognized arguments: --run; --help shows what there is."),
+        (["tables", "--out"], "expected one argument"),
+        (["report", "--nope"], "unrecognized arguments: --nope; --help shows what there is."),
+        (["figures", "c1", "--runs", "runs", "--out", "file/x"], "a file is where a directory"),
+        (["report", "--out", "file/x"], "a file is where a directory"),
+    ],
+)
+def test_mistakes_are_one_sentence(words, sentence, runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    assert build("figure", "c1", "--runs", runs, "--out", tmp_path / "file" / "figures") == 2
-    assert "a file is where a directory should be" in capsys.readouterr().err
+    (tmp_path / "runs").symlink_to(runs)
+    with pytest.raises(SystemExit) as exit:
+        command(words, RESULTS)
+    assert exit.value.code == 2
+    output = capsys.readouterr()
+    assert (output.out, output.err.count("\n")) == ("", 1)
+    assert output.err.startswith("error: ")
+    assert sentence in output.err
+    assert {*tmp_path.iterdir()} == {tmp_path / "file", tmp_path / "runs"}
 
 
 def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypatch, capsys):
@@ -192,12 +202,12 @@ def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypat
         (GROUPED.replace("settings: {", "settings: {experiments: [a], methods: []"), "no_form"),
     ],
 )
-def test_a_wrong_config_is_named(tmp_path, capsys, text, message):
+def test_a_wrong_config_is_named(tmp_path, text, message):
     config = tmp_path / "configs" / "table" / "x.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(text)
-    assert main("table", tmp_path, ["--out", str(tmp_path / "out")]) == 2
-    assert message in capsys.readouterr().err
+    with pytest.raises(UserError, match=re.escape(message)):
+        main("table", tmp_path, ["--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -129,9 +129,10 @@ class Started(Launcher):
         finally:
             if running:
                 self.interrupt(running)
+                say(f"waiting for {len(running)} to stop where they can go on from")
             while running:
-                for handle in self.ended(running):
-                    del running[handle]
+                for handle, code in self.ended(running).items():
+                    _end(running.pop(handle), code)
                 time.sleep(PAUSE_SECONDS)
 
 

@@ -1,11 +1,9 @@
 """`make report`: results/REPORT.md and results/report.html, from the source beside this file."""
 
-import argparse
 import base64
 import io
 import json
 import re
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser
 from glocal_exp.report.artifact import MissingRuns, MissingStudy
 from glocal_exp.report.claims.criterion import size
 from glocal_exp.report.document import run_charts, study_charts
@@ -48,7 +46,7 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 
 
 def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
-    """Write both; returns the exit code, 2 for a user's mistake.
+    """Write both; returns the exit code.
 
     Where that is the repository's `results`, its README gets the report's three sentences.
 
@@ -57,16 +55,12 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
     """
     home = home or repository / "results"
     text = "Write the report from stored runs, studies and tables."
-    parser = argparse.ArgumentParser(prog="glocal report", description=text)
+    parser = Parser("glocal report", description=text)
     parser.add_argument("--tables", type=Path, default=home / "tables", help="where tables are")
     parser.add_argument("--out", type=Path, default=home, help="where to write")
     options = parser.parse_args(arguments)
-    try:
-        files = render(Source.of(repository, home, options.tables))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     make_directory(options.out)
+    files = render(Source.of(repository, home, options.tables))
     write_together({options.out / name: text.encode() for name, text in files.items()})
     for name, text in files.items():
         print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")

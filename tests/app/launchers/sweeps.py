@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,11 @@ import pytest
 from tests.app.commands import PACED, PATIENCE, ROOT, TOY, assert_same, checkpoint, runs, until
 
 SEEDS = ["seed=0,1,2", "steps=400"]  # each a run of 80 checkpoints and, paced, four seconds
+# Tests that are run in the background have inherited a Ctrl-C that is ignored.
+PROGRAM = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "runpy.run_module('glocal_exp', run_name='__main__', alter_sys=True)"
+)
 MOMENTS = [0, 2, 27, 75]  # checkpoints of a run before its process is killed
 
 
@@ -26,7 +30,7 @@ class Sweep:
 
     def __init__(self, output: Path, *words: str, more: Mapping[str, str] | None = None):
         self.output = output
-        command = [sys.executable, "-m", "glocal_exp", "train", "-m", *TOY, PACED, *SEEDS]
+        command = [sys.executable, "-c", PROGRAM, "train", "-m", *TOY, PACED, *SEEDS]
         self.process = subprocess.Popen(
             [*command, f"output_dir={output}", *words],
             stdout=subprocess.PIPE,
@@ -34,8 +38,6 @@ class Sweep:
             text=True,
             cwd=output,
             env=environment(more),
-            # Tests that are run in the background have inherited a Ctrl-C that is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def end(self) -> str:
