@@ -18,6 +18,7 @@ from glocal_exp.report.starts import plain_steps
 HEIGHT = 2.4  # inches
 NONE, TUNED = "none", "local"  # of the penalties
 CONSTANT, HYPERGRADIENTS = "constant", "hypergradients, 2,000 penalties"
+NOT_SEARCHED = "nothing known by TPE, which needs optuna"
 GUESS = float(np.log(2))  # the loss of no model
 
 
@@ -70,10 +71,10 @@ def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds:
     searched = _listed([f"{end} by {name}" for name, end in found.items()])
     return (
         f"Learning rate, momentum and weight decay, learned from a learning rate of {start:g} on, "
-        f"bring the test accuracy after {images.steps} steps from {constant} % to {_listed(learned)}"
-        ", in brackets the cost in trainings without tuning. 2,000 penalties of a logistic "
-        f"regression, learned in {seconds:g} s, bring its test loss from {untuned} to {tuned}; the "
-        f"same time brings it to {searched or 'nothing known by TPE, which needs optuna'}. "
+        f"bring the test accuracy after {images.steps} steps from {constant} % to "
+        f"{_listed(learned)}, in brackets the cost in trainings without tuning. 2,000 penalties of "
+        f"a logistic regression, learned in {seconds:g} s, bring its test loss from {untuned} to "
+        f"{tuned}; the same time brings it to {searched or NOT_SEARCHED}. "
         f"(Mean ± standard deviation over the seeds {_listed([str(s) for s in images.seeds])}.)"
     )
 
