@@ -86,20 +86,18 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
     if change:
         (stored / "a.csv").write_text("x\n2\n")
 
-    def built(repository, places):
+    def build(repository, places):
         for place in places.values():
             shutil.copytree(fresh, place)
-        return True
 
     def write(repository, arguments):
         assert "x\n1\n" in (Path(arguments[1]) / "a.csv").read_text()  # of the fresh tables
         report = Path(arguments[3])
         report.mkdir()
         (report / "REPORT.md").write_text("# 1 holds\n")
-        return 0
 
     (results / "REPORT.md").write_text("# 2 hold\n" if change else "# 1 holds\n")
-    monkeypatch.setattr(verify, "_built", built)
+    monkeypatch.setattr(verify, "_build", build)
     monkeypatch.setattr(verify.write, "main", write)
     assert verify.main(stored.parent) == code
     lines = capsys.readouterr().out.splitlines()
