@@ -27,9 +27,10 @@ keep_compiled()
 
 
 def pytest_collection_finish():
-    """What has been imported stays: looking for garbage in it takes a sixth of the time."""
+    """Look for garbage seldom, and not in what has been imported: it takes a fifth of the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(autouse=True)
