@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.figures.fig4 import NEAR, SpectrumFigure
+from glocal_exp.report.figures.fig4 import NEAR, Fig4
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
@@ -24,9 +24,7 @@ MAKERS = {
     "one row": LearningCurves("Title.", {"sgd": "SGD"}),
     "long": LearningCurves("Title.", {"long": "SGD"}),
     "starts": StartMatrix("Title.", {"sgd": "lr 0.01", "nowhere": "lr 1", "long": "lr 0.1"}),
-    "spectrum": SpectrumFigure(
-        "Title.", ["nowhere", "sgd"], reading=reading("figure/fig4_left_middle")
-    ),
+    "spectrum": Fig4("Title.", ["nowhere", "sgd"], "grid", reading=reading("figure/fig4")),
     "forecast": Forecast("Title.", ["sgd", "adam"], reading=reading("figure/forecast")),
     "forest": Forest(
         "Title.", {"sgd": "SGD", "long": "long"}, [["glocal", "none"], ["glocal", "local"]]
@@ -197,7 +195,7 @@ def test_spectrum_is_that_of_the_stored_arrays(drawn, context):
     np.testing.assert_allclose(orange, expected[near], rtol=1e-9)
     blue = [line.get_ydata() for line in lines if line.get_color() != NEAR["color"]]
     np.testing.assert_allclose(blue, expected[~near], rtol=1e-9)
-    assert f"Seed 1, outer step s = 1. Left: the {near.size} eigenvalues" in drawing.caption
+    assert f"Seed 1, outer step s = 1. (a) The {near.size} eigenvalues" in drawing.caption
     assert f"orange: the {near.sum()} within 0.02 of 1" in drawing.caption
     growing = (np.abs(eigenvalues) > 1.02).sum() or "none"
     assert f"{growing} of modulus over 1.02" in drawing.caption
@@ -209,11 +207,22 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
     spectrum = Spectrum(
         arrays["s1/eigenvalues"], arrays["s1/modes"], arrays["s1/amplitudes"], 3, 71
     )
-    maker = SpectrumFigure("Title.", ["sgd"], hyperparameter="weight_decay", steps=5)
+    maker = Fig4("Title.", ["sgd"], "grid", hyperparameter="weight_decay", steps=5)
     with style.applied():
         lines = maker.draw(context).figure.axes[2].get_lines()
     found = [np.asarray(line.get_ydata(), dtype=float)[0] for line in lines]
     np.testing.assert_allclose(np.sort(found), np.sort(spectrum.magnitudes(2, 1)[:, 0]), rtol=1e-9)
+
+
+def test_fig_4_has_its_third_panel_where_its_runs_are(drawn, context):
+    assert len(drawn["spectrum"].figure.axes) == 3
+    assert drawn["spectrum"].missing == ("grid",)
+    with style.applied():
+        whole = Fig4("Title.", ["sgd"], "sgd", "test_accuracy").draw(context)
+    *panels, bar = whole.figure.axes
+    letters = [axes.get_title(loc="left") for axes in panels]
+    assert letters == ["(a)", "", "(b)", "(c)"]
+    assert (whole.missing, bar.get_ylabel()) == ((), "test accuracy (%)")
 
 
 def test_predictions_are_measured_at_the_end_of_stored_intervals(drawn, context):
@@ -259,8 +268,8 @@ def test_a_forest_has_every_seeds_difference(drawn, context):
         Forecast("Title.", ["adam"]),
         LearningCurves("Title.", {"nowhere": "x"}),
         StartMatrix("Title.", {"nowhere": "x"}),
-        SpectrumFigure("Title.", ["nowhere"]),
-        SpectrumFigure("Title.", ["adam"]),
+        Fig4("Title.", ["nowhere"], "grid"),
+        Fig4("Title.", ["adam"], "grid"),
     ],
 )
 def test_without_runs_nothing_is_drawn(context, maker):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
@@ -18,7 +19,9 @@ from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import Selection, select
 
-HEIGHT = 2.6  # inches
+HEIGHT = 2.4  # inches
+WIDTHS = (1.0, 0.62, 1.1, 1.15)  # of the panels
+SMALL = 6  # points
 SMALLEST = 1e-8  # of the largest magnitude: what is smaller is not shown
 ZOOM = 0.1  # half the width of the enlarged square around 1
 NEAR: dict[str, Any] = {"color": style.ORANGE, "linestyle": (0, (5, 1))}
@@ -26,17 +29,21 @@ OTHER: dict[str, Any] = {"color": style.BLUE, "linewidth": 0.6}
 
 
 @dataclass(frozen=True)
-class SpectrumFigure(Artifact):
-    """Eigenvalues of Hankel DMD in the complex plane; mode magnitudes of one hyperparameter.
+class Fig4(Artifact):
+    """Eigenvalues of Hankel DMD, mode magnitudes of one hyperparameter, windows and delays.
 
     Attributes:
         experiments: of the first that has stored arrays, the first such seed is drawn.
+        grid: the experiment over windows and delays; its panel is left out where nothing is stored.
+        column: of the grid's records.
         outer_step: s, whose interval is decomposed.
         hyperparameter: the component u_j is read at.
         steps: how many training steps of |b_j lambda_j^t u_j| are drawn.
     """
 
     experiments: Sequence[str]
+    grid: str
+    column: str = "validation_accuracy"
     outer_step: int = 1
     hyperparameter: str = "learning_rate"
     steps: int = 100
@@ -49,11 +56,20 @@ class SpectrumFigure(Artifact):
         near = spectrum.steady(tolerance)
         word = self.hyperparameter.replace("_", " ")
         component = selection.hyperparameters.index(self.hyperparameter)
-        figure, ((left, zoom, middle),) = style.panels(1, 3, HEIGHT, width_ratios=(1.0, 0.62, 1.3))
-        draw_eigenvalues(left, spectrum, near)
-        draw_enlarged(zoom, spectrum, near, tolerance)
-        draw_magnitudes(middle, spectrum.magnitudes(component, self.steps + 1), near)
-        middle.set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
+        try:
+            over, grid = windows_and_delays(context, self.grid, self.column)
+        except MissingRuns:
+            over = grid = None
+        widths = WIDTHS if over else WIDTHS[:3]
+        figure, (axes,) = style.panels(1, len(widths), HEIGHT, width_ratios=widths)
+        draw_eigenvalues(axes[0], spectrum, near)
+        draw_enlarged(axes[1], spectrum, near, tolerance)
+        draw_magnitudes(axes[2], spectrum.magnitudes(component, self.steps + 1), near)
+        axes[2].set_ylabel(rf"$|b_j\,\lambda_j^{{\,t}}\,u_j|$ ({word})")
+        if grid is not None:
+            draw_grid(axes[3], grid, f"{self.column.replace('_', ' ')} (%)")
+        for panel, letter in zip(np.delete(axes, 1), "abc", strict=False):
+            panel.set_title(f"({letter})", loc="left")
         diamond = {"marker": "D", "markersize": 3.5, "markeredgecolor": "black"}
         looks = {
             rf"steady, $|\lambda_j-1|\leq{tolerance:g}$": NEAR | diamond | {"markeredgewidth": 0.4},
@@ -61,9 +77,11 @@ class SpectrumFigure(Artifact):
         }
         style.legend_of(figure, looks)
         within = f"within {tolerance:g} of 1"
+        # One seed's one interval is all that (a) and (b) show, in the paper too.
+        sources = [caption.describe(selection, context, ("steps", "seeds"))]
+        sources += [caption.describe(over, context)] if over else []
         text = self.caption(
-            # One seed's one interval is all that the figure shows, in the paper too.
-            caption.describe(selection, context, ("steps", "seeds")),
+            *sources,
             seed=run.seed,
             rank=spectrum.rank,
             steady=f"orange: the {near.sum()} {within}, which count as steady"
@@ -74,8 +92,9 @@ class SpectrumFigure(Artifact):
             radius=spectrum.spectral_radius,
             word=word,
             smallest=SMALLEST,
+            last=LAST,
         )
-        return Drawing(figure, text)
+        return Drawing(figure, text, () if over else (self.grid,))
 
     def _first(self, context: Context) -> tuple[Selection, Mapping[str, np.ndarray]]:
         """The run that is drawn, and its arrays of the interval."""
@@ -130,30 +149,20 @@ def draw_magnitudes(
     axes.set_xlabel(r"$t$ (training steps)")
 
 
-@dataclass(frozen=True)
-class WindowsAndDelays(Artifact):
-    """A cell a window and number of delays, with its mean over seeds in words."""
-
-    experiment: str
-    column: str
-
-    def draw(self, context: Context) -> Drawing:
-        selection, grid = windows_and_delays(context, self.experiment, self.column)
-        values: Any = grid
-        groups = values.groupby(["window", "delays"])["value"]
-        means, counts = groups.mean().unstack(), groups.count().unstack()
-        figure, ((axes,),) = style.panels(1, 1, HEIGHT)
-        shown = axes.imshow(means, cmap="cividis", aspect="auto")
-        for row, column in np.ndindex(means.shape):
-            value, count = means.iloc[row, column], counts.iloc[row, column]
-            if np.isfinite(value):
-                dark = shown.norm(value) < 0.5
-                text = f"{value:.2f}" + (f"\n({count:g} seeds)" if count > 1 else "")
-                colour = "white" if dark else "black"
-                axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=8)
-        axes.set_xticks(range(len(means.columns)), means.columns)
-        axes.set_yticks(range(len(means.index)), means.index)
-        axes.set(xlabel="delays $m$", ylabel=r"window $\sigma$")
-        axes.grid(False)
-        figure.colorbar(shown, ax=axes, label=f"{self.column.replace('_', ' ')} (%)")
-        return Drawing(figure, self.caption(caption.describe(selection, context), last=LAST))
+def draw_grid(axes: Axes, grid: pd.DataFrame, label: str) -> None:
+    """A cell a window and number of delays: the mean over its seeds, in words too."""
+    values: Any = grid
+    groups = values.groupby(["window", "delays"])["value"]
+    means, counts = groups.mean().unstack(), groups.count().unstack()
+    shown = axes.imshow(means, cmap="cividis", aspect="auto")
+    for row, column in np.ndindex(means.shape):
+        value, count = means.iloc[row, column], counts.iloc[row, column]
+        if np.isfinite(value):
+            text = f"{value:.1f}" + (f"\n(n = {count:g})" if count > 1 else "")
+            colour = "white" if shown.norm(value) < 0.5 else "black"
+            axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=SMALL)
+    axes.set_xticks(range(len(means.columns)), means.columns)
+    axes.set_yticks(range(len(means.index)), means.index)
+    axes.set(xlabel="delays $m$", ylabel=r"window $\sigma$")
+    axes.grid(False)
+    axes.figure.colorbar(shown, ax=axes, label=label)
