@@ -25,7 +25,7 @@ from glocal_exp.app.sweep import launcher_of, run_all
 from glocal_exp.places import RESULTS
 from glocal_exp.report.comparison import compare
 from glocal_exp.store import find_runs, load_runs
-from glocal_exp.store.files import CONFIG, MANIFEST
+from glocal_exp.store.files import CONFIG, MANIFEST, METRICS
 from glocal_exp.store.index import INDEX, write_index
 from glocal_exp.store.seal import CHECKSUMS, checksums, sealed
 
@@ -39,7 +39,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000, help="run directories (%(default)s)")
     parser.add_argument("--jobs", type=int, default=100, help="jobs of a sweep (%(default)s)")
-    parser.add_argument("--template", type=Path, default=next(TEMPLATE.glob("glocal-*/seed=0")))
+    short = min(TEMPLATE.glob("glocal-*/seed=0"), key=lambda run: (run / METRICS).stat().st_size)
+    parser.add_argument("--template", type=Path, default=short)
     parser.add_argument("--launchers", nargs="*", default=["local", "processes"])
     options = parser.parse_args()
     print(describe()["processor"])
