@@ -1,6 +1,8 @@
 """Imports run one way through the rooms of the package, read off the source with ast."""
 
 import ast
+import os
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,3 +173,19 @@ def test_figures_and_tables_build_without_jax():
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=120
     )
     assert (result.returncode, result.stdout.split()) == (0, []), result.stderr
+
+
+def test_what_draws_rounds_alike_on_every_processor():
+    """Its linear algebra is told so before it is imported."""
+    program = (
+        "import os, sys; from glocal_exp.app import command; assert 'numpy' not in sys.modules;"
+        "command.round_alike(); print(*(os.environ.get(name) for name in command.SAME_DIGITS))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
+    run = [sys.executable, "-c", program]
+    found = subprocess.check_output(run, cwd=REPOSITORY, env=environment, text=True)
+    intel = platform.machine().lower() in ("x86_64", "amd64")
+    assert found.split() == (["Haswell", "1"] if intel else ["None", "None"])
+    given = {"OPENBLAS_CORETYPE": "SkylakeX", "OPENBLAS_NUM_THREADS": "2"}
+    found = subprocess.check_output(run, cwd=REPOSITORY, env=environment | given, text=True)
+    assert found.split() == ["SkylakeX", "2"]

@@ -2,6 +2,8 @@
 
 import difflib
 import importlib
+import os
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +44,9 @@ COMMANDS = {
     "report": Command("what holds of the paper, after tables", "report.document.write", OF_RUNS),
     "demo": Command("what tuning brings and costs, on embedded images, in minutes", "app.demo"),
 }
+SAME_DIGITS = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "1"}
+"""What is drawn is the same to the last digit on any x86-64 processor with AVX2, on any number of
+cores: else NumPy's linear algebra, and with it fits of full rank, would round as suits each."""
 USAGE = """\
 Glocal hypergradient estimation: hyperparameters tuned by gradients while a network trains.
 
@@ -73,8 +78,16 @@ def main(arguments: Sequence[str] | None = None, home: Path | None = None) -> No
         known = ", ".join(COMMANDS)
         sys.exit(tell(UserError(f"There is no command {name}; {hint}choose one of {known}.")))
     command = COMMANDS[name]
-    module = importlib.import_module(f"glocal_exp.{command.module}")
     if not command.options:
-        sys.exit(module.main(arguments=words))
+        sys.exit(importlib.import_module(f"glocal_exp.{command.module}").main(arguments=words))
+    round_alike()
+    module = importlib.import_module(f"glocal_exp.{command.module}")
     options = {**command.options, "home": home or OUTPUTS}
     entry_point(lambda words, _: module.main(arguments=words, **options))(words)
+
+
+def round_alike() -> None:
+    """Have what is imported later, and processes that are started, compute `SAME_DIGITS`."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        for name, value in SAME_DIGITS.items():
+            os.environ.setdefault(name, value)
