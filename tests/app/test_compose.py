@@ -247,15 +247,22 @@ def test_mistakes_and_help_wait_for_no_more_than_they_need(arguments, code, modu
         f"try: main({arguments!r})\n"
         f"except SystemExit as end: print(end.code, *{modules!r} & set(sys.modules))"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        check=True,
+    assert printed(program, tmp_path) == str(code)
+
+
+def test_a_run_alone_waits_for_nothing_that_draws(tmp_path):
+    program = (
+        "import sys, glocal_exp.app.train\n"
+        "print(len({'matplotlib', 'plotly', 'tensorflow_datasets'} & set(sys.modules)))"
     )
-    assert ended.stdout.splitlines()[-1] == str(code)
+    assert printed(program, tmp_path) == "0"
+
+
+def printed(program: str, folder: Path) -> str:
+    """The last line that a Python of its own prints, beside it nothing of this environment."""
+    command = [sys.executable, "-c", program]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    return subprocess.check_output(command, cwd=folder, env=environment, text=True).splitlines()[-1]
 
 
 def test_reproduce_lists_the_experiments(capsys):
