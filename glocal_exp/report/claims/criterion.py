@@ -67,7 +67,7 @@ class OfRuns(Criterion):
 
     def judge(self, context: Context) -> Finding:
         selections = {name: chosen(context, name, self.methods) for name in self.experiments}
-        return Finding(*self.find(selections), size(selections))
+        return Finding(*self.find(selections), size(selections, of_all=True))
 
 
 def verdict(holds: Any, contrary: Any = True) -> str:
@@ -92,11 +92,12 @@ def chosen(context: Context, experiment: str, methods: Sequence[str]) -> Selecti
     raise MissingRuns(experiment)
 
 
-def size(selections: Mapping[str, Selection]) -> str:
-    """Steps and seeds of experiments, in words."""
+def size(selections: Mapping[str, Selection], *, of_all: bool = False) -> str:
+    """Steps and seeds of experiments, in words; `of_all`: seeds that all of their methods have."""
     by_size: dict[str, list[str]] = {}
     for name, one in selections.items():
-        seeds = len(one.seeds)
+        of_each = [{run.seed for run in one.of(method)} for method in one.methods]
+        seeds = len((set.intersection if of_all else set.union)(*of_each))
         words = f"T = {one.steps:,}, {seeds} seed{'s' * (seeds != 1)}"
         by_size.setdefault(words, []).append(name)
     return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())
