@@ -117,6 +117,8 @@ def _begin(identity: Identity, seed: int, run: Run) -> None:
     before = (directory.manifest.get("data") or {}).get("fingerprint")
     if state not in ("missing", "stale", "damaged") and before not in (None, data["fingerprint"]):
         state = "made with other images"
+    if state in ("partial", "failed") and directory.has_lost_its_place:
+        state = "damaged"
     run.is_new = state not in ("partial", "failed") or not directory.manifest
     if run.is_new:
         if state != "missing":

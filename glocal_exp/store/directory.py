@@ -21,7 +21,7 @@ from glocal_exp.store.seal import checksums, damage
 ARRAYS, WEIGHTS, CHECKPOINTS, ASIDE = "arrays.npz", "weights.npz", "checkpoint", "damaged"
 CONTENTS = (files.CONFIG, files.METRICS, ARRAYS, WEIGHTS)
 CHECKPOINT = re.compile(r"\d{8}\.ckpt|\.\d{8}\.ckpt\.\d+\.tmp")
-MAGIC = b"glocal-checkpoint-2\n"
+MAGIC = b"glocal-checkpoint-3\n"
 KEPT = 2
 
 
@@ -102,15 +102,12 @@ class RunDirectory(LockedDirectory):
 
     def truncate(self, outer_step: int | None) -> None:
         """Keep the records up to and with `outer_step`, None nothing; `UserError` if some lack."""
-        limit = -1 if outer_step is None else outer_step
-        rows = [row for row in self._rows if int(row["outer_step"]) <= limit]
-        last = int(rows[-1]["outer_step"]) if rows else -1
-        if last != limit:
+        rows, arrays = self._up_to(outer_step)
+        if outer_step is not None and (not rows or int(rows[-1]["outer_step"]) != outer_step):
             raise UserError(
-                f"{self.path / files.METRICS} lacks the records up to outer step {limit} of its "
-                "checkpoint; delete the run directory and run it again"
+                f"{self.path / files.METRICS} lacks the records up to outer step {outer_step} of "
+                "its checkpoint; delete the run directory and run it again"
             )
-        arrays = {key: value for key, value in self._arrays.items() if _outer_step(key) <= limit}
         if len(rows) != len(self._rows):
             self._write_rows(rows)
         if len(arrays) != len(self._arrays):
@@ -127,14 +124,16 @@ class RunDirectory(LockedDirectory):
         older = self._newest_first()
         path = self.path / CHECKPOINTS / f"{int(older[0].stem) + 1 if older else 1:08d}.ckpt"
         files.make_directory(path.parent)
-        content = self._owner() + content
+        last = self.last_outer_step
+        content = json.dumps([*self._owner(), last, self._digest(last)]).encode() + b"\n" + content
         files.write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
         for old in [path, *older][KEPT:]:
             with contextlib.suppress(OSError):
                 old.unlink(missing_ok=True)
 
     def load_checkpoints(self) -> Iterator[bytes]:
-        """The stored checkpoints, newest first; torn or corrupt ones are left out.
+        """The stored checkpoints, newest first; left out are torn or corrupt ones, and those whose
+        records are not as they were.
 
         Raises:
             UserError: one is another run's.
@@ -147,16 +146,39 @@ class RunDirectory(LockedDirectory):
                 continue
             if content[:start] != MAGIC + hashlib.sha256(content[start:]).digest():
                 continue
-            owner, newline, blob = content[start:].partition(b"\n")
-            if owner + newline != self._owner():
+            line, _, blob = content[start:].partition(b"\n")
+            *owner, outer_step, digest = json.loads(line)
+            if owner != self._owner():
                 raise UserError(f"{path} is of another run or other images; delete that file.")
-            yield blob
+            if digest == self._digest(outer_step):
+                yield blob
 
-    def _owner(self) -> bytes:
-        """A line that says whose a checkpoint is."""
+    @property
+    def has_lost_its_place(self) -> bool:
+        """Whether there are checkpoints, but none to go on from."""
+        return bool(self._newest_first()) and not any(self.load_checkpoints())
+
+    def _owner(self) -> list[Any]:
+        """Whose a checkpoint is."""
         images = (self.manifest.get("data") or {}).get("fingerprint")
-        owner = [self.manifest.get("config_hash"), self.manifest.get("seed"), images]
-        return json.dumps(owner).encode() + b"\n"
+        return [self.manifest.get("config_hash"), self.manifest.get("seed"), images]
+
+    def _digest(self, outer_step: int | None) -> str:
+        """Of the records up to and with `outer_step`."""
+        rows, arrays = self._up_to(outer_step)
+        texts = [{name: files.format_cell(cell) for name, cell in row.items()} for row in rows]
+        cells = [sorted((name, text) for name, text in row.items() if text) for row in texts]
+        found = hashlib.sha256(json.dumps(cells).encode())
+        for name, array in sorted(arrays.items()):
+            found.update(f"{name}{array.shape}{array.dtype}".encode() + array.tobytes())
+        return found.hexdigest()
+
+    def _up_to(self, outer_step: int | None) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+        """Rows and arrays up to and with `outer_step`, None for nothing."""
+        limit = -1 if outer_step is None else outer_step
+        rows = [row for row in self._rows if int(row["outer_step"]) <= limit]
+        arrays = {key: value for key, value in self._arrays.items() if _outer_step(key) <= limit}
+        return rows, arrays
 
     def _newest_first(self) -> list[Path]:
         found = (self.path / CHECKPOINTS).glob("*.ckpt")

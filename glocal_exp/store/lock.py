@@ -50,12 +50,9 @@ class LockedDirectory:
         """
         knows = self._knows if (self.path / files.MANIFEST).is_file() else self._begins_with
         if strange := sorted(entry.name for entry in self.path.iterdir() if not knows(entry)):
-            ours = files.CONFIG in strange and all(self._knows(self.path / n) for n in strange)
-            if ours and files.are_in(self.path):
-                raise UserError(
-                    f"{self.path} has lost its {files.MANIFEST}; put that back, or move the folder "
-                    "away to begin afresh."
-                )
+            known = files.CONFIG in strange and all(self._knows(self.path / n) for n in strange)
+            if known and files.are_in(self.path):
+                return  # what has lost its manifest
             raise UserError(
                 f"{self.path} holds {', '.join(strange[:3])}, which this program did not write; "
                 "move that away, or choose another output_dir."

@@ -89,6 +89,28 @@ def test_a_sweep_stopped_again_and_again_ends_as_if_it_never_was(shell, whole, t
     assert len(sessions) == 3
 
 
+@pytest.mark.parametrize("what", ["checkpoints", "metrics.csv"])
+def test_a_run_that_has_lost_its_place_is_kept_and_run_afresh(what, shell, tmp_path):
+    arguments = [*TOY, "steps=800", f"output_dir={tmp_path}"]
+    command = shell.start(*arguments, PACED)
+    until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 6)
+    command.kill()
+    shell.wait(command)
+    run = runs(tmp_path)["local/0"]
+    if what == "checkpoints":
+        for file in (run / "checkpoint").iterdir():
+            file.write_bytes(file.read_bytes()[:100])
+    else:
+        text = (run / what).read_text()
+        (run / what).write_text(text.replace("\n0,", "\n00,", 1))
+    command = shell.run(*arguments)
+    assert (command.code, command.err) == (0, "")
+    assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in command.out
+    assert (run / "damaged/1/checkpoint").exists()
+    assert manifest(run)["status"] == "complete"
+    assert [int(row["outer_step"]) for row in rows(run)] == list(range(41))
+
+
 def test_a_run_goes_on_from_within_its_first_interval_and_says_so(shell, tmp_path):
     arguments = [*TOY, "steps=800", "interval=800", f"output_dir={tmp_path}"]
     command = shell.start(*arguments)

@@ -118,23 +118,20 @@ def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):  # n
     assert {p.name: p.read_text() for p in mine.iterdir()} == {name: "years of work"}
 
 
-def test_a_run_that_has_lost_its_manifest_is_named_and_stays(shell, made):  # noqa: F811
+def test_a_run_that_has_lost_its_manifest_is_named_and_run_afresh(shell, made):  # noqa: F811
     run, arguments = made
-    text = (run / "manifest.json").read_bytes()
     (run / "manifest.json").unlink()
     before = {p.name: p.read_bytes() for p in run.iterdir()}
+    whole = rows(run)
     assert status(run) == "damaged"
     with pytest.warns(UserWarning, match=f"left out: {run}: manifest.json is lost"):
         assert str(run) not in set(load_runs(run.parents[2])["path"])
-    refused = shell.run(*arguments)
-    assert refused.code == 2
-    assert refused.err.endswith(
-        f"{run} has lost its manifest.json; put that back, or move the folder away to begin "
-        "afresh.\n"
-    )
-    assert {p.name: p.read_bytes() for p in run.iterdir()} == before
-    (run / "manifest.json").write_bytes(text)
-    assert "complete already" in shell.run(*arguments).out
+    again = shell.run(*arguments)
+    assert again.code == 0
+    assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
+    aside = {p.name: p.read_bytes() for p in (run / "damaged/1").iterdir()}
+    assert aside == {name: content for name, content in before.items() if name != "lock"}
+    assert (manifest(run)["status"], rows(run)) == ("complete", whole)
 
 
 def test_a_file_beside_a_stale_run_stays(shell, made):  # noqa: F811

@@ -129,13 +129,14 @@ def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
 
 def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     everything = shutil.copytree(runs, tmp_path / "runs")
-    write_run(everything, "mine", "none", 0, steps=500)
+    for name in ("mine", "task"):  # which is a word of configs
+        write_run(everything, name, "none", 0, steps=500)
     assert build("figure", "--runs", everything, "--out", tmp_path / "figures") == 0
     assert build("table", "--runs", everything, "--out", tmp_path / "tables") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == f"in no table: mine; `glocal compare {everything}` lists them"
+    assert last == f"in no table: mine, task; `glocal compare {everything}` lists them"
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"c1", "forest", "mine"}, (
+    assert drawn == {"c1", "forest", "mine", "task"}, (
         "no study of the repository is drawn beside runs from elsewhere"
     )
 

@@ -1,10 +1,13 @@
 import errno
 import os
 
+import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
 from glocal_exp.store import RunDirectory
+
+from .examples import record
 
 
 @pytest.fixture
@@ -47,6 +50,32 @@ def test_one_flipped_bit_is_noticed(saved, place):
     content[place] ^= 1
     newest.write_bytes(content)
     assert list(saved.load_checkpoints()) == [b"second"]
+
+
+def test_records_that_were_changed_cost_the_checkpoints_after_them(tmp_path):
+    with RunDirectory(tmp_path) as directory:
+        directory.update_manifest(status="running", seed=0)
+        for outer_step in range(3):
+            directory.append(record(outer_step, arrays=True))
+            directory.save_checkpoint(b"after %d" % outer_step)
+    text = (tmp_path / "metrics.csv").read_text()
+    lines = text.splitlines(keepends=True)
+    for changed, left in (
+        (text, [b"after 2", b"after 1"]),
+        ("".join([*lines[:3], lines[3].replace("200", "201")]), [b"after 1"]),
+        ("".join(lines[:3]), [b"after 1"]),
+        ("".join([lines[0], lines[1].replace("0", "1"), *lines[2:]]), []),
+        ("", []),
+    ):
+        (tmp_path / "metrics.csv").write_text(changed)
+        with RunDirectory(tmp_path) as again:
+            assert list(again.load_checkpoints()) == left
+            assert again.has_lost_its_place == (not left)
+    (tmp_path / "metrics.csv").write_text(text)
+    arrays = dict(np.load(tmp_path / "arrays.npz"))
+    np.savez(tmp_path / "arrays.npz", **arrays | {"s2/trajectory": arrays["s1/trajectory"]})
+    with RunDirectory(tmp_path) as again:
+        assert list(again.load_checkpoints()) == [b"after 1"]
 
 
 def test_empty_content_and_no_directory(tmp_path):
