@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import optax
 from omegaconf import DictConfig, OmegaConf
@@ -16,10 +16,9 @@ from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
-from glocal_exp.engine import Loop, Plan
+from glocal_exp.engine import Loop, Plan, Splits
 from glocal_exp.engine.compiled import Programs
-from glocal_exp.engine.contract import check_problem
-from glocal_exp.problems import OwnProblem
+from glocal_exp.engine.contract import calling, check_examples, check_problem
 from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
 
@@ -58,7 +57,8 @@ class Experiment:
             UserError: when sizes do not fit, or a problem of one's own is none.
         """
         if isinstance(self.data, OwnData):
-            parts = assemble.own_splits(cast(OwnProblem, self.problem), self.data, seed)
+            problem: Any = _Checked(self.problem)
+            parts = assemble.own_splits(problem, self.data, seed)
             made = {seed: assemble.examples(self.cfg, parts)}
             check_problem(self.problem, made, self.cfg.batch_size)
             return parts
@@ -80,6 +80,19 @@ class Experiment:
         splits = {seed: assemble.examples(self.cfg, parts) for seed, parts in images.items()}
         options["meta_optimizer"] = self.meta_optimizer
         return Loop(self.problem, splits, self.plan, **options)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A problem whose examples are looked at as they are made."""
+
+    problem: Any
+
+    def examples(self, seed: int) -> Splits:
+        with calling(f"The function of the examples, called with seed {seed},"):
+            made = self.problem.examples(seed)
+        check_examples(made)
+        return made
 
 
 def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:

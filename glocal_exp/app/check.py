@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.device import Settings, chosen_settings
+from glocal_exp.app.instantiate import why_not
 from glocal_exp.app.mistakes import unknown
 from glocal_exp.errors import UserError
 
@@ -167,8 +168,7 @@ def _parameters(target: str, path: str) -> dict[str, Any]:
         factory = get_object(target)
     except Exception as error:
         raise UserError(
-            f"{path}._target_={target} cannot be imported; correct the dotted path of a class or "
-            "function."
+            f"{path}._target_={target} cannot be imported: {why_not(target)}."
         ) from error
     try:
         hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)

@@ -78,12 +78,16 @@ def main(arguments: Sequence[str] | None = None, home: Path | None = None) -> No
         known = ", ".join(COMMANDS)
         sys.exit(tell(UserError(f"There is no command {name}; {hint}choose one of {known}.")))
     command = COMMANDS[name]
-    if not command.options:
-        sys.exit(importlib.import_module(f"glocal_exp.{command.module}").main(arguments=words))
-    round_alike()
-    module = importlib.import_module(f"glocal_exp.{command.module}")
-    options = {**command.options, "home": home or OUTPUTS}
-    entry_point(lambda words, _: module.main(arguments=words, **options))(words)
+    if command.options:
+        round_alike()
+
+    def run(words: Sequence[str], _: Any) -> int:
+        """Import what does it only now, and where Ctrl-C is heard."""
+        module = importlib.import_module(f"glocal_exp.{command.module}")
+        options = {**command.options, "home": home or OUTPUTS} if command.options else {}
+        return module.main(arguments=words, **options)
+
+    entry_point(run)(words)
 
 
 def round_alike() -> None:

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import groups
-from glocal_exp.app.config import Schema, expanded, plain
+from glocal_exp.app.config import OF_IMAGES, Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, no_choice, sentence, unknown_key
 from glocal_exp.app.named import EXAMPLES, offer_problems
 from glocal_exp.app.rerun import Stored, check_targets, expand
@@ -30,6 +30,8 @@ from glocal_exp.errors import UserError
 from glocal_exp.places import CONFIGS
 
 PATHS = ("output_dir", "data_dir")
+WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation", "source", "data_dir")
+"""Keys of images, which a problem with its own examples does not look at."""
 SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
@@ -74,12 +76,25 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
             named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
             for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
+                _check_effect(made[-1], overrides)
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
     return made
+
+
+def _check_effect(job: Job, overrides: Sequence[str]) -> None:
+    """Refuse settings of images where a problem brings its own examples."""
+    keys = {line: line.split("=")[0].lstrip("+~") for line in overrides}
+    if job.config.problem is None:
+        return
+    for line in [line for line, key in keys.items() if key.split(".")[0] in WITHOUT_EFFECT]:
+        raise UserError(
+            f"{line} has no effect: problem={job.choices.get('problem')} brings its own examples "
+            "and hyperparameters; leave that out."
+        )
 
 
 def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
@@ -190,7 +205,8 @@ def _job(name: str, overrides: list[str]) -> Job:
         others: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [*known]))
         raise UserError(unknown_key(key, others))
     for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
-        raise UserError(f"{key} has no value; give it one as {key}=VALUE.")
+        as_what = "FUNCTION, which takes a seed and returns Splits" if key == EXAMPLES else "VALUE"
+        raise UserError(f"{key} has no value; give it one as {key}={as_what}.")
     for key in PATHS:
         if config[key] is not None:  # which what refers to it sees too
             config[key] = expanded(key, config[key])

@@ -1,5 +1,7 @@
 """From `_target_` to an object: Hydra's `instantiate`, with the user's mistakes as a sentence."""
 
+import difflib
+import importlib
 import inspect
 from functools import partial
 from typing import Any
@@ -39,6 +41,19 @@ def taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
     except (KeyError, HydraException, ImportError, TypeError, ValueError):
         return offered  # `instantiate_group` says what is wrong
     return {name: value for name, value in offered.items() if name in parameters}
+
+
+def why_not(path: str) -> str:
+    """Why a dotted path of a class or function leads to nothing."""
+    module, _, name = path.rpartition(".")
+    try:
+        holder = importlib.import_module(module)
+    except Exception as error:  # whatever it raises
+        where = "looked for in this folder, in those of PYTHONPATH, and where packages are"
+        return f"{first_line(error)} ({where})"
+    close = difflib.get_close_matches(name, [n for n in vars(holder) if n[0] != "_"], n=1)
+    hint = f", but {close[0]}" if close else ""
+    return f"{getattr(holder, '__file__', module)} has no {name}{hint}"
 
 
 def first_line(error: BaseException) -> str:

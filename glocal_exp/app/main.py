@@ -27,8 +27,12 @@ def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
         words = sys.argv[1:] if arguments is None else list(arguments)
         code = guarded(lambda stop: run(words, stop, **options))
         try:
-            sys.stdout.flush()
+            if sys.stdout:  # none, if it was closed
+                sys.stdout.flush()
         except BrokenPipeError:  # of a reader that has seen enough, such as `head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            code = code or tell(error)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
 

@@ -56,7 +56,8 @@ def sentence(error: BaseException, settings: Mapping) -> str:
 def no_choice(group: str, name: str) -> str:
     """The sentence for a choice that a group does not have."""
     hint = _hint(name.removesuffix(".yaml").strip("/").rpartition("/")[2], choices(group))
-    return f"There is no {group}={name}; {hint}choose one of {', '.join(choices(group))}."
+    more = ", or name your own class, as problem=mymodule.MyProblem" * (group == "problem")
+    return f"There is no {group}={name}; {hint}choose one of {', '.join(choices(group))}{more}."
 
 
 def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:

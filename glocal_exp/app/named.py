@@ -16,6 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 
 from glocal_exp.app.config import targets
+from glocal_exp.app.instantiate import why_not
 from glocal_exp.errors import UserError
 
 BOUND = "glocal_exp.problems.bound.bound"
@@ -51,11 +52,7 @@ def _node(path: str) -> dict[str, Any]:
         kind = get_object(path)
         parameters = inspect.signature(kind).parameters
     except Exception as error:  # whatever its module raises
-        reason = str(error.__cause__ or error).partition("\n")[0].rstrip(".")
-        raise UserError(
-            f"problem={path} cannot be imported: {reason}; modules are looked for in this folder, "
-            "in those of PYTHONPATH, and where packages are installed."
-        ) from error
+        raise UserError(f"problem={path} cannot be imported: {why_not(path)}.") from error
     node: dict[str, Any] = {"_target_": path}
     for name, entry in parameters.items():
         default = "???" if entry.default is entry.empty else entry.default

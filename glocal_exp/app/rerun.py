@@ -17,6 +17,8 @@ from hydra.utils import get_object
 
 from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.config import NUMERIC, expanded, numeric_config, targets
+from glocal_exp.app.instantiate import first_line
+from glocal_exp.app.named import EXAMPLES
 from glocal_exp.errors import UserError
 
 GROUPS_KEPT = ("experiment", "dataset", "device", "problem")  # by their choice alone
@@ -36,6 +38,11 @@ class Stored:
     path: Path
     config: Mapping[str, Any]
     manifest: Mapping[str, Any]
+
+    @property
+    def choices(self) -> Mapping[str, Any]:
+        """The file that was taken from each group, as far as that is stored."""
+        return self.manifest.get("choices") or {}
 
     @property
     def source(self) -> str:
@@ -70,6 +77,11 @@ def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
     stored = _read(Path(expanded("from", given[0])))
     by_hand = {line.split("=")[0].lstrip("+~") for line in others}
     try:
+        if _was_given_in_python(stored):
+            raise UserError(
+                f"from={given[0]} was stored by `run(..., store=...)` in Python, and is repeated "
+                "by that call."
+            )
         return stored.overrides(by_hand) + others, stored
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise UserError(
@@ -95,10 +107,27 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
         except (HydraException, ImportError, ValueError, AttributeError):
             home = ""
         if not f"{home}.".startswith(tuple(f"{name}." for name in HOMES)):
+            words = _naming(config.get("problem") or {})
             raise UserError(
                 f"The stored config names {target}, which is no part of this package; if you trust "
-                "it, name it in this command too, as GROUP._target_=..."
+                f"it, name it in this command too, as {words.get(target, 'GROUP._target_=...')}"
             )
+
+
+def _naming(problem: Mapping[str, Any]) -> dict[str, str]:
+    """By what a stored problem names, the words of a command that name all of it."""
+    parts = {"problem": problem.get("problem", problem), EXAMPLES: problem.get("examples")}
+    nodes = {key: of for key, of in parts.items() if isinstance(of, Mapping) and "_target_" in of}
+    named = {key: of["_target_"] for key, of in nodes.items()}
+    return dict.fromkeys(named.values(), " ".join(f"{k}={v}" for k, v in named.items()))
+
+
+def _was_given_in_python(stored: Stored) -> bool:
+    """Whether its problem was an object, which no command can name."""
+    problem, choice = stored.config.get("problem"), stored.choices.get("problem")
+    if not isinstance(problem, Mapping) or choice is None or choice in choices("problem"):
+        return False
+    return choice not in _naming(problem)
 
 
 def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:
@@ -132,11 +161,11 @@ def _removed(path: str, default: Any, stored: Any, by_hand: set[str]) -> Iterato
 
 def _choices(stored: Stored) -> dict[str, str]:
     """The file of each group; older runs have stored only some of them."""
-    config, manifest = stored.config, stored.manifest
+    config = stored.config
     platform = (config.get("device") or {}).get("platform")
     named = {**(config.get("names") or {}), "experiment": config.get("experiment")}
     named |= {"device": platform} if platform else {}
-    named |= {**(manifest.get("choices") or {}), "source": stored.source}
+    named |= {**stored.choices, "source": stored.source}
     # A preset only sets what is repeated by value; the other two belong to the machine.
     others = ("preset", "tracker", "launcher")
     chosen = {k: v for k, v in named.items() if k in groups() and k not in others}
@@ -178,9 +207,10 @@ def _read(run: Path) -> Stored:
                 raise ValueError("too long")
             content = load(text)
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            why = getattr(error, "strerror", None) or first_line(error)
             raise UserError(
-                f"from={run} is no run directory that can be read ({name}: "
-                f"{type(error).__name__}); give one that holds config.yaml and manifest.json."
+                f"from={run} is no run directory that can be read ({name}: {why}); give one that "
+                "holds config.yaml and manifest.json."
             ) from error
         contents.append(content if isinstance(content, dict) else {})
     return Stored(run, *contents)

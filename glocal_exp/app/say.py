@@ -1,6 +1,7 @@
 """Lines for the user, and the exit codes of commands."""
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -22,6 +23,10 @@ def tell(error: Exception) -> int:
         traceback.print_exception(error)
     text = str(error)
     if isinstance(error, OSError):
-        text = f"{error.filename or 'The system'}: {error.strerror or error}; check path and space."
+        where = error.filename or "What is printed to, or the disk"
+        advice = "no access to it; choose another place, or have it opened to you"
+        denied = error.errno in (errno.EACCES, errno.EPERM)
+        advice = advice if denied else f"{error.strerror or error}; check path and space"
+        text = f"{where}: {advice}."
     print(f"error: {text}", file=sys.stderr, flush=True)
     return USER_ERROR

@@ -76,6 +76,7 @@ def run_all(tasks: Iterable[Task], launcher: Launcher, stop: Stop) -> int:
                     cut = True
                 elif (code < 0 or code == INTERRUPTED) and attempts[task] <= launcher.retries:
                     later.append(task)
+                    say(f"{task.heading}: to be taken up again")
                 elif code:
                     failed.append(task.job.name)
         if not later:

@@ -26,11 +26,8 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
         raise UserError(f"{problem!r} is no problem; give an object of a subclass of InnerProblem.")
     for seed, examples in splits.items():
         check_seed(seed)
-        if not isinstance(examples, Splits):
-            raise UserError(f"The examples are no Splits but {_word(examples)}; make them one.")
-        for name in ("train", "validation", "test", "meta"):
-            _check_lengths(name, getattr(examples, name))
-    with _running("init(key)"):
+        check_examples(examples)
+    with calling("init(key)"):
         given = problem.init(jax.random.key(0))
     if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[0], InnerState):
         raise UserError(
@@ -43,7 +40,7 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
     examples = next(iter(splits.values()))
     batch = jax.tree.map(lambda leaf: _shape(leaf, batch_size), examples.train)
     meta = jax.tree.map(_shape, examples.for_hypergradients)
-    with _running("step(...)"):
+    with calling("step(...)"):
         stepped = jax.eval_shape(problem.step, state, phi, batch, jax.random.key(0))
     if not isinstance(stepped, tuple) or len(stepped) != 2:
         raise UserError(
@@ -52,10 +49,10 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
         )
     _check_same(state, stepped[0])
     _check_scalar("the loss that step(...) returns", stepped[1])
-    with _running("meta_loss(...)"):
+    with calling("meta_loss(...)"):
         loss = jax.eval_shape(problem.meta_loss, state, phi, meta)
     _check_scalar("meta_loss(...)", loss)
-    with _running("describe(phi)"):
+    with calling("describe(phi)"):
         described = problem.describe(phi)
     if not isinstance(described, dict) or not all(hasattr(v, "dtype") for v in described.values()):
         raise UserError(
@@ -78,8 +75,16 @@ def check_seed(seed: Any) -> None:
         raise UserError(f"seed={seed} is no whole number from 0 to {LARGEST_SEED}; give one.")
 
 
+def check_examples(examples: Any) -> None:
+    """Raise `UserError` for what is no `Splits`, or has splits whose arrays differ in length."""
+    if not isinstance(examples, Splits):
+        raise UserError(f"The examples are no Splits but {_word(examples)}; make them one.")
+    for name in ("train", "validation", "test", "meta"):
+        _check_lengths(name, getattr(examples, name))
+
+
 @contextmanager
-def _running(what: str) -> Iterator[None]:
+def calling(what: str) -> Iterator[None]:
     """Say in one sentence what fails in a function of the user's, and in which line of it."""
     try:
         yield

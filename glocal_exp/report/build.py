@@ -1,6 +1,8 @@
 """Building every figure or table that configs name: the body of make_figures and make_tables."""
 
 import argparse
+import contextlib
+import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -56,7 +58,7 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         n for n, path in configs.items() if not entries(path).get("on_request")
     ]
     for run in find_runs(options.runs, {"status": "damaged"}):
-        print(f"warning: left out: {run.path}: {run.damage}; run it again")
+        print(f"warning: left out: {run.path}: {run.damage}; run it again", file=sys.stderr)
     makers = {name: load(configs[name]) for name in chosen}
     write = partial(_write, kind, context=context, out=options.out, tell=bool(options.ids))
     results = [write(name, made) for name, made in makers.items()]
@@ -69,6 +71,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         results += [_write_own(name, context, options.out) for name in others]
     elif others:
         print(f"in no table: {', '.join(others)}; `glocal compare {options.runs}` lists them")
+    with contextlib.suppress(OSError):
+        options.out.rmdir()  # which is only done if nothing came to be there
     complete, nothing = results.count("complete"), results.count("nothing")
     return int(nothing == len(results) or (options.strict and complete < len(results)))
 
@@ -80,7 +84,7 @@ def _write(
         files, missing = (_figure if kind == "figure" else _table)(maker, context)
     except MissingRuns as absent:
         if tell:
-            print(f"{name}: {_how(absent, context)}")
+            print(f"error: {name}: {_how(absent, context)}", file=sys.stderr)
         return "nothing"
     write_together({out / f"{name}.{ending}": content for ending, content in files.items()})
     print(f"{name}: {out / name}.{{{','.join(files)}}}")

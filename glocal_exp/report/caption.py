@@ -131,7 +131,9 @@ def _window(run: Run) -> str:
     )
     if window is None or delays is None:
         return ""
-    return f"sigma = {window}, m = {delays}" + (f", every {stride}th h_t" if stride != 1 else "")
+    return f"sigma = {window}, m = {delays}" + (
+        f", h_t every {stride} steps" if stride != 1 else ""
+    )
 
 
 def _meta(run: Run) -> str:

@@ -117,7 +117,7 @@ class Comparison:
 
         Args:
             metrics: columns of the records, in the order given; the headline if there are none.
-            short: without the mean of the last evaluations, and without words below.
+            short: without the mean of the last evaluations, and with few words below.
         """
         names = [self.column(name) for name in metrics] or self.headline()
         keys = self.keys or ["experiment", "method"]  # what is alone has a name, too
@@ -143,7 +143,8 @@ class Comparison:
         data = pd.DataFrame(rows)
         words = {*keys, "seeds", "status"}
         columns = [Column(name, name, words=name in words) for name in data]
-        return Sheet(data, columns, "" if short else "\n".join([*self._caption(), *self.notes]))
+        notes = [] if short else self.notes
+        return Sheet(data, columns, "\n".join([*self._caption(short), *notes]))
 
     def selection(self, experiment: str | None = None) -> Selection:
         """Those with a record, one experiment's or all, by label as if it were their method."""
@@ -178,11 +179,13 @@ class Comparison:
                 )
         return pd.DataFrame(rows)
 
-    def _caption(self) -> list[str]:
+    def _caption(self, short: bool) -> list[str]:
+        latest = f", and the mean of the last {LATEST} or as many as there are" * (not short)
         lines = [
-            f"The last value, and the mean of the last {LATEST} or as many as there are: mean "
-            "\N{PLUS-MINUS SIGN} standard deviation over the seeds at their end, if there are any.",
-            "Time is that of training and hypergradients, a mean over the seeds.",
+            f"The last value{latest}: mean \N{PLUS-MINUS SIGN} standard deviation over the seeds "
+            "at their end, if there are any.",
+            "Time is that of training and hypergradients, a mean over the seeds; starting, "
+            "compiling and evaluating are not in it.",
         ]
         lost = any(entry.facts["diverged"] for entry in self.entries)
         return lines + [f"{DAGGER}: with a run that diverged."] * lost

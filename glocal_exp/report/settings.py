@@ -16,6 +16,10 @@ PLACES = ("experiment", "preset", "source", "device", "tracker", "study")
 NO_SETTINGS = ("experiment", "names", "seed", "seeds", "device", "keep_arrays", "microbatch")
 NO_SETTINGS += ("validation_chunk",)
 """Keys of a stored config that tell no two variants apart."""
+OF_IMAGES = ("dataset", "model", "task", "augmentation", "validation", "data_dir")
+"""Without effect on a problem that brings its own examples."""
+OF_METHODS = ("dmd", "steady_state")
+"""Without effect on a method that has no such setting."""
 
 
 Known = dict[Path, tuple[Any, dict[str, Any]]]
@@ -36,10 +40,14 @@ def settings(run: StoredRun, known: Known) -> dict[str, Any]:
     before, made = known.get(run.path.parent, (None, {}))
     if before == basis:
         return made
+    unused = {key for key in OF_METHODS if key not in (config.get("method") or {})}
+    unused |= {*OF_IMAGES} if config.get("problem") is not None else set()
+    for key in unused:
+        found.pop(key, None)
     for key, value in config.items():
         if isinstance(value, Mapping):  # its references to root keys are those keys' own
             value = {name: entry for name, entry in value.items() if entry != config.get(name)}
-        if key not in NO_SETTINGS:
+        if key not in NO_SETTINGS and key not in unused:
             found |= {k: v for k, v in leaves(key, value) if k not in found}
     known[run.path.parent] = basis, found
     return found

@@ -28,7 +28,20 @@ from tests.problems import images, reweighting
 from tests.report.synthetic import write_run
 
 SETTINGS = {"steps": 60, "interval": 10, "batch_size": 50, "tracker": "none"}
-NAMED = ["problem=tests.ridge.Ridge", "problem.examples._target_=tests.app.test_own_run.examples"]
+FUNCTION = "problem.examples._target_=tests.app.test_own_run."
+NAMED = ["problem=tests.ridge.Ridge", f"{FUNCTION}examples"]
+
+
+def fails(seed):
+    raise RuntimeError("the disk is gone")
+
+
+def takes_none():
+    return Splits({}, {})
+
+
+def gives_a_dict(seed):
+    return {"train": seed}
 
 
 def examples(seed):
@@ -173,19 +186,43 @@ def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F8
     assert set(facts["own_sources"]) == {word.split("=")[1] for word in NAMED}
     again = [f"from={found['local/0']}", "tracker=none", f"output_dir={tmp_path / 'b'}"]
     refused = shell.run(*again)
-    assert (refused.code, "if you trust it" in refused.err) == (2, True)
+    assert refused.code == 2
+    assert refused.err.endswith(f"name it in this command too, as {' '.join(NAMED)}\n")
     done = shell.run(*again, *NAMED)
     assert done.code == 0, done.err
     assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
 
 
+def test_what_python_gave_is_repeated_there(shell, tmp_path):  # noqa: F811
+    stored(tmp_path / "runs")
+    (path,) = runs(tmp_path).values()
+    refused = shell.run(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
+    assert refused.code == 2
+    assert refused.err.endswith("in Python, and is repeated by that call.\n")
+
+
+def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):  # noqa: F811
+    given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
+    for words in (["method=local"], ["method=none", "meta_optimizer=mean_sign"]):
+        assert shell.run(*given, *words, f"output_dir={tmp_path}").code == 0
+    assert compare(find_runs(tmp_path / "runs")).keys == ["method", "meta_optimizer"]
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["problem=tests.ridge.Rigde"], "tests.ridge.Rigde cannot be imported"),
+        (["problem=tests.ridge.Rigde"], "tests/ridge.py has no Rigde, but Ridge."),
+        (["problem=ridge"], "name your own class, as problem=mymodule.MyProblem."),
         (["problem=nowhere.Ridge"], "No module named 'nowhere'"),
-        (NAMED[:1], "problem.examples._target_ has no value"),
-        ([NAMED[0], "problem.examples._target_=tests.ridge.laod"], "cannot be imported"),
+        (NAMED[:1], "problem.examples._target_=FUNCTION, which takes a seed and returns Splits."),
+        ([NAMED[0], "problem.examples._target_=tests.ridge.laod"], "tests/ridge.py has no laod."),
+        ([NAMED[0], f"{FUNCTION}fails"], "called with seed 0, fails (test_own_run.py, line "),
+        ([NAMED[0], f"{FUNCTION}takes_none"], "TypeError: takes_none() takes 0 positional"),
+        ([NAMED[0], f"{FUNCTION}gives_a_dict"], "The examples are no Splits but dict"),
+        ([*NAMED, "dataset=mnist"], "dataset=mnist has no effect: problem=tests.ridge.Ridge"),
+        ([*NAMED, "task.init.learning_rate=0.5"], "learning_rate=0.5 has no effect: problem="),
+        ([*NAMED, "validation.subset=5"], "validation.subset=5 has no effect: problem="),
+        (["problem=penalties", "model=lenet"], "model=lenet has no effect: problem=penalties"),
         ([*NAMED, "problem.problem.penlty=1"], "There is no setting problem.problem.penlty"),
     ],
 )

@@ -96,11 +96,13 @@ def test_tables_in_three_forms(runs, tmp_path):
 def test_missing_runs_say_the_command(runs, tmp_path, capsys):
     where = ["--runs", runs, "--out", tmp_path]
     assert build("figure", "c1", "c2", "fig2", *where) == 0
-    lines = capsys.readouterr().out.splitlines()
-    command = f"glocal reproduce {{}} output_dir={runs.parent}"
-    assert f"c2: no stored runs; to make them: {command.format('c2_kmnist')}" in lines
-    assert f"fig2: no stored runs; to make them: {command.format('fig2_sgd fig2_adam')}" in lines
-    assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in lines
+    output = capsys.readouterr()
+    command = f"no stored runs; to make them: glocal reproduce {{}} output_dir={runs.parent}"
+    assert output.err.splitlines() == [
+        f"error: c2: {command.format('c2_kmnist')}",
+        f"error: fig2: {command.format('fig2_sgd fig2_adam')}",
+    ]
+    assert f"c1: {tmp_path / 'c1'}.{{pdf,png,txt}}" in output.out.splitlines()
     assert build("figure", *where) == 0
     all_of_them = capsys.readouterr().out.splitlines()
     (absent,) = (line for line in all_of_them if "not stored, so left out: " in line)

@@ -186,5 +186,5 @@ def test_a_sentence_that_looks_up_what_is_not_there_is_an_error(tmp_path):
         lookup.cell("final_accuracy", "mean", method="none")
     with pytest.raises(UserError, match="no claim nothing"):
         lookup.claim("nothing")
-    with pytest.raises(UserError, match=r"python scripts/make_tables.py table3"):
+    with pytest.raises(UserError, match=r"`glocal tables table3` makes it"):
         Lookup(tmp_path).frame("table3")

@@ -45,7 +45,7 @@ class Lookup:
         """
         file = self.folder / f"{table}.csv"
         if not file.exists():
-            raise UserError(f"{file} is not there; make it: python scripts/make_tables.py {table}")
+            raise UserError(f"{file} is not there; `glocal tables {table}` makes it.")
         return pd.read_csv(file)
 
     def text(self, table: str) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds:
     start, costs = images.runs[0].stored.value("task.init.learning_rate"), _costs(images)
     ends = {method: _spread([*images.finals(method).values()], 1) for method in images.methods}
     constant = ends.pop(NONE, "nothing yet")
-    learned = [f"{end} by {name} ({costs[name]:.1f})" for name, end in ends.items()]
+    learned = [f"{end} by {name} ({costs[name]:.1f} x the cost)" for name, end in ends.items()]
     found = {name: _spread(values, 3) for name, values in losses.items()}
     untuned, tuned = found.pop(CONSTANT), found.pop(HYPERGRADIENTS)
     searched = _listed([f"{end} by {name}" for name, end in found.items()])
@@ -72,11 +72,21 @@ def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds:
     return (
         f"Learning rate, momentum and weight decay, learned from a learning rate of {start:g} on, "
         f"bring the test accuracy after {images.steps} steps from {constant} % to "
-        f"{_listed(learned)}, in brackets the cost in trainings without tuning. 2,000 penalties of "
-        f"a logistic regression, learned in {seconds:g} s, bring its test loss from {untuned} to "
+        f"{_listed(learned)}.{_alike(images)} 2,000 penalties of a logistic regression, learned in "
+        f"{seconds:g} s, bring its test loss from {untuned} to "
         f"{tuned}{beside or '; TPE has not been run beside them, which needs optuna'}. "
         f"(Mean ± standard deviation over the seeds {_listed([str(s) for s in images.seeds])}.)"
     )
+
+
+def _alike(images: Selection) -> str:
+    """A sentence on methods that have taken the same steps."""
+    ends: dict[str, list[str]] = {}
+    for method in images.methods:
+        ends.setdefault(str(sorted(images.finals(method).items())), []).append(method)
+    same = [names for names in ends.values() if len(names) > 1]
+    why = "hypergradients have the same signs, and the meta optimizer looks at no more"
+    return "".join(f" ({_listed(names)} end alike: their {why}.)" for names in same)
 
 
 def _losses(penalties: Selection, searches: pd.DataFrame) -> dict[str, list[float]]:

@@ -159,7 +159,7 @@ def draw_grid(axes: Axes, grid: pd.DataFrame, label: str) -> None:
         value, count = means.iloc[row, column], counts.iloc[row, column]
         if np.isfinite(value):
             text = f"{value:.1f}" + (f"\n(n = {count:g})" if count > 1 else "")
-            colour = "white" if shown.norm(value) < 0.5 else "black"
+            colour = "white" if float(np.asarray(shown.norm(value))) < 0.5 else "black"
             axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=SMALL)
     axes.set_xticks(range(len(means.columns)), means.columns)
     axes.set_yticks(range(len(means.index)), means.index)
