@@ -134,4 +134,4 @@ class Group:
         directory.save_weights({name(path): np.asarray(leaf) for path, leaf in leaves})
         directory.complete(diverged=snapshot.diverged)
         self._sinks.finish("complete", seed)
-        say(f"done: {directory.path}")
+        say(f"done{', though it diverged' * snapshot.diverged}: {directory.path}")

@@ -98,7 +98,7 @@ def run(
         with stop.listening():
             identity = train_seeds(experiment, list(by_seed), stop)
     except Interrupted:
-        raise KeyboardInterrupt from None
+        raise KeyboardInterrupt("what was done is kept; the same call goes on") from None
     where = {key: identity.facts[key] for key in ("experiment", "variant")}
     return load_runs(store, where | {"seed": list(by_seed)})
 

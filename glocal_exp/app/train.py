@@ -88,11 +88,12 @@ def _is_complete(identity: Identity, seed: int) -> bool:
     path, facts = identity.path(seed), identity.facts
     if stored_status(path, facts["config_hash"], facts["source_hash"]) != "complete":
         return False
-    content = ((read_manifest(path) or {}).get("data") or {}).get("content")
+    manifest = read_manifest(path) or {}
+    content = (manifest.get("data") or {}).get("content")
     # The whole data set's digest: config and source hash leave only one split of it.
     if content not in (None, identity.experiment.data.content):
         return False
-    say(f"complete already: {path}")
+    say(f"complete already{', though it diverged' * bool(manifest.get('diverged'))}: {path}")
     discard_checkpoints(path)  # of which a kill at the very end leaves some
     return True
 

@@ -50,9 +50,13 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         _common(runs, lambda run, split=split: _number(run.images(split), MANY))
         for split in ("train", "test")
     )
+    title = _common(runs, _title)
+    model = _common(
+        runs, lambda run: network(run.stored.column("model"), run.stored.value("model"))
+    )
     parts = [
-        f"{selection.experiment}: {_common(runs, _title)}",
-        _common(runs, lambda run: network(run.stored.column("model"), run.stored.value("model"))),
+        f"{selection.experiment}: {title}",
+        model if model != title else "",  # of an own problem they are one
         f"T = {selection.steps:,} steps, tau = {interval}, batches of {batch}",
         *filter(None, [_common(windows, _window) if windows else "", _common(learning, _meta)]),
         f"{train} training, {_common(learning, _validation)} validation and {test} test images"
