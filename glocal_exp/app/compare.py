@@ -85,7 +85,8 @@ def _read(folders: Sequence[str]) -> Comparison:
     stored = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise UserError(f"There is no folder {folder}; give one of runs, or KEY=VALUE.")
+            what = f"{folder} is no folder" if folder.exists() else f"There is no folder {folder}"
+            raise UserError(f"{what}; give one of runs, or KEY=VALUE.")
         place = folder / "runs" if (folder / "runs").is_dir() else folder
         if not (found := find_runs(place)):
             raise UserError(

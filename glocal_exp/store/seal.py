@@ -47,6 +47,8 @@ def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     for name in [name for name in MAY_GO if not (directory / name).exists()]:
         stated.pop(name, None)
     found = checksums((directory / name for name in stated), directory)
+    if barred := [name for name in stated if found[name] == PermissionError.__name__]:
+        return f"{', '.join(barred)} may not be read: no access"
     changed = [name for name, digest in stated.items() if found[name] != digest]
     return f"{', '.join(changed)} changed or lost since the end" if changed else None
 
