@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,7 @@ PLACES = {
     "mode": ("engine/modes", "hypergradient", "differences"),
     "model": ("models", "model", "perceptron"),
     "task": ("tasks", "task", "label_smoothing"),
+    "dataset": ("data", "dataset", "digits"),
     "study": ("studies", "study", "overlap"),
     "figure": ("report/figures", "figure", "final_dots"),
     "table": ("report/tables", "table", "work"),
@@ -35,7 +37,8 @@ def copy(tmp_path_factory):
     for name in COPIED:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name, (room, group, identity) in PLACES.items():
-        shutil.copy(TEMPLATES / f"{name}.py", root / "glocal_exp" / room / f"{identity}.py")
+        module = "archive" if name == "dataset" else identity  # a format, which others may have
+        shutil.copy(TEMPLATES / f"{name}.py", root / "glocal_exp" / room / f"{module}.py")
         shutil.copy(TEMPLATES / f"{name}.yaml", root / "configs" / group / f"{identity}.yaml")
     shutil.copy(TEMPLATES / "estimator.yaml", root / "configs" / "estimator" / "median.yaml")
     return root
@@ -63,6 +66,17 @@ def test_a_method_a_mode_a_model_and_a_task_train_together(copy):
     assert rows[-1]["validation_gradients"] == str(2 * 40)
     assert float(rows[-1]["hyperparameter/smoothing"]) != 0.2
     assert float(rows[-1]["diagnostic/spread"]) > 0
+
+
+def test_a_data_set_is_trained_on(copy, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), np.uint8)
+    parts = {"x_train": images, "y_train": np.arange(300) % 10}
+    np.savez(tmp_path / "digits.npz", **parts, x_test=images[:50], y_test=np.arange(50) % 10)
+    new = ["dataset=digits", "source=files", f"data_dir={tmp_path}", "model=perceptron"]
+    smoke = [word for word in SMOKE if not word.startswith(("source=", "task."))]
+    said = run(copy, "scripts/train.py", *new, *smoke, "method=local", "output_dir=outputs")
+    assert f"data: Digits from files ({tmp_path}/digits.npz)" in said
+    assert "step 80/80" in said
 
 
 def test_central_differences_are_forward_mode(copy):
