@@ -15,6 +15,7 @@ from glocal_exp.report.axes import cost_axis, tick_label
 from glocal_exp.report.starts import NONE, Cell, cells, gains, right_directions
 
 RECOVERY_HEIGHT, PARETO_HEIGHT = 4.4, 4.6  # inches
+LEAST = -2.0  # points: what gains less is drawn there, with its number
 BAND = (-8.0, 12.0)  # points that the lower panels hold; what is outside is at their border
 
 
@@ -123,20 +124,29 @@ class Pareto(FromStarts):
         figure, panels = style.panels(2, 3 if len(known) else 2, PARETO_HEIGHT, sharex=True)
         if len(known):
             draw_directions(tuple(panels[:, 0]), known, looks)
+        ends = found[["gain", "low", "high"]].clip(lower=LEAST)
+        low, high = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
+        room = 0.08 * (high - low)
         for row, (meta, title) in zip(panels, self.meta_optimizers.items(), strict=False):
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
             gain, reach = row[-2:]
-            _marks(gain, own.assign(value=own["gain"]), looks)
-            front = own[own["front"]]
-            gain.step(front["cost"], front["gain"], where="post", color="#888888", linewidth=0.7)
-            gain.axhline(0, color="#888888", linewidth=0.6)
+            shown = own["gain"].clip(lower=LEAST)
+            _marks(gain, own.assign(value=shown), looks)
+            for cost, value in own.loc[own["gain"] < LEAST, ["cost", "gain"]].to_numpy():
+                note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
+                gain.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
+            front = own["front"]
+            lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
+            gain.step(own["cost"][front], shown[front], where="post", **lines)
+            gain.axhline(0, **lines)
             gain.set(ylabel="accuracy gained (points)", title=title)
+            gain.set_ylim(low - room, high + room)
             _marks(reach, own.assign(value=100 * own["reach"]), looks)
             top = 105 * max(1.0, found["reach"].max())
             reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
         for axes in panels[1]:
-            cost_axis(axes)
-            axes.set_xlim(0.85, 60)
+            cost_axis(axes, found["cost"].max())
+            axes.set_xlim(0.85, 1.3 * found["cost"].max())
         style.method_legend(figure, found["method"].unique(), diverged=False)
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
