@@ -162,8 +162,10 @@ def test_a_signal_in_the_middle_of_a_print_stops_too(monkeypatch):
 
 LONG = """
 import hashlib, signal, sys
+from glocal_exp.app import stop as stopping
 from glocal_exp.app.main import guarded
 
+stopping.GRACE_SECONDS = {grace}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 
 def work(stop):
@@ -179,7 +181,7 @@ sys.exit(guarded(work))
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_ends_a_call_that_does_not_return(number):
-    with _python(LONG.format(rounds=2_000_000_000)) as program:
+    with _python(LONG.format(rounds=2_000_000_000, grace=0.3)) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "working\n"
         program.send_signal(number)
@@ -194,7 +196,7 @@ def test_the_second_signal_ends_a_call_that_does_not_return(number):
 
 
 def test_a_second_signal_gives_an_orderly_end_its_time():
-    with _python(LONG.format(rounds=1_000_000)) as program:
+    with _python(LONG.format(rounds=1_000_000, grace=3.0)) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "working\n"
         program.send_signal(signal.SIGINT)
