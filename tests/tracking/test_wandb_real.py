@@ -390,3 +390,23 @@ def test_runs_are_kept_where_there_is_no_home_to_write_into(home: str) -> None:
         assert run(Path(folder), program, *prefix) == (0, "printed by the run\n", "")
         assert offline_rows(Path(folder)) == [2, 2]
         assert list(Path(folder, "cwd").iterdir()) == []
+
+
+def test_a_run_of_objects_is_logged_beside_its_store(tmp_path: Path) -> None:
+    """`run(..., store=...)` of a problem of one's own, in a folder that gets nothing of it."""
+    program = (
+        "from tests import ridge\nfrom glocal_exp.app.own import run\n"
+        "sizes = {'steps': 60, 'interval': 30, 'batch_size': 50, 'tracker': 'wandb_offline'}\n"
+        f"run(ridge.Ridge(), ridge.splits, ridge.glocal, store={str(tmp_path / 'out/runs')!r},"
+        " name='mine', **sizes)"
+    )
+    here = tmp_path / "here"
+    here.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=here, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (log,) = tmp_path.glob("out/wandb/offline-run-*/run-*.wandb")
+    assert log.stat().st_size > 0
+    assert list(here.iterdir()) == []
