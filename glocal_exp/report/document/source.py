@@ -48,6 +48,10 @@ class Lookup:
             raise UserError(f"{file} is not there; `glocal tables {table}` makes it.")
         return pd.read_csv(file)
 
+    def has(self, table: str) -> bool:
+        """Whether a table is there, of those that need not be."""
+        return (self.folder / f"{table}.csv").exists()
+
     def text(self, table: str) -> tuple[str, str]:
         """Its Markdown: the table, and the caption below."""
         self.frame(table)

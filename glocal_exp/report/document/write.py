@@ -121,7 +121,7 @@ class Form(ABC):
             "experiments": self.source.experiments,
             "labels": self.source.labels,
             "size": size(self.source.experiments),
-        } | {name: getattr(lookup, name) for name in ("cell", "span", "claim")}
+        } | {name: getattr(lookup, name) for name in ("cell", "span", "claim", "has")}
         return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 
     @abstractmethod
