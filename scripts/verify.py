@@ -1,11 +1,11 @@
 """Rebuild all figures and tables from the stored runs, and name those in results/ that differ."""
 
-import sys
 from pathlib import Path
 
 from _start import load
 
 if __name__ == "__main__":
-    load("glocal_exp.app.command").round_alike()
     root = Path(__file__).resolve().parents[1]
-    sys.exit(load("glocal_exp.report.verify").main(root))
+    load("glocal_exp.app.command").round_alike()
+    main = load("glocal_exp.report.verify").main
+    load("glocal_exp.app.main").entry_point(lambda *_: main(root))([])

@@ -1,6 +1,8 @@
 """A template: a data set in one NumPy archive (glocal_exp/data/<id>.py)."""
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +38,7 @@ class Archive:
             with np.load(io.BytesIO(read_bytes(place))) as archive:
                 for part in ("train", "test"):
                     parts += [archive[f"x_{part}"], archive[f"y_{part}"].astype(np.int32)]
-        except (KeyError, OSError, ValueError) as error:
+        except (KeyError, OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise unlike(place, f"is no archive of images ({error})") from error
         check(spec, *parts[:2], f"the training part of {place}")
         check(spec, *parts[2:], f"the test part of {place}")

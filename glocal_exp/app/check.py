@@ -166,6 +166,7 @@ def _parameters(target: str, path: str) -> dict[str, Any]:
     """Names that a `_target_` takes, with their annotations."""
     try:
         factory = get_object(target)
+        parameters = inspect.signature(factory).parameters
     except Exception as error:
         raise UserError(
             f"{path}._target_={target} cannot be imported: {why_not(target)}."
@@ -174,5 +175,4 @@ def _parameters(target: str, path: str) -> dict[str, Any]:
         hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     except (NameError, TypeError):
         hints = {}
-    parameters = inspect.signature(factory).parameters
     return {name: hints.get(name, Any) for name in parameters if name != "key"}

@@ -25,12 +25,12 @@ from glocal_exp.app.choices import groups
 from glocal_exp.app.config import OF_IMAGES, Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, no_choice, sentence, unknown_key
 from glocal_exp.app.named import EXAMPLES, offer_problems
-from glocal_exp.app.rerun import Stored, check_targets, expand
+from glocal_exp.app.rerun import Stored, check_targets, expand, not_repeated
 from glocal_exp.errors import UserError
 from glocal_exp.places import CONFIGS
 
 PATHS = ("output_dir", "data_dir")
-WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation", "source", "data_dir")
+WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
 SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
@@ -76,25 +76,27 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
             named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
             for name, last in _combinations(lines, sweep):
                 made.append(_job(name, last))
-                _check_effect(made[-1], overrides)
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
+            _check_effect(made, overrides)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
     return made
 
 
-def _check_effect(job: Job, overrides: Sequence[str]) -> None:
-    """Refuse settings of images where a problem brings its own examples."""
-    keys = {line: line.split("=")[0].lstrip("+~") for line in overrides}
-    if job.config.problem is None:
+def _check_effect(made: Sequence[Job], overrides: Sequence[str]) -> None:
+    """Refuse settings of images where every problem brings its own examples."""
+    names = [job.choices.get("problem") for job in made if job.config.problem is not None]
+    if len(names) < len(made):
         return
-    for line in [line for line, key in keys.items() if key.split(".")[0] in WITHOUT_EFFECT]:
-        raise UserError(
-            f"{line} has no effect: problem={job.choices.get('problem')} brings its own examples "
-            "and hyperparameters; leave that out."
-        )
+    for line in overrides:
+        key, _, value = line.lstrip("+").partition("=")
+        if key.split(".")[0] in WITHOUT_EFFECT and value != "null":
+            raise UserError(
+                f"{line} has no effect: problem={names[0]} brings its own examples and "
+                "hyperparameters; leave that out."
+            )
 
 
 def _combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
@@ -246,7 +248,10 @@ def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
     """
     path = [line for line in overrides if line.startswith("hydra.searchpath=")]
     repeated = stored.overrides({"hydra.searchpath"} if path else set())
-    stored.check(_job("", [*path, *repeated]).config)
+    try:
+        stored.check(_job("", [*path, *repeated]).config)
+    except (AttributeError, TypeError, KeyError) as error:  # Hydra's, of odd values
+        raise not_repeated(stored) from error
     choosing = {*groups(), EXAMPLES}
     by_hand = [line for line in overrides if line.split("=")[0] in choosing]
     keys = {line.split("=")[0] for line in by_hand}

@@ -91,7 +91,7 @@ class Group:
             place = f"step {done}" if done else "within the first interval"
             say(f"going on from {place}: {directory.path}")
         elif directory.last_outer_step is not None:
-            say(f"stopped before its first checkpoint, so run from the start: {directory.path}")
+            say(f"there is no checkpoint, so run from the start: {directory.path}")
         self._sinks.start(self._identity.told(seed, done))
         directory.update_manifest(differentiation=loop.mode.name)
         stands = {**loop.snapshots, **loop.finished}[seed].position.outer_step - 1

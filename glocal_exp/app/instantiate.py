@@ -3,6 +3,8 @@
 import difflib
 import importlib
 import inspect
+import os
+import sys
 from functools import partial
 from typing import Any
 
@@ -44,13 +46,22 @@ def taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
 
 
 def why_not(path: str) -> str:
-    """Why a dotted path of a class or function leads to nothing."""
+    """Why a dotted path leads to no class or function."""
     module, _, name = path.rpartition(".")
+    if not module:
+        return "it is no dotted path; write it as module.Name"
     try:
         holder = importlib.import_module(module)
-    except Exception as error:  # whatever it raises
-        where = "looked for in this folder, in those of PYTHONPATH, and where packages are"
+    except ModuleNotFoundError as error:
+        if module != error.name and not module.startswith(f"{error.name}."):
+            return first_line(error)  # what the module itself imports
+        here = "in this folder, " if {"", os.getcwd()} & {*sys.path} else ""
+        where = f"looked for {here}in those of PYTHONPATH, and where packages are"
         return f"{first_line(error)} ({where})"
+    except Exception as error:  # whatever it raises
+        return f"its module raises {type(error).__name__}: {first_line(error)}"
+    if hasattr(holder, name):
+        return "it is nothing that can be called"
     close = difflib.get_close_matches(name, [n for n in vars(holder) if n[0] != "_"], n=1)
     hint = f", but {close[0]}" if close else ""
     return f"{getattr(holder, '__file__', module)} has no {name}{hint}"

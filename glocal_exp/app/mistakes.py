@@ -8,6 +8,7 @@ from types import MappingProxyType
 from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.instantiate import first_line
 
+SEVERAL = 3  # choice: settings that a sentence may name
 WHERE_TO_LOOK = "`--cfg job` prints the settings that there are."
 TWICE = "{0} is given twice; say {0}=CHOICE once, without +."
 OF_OVERRIDES = {
@@ -72,8 +73,9 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
         settings = settings[names[0]]
         path.append(names.pop(0))
     known = [str(name) for name in settings if not str(name).startswith("_")]
+    above = "".join(f"{name}." for name in path)
     same = [leaf for leaf in leaves if leaf.rpartition(".")[2] == names[-1]]
-    same = [leaf for leaf in same if leaf.startswith(".".join(path))]
+    same = [leaf for leaf in same if leaf.startswith(above)][:SEVERAL]
     if not same and path and known and names[0] not in settings:  # below a value there is nothing
         return unknown(".".join(path), names[0], known)
     # The last two are set by the presets.
@@ -105,10 +107,11 @@ def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None
 
 
 def _leaves(settings: Mapping, path: str = "") -> list[str]:
-    """Dotted paths of all that is no mapping."""
+    """Dotted paths of all that is no mapping, but for what Hydra alone reads."""
     return [
         leaf
         for name, value in settings.items()
+        if not str(name).startswith("_")
         for leaf in (
             _leaves(value, f"{path}{name}.") if isinstance(value, Mapping) else [f"{path}{name}"]
         )

@@ -19,7 +19,6 @@ from omegaconf import OmegaConf
 from glocal_exp.app.build import Experiment
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.device import use_device
-from glocal_exp.app.rerun import text_of
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.app.train import train_seeds
 from glocal_exp.data import OwnData
@@ -139,14 +138,16 @@ def _experiment(
     name: str,
     tracker: str,
 ) -> Given:
-    beside = text_of(str(store.parent if store.name == "runs" else store))  # what is no run
-    (job,) = jobs([f"tracker={tracker}", f"output_dir={beside}"], sweep=False)
+    (job,) = jobs([f"tracker={tracker}"], sweep=False)
+    beside = str(store.parent if store.name == "runs" else store)  # what is no run, such as W&B's
+    if "dir" in job.config.tracker:
+        job.config.tracker.dir = beside
     moves = described(meta_optimizer)
     rule = "adam" if moves == described(optax.adam(0.1)) else f"own-{digest_of(moves)[:6]}"
     kind = type(plan.method)
     package, _, module = kind.__module__.rpartition(".")
     method = module.strip("_") if package == "glocal_exp.methods" else kind.__name__
-    known = dict.fromkeys(OF_IMAGES) | {"experiment": name}
+    known = dict.fromkeys(OF_IMAGES) | {"experiment": name, "output_dir": beside}
     known |= {"problem": described(problem), "method": described(plan.method)}
     known |= {"hypergradient": described(plan.mode)}
     known |= {"meta_optimizer": moves}

@@ -84,10 +84,15 @@ def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
             )
         return stored.overrides(by_hand) + others, stored
     except (AttributeError, TypeError, ValueError, KeyError) as error:
-        raise UserError(
-            f"from={given[0]} cannot be repeated: its config or manifest does not have the form "
-            "that runs write; give its settings by hand."
-        ) from error
+        raise not_repeated(stored) from error
+
+
+def not_repeated(stored: Stored) -> UserError:
+    """The sentence for a config that no run would have written."""
+    return UserError(
+        f"from={stored.path} cannot be repeated: its config or manifest does not have the form "
+        "that runs write; give its settings by hand."
+    )
 
 
 def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
@@ -102,23 +107,25 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
             continue
         try:
             # By the object: `glocal_exp.tasks.rules.optax.jnp.save` begins with such a name too.
-            ours = target.startswith(HOMES)
+            ours = f"{target}.".startswith(tuple(f"{name}." for name in HOMES))
             home = str(getattr(get_object(target), "__module__", "")) if ours else ""
         except (HydraException, ImportError, ValueError, AttributeError):
             home = ""
         if not f"{home}.".startswith(tuple(f"{name}." for name in HOMES)):
-            words = _naming(config.get("problem") or {})
+            words = _naming(config.get("problem"))
             raise UserError(
                 f"The stored config names {target}, which is no part of this package; if you trust "
                 f"it, name it in this command too, as {words.get(target, 'GROUP._target_=...')}"
             )
 
 
-def _naming(problem: Mapping[str, Any]) -> dict[str, str]:
+def _naming(problem: Any) -> dict[str, str]:
     """By what a stored problem names, the words of a command that name all of it."""
+    if not isinstance(problem, Mapping):
+        return {}
     parts = {"problem": problem.get("problem", problem), EXAMPLES: problem.get("examples")}
-    nodes = {key: of for key, of in parts.items() if isinstance(of, Mapping) and "_target_" in of}
-    named = {key: of["_target_"] for key, of in nodes.items()}
+    targets = {key: of.get("_target_") for key, of in parts.items() if isinstance(of, Mapping)}
+    named = {key: target for key, target in targets.items() if isinstance(target, str)}
     return dict.fromkeys(named.values(), " ".join(f"{k}={v}" for k, v in named.items()))
 
 

@@ -24,7 +24,7 @@ def tell(error: Exception) -> int:
     text = str(error)
     if isinstance(error, OSError):
         where = error.filename or "What is printed to, or the disk"
-        advice = "no access to it; choose another place, or have it opened to you"
+        advice = "no access; ask its owner for it, or choose another place"
         denied = error.errno in (errno.EACCES, errno.EPERM)
         advice = advice if denied else f"{error.strerror or error}; check path and space"
         text = f"{where}: {advice}."

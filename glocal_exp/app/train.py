@@ -18,6 +18,7 @@ from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import RunDirectory, utc_now
 from glocal_exp.store.directory import ASIDE, discard_checkpoints
 from glocal_exp.store.files import read_manifest
+from glocal_exp.store.seal import unreadable
 from glocal_exp.store.status import stored_status
 from glocal_exp.tracking import Fanout, ProgressSink
 
@@ -120,12 +121,16 @@ def _begin(identity: Identity, seed: int, run: Run) -> None:
         state = "made with other images"
     if state in ("partial", "failed") and directory.has_lost_its_place:
         state = "damaged"
-    run.is_new = state not in ("partial", "failed") or not directory.manifest
-    if run.is_new:
+    afresh = state not in ("partial", "failed") or not directory.manifest
+    if afresh:
+        barred = unreadable(directory.path, directory.manifest)
+        if barred and state == "damaged":
+            raise UserError(f"{directory.path}: {barred} may not be read; ask for access to it.")
+        directory.clear(keep=state == "damaged")
         if state != "missing":
             kept = f" (what was there is in {ASIDE}/)" if state == "damaged" else ""
             say(f"{state}, so run afresh{kept}: {directory.path}")
-        directory.clear(keep=state == "damaged")
+    run.is_new = afresh  # only now: what could not be set aside is not given up
     directory.update_manifest(**identity.manifest(seed, data, directory.manifest))
     directory.write_config(as_yaml(stored_config(identity.experiment.cfg, seed)))
 

@@ -36,7 +36,9 @@ def main(
     run).
     """
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {message}", file=sys.stderr
+        )
         return _build(kind, repository, _parse(kind, home or repository / "results", arguments))
 
 
@@ -53,6 +55,7 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
         )
     context = Context.of(repository, options.runs, options.studies)
+    is_new = not options.out.exists()
     make_directory(options.out)
     chosen = options.ids or [
         n for n, path in configs.items() if not entries(path).get("on_request")
@@ -71,8 +74,9 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
         results += [_write_own(name, context, options.out) for name in others]
     elif others:
         print(f"in no table: {', '.join(others)}; `glocal compare {options.runs}` lists them")
-    with contextlib.suppress(OSError):
-        options.out.rmdir()  # which is only done if nothing came to be there
+    with contextlib.suppress(OSError):  # of what came to be there
+        if is_new:
+            options.out.rmdir()
     complete, nothing = results.count("complete"), results.count("nothing")
     return int(nothing == len(results) or (options.strict and complete < len(results)))
 

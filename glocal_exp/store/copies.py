@@ -37,7 +37,7 @@ def bring(run: Path, runs: Path) -> bool:
         if broken := damage(copy, intact_manifest(copy)):
             raise UserError(f"{run} did not arrive as it was written: {broken}; copy it again.")
         with RunDirectory(place) as directory:
-            directory.clear()
+            directory.clear(keep=stored_status(place) == "damaged")
             # The manifest goes first: without it what is there would be a stranger's.
             for entry in sorted(copy.iterdir(), key=lambda entry: entry.name != files.MANIFEST):
                 entry.rename(place / entry.name)

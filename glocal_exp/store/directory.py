@@ -21,7 +21,7 @@ from glocal_exp.store.seal import checksums, damage
 ARRAYS, WEIGHTS, CHECKPOINTS, ASIDE = "arrays.npz", "weights.npz", "checkpoint", "damaged"
 CONTENTS = (files.CONFIG, files.METRICS, ARRAYS, WEIGHTS)
 CHECKPOINT = re.compile(r"\d{8}\.ckpt|\.\d{8}\.ckpt\.\d+\.tmp")
-MAGIC = b"glocal-checkpoint-3\n"
+MAGIC = b"glocal-checkpoint-2\n"
 KEPT = 2
 
 
@@ -41,10 +41,21 @@ class RunDirectory(LockedDirectory):
     def _open(self) -> None:
         self._rows: list[dict[str, Any]] = []
         self._arrays: dict[str, np.ndarray] = {}
+        self._is_torn = False
         if not self.manifest or damage(self.path, self.manifest):
             return  # what is there is set aside
-        self._rows += files.read_rows(self.path / files.METRICS)
-        self._arrays = files.read_arrays(self.path / ARRAYS)
+        try:
+            rows = files.read_rows(self.path / files.METRICS)
+            arrays = files.read_arrays(self.path / ARRAYS)
+            _ = [int(row["outer_step"]) for row in rows], [_outer_step(name) for name in arrays]
+            self._rows, self._arrays = rows, arrays
+        except (UserError, KeyError, ValueError):
+            self._is_torn = True
+
+    def _begins_with(self, entry: Path) -> bool:
+        aside = self.path / ASIDE  # beside it there is what has not been set aside yet
+        ours = (ASIDE, CHECKPOINTS, files.CONFIG, *CONTENTS)
+        return (entry.name in ours and aside.is_dir()) or super()._begins_with(entry)
 
     def _knows(self, entry: Path) -> bool:
         if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
@@ -124,8 +135,8 @@ class RunDirectory(LockedDirectory):
         older = self._newest_first()
         path = self.path / CHECKPOINTS / f"{int(older[0].stem) + 1 if older else 1:08d}.ckpt"
         files.make_directory(path.parent)
-        last = self.last_outer_step
-        content = json.dumps([*self._owner(), last, self._digest(last)]).encode() + b"\n" + content
+        owner = [*self._owner(), *self._records(self.last_outer_step)]
+        content = json.dumps(owner).encode() + b"\n" + content
         files.write_atomically(path, MAGIC + hashlib.sha256(content).digest() + content)
         for old in [path, *older][KEPT:]:
             with contextlib.suppress(OSError):
@@ -133,7 +144,7 @@ class RunDirectory(LockedDirectory):
 
     def load_checkpoints(self) -> Iterator[bytes]:
         """The stored checkpoints, newest first; left out are torn or corrupt ones, and those whose
-        records are not as they were.
+        records have changed.
 
         Raises:
             UserError: one is another run's.
@@ -147,31 +158,32 @@ class RunDirectory(LockedDirectory):
             if content[:start] != MAGIC + hashlib.sha256(content[start:]).digest():
                 continue
             line, _, blob = content[start:].partition(b"\n")
-            *owner, outer_step, digest = json.loads(line)
-            if owner != self._owner():
+            owner = json.loads(line)
+            if owner[:3] != self._owner():
                 raise UserError(f"{path} is of another run or other images; delete that file.")
-            if digest == self._digest(outer_step):
+            if owner[3:] in ([], self._records(*owner[3:4])):  # of older ones nothing is known
                 yield blob
 
     @property
     def has_lost_its_place(self) -> bool:
-        """Whether there are checkpoints, but none to go on from."""
-        return bool(self._newest_first()) and not any(self.load_checkpoints())
+        """Whether records cannot be read, or there are checkpoints but none to go on from."""
+        checkpoints = self._is_torn or self._newest_first()
+        return bool(checkpoints) and not any(self.load_checkpoints())
 
     def _owner(self) -> list[Any]:
         """Whose a checkpoint is."""
         images = (self.manifest.get("data") or {}).get("fingerprint")
         return [self.manifest.get("config_hash"), self.manifest.get("seed"), images]
 
-    def _digest(self, outer_step: int | None) -> str:
-        """Of the records up to and with `outer_step`."""
+    def _records(self, outer_step: int | None = None) -> list[Any]:
+        """What tells records up to and with `outer_step` from others."""
         rows, arrays = self._up_to(outer_step)
         texts = [{name: files.format_cell(cell) for name, cell in row.items()} for row in rows]
         cells = [sorted((name, text) for name, text in row.items() if text) for row in texts]
         found = hashlib.sha256(json.dumps(cells).encode())
         for name, array in sorted(arrays.items()):
             found.update(f"{name}{array.shape}{array.dtype}".encode() + array.tobytes())
-        return found.hexdigest()
+        return [outer_step, found.hexdigest()]
 
     def _up_to(self, outer_step: int | None) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Rows and arrays up to and with `outer_step`, None for nothing."""

@@ -102,7 +102,7 @@ def cannot_read(path: Path, error: Exception | str) -> UserError:
 
 def are_in(directory: str | Path) -> bool:
     """Whether a run or a study is stored there, be it one that has lost its manifest."""
-    return any((Path(directory) / name).exists() for name in (MANIFEST, METRICS, UNITS))
+    return any(os.path.exists(Path(directory) / name) for name in (MANIFEST, METRICS, UNITS))
 
 
 def read_manifest(directory: str | Path) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ files: a changed digit, a missing row or an edited setting is found whenever it 
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def checksums(paths: Iterable[Path], directory: Path) -> dict[str, str]:
 def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     """What of a run or a study is not as it was written, in words; None if all is."""
     if sealed(manifest) != manifest:
-        there = (directory / files.MANIFEST).exists()
+        there = os.path.exists(directory / files.MANIFEST)
         return f"{files.MANIFEST} has been changed" if there else f"{files.MANIFEST} is lost"
     there = f"seed={manifest.get('seed')}"
     if directory.name.startswith("seed=") and there not in (directory.name, "seed=None"):
@@ -47,10 +48,15 @@ def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     for name in [name for name in MAY_GO if not (directory / name).exists()]:
         stated.pop(name, None)
     found = checksums((directory / name for name in stated), directory)
-    if barred := [name for name in stated if found[name] == PermissionError.__name__]:
-        return f"{', '.join(barred)} may not be read: no access"
     changed = [name for name, digest in stated.items() if found[name] != digest]
     return f"{', '.join(changed)} changed or lost since the end" if changed else None
+
+
+def unreadable(directory: Path, manifest: Mapping[str, Any]) -> str:
+    """Those of a run's files that this user may not read, in words; empty if there are none."""
+    names = (files.MANIFEST, *(manifest.get(CHECKSUMS) or {}))
+    paths = {name: directory / name for name in names}
+    return ", ".join(n for n, p in paths.items() if p.exists() and not os.access(p, os.R_OK))
 
 
 def _digest(path: Path) -> str:

@@ -38,13 +38,13 @@ class StudyDirectory(LockedDirectory):
         units, self.aside = self.path / files.UNITS, None
         current = all(self.manifest.get(name) == self._facts[name] for name in HASHES)
         if not current or sealed(self.manifest) != self.manifest:
+            old, self.manifest = self.manifest, dict(self._facts)
+            self.update_manifest()  # first: without it what is there would be a stranger's
             if units.exists():
-                name = f"{files.UNITS}-{self.manifest.get('source_hash', 'unknown')}"
+                name = f"{files.UNITS}-{old.get('source_hash', 'unknown')}"
                 count = len([*self.path.glob(f"{name}*")])
                 self.aside = self.path / (f"{name}-{count + 1}" if count else name)
                 units.rename(self.aside)
-            self.manifest = dict(self._facts)
-        self.update_manifest()  # first: without it what is there would be a stranger's
         files.make_directory(units)
         self.write_config(self._config)
         self._update([self.path / files.CONFIG], status="partial")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import time
 from functools import cache, partial
 from pathlib import Path
@@ -192,6 +193,25 @@ def test_code_of_others_is_told_from_what_is_here(target):
     named_at("task", target, config)
     with pytest.raises(UserError, match=f"names {target}, which is no part"):
         check_targets(config, trusted, ())
+
+
+@pytest.mark.parametrize("module", ["optaxevil", "glocal_exp_evil"])
+def test_code_whose_name_begins_alike_is_not_even_imported(module, tmp_path, monkeypatch):
+    (tmp_path / f"{module}.py").write_text("raise SystemExit('foreign code has run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = yaml.safe_load(written()[0])
+    named_at("task", f"{module}.X", config)
+    with pytest.raises(UserError, match=f"names {module}.X, which is no part"):
+        check_targets(config, yaml.safe_load(written()[0]), ())
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize("problem", [[1], {"_target_": ["a"]}, {"problem": 1, "examples": "a"}])
+def test_a_problem_of_another_form_is_refused_in_a_sentence(problem):
+    config = yaml.safe_load(written()[0]) | {"problem": problem}
+    named_at("task", "os.system", config)
+    with pytest.raises(UserError, match="which is no part of this package"):
+        check_targets(config, yaml.safe_load(written()[0]), ())
 
 
 @pytest.mark.parametrize("where", ["task", "task.rule", "model", "meta_optimizer", "device.cpu.x"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from glocal_exp.app.command import SAME_DIGITS
 from glocal_exp.app.command import main as command
 from glocal_exp.errors import UserError
 from glocal_exp.places import RESULTS
@@ -158,6 +159,8 @@ def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
 )
 def test_mistakes_are_one_sentence(words, sentence, runs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    for name, value in SAME_DIGITS.items():  # which it sets
+        monkeypatch.setenv(name, value)
     (tmp_path / "file").touch()
     (tmp_path / "runs").symlink_to(runs)
     with pytest.raises(SystemExit) as exit:

@@ -1,12 +1,16 @@
 """What is committed under results/ against what the stored runs give."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread, imsave
 
+from glocal_exp.places import ROOT
 from glocal_exp.report import verify
 
 
@@ -103,6 +107,17 @@ def test_the_whole_of_it_ends_with_a_count(folders, change, code, monkeypatch, c
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith(f"{3 * change} differences")
     assert change == any(line.endswith("REPORT.md: differs") for line in lines)
+
+
+def test_a_mistake_is_one_sentence_and_no_difference(tmp_path):
+    for name in ("scripts", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "results").mkdir()
+    program = [sys.executable, str(tmp_path / "scripts" / "verify.py")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: ")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
+import contextlib
 import errno
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +79,52 @@ def test_records_that_were_changed_cost_the_checkpoints_after_them(tmp_path):
     np.savez(tmp_path / "arrays.npz", **arrays | {"s2/trajectory": arrays["s1/trajectory"]})
     with RunDirectory(tmp_path) as again:
         assert list(again.load_checkpoints()) == [b"after 1"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "seed,step\n0,0\n", "outer_step,step\n0\n", "outer_step\nx\n"]
+)
+def test_records_that_cannot_be_read_leave_no_place(tmp_path, text):
+    with RunDirectory(tmp_path) as directory:
+        directory.update_manifest(status="interrupted", seed=0)
+        directory.append(record(0))
+        directory.save_checkpoint(b"after 0")
+    (tmp_path / "metrics.csv").write_text(text)
+    with RunDirectory(tmp_path) as again:
+        assert again.has_lost_its_place
+
+
+def test_what_is_set_aside_is_taken_up_wherever_that_was_stopped(tmp_path, monkeypatch):
+    with RunDirectory(tmp_path / "run") as directory:
+        directory.update_manifest(status="interrupted", seed=0)
+        directory.write_config("a: 1\n")
+        directory.append(record(0, arrays=True))
+        directory.save_checkpoint(b"after 0")
+    for lost in (True, False):
+        for moved in range(6):
+            path = tmp_path / f"{lost}-{moved}"
+            shutil.copytree(tmp_path / "run", path)
+            if lost:
+                (path / "manifest.json").unlink()
+            content = {entry.name for entry in path.iterdir()} - {"lock"}
+            rename, done = Path.rename, []
+
+            def stopped(entry, target, rename=rename, done=done, moved=moved):
+                if len(done) == moved:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                done.append(entry)
+                return rename(entry, target)
+
+            with RunDirectory(path) as directory, monkeypatch.context() as patch:
+                patch.setattr(Path, "rename", stopped)
+                with contextlib.suppress(UserError):
+                    directory.clear(keep=True)
+            with RunDirectory(path) as directory:
+                directory.clear(keep=True)
+            kept = [entry.name for entry in path.glob("damaged/*/*")]
+            assert sorted(kept) == sorted(content)
+            with RunDirectory(path) as directory:
+                directory.update_manifest(status="running", seed=0)
 
 
 def test_empty_content_and_no_directory(tmp_path):

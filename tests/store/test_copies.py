@@ -44,6 +44,17 @@ def test_complete_runs_come_over_and_the_rest_is_named(there, tmp_path, capsys):
     assert merged(tmp_path, capsys)[1].out == "2 there already\n"
 
 
+def test_what_has_lost_its_manifest_here_is_set_aside(there, tmp_path):
+    here = tmp_path / "here" / "runs"
+    assert bring(there[0], here)
+    place = here.joinpath(*there[0].parts[-3:])
+    (place / "manifest.json").unlink()
+    (place / "metrics.csv").write_text("precious")
+    assert bring(there[0], here)
+    assert states(here) == {0: "complete"}
+    assert (place / "damaged/1/metrics.csv").read_text() == "precious"
+
+
 def test_a_changed_digit_does_not_come_over(there, tmp_path, capsys):
     file = there[0] / "metrics.csv"
     file.write_text(file.read_text().replace("0.5", "0.6", 1))

@@ -129,7 +129,7 @@ class Started(Launcher):
         finally:
             if running:
                 self.interrupt(running)
-                say(f"waiting for {len(running)} to stop where they can go on from")
+                say(f"waiting for {len(running)} jobs to save and stop")
             while running:
                 for handle, code in self.ended(running).items():
                     _end(running.pop(handle), code)

@@ -97,7 +97,7 @@ def size(selections: Mapping[str, Selection], *, of_all: bool = False) -> str:
     by_size: dict[str, list[str]] = {}
     for name, one in selections.items():
         of_each = [{run.seed for run in one.of(method)} for method in one.methods]
-        seeds = len((set.intersection if of_all else set.union)(*of_each))
+        seeds = len(set.intersection(*of_each)) if of_all and of_each else len(one.seeds)
         words = f"T = {one.steps:,}, {seeds} seed{'s' * (seeds != 1)}"
         by_size.setdefault(words, []).append(name)
     return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())

@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from glocal_exp.errors import Parser
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.report.artifact import MissingRuns, MissingStudy
 from glocal_exp.report.claims.criterion import size
 from glocal_exp.report.document import run_charts, study_charts
@@ -59,8 +59,14 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
     parser.add_argument("--tables", type=Path, default=home / "tables", help="where tables are")
     parser.add_argument("--out", type=Path, default=home, help="where to write")
     options = parser.parse_args(arguments)
+    is_new = not options.out.exists()
     make_directory(options.out)
-    files = render(Source.of(repository, home, options.tables))
+    try:
+        files = render(Source.of(repository, home, options.tables))
+    except UserError:
+        if is_new:
+            options.out.rmdir()
+        raise
     write_together({options.out / name: text.encode() for name, text in files.items()})
     for name, text in files.items():
         print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")

@@ -50,7 +50,8 @@ class Demonstration(Artifact):
         _draw_losses(panels[0, 2], losses)
         style.method_legend(figure, looks, images.diverged)
         sources = caption.paragraphs([images, penalties], context)
-        found = sentences(images, losses, seconds(penalties))
+        count = int(penalties.runs[0].stored.value("problem.words"))
+        found = sentences(images, losses, seconds(penalties), count)
         return Drawing(figure, f"{found}\n\n{self.caption(*sources)}", lacking + also)
 
 
@@ -59,7 +60,9 @@ def seconds(penalties: Selection) -> float:
     return round(float(np.mean([run.total("seconds") for run in penalties.of(TUNED)])), 1)
 
 
-def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds: float) -> str:
+def sentences(
+    images: Selection, losses: Mapping[str, Sequence[float]], seconds: float, count: int
+) -> str:
     """What came out, whatever it is: means and standard deviations over the seeds."""
     start, costs = images.runs[0].stored.value("task.init.learning_rate"), _costs(images)
     ends = {method: _spread([*images.finals(method).values()], 1) for method in images.methods}
@@ -72,21 +75,25 @@ def sentences(images: Selection, losses: Mapping[str, Sequence[float]], seconds:
     return (
         f"Learning rate, momentum and weight decay, learned from a learning rate of {start:g} on, "
         f"bring the test accuracy after {images.steps} steps from {constant} % to "
-        f"{_listed(learned)}.{_alike(images)} 2,000 penalties of a logistic regression, learned in "
-        f"{seconds:g} s, bring its test loss from {untuned} to "
+        f"{_listed(learned) or 'nothing yet'}.{_alike(images)} {count:,} penalties of a logistic "
+        f"regression, learned in {seconds:g} s, bring its test loss from {untuned} to "
         f"{tuned}{beside or '; TPE has not been run beside them, which needs optuna'}. "
         f"(Mean ± standard deviation over the seeds {_listed([str(s) for s in images.seeds])}.)"
     )
 
 
 def _alike(images: Selection) -> str:
-    """A sentence on methods that have taken the same steps."""
-    ends: dict[str, list[str]] = {}
+    """A sentence on methods whose hyperparameters took the same way, under a mean of signs."""
+    ways: dict[bytes, list[str]] = {}
     for method in images.methods:
-        ends.setdefault(str(sorted(images.finals(method).items())), []).append(method)
-    same = [names for names in ends.values() if len(names) > 1]
-    why = "hypergradients have the same signs, and the meta optimizer looks at no more"
-    return "".join(f" ({_listed(names)} end alike: their {why}.)" for names in same)
+        runs = images.of(method)
+        moved = [run.stored.metrics().filter(like="hyperparameter/").to_numpy() for run in runs]
+        choices = [run.stored.manifest.get("choices") or {} for run in runs]
+        if method != NONE and {one.get("meta_optimizer") for one in choices} == {"mean_sign"}:
+            ways.setdefault(b"".join(one.tobytes() for one in moved), []).append(method)
+    same = [_listed(names) for names in ways.values() if len(names) > 1]
+    why = "their hypergradients have the same signs, and the meta optimizer looks at no more"
+    return "".join(f" ({names} end alike: {why}.)" for names in same)
 
 
 def _losses(penalties: Selection, searches: pd.DataFrame) -> dict[str, list[float]]:
@@ -105,7 +112,7 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 
 def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _costs(images: Selection) -> dict[str, float]:

@@ -109,7 +109,7 @@ def test_ctrl_c_stops_all_workers_where_they_can_go_on_from(whole, tmp_path):
     out = sweep.end()
     assert sweep.process.returncode == 130
     assert out.endswith("interrupted: what was done is kept; the same command goes on.\n")
-    assert "waiting for 2 to stop where they can go on from" in out
+    assert "waiting for 2 jobs to save and stop" in out
     assert out.count(": interrupted after ") == 2
     assert set(runs(tmp_path)) == {"local/0", "local/1"}
     for run in runs(tmp_path).values():
