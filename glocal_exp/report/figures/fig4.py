@@ -131,7 +131,7 @@ def draw_enlarged(
     axes.add_patch(Circle((1, 0), tolerance, fill=False, **dashed))
     tick = float(f"{half / 2:.1g}")
     axes.set(xlim=(1 - half, 1 + half), ylim=(-half, half))
-    axes.set(xticks=(1 - tick, 1, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
+    axes.set(xticks=(1 - tick, 1 + tick), yticks=(-tick, 0, tick), ylabel="")
 
 
 def draw_magnitudes(
