@@ -80,7 +80,7 @@ def remove_temporaries(directory: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The sentence for a failed write: what is wrong, and what to do about it."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    advice = "choose another output_dir or repair the disk"
+    advice = "choose another output_dir (in Python: store) or repair the disk"
     if error.errno in FULL:
         reason = "the disk is full or over its quota"
         advice = (
@@ -88,10 +88,12 @@ def cannot_write(path: Path, error: OSError) -> UserError:
         )
     elif error.errno in DENIED:
         reason = reason.lower()
-        advice = "choose another output_dir or change the directory's permissions"
+        advice = (
+            "choose another output_dir (in Python: store) or change the directory's permissions"
+        )
     elif error.errno in IN_THE_WAY:
         reason = "a file is where a directory should be, or the other way round"
-        advice = "move it away or choose another output_dir"
+        advice = "move it away or choose another output_dir (in Python: store)"
     return UserError(f"cannot write {path}: {reason}; {advice}")
 
 

@@ -55,7 +55,7 @@ class LockedDirectory:
                 return  # what has lost its manifest
             raise UserError(
                 f"{self.path} holds {', '.join(strange[:3])}, which this program did not write; "
-                "move that away, or choose another output_dir."
+                "move that away, or choose another output_dir (in Python: store)."
             )
 
     def _begins_with(self, entry: Path) -> bool:
