@@ -5,10 +5,12 @@ its own around errors, and go on with the next job after Ctrl-C.
 """
 
 import contextlib
+import copy
+import functools
 import itertools
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import groups
@@ -33,6 +35,7 @@ PATHS = ("output_dir", "data_dir")
 WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
 SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list
+Composed = Callable[[tuple[str, ...]], tuple[DictConfig, dict[str, str]]]
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
@@ -67,6 +70,7 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
         modules: further ones that a stored config may name.
     """
     made, last = [], []
+    composed = functools.cache(_composed)  # jobs that differ in values alone share a config
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
             offered = offer_problems(overrides)
@@ -75,7 +79,7 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
             typed = [line.split("=", 1)[1] for line in overrides if "_target_=" in line]
             named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
             for name, last in _combinations(lines, sweep):
-                made.append(_job(name, last))
+                made.append(_job(name, last, composed))
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
             _check_effect(made, overrides)
@@ -196,12 +200,39 @@ def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[st
     return {choice for choice, v in zip(choices, values, strict=True) if v is not ...}
 
 
-def _job(name: str, overrides: list[str]) -> Job:
-    cfg = compose("main", overrides, return_hydra_config=True)
+def _composed(overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
+    """What Hydra composes but for its own part, and the file taken from each group."""
+    cfg = compose("main", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
     chosen = cfg.hydra.runtime.choices.items()
     choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
-    config = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    OmegaConf.resolve(cfg.names)  # Hydra's own part, which they refer to, is known now alone
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, choices
+
+
+_parse = functools.cache(lambda line: OverridesParser.create().parse_override(line))
+
+
+def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConfig, dict[str, str]]:
+    """`_composed` of all of them, by that of the choices of groups."""
+    chosen = {*groups(), "hydra.searchpath"}
+    values = [line for line in overrides if re.split("[@=]", line)[0] not in chosen]
+    in_order = any(line[0] in "+~" or "@" in line.split("=")[0] for line in values)
+    with contextlib.suppress(HydraException, OmegaConfBaseException):
+        if not in_order:
+            config, choices = composed(tuple(line for line in overrides if line not in values))
+            config = copy.deepcopy(config)
+            for override in map(_parse, values):
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+            return config, choices
+    return composed(tuple(overrides))  # or Hydra says what is wrong
+
+
+def _job(name: str, overrides: list[str], composed: Composed = _composed) -> Job:
+    cfg, choices = _with_values(overrides, composed)
+    config = OmegaConf.masked_copy(cfg, list(map(str, cfg)))
     known = {entry.name for entry in fields(Schema)}
     for key in sorted(set(map(str, config)) - known):
         others: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [*known]))

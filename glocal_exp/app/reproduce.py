@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from glocal_exp.app.launchers.launcher import Launcher
     from glocal_exp.app.speed import Speeds
 
-FIRST = "tier_a"
+FIRST = ("tier_a", "short", "estimators")  # what figures, tables and report are made from
 SEEDS = {"seed", "seeds"}
 TEXT = """\
 Run what the reproduction of the paper consists of, as far as it is not stored yet.
 
 usage: glocal reproduce [ID ...] [KEY=VALUE ...] [minutes=N] [also=DIR] [--missing]
 
-An ID is a part of the plan (without any, {first}) or an experiment: all its methods and seeds.
+An ID is a part of the plan (without any: {first}) or an experiment: all its methods and seeds.
 Settings win over their own (steps=2000, method=local,glocal, seed=0). Runs go to
 {output}/runs unless output_dir says otherwise; figures and tables draw them. The same command
 again, in a second process or on another machine too, does only what is missing, failed, stale or
@@ -64,7 +64,7 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
     """Run into `output` what is not stored of the parts and experiments named; 1 if one failed."""
     if {"-h", "--help"} & set(arguments):
         page = {"plan": described("plan", 28), "experiments": described("experiment", 28)}
-        print(TEXT.format(first=FIRST, output=output, **page), end="")
+        print(TEXT.format(first=", ".join(FIRST), output=output, **page), end="")
         return 0
     command = _parsed(arguments)
     stop.after(command.minutes)
@@ -195,7 +195,7 @@ def _parsed(arguments: Sequence[str]) -> Command:
     others = [Path(place).expanduser() for place in own["also"]]
     if lost := [place for place in others if not (place / "runs").is_dir()]:
         raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
-    return Command(names or [FIRST], settings, minutes, others, "--missing" in arguments)
+    return Command(names or [*FIRST], settings, minutes, others, "--missing" in arguments)
 
 
 def sweep(words: Sequence[str], settings: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Runs from several starts under several meta optimizers: what a method costs, and gains."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from glocal_exp.store import find_runs
 
 START, META = "task.init.learning_rate", "choices.meta_optimizer"
 NONE = "none"  # nothing moves, whatever the meta optimizer
+OWN = "own"  # instead of a meta optimizer: rivals, each by its paper's own rule
 SWEPT = 3.3
 """Plain steps that one with a sweep back costs (LeNet on one core, `results/benchmarks/LOG.md`)."""
 TANGENT = 2.1
@@ -25,12 +26,29 @@ STEPS = ("plain", "tangent", "reverse")
 COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach", "seconds"]
 
 
+class Group(TypedDict):
+    """What is compared under one meta optimizer.
+
+    Attributes:
+        tuning_free: tasks whose optimizers find a rate of their own; they stand at every start.
+    """
+
+    title: str
+    methods: Sequence[str]
+    tuning_free: NotRequired[Sequence[str]]
+
+
+def titles(groups: Mapping[str, Group]) -> dict[str, str]:
+    """Of each, by its meta optimizer."""
+    return {meta: group["title"] for meta, group in groups.items()}
+
+
 @dataclass(frozen=True)
 class Cell:
     """What is stored from one initial learning rate under one meta optimizer.
 
     Attributes:
-        meta_optimizer: its id; constant hyperparameters are in every one's cells.
+        meta_optimizer: its id, or `OWN`; constant hyperparameters are in every one's cells.
         start: initial learning rate.
     """
 
@@ -39,30 +57,33 @@ class Cell:
     selection: Selection
 
 
-def cells(
-    context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str]
-) -> list[Cell]:
-    """By meta optimizer in the order given, then by start.
+def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> list[Cell]:
+    """By meta optimizer in the order given, then by start; without groups of which none is stored.
 
     Raises:
-        MissingRuns: none is stored.
+        MissingRuns: no group is.
     """
     stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
-    starts = sorted({float(run.value(START)) for run in stored if not run.damage})
-    moving, found = sorted(set(methods) - {NONE}), []
-    for meta in meta_optimizers:
-        for start in starts:
-            conditions = {"method": moving, META: meta}, {"method": NONE}
-            parts = [
-                part
-                for condition in conditions
-                if (part := select(context.runs, experiment, (), {START: start, **condition}))
-            ]
-            if parts:
-                found.append(Cell(meta, start, together(parts)))
+    starts = {run.value(START) for run in stored if not run.damage} - {None}
+    found = []
+    for meta, group in groups.items():
+        meant: dict[str, Any] = {} if meta == OWN else {META: meta}
+        meant["method"] = sorted(set(group["methods"]) - {NONE})
+        free = [_tuning_free(context, experiment, task) for task in group.get("tuning_free", ())]
+        for start in sorted(map(float, starts)):
+            own = [select(context.runs, experiment, (), {START: start} | meant), *free]
+            constant = select(context.runs, experiment, (), {START: start, "method": NONE})
+            if any(own):
+                found.append(Cell(meta, start, together([s for s in (*own, constant) if s])))
     if not found:
         raise MissingRuns(experiment)
     return found
+
+
+def _tuning_free(context: Context, experiment: str, task: str) -> Selection | None:
+    """Runs of an optimizer without a rate to learn, under its own name."""
+    found = select(context.runs, experiment, (), {"choices.task": task, "method": NONE})
+    return found and replace(found, runs=tuple(replace(run, method=task) for run in found.runs))
 
 
 def plain_steps(run: Run) -> float:
@@ -85,9 +106,8 @@ def reached(run: Run, level: float) -> float:
 
 
 def gains(
-    context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
-    starts: Sequence[float],
-) -> tuple[pd.DataFrame, list[Cell]]:  # fmt: skip
+    context: Context, experiment: str, groups: Mapping[str, Group], starts: Sequence[float]
+) -> tuple[pd.DataFrame, list[Cell]]:
     """A row a meta optimizer and method, over the seeds that it and constants have of every start.
 
     `cost` and `seconds` are times plain training's; `gain` is in percentage points, a mean over the
@@ -98,7 +118,7 @@ def gains(
     Raises:
         MissingRuns: no method has a seed from every start.
     """
-    found = cells(context, experiment, meta_optimizers, methods)
+    found = cells(context, experiment, groups)
     found = [cell for cell in found if any(np.isclose(cell.start, start) for start in starts)]
     rows: Any = pd.DataFrame([row for cell in found for row in _of_cell(cell)], columns=COLUMNS)
     of_seeds = rows.groupby(["meta_optimizer", "method", "seed"])["start"]

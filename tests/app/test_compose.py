@@ -1,5 +1,6 @@
 """From overrides to configs: what a run's path follows from, sweeps, repeated runs, --help."""
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -9,9 +10,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from glocal_exp.app import compose
 from glocal_exp.app import help as help_page
 from glocal_exp.app.check import describe, fits
-from glocal_exp.app.compose import jobs
+from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
 from glocal_exp.errors import UserError
@@ -296,3 +298,29 @@ def test_reproduce_lists_the_experiments(capsys):
 def test_values_and_annotations(value, hint, fit):
     assert fits(value, hint) is fit
     assert describe(hint) or hint is Path
+
+
+def as_hydra_composes(overrides: list[str], composed) -> tuple:
+    return composed(tuple(overrides))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "experiment=recovery method=local,glocal method.window=60,80 task.init.momentum=0.1,0.9",
+        "steps=null", "steps=${oc.env:HOME}", "interval=${foo}", "method=local method.stride=1",
+        "task.init={a: 1}", "+method.foo=3 method.foo=4", "method.window=3 ~method.window",
+        "method.window=3 ++method.window=4", "search@study=tpe", "method@foo=local", "dmd=foo",
+    ],
+)  # fmt: skip
+def test_values_set_afterwards_come_to_what_hydra_composes(line, monkeypatch):
+    def outcome():
+        try:
+            made = jobs(re.split(r" (?=[\w~+.@]+[=]|~)", line), True)
+        except UserError as error:
+            return str(error)
+        return [(job, as_yaml(job.config)) for job in made]
+
+    fast = outcome()
+    monkeypatch.setattr(compose, "_with_values", as_hydra_composes)
+    assert fast == outcome()

@@ -16,9 +16,11 @@ import pytest
 from glocal_exp.app.cells import cells, state_of
 from glocal_exp.app.choices import choices, groups
 from glocal_exp.app.compose import Job, jobs
-from glocal_exp.app.reproduce import queue, reproduce, sweep, sweeps
+from glocal_exp.app.reproduce import FIRST, queue, reproduce, sweep, sweeps
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
+from glocal_exp.places import RESULTS
+from glocal_exp.store import find_runs
 from tests.sealing import reseal
 
 from .commands import PACED, TOY, Command, Shell, assert_same, checkpoint, manifest, runs, until
@@ -224,7 +226,7 @@ def test_settings_win_over_a_sweeps_own():
 
 @pytest.mark.parametrize("name", choices("plan"))
 def test_the_plan_names_what_there_is(name):
-    words = [word.split("=") for line in sweeps(name) for word in line]
+    words = [word.partition("=")[::2] for line in sweeps(name) for word in line]
     chosen = [(key, value) for key, values in words for value in values.split(",")]
     named = [(group, choice) for group, choice in chosen if group in groups()]
     assert len(named) > len(sweeps(name))
@@ -240,3 +242,11 @@ def test_every_line_of_the_plan_is_one_that_trains(name):
         for job in jobs(line, sweep=True):
             check(job.config)
             assert job.choices["source"] == "files"
+
+
+@pytest.mark.slow
+def test_every_stored_run_is_one_of_the_plan():
+    lines = [sweep([f"output_dir={RESULTS}", *line], []) for n in FIRST for line in sweeps(n)]
+    planned = cells([job for line in lines for job in jobs(line, True)], False, [])
+    paths = {path for cell in planned for path in cell.paths}
+    assert [run.path for run in find_runs(RESULTS / "runs") if run.path not in paths] == []

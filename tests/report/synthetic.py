@@ -109,7 +109,7 @@ def records(
     generator = np.random.default_rng([seed, sorted(GOALS).index(method)])
     start = settings["task"]["init"]
     names, interval = list(start), settings["interval"]
-    phi = np.array([np.log(value / (1 - value)) for value in start.values()])
+    phi = np.array([np.log(value / (1 - value)) for value in start.values()], float)
     drift = np.array([1.0, 0.8, -0.5]) * GOALS[method]
     each = {"none": 0, "local": 1, "global": 1}.get(method, 80)
     each = each if gradients_an_interval is None else gradients_an_interval

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
@@ -15,15 +16,17 @@ from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
 from .test_truths import context as context_of_truths  # noqa: F401
 
-METAS = {"adam": "Adam", "mean_sign": "signs"}
-STARTS = (0.01, 0.1)
-GAIN = {("local", "adam"): 2, ("glocal", "adam"): 1, ("local", "mean_sign"): 3}
-SETTINGS: dict[str, Any] = {
-    "experiment": "recovery",
-    "meta_optimizers": METAS,
-    "methods": ["none", "local", "glocal"],
+METHODS = ["none", "local", "glocal"]
+GROUPS = {
+    "adam": {"title": "Adam", "methods": METHODS},
+    "mean_sign": {"title": "signs", "methods": METHODS},
+    "own": {"title": "rivals", "methods": ["window_mean"], "tuning_free": ["dog"]},
 }
-SETTINGS |= {"starts": STARTS}
+STARTS = [0.01, 0.1]
+GAIN = {("local", "adam"): 2, ("glocal", "adam"): 1, ("local", "mean_sign"): 3}
+RIVAL = ("window_mean", "sgd")
+GAIN |= {RIVAL: 4}
+SETTINGS: dict[str, Any] = {"experiment": "recovery", "groups": GROUPS, "starts": STARTS}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,8 @@ def context(tmp_path_factory):
 
 def test_gains_are_paired_by_start_and_seed(context):
     found = gains(context, **SETTINGS)[0].set_index(["meta_optimizer", "method"])
-    assert set(found.index) == {("adam", "local"), ("adam", "glocal"), ("mean_sign", "local")}
+    kinds = {("adam", "local"), ("adam", "glocal"), ("mean_sign", "local")}
+    assert set(found.index) == kinds | {("own", "window_mean")}
     local = found.loc[("adam", "local")]
     assert local["gain"] == pytest.approx(np.mean([3, 6]))  # a mean over the starts of each seed
     assert local["low"] == pytest.approx(4.5 - 12.7062 * 1.5, abs=1e-3)
@@ -52,11 +56,12 @@ def test_gains_are_paired_by_start_and_seed(context):
         ("adam", "local"): True,
         ("adam", "glocal"): False,  # costs more and gains less
         ("mean_sign", "local"): True,
+        ("own", "window_mean"): True,
     }
 
 
 def test_a_cost_is_what_its_steps_and_images_are_worth(context):
-    (cell, *_) = cells(context, "recovery", METAS, ["none", "local"])
+    (cell, *_) = cells(context, "recovery", GROUPS)
     none, local = cell.selection.of("none")[0], cell.selection.of("local")[0]
     assert plain_steps(none) == 2000
     # Three tangents, and 20 gradients on 6,000 images.
@@ -66,7 +71,7 @@ def test_a_cost_is_what_its_steps_and_images_are_worth(context):
 
 
 def test_when_a_level_is_reached(context):
-    run = cells(context, "recovery", METAS, ["none", "local"])[0].selection.of("none")[0]
+    run = cells(context, "recovery", GROUPS)[0].selection.of("none")[0]
     curve = run.curve("test_accuracy")
     level = float(curve.iloc[3])
     assert reached(run, level) <= 3 / 20
@@ -77,24 +82,27 @@ def test_when_a_level_is_reached(context):
 
 def test_what_has_no_seed_from_every_start_is_not_compared(context):
     with pytest.raises(MissingRuns):
-        gains(context, **SETTINGS | {"starts": (*STARTS, 0.5)})
+        gains(context, **SETTINGS | {"starts": [*STARTS, 0.5]})
 
 
 @pytest.mark.parametrize("truths", [False, True])
-def test_the_figure_and_the_table_show_them(context, truths, request):
+def test_the_figure_and_the_table_show_them(context, truths, request, tmp_path):
     if truths:
         studies = request.getfixturevalue("context_of_truths").studies
         context = replace(context, studies=studies)
     maker = {"_target_": "glocal_exp.report.figures.starts.Pareto", "title": "Title."}
-    maker |= SETTINGS | {"methods": ["local", "glocal"], "truth": "plan"}
+    maker |= SETTINGS | {"truth": "plan"}
     with style.applied():
         drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)
     first = [""] * truths
-    titles = [*first, "Adam", "Adam", *first, "signs", "signs"]
+    titles = [*first, "Adam", "Adam", *first, "signs", "signs", *first, "rivals", "rivals"]
     assert [axes.get_title() for axes in drawing.figure.axes] == titles
     if truths:
         # Of the rate's derivative local has the sign, of momentum's it has not.
         assert drawing.figure.axes[0].lines[0].get_ydata()[0] == 50
-    rows = table("pareto", **SETTINGS).make(context).rows
-    assert [row[:2] for row in rows] == [["Adam", "local"], ["", "glocal"], ["signs", "local"]]
-    assert [row[-1] for row in rows] == ["on it", "", "on it"]
+    (tmp_path / "figure").mkdir()
+    (tmp_path / "figure/pareto.yaml").write_text(yaml.safe_dump(SETTINGS))
+    rows = table("pareto").make(replace(context, configs=tmp_path)).rows
+    names = [["Adam", "local"], ["", "glocal"], ["signs", "local"], ["rivals", "window mean"]]
+    assert [row[:2] for row in rows] == names
+    assert [row[-1] for row in rows] == ["on it", "", "on it", "on it"]

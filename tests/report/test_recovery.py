@@ -6,12 +6,17 @@ import pytest
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.starts import BAND, Recovery
-from glocal_exp.report.starts import cells
+from glocal_exp.report.starts import Group, cells
 
-from .synthetic import reading, table, write_run
+from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
 
-METAS = {"adam": "Adam", "mean_sign": "signs"}
+METHODS = ["none", "local"]
+GROUPS: dict[str, Group] = {
+    "adam": {"title": "Adam", "methods": METHODS},
+    "mean_sign": {"title": "signs", "methods": METHODS},
+    "own": {"title": "rivals", "methods": [], "tuning_free": ["dog"]},
+}
 ENDS = {("none", 0.01): 70, ("none", 0.1): 85, ("local", 0.01): 80, ("local", 0.1): 86}
 
 
@@ -28,36 +33,46 @@ def context(tmp_path_factory):
                     manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
                 )  # fmt: skip
                 overwrite(path, "test_accuracy", [(end + more + seed) / 100])
-    return Context(root)
+    for seed in (0, 1):
+        path = write_run(
+            root, "recovery", "none", seed,
+            manifest={"choices": {"task": "dog"}}, config={"task": {"name": "dog", "init": {}}},
+        )  # fmt: skip
+        overwrite(path, "test_accuracy", [(82 + seed) / 100])
+    return Context(root, configs=CONFIGS)
 
 
 def test_constant_hyperparameters_are_in_every_meta_optimizers_cells(context):
-    found = cells(context, "recovery", METAS, ["none", "local"])
+    found = cells(context, "recovery", GROUPS)
     assert [(c.meta_optimizer, c.start) for c in found] == [
-        (meta, start) for meta in METAS for start in (0.01, 0.1)
+        (meta, start) for meta in GROUPS for start in (0.01, 0.1)
     ]
-    ends = [c.selection.finals(m)[0] for c in found for m in ("none", "local")]
+    ends = [c.selection.finals(m)[0] for c in found[:4] for m in METHODS]
     np.testing.assert_allclose(ends, [70, 80, 85, 86, 70, 83, 85, 89])
     with pytest.raises(MissingRuns):
-        cells(context, "other", METAS, ["none"])
+        cells(context, "other", GROUPS)
+
+
+def test_an_optimizer_that_needs_no_rate_stands_at_every_start(context):
+    found = [c for c in cells(context, "recovery", GROUPS) if c.meta_optimizer == "own"]
+    ends = [[c.selection.finals(m)[1] for m in ("none", "dog")] for c in found]
+    np.testing.assert_allclose(ends, [[71, 83], [86, 83]])
 
 
 def test_the_table_compares_within_a_cell(context):
-    settings = {"meta_optimizers": METAS, "methods": ["none", "local"], "subject": "local"}
-    data = table("recovery", **settings).make(context).data
-    assert data["method"].tolist() == ["none", "local"] * 4
+    data = table("recovery", subject="local").make(context).data
+    assert data["method"].tolist() == ["none", "local"] * 4 + ["none", "dog"] * 2
     np.testing.assert_allclose(data["difference"].dropna(), [10, 1, 13, 4])
 
 
 def test_the_figure_draws_each_seed_and_what_is_gained(context):
-    figure = Recovery(
-        "Title.", "recovery", METAS, ["none", "local"], reading=reading("figure/recovery")
-    )
+    figure = Recovery("Title.", "recovery", GROUPS, reading=reading("figure/recovery"))
     with style.applied():
         drawing = figure.draw(context)
-    upper, _, lower, _ = drawing.figure.axes
+    upper, _, own, lower, *_ = drawing.figure.axes
     np.testing.assert_allclose(upper.lines[0].get_ydata(), [70.5, 85.5])  # none, two seeds
     np.testing.assert_allclose(lower.lines[0].get_ydata(), [10, 1])
+    assert own.get_title() == "rivals"
     assert BAND[0] <= lower.get_ylim()[0]
     assert "2 seeds (0, 1)" in drawing.caption
     assert [text.get_text() for text in lower.get_xticklabels()] == ["0.01", "0.1"]

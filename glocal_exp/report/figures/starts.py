@@ -12,9 +12,9 @@ from matplotlib.ticker import NullLocator
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import cost_axis, tick_label
-from glocal_exp.report.starts import NONE, Cell, cells, gains, right_directions
+from glocal_exp.report.starts import NONE, Cell, Group, cells, gains, right_directions
 
-RECOVERY_HEIGHT, PARETO_HEIGHT = 4.4, 4.6  # inches
+RECOVERY_HEIGHT, ROW_HEIGHT = 4.4, 2.3  # inches
 LEAST = -2.0  # points: what gains less is drawn there, with its number
 BAND = (-8.0, 12.0)  # points that the lower panels hold; what is outside is at their border
 
@@ -24,12 +24,11 @@ class FromStarts(Artifact):
     """What both are made from.
 
     Attributes:
-        meta_optimizers: id -> the title of its panels.
+        groups: by meta optimizer, a row or column each.
     """
 
     experiment: str
-    meta_optimizers: Mapping[str, str]
-    methods: Sequence[str]
+    groups: Mapping[str, Group]
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,19 @@ class Recovery(FromStarts):
     """A column a meta optimizer: accuracy by start, and what is gained over no learning."""
 
     def draw(self, context: Context) -> Drawing:
-        found = cells(context, self.experiment, self.meta_optimizers, self.methods)
-        there = {run.method for cell in found for run in cell.selection.runs}
-        looks = style.method_styles(m for m in self.methods if m in there)
-        figure, panels = style.panels(
-            2, len(self.meta_optimizers), RECOVERY_HEIGHT, sharex=True, sharey="row"
-        )
-        titles = self.meta_optimizers.items()
-        for (upper, lower), (meta, title) in zip(panels.T, titles, strict=True):
+        found = cells(context, self.experiment, self.groups)
+        looks = style.method_styles(run.method for cell in found for run in cell.selection.runs)
+        metas = list(dict.fromkeys(cell.meta_optimizer for cell in found))
+        figure, panels = style.panels(2, len(metas), RECOVERY_HEIGHT, sharex=True, sharey="row")
+        for (upper, lower), meta in zip(panels.T, metas, strict=True):
             own = [cell for cell in found if cell.meta_optimizer == meta]
-            for name, look in looks.items():
+            there = {run.method for cell in own for run in cell.selection.runs}
+            for name, look in ((name, look) for name, look in looks.items() if name in there):
                 finals = {cell.start: cell.selection.finals(name) for cell in own}
                 _line(upper, finals, look)
                 if name != NONE:
                     _line(lower, _gained(own, finals), look, BAND)
-            upper.set_title(title)
+            upper.set_title(self.groups[meta]["title"])
             _scale(upper, lower, sorted({cell.start for cell in found}))
         panels[0, 0].set_ylabel("test accuracy (%)")
         panels[1, 0].set_ylabel("minus a constant's (points)")
@@ -104,7 +101,6 @@ class Pareto(FromStarts):
     """A column a measure, a row a meta optimizer; the first column is of estimates alone.
 
     Attributes:
-        methods: files of configs/estimator have some of their names.
         starts: initial learning rates.
         truth: derivative that estimates are compared with.
     """
@@ -114,20 +110,20 @@ class Pareto(FromStarts):
 
     def draw(self, context: Context) -> Drawing:
         found: Any
-        found, of_cells = gains(
-            context, self.experiment, self.meta_optimizers, self.methods, self.starts
-        )
-        looks = style.method_styles(self.methods)
-        right: Any = right_directions(context, self.methods, self.truth)
+        found, of_cells = gains(context, self.experiment, self.groups, self.starts)
+        looks, metas = style.method_styles(found["method"]), found["meta_optimizer"].unique()
+        right: Any = right_directions(context, found["method"].unique(), self.truth)
         costs = found.groupby("method")["cost"].mean()
         known = right.assign(cost=right["method"].map(costs)).dropna(subset=["cost"])
-        figure, panels = style.panels(2, 3 if len(known) else 2, PARETO_HEIGHT, sharex=True)
+        rows, columns = max(2, len(metas)), 3 if len(known) else 2
+        figure, panels = style.panels(rows, columns, ROW_HEIGHT * rows, sharex=True)
         if len(known):
-            draw_directions(tuple(panels[:, 0]), known, looks)
+            draw_directions(tuple(panels[:2, 0]), known, looks)
         ends = found[["gain", "low", "high"]].clip(lower=LEAST)
         low, high = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
         room = 0.08 * (high - low)
-        for row, (meta, title) in zip(panels, self.meta_optimizers.items(), strict=False):
+        for row, meta in zip(panels, metas, strict=False):
+            title = self.groups[meta]["title"]
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
             gain, reach = row[-2:]
             shown = own["gain"].clip(lower=LEAST)
@@ -144,7 +140,7 @@ class Pareto(FromStarts):
             _marks(reach, own.assign(value=100 * own["reach"]), looks)
             top = 105 * max(1.0, found["reach"].max())
             reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
-        for axes in panels[1]:
+        for axes in panels[-1]:
             cost_axis(axes, found["cost"].max())
             axes.set_xlim(0.85, 1.3 * found["cost"].max())
         style.method_legend(figure, found["method"].unique(), diverged=False)

@@ -9,8 +9,9 @@ import pandas as pd
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import DAGGER
+from glocal_exp.report.objects import entries
 from glocal_exp.report.selection import Selection, select, select_all
-from glocal_exp.report.starts import cells, gains
+from glocal_exp.report.starts import cells, gains, titles
 from glocal_exp.report.style import method_styles
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.stats import mean_interval, paired_differences
@@ -56,37 +57,31 @@ def accuracy_rows(selection: Selection, subject: str) -> Iterator[dict[str, Any]
         yield row
 
 
-def recovery(
-    context: Context,
-    experiment: str,
-    meta_optimizers: Mapping[str, str],
-    methods: Sequence[str],
-    subject: str,
-) -> Found:
+def recovery(context: Context, figure: str, subject: str) -> Found:
     """Final accuracy beside constant hyperparameters: a row a method of each start.
 
     Args:
-        meta_optimizers: id -> its label.
+        figure: whose runs these are.
         subject: the method that the others are compared with.
     """
-    found = cells(context, experiment, meta_optimizers, methods)
+    settings = entries(context.configs / f"figure/{figure}.yaml")
+    found = cells(context, settings["experiment"], settings["groups"])
     rows = [
         {"meta_optimizer": cell.meta_optimizer, "start": cell.start} | row
         for cell in found
         for row in accuracy_rows(cell.selection, subject)
     ]
     sources = [caption.describe(found[0].selection, context)]
-    labels = {"method": printed(rows), "meta_optimizer": meta_optimizers}
+    labels = {"method": printed(rows), "meta_optimizer": titles(settings["groups"])}
     return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels)
 
 
-def costs_and_gains(
-    context: Context, experiment: str, meta_optimizers: Mapping[str, str], methods: Sequence[str],
-    starts: Sequence[float],
-) -> Found:  # fmt: skip
-    """The numbers behind figure=pareto: a row a method; see `report.starts.gains`."""
-    rows, found = gains(context, experiment, meta_optimizers, methods, starts)
-    labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": meta_optimizers}
+def costs_and_gains(context: Context, figure: str) -> Found:
+    """The numbers behind a figure: a row a method; see `report.starts.gains`."""
+    settings = entries(context.configs / f"figure/{figure}.yaml")
+    groups, starts = settings["groups"], settings["starts"]
+    rows, found = gains(context, settings["experiment"], groups, starts)
+    labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": titles(groups)}
     labels |= {"front": {True: "on it", False: ""}}
     words = {"starts": ", ".join(f"{start:g}" for start in starts)}
     return Found(rows, [caption.describe(found[0].selection, context)], words, labels)
