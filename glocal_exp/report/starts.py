@@ -15,9 +15,8 @@ from glocal_exp.report.truth_points import points, scores
 from glocal_exp.stats import mean_interval
 from glocal_exp.store import find_runs
 
-START, META = "task.init.learning_rate", "choices.meta_optimizer"
+START = "task.init.learning_rate"
 NONE = "none"  # nothing moves, whatever the meta optimizer
-OWN = "own"  # instead of a meta optimizer: rivals, each by its paper's own rule
 SWEPT = 3.3
 """Plain steps that one with a sweep back costs (LeNet on one core, `results/benchmarks/LOG.md`)."""
 TANGENT = 2.1
@@ -27,14 +26,15 @@ COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach",
 
 
 class Group(TypedDict):
-    """What is compared under one meta optimizer.
+    """What is compared under one meta optimizer: every method of which there are such runs.
 
     Attributes:
+        where: conditions as of `store.find_runs`.
         tuning_free: tasks whose optimizers find a rate of their own; they stand at every start.
     """
 
     title: str
-    methods: Sequence[str]
+    where: Mapping[str, Any]
     tuning_free: NotRequired[Sequence[str]]
 
 
@@ -48,7 +48,7 @@ class Cell:
     """What is stored from one initial learning rate under one meta optimizer.
 
     Attributes:
-        meta_optimizer: its id, or `OWN`; constant hyperparameters are in every one's cells.
+        meta_optimizer: the group's id; constant hyperparameters are in every one's cells.
         start: initial learning rate.
     """
 
@@ -67,17 +67,23 @@ def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> lis
     starts = {run.value(START) for run in stored if not run.damage} - {None}
     found = []
     for meta, group in groups.items():
-        meant: dict[str, Any] = {} if meta == OWN else {META: meta}
-        meant["method"] = sorted(set(group["methods"]) - {NONE})
         free = [_tuning_free(context, experiment, task) for task in group.get("tuning_free", ())]
         for start in sorted(map(float, starts)):
-            own = [select(context.runs, experiment, (), {START: start} | meant), *free]
+            moving = select(context.runs, experiment, (), {START: start} | dict(group["where"]))
+            own = [one for one in (moving and _without(moving, NONE), *free) if one]
             constant = select(context.runs, experiment, (), {START: start, "method": NONE})
-            if any(own):
-                found.append(Cell(meta, start, together([s for s in (*own, constant) if s])))
+            if own:
+                parts = [*own, constant] if constant else own
+                found.append(Cell(meta, start, together(parts)))
     if not found:
         raise MissingRuns(experiment)
     return found
+
+
+def _without(selection: Selection, method: str) -> Selection | None:
+    """The runs of other methods, if there are."""
+    runs = tuple(run for run in selection.runs if run.method != method)
+    return replace(selection, runs=runs) if runs else None
 
 
 def _tuning_free(context: Context, experiment: str, task: str) -> Selection | None:

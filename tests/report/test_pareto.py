@@ -10,17 +10,15 @@ import yaml
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.objects import instantiate
-from glocal_exp.report.starts import SWEPT, TANGENT, cells, gains, plain_steps, reached
+from glocal_exp.report.starts import SWEPT, TANGENT, Group, cells, gains, plain_steps, reached
 
 from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
 from .test_truths import context as context_of_truths  # noqa: F401
 
-METHODS = ["none", "local", "glocal"]
-GROUPS = {
-    "adam": {"title": "Adam", "methods": METHODS},
-    "mean_sign": {"title": "signs", "methods": METHODS},
-    "own": {"title": "rivals", "methods": ["window_mean"], "tuning_free": ["dog"]},
+GROUPS: dict[str, Group] = {
+    meta: {"title": title, "where": {"choices.meta_optimizer": meta}}
+    for meta, title in (("adam", "Adam"), ("mean_sign", "signs"), ("sgd", "rivals"))
 }
 STARTS = [0.01, 0.1]
 GAIN = {("local", "adam"): 2, ("glocal", "adam"): 1, ("local", "mean_sign"): 3}
@@ -47,7 +45,7 @@ def context(tmp_path_factory):
 def test_gains_are_paired_by_start_and_seed(context):
     found = gains(context, **SETTINGS)[0].set_index(["meta_optimizer", "method"])
     kinds = {("adam", "local"), ("adam", "glocal"), ("mean_sign", "local")}
-    assert set(found.index) == kinds | {("own", "window_mean")}
+    assert set(found.index) == kinds | {RIVAL[::-1]}
     local = found.loc[("adam", "local")]
     assert local["gain"] == pytest.approx(np.mean([3, 6]))  # a mean over the starts of each seed
     assert local["low"] == pytest.approx(4.5 - 12.7062 * 1.5, abs=1e-3)
@@ -56,7 +54,7 @@ def test_gains_are_paired_by_start_and_seed(context):
         ("adam", "local"): True,
         ("adam", "glocal"): False,  # costs more and gains less
         ("mean_sign", "local"): True,
-        ("own", "window_mean"): True,
+        RIVAL[::-1]: True,
     }
 
 

@@ -13,9 +13,13 @@ from .test_claims import overwrite
 
 METHODS = ["none", "local"]
 GROUPS: dict[str, Group] = {
-    "adam": {"title": "Adam", "methods": METHODS},
-    "mean_sign": {"title": "signs", "methods": METHODS},
-    "own": {"title": "rivals", "methods": [], "tuning_free": ["dog"]},
+    "adam": {"title": "Adam", "where": {"choices.meta_optimizer": "adam"}},
+    "mean_sign": {"title": "signs", "where": {"choices.meta_optimizer": "mean_sign"}},
+    "own": {
+        "title": "rivals",
+        "where": {"choices.meta_optimizer": "sgd"},
+        "tuning_free": ["dog"],
+    },
 }
 ENDS = {("none", 0.01): 70, ("none", 0.1): 85, ("local", 0.01): 80, ("local", 0.1): 86}
 
