@@ -13,6 +13,7 @@ from glocal_exp.report.claims.accuracy import Difference, Diverges
 from glocal_exp.report.claims.courses import Aggressive, Follows, TimesRatio
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED, holm
 from glocal_exp.report.claims.shares import CostsLess, Falls, InDraws, InIntervals, InTable
+from glocal_exp.report.claims.starts import AboveFromStarts
 from glocal_exp.report.claims.trajectories import Converges, Modes
 from glocal_exp.report.claims.windows import BestWindow
 from glocal_exp.report.objects import entries
@@ -301,3 +302,40 @@ def test_every_stored_claim_is_whole():
     for claim in found.values():
         assert set(claim) == {"place", "claim", "paper", "criterion"}
         assert claim["claim"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("starts", "rivals", "verdict"),
+    [
+        ([0.01, 0.1], {"local": 70, "shuffled": 75}, AGREES),
+        ([0.01, 0.1], {"local": 70, "shuffled": 84}, DISAGREES),  # above one of them alone
+        ([0.01], {"local": 70}, AGREES),
+        ([0.01, 0.2], {"local": 70}, None),  # nothing is stored from one of the starts
+        ([0.01], {"local": 70, "window_mean": None}, None),
+    ],
+)
+def test_a_method_is_above_each_of_others_from_starts(tmp_path, starts, rivals, verdict):
+    for method, percent in ({"split": 80} | rivals).items():
+        for start in (0.01, 0.1):
+            for seed in (0, 1, 2) if percent else ():
+                spread = 0.1 * seed * (1 + (method == "split"))
+                write_from(tmp_path, method, start, seed, percent + spread + 50 * start)
+    criterion = AboveFromStarts("adam", starts, "split", list(rivals))
+    context = Context(tmp_path, configs=CONFIGS)
+    if verdict is None:
+        with pytest.raises(MissingRuns):
+            criterion.judge(context)
+    else:
+        found = criterion.judge(context)
+        assert found.verdict == verdict
+        assert "3 seeds" in found.size
+
+
+def write_from(root, method, start, seed, percent):
+    """A run from a learning rate that ends with so many percent."""
+    as_stored = "global" if method == "shuffled" else method
+    path = write_run(
+        root, "recovery", as_stored, seed, start={"learning_rate": start},
+        manifest={"choices": {"meta_optimizer": "adam"}, "method": method},
+    )  # fmt: skip
+    overwrite(path, "test_accuracy", np.full(5, percent / 100))

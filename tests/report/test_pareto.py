@@ -80,7 +80,7 @@ def test_when_a_level_is_reached(context):
 
 def test_what_has_no_seed_from_every_start_is_not_compared(context):
     with pytest.raises(MissingRuns):
-        gains(context, **SETTINGS | {"starts": [*STARTS, 0.5]})
+        gains(context, "recovery", GROUPS, [*STARTS, 0.5])
 
 
 @pytest.mark.parametrize("truths", [False, True])

@@ -73,9 +73,11 @@ def test_the_figure_draws_each_seed_and_what_is_gained(context):
     figure = Recovery("Title.", "recovery", GROUPS, reading=reading("figure/recovery"))
     with style.applied():
         drawing = figure.draw(context)
-    upper, _, own, lower, *_ = drawing.figure.axes
-    np.testing.assert_allclose(upper.lines[0].get_ydata(), [70.5, 85.5])  # none, two seeds
-    np.testing.assert_allclose(lower.lines[0].get_ydata(), [10, 1])
+    upper, _, own, lower, _, _ = drawing.figure.axes
+    np.testing.assert_allclose(
+        np.asarray(upper.lines[0].get_ydata()), [70.5, 85.5]
+    )  # none, two seeds
+    np.testing.assert_allclose(np.asarray(lower.lines[0].get_ydata()), [10, 1])
     assert own.get_title() == "rivals"
     assert BAND[0] <= lower.get_ylim()[0]
     assert "2 seeds (0, 1)" in drawing.caption
