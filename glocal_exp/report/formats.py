@@ -34,6 +34,11 @@ def spread_2(mean: float, deviation: float) -> str:
     return spread(mean, deviation, 2)
 
 
+def share_and_size(share: float, number: float, ratio: float) -> str:
+    """`0.83 of 6; 1.2`, without the ratio where there is none."""
+    return f"{share:.2f} of {number:g}" + (f"; {ratio:.1f}" if math.isfinite(ratio) else "")
+
+
 def signed(value: float, low: float = math.nan, high: float = math.nan) -> str:
     """A difference with its sign, and its interval if it has one."""
     interval = f" [{low:+.2f}, {high:+.2f}]" if math.isfinite(low) else ""

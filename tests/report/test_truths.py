@@ -1,12 +1,18 @@
 """Estimates beside derivatives of the final loss, on invented intervals whose truths are known."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from glocal_exp.methods.method import Measured, Moment
 from glocal_exp.report import style
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingStudy
+from glocal_exp.report.claims import truths as claims
+from glocal_exp.report.claims.criterion import AGREES, DISAGREES, UNDECIDED
+from glocal_exp.report.claims.truths import RightMoreOften
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.objects import load
 from glocal_exp.report.truth_points import points, scores
@@ -103,3 +109,32 @@ def test_the_table_and_the_figure_say_how_many_points_count(context):
     assert "held 1 of 1, 0 of 1; plan 1 of 1, 1 of 1; schedule 0 of 1, 0 of 1" in drawing.caption
     titles = [axes.get_title() for axes in drawing.figure.axes[:3]]
     assert titles == ["kept to the end", "rates fall", "this interval alone"]
+
+
+@pytest.mark.parametrize(
+    ("of_local", "of_rival", "verdict"),
+    [((1, 9), (0, 9), AGREES), ((0, 9), (1, 9), DISAGREES), ((1, 3), (0, 3), UNDECIDED)],
+)
+def test_signs_are_compared_point_by_point(context, monkeypatch, of_local, of_rival, verdict):
+    """So many points at which one of two is right, which is sure from nine on of two rivals."""
+    labels = {"local": of_local, "raise both": of_rival, "lower both": of_rival}
+    about = {"truth": "plan", "hyperparameter": "momentum"}
+    rows = [
+        {"estimator": label, "point": place, "right": float(right), **about}
+        for label, (right, number) in labels.items()
+        for place in range(number)
+    ]
+    monkeypatch.setattr(claims, "scores", lambda *_: pd.DataFrame(rows))
+    criterion = RightMoreOften("plan", ["momentum"], "local", ["raise_both", "lower_both"])
+    found = criterion.judge(context)
+    number, right = of_local[1], of_local[0] * of_local[1]
+    assert found.verdict == verdict
+    assert found.ours.startswith(f"of {number}: local {right}, raise both")
+    assert found.size == "study truths, lr 0.01, momentum 0.5"
+
+
+def test_signs_are_those_of_the_stored_intervals(context, tmp_path):
+    found = RightMoreOften("plan", ["learning_rate", "momentum"], "local", ["raise_both"])
+    assert found.judge(context).ours == "of 2: local 1, raise both 2"
+    with pytest.raises(MissingStudy):
+        found.judge(replace(context, studies=tmp_path))

@@ -127,7 +127,7 @@ class Form(ABC):
             "experiments": self.source.experiments,
             "labels": self.source.labels,
             "size": size(self.source.experiments),
-        } | {name: getattr(lookup, name) for name in ("cell", "span", "claim", "has")}
+        } | {name: getattr(lookup, name) for name in ("cell", "cells", "span", "claim", "has")}
         return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 
     @abstractmethod

@@ -1,0 +1,53 @@
+"""Claims about the signs that estimates from one interval have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy.stats import binomtest
+
+from glocal_exp.report.artifact import Context, MissingStudy
+from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, holm, verdict
+from glocal_exp.report.estimators import load_estimator
+from glocal_exp.report.truth_points import points, scores
+
+
+@dataclass(frozen=True)
+class RightMoreOften(Criterion):
+    """Whether an estimate has the sign of a derivative more often than each of others.
+
+    By a sign test over the derivatives whose sign one of two alone has (McNemar's, exact),
+    corrected by Holm over the others.
+
+    Attributes:
+        truth: which derivative of the final loss.
+        moved: by which hyperparameters.
+        subject, others: files of configs/estimator.
+    """
+
+    truth: str
+    moved: Sequence[str]
+    subject: str
+    others: Sequence[str]
+
+    def judge(self, context: Context) -> Finding:
+        found, _ = points(context)
+        made = [load_estimator(context.configs, name) for name in (self.subject, *self.others)]
+        if not all(one.fits(point) for one in made for point in found):
+            raise MissingStudy("truths")
+        rows: Any = scores(found, made)
+        rows = rows[(rows["truth"] == self.truth) & rows["hyperparameter"].isin(self.moved)]
+        right = rows.pivot(columns="estimator", index=["point", "hyperparameter"], values="right")
+        right = right[[one.label for one in made]]
+        apart = right.to_numpy()[:, :1] - right.to_numpy()[:, 1:]  # 1, 0 or -1
+        more, less = (apart > 0).sum(axis=0), (apart < 0).sum(axis=0)
+        alone = zip(more.tolist(), (more + less).tolist(), strict=True)
+        tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]
+        sure = holm(tests) < LEVEL
+        counts = ", ".join(f"{label} {count:.0f}" for label, count in right.sum().items())
+        settings = ", ".join(dict.fromkeys(point.setting for point in found))
+        return Finding(
+            verdict((sure & (more > less)).all(), (sure & (more < less)).any()),
+            f"of {len(right)}: {counts}",
+            f"study truths, {settings}",
+        )
