@@ -1,6 +1,7 @@
 """What is drawn is what is stored, and fit to print: nothing is clipped, nothing overlaps."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,11 @@ from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.fig4 import NEAR, Fig4
 from glocal_exp.report.figures.forecast import Forecast
-from glocal_exp.report.figures.forest import Forest
+from glocal_exp.report.figures.forest import Forest, families, told_apart
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
-from .synthetic import reading, write_run
+from .synthetic import CONFIGS, reading, write_run
 
 MAKERS = {
     "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
@@ -258,6 +259,14 @@ def test_a_forest_has_every_seeds_difference(drawn, context):
         np.testing.assert_allclose(rows[0].get_xdata(), apart)
         np.testing.assert_allclose(rows[2].get_xdata(), np.mean(apart))
     assert [text.get_text() for text in axes.texts if text.get_text().isdigit()].count("2") == 2
+
+
+def test_a_star_is_for_differences_that_claims_are_made_of():
+    apart = {"a": [1.0, 1.2, 1.4], "b": [1.0, 1.4, 1.8], "c": [1.0, 1.1, 1.2]}  # p .009, .03, .003
+    assert told_apart(apart, [["b"]]) == {"b"}
+    assert told_apart(apart, [["a", "b"], ["nowhere"]]) == {"a", "b"}
+    assert told_apart(apart | {"d": [-1.0, 2.0, 3.0]}, [["a", "b", "d"]]) == {"a"}
+    assert families(Context(Path(), configs=CONFIGS), "split", "glocal") == [["fig2_sgd_mean_sign"]]
 
 
 @pytest.mark.parametrize(

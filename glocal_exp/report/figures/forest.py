@@ -10,6 +10,7 @@ from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
 from glocal_exp.report.claims.accuracy import LAST, ends
 from glocal_exp.report.claims.criterion import LEVEL, chosen, holm
+from glocal_exp.report.objects import entries
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
@@ -30,7 +31,7 @@ class Forest(Artifact):
 
     Attributes:
         experiments: with their labels.
-        pairs: subject and other; the experiments of a pair are one family of tests.
+        pairs: subject and other.
     """
 
     experiments: Mapping[str, str]
@@ -43,7 +44,7 @@ class Forest(Artifact):
         for axes, (subject, other) in zip(panels, self.pairs, strict=True):
             found = self._selections(context, subject, other)
             shown |= {one.experiment: one for one in found.values()} | shown
-            self._panel(axes, found, subject, other)
+            self._panel(axes, found, subject, other, families(context, subject, other))
             looks = style.method_styles((subject, other))
             axes.set_title(f"{looks[subject].label} \N{MINUS SIGN} {looks[other].label}")
         if not shown:
@@ -65,22 +66,26 @@ class Forest(Artifact):
                 continue
         return found
 
-    def _panel(self, axes: Axes, found: Mapping[int, Selection], subject: str, other: str) -> None:
+    def _panel(
+        self, axes: Axes, found: Mapping[int, Selection], subject: str, other: str,
+        tested: Sequence[Sequence[str]],
+    ) -> None:  # fmt: skip
         axes.axvline(0, color="black", linewidth=0.7)
         for place, (last, look) in enumerate(ENDS.items()):
             apart = {
                 row: paired_differences(ends(one.of(subject), last), ends(one.of(other), last))
                 for row, one in found.items()
             }
-            corrected = holm([p_value(values) for values in apart.values()])
-            for (row, values), p in zip(apart.items(), corrected, strict=True):
+            by_name = {one.experiment: apart[row] for row, one in found.items()}
+            sure = told_apart(by_name, tested) if last == LAST else set()
+            for row, values in apart.items():
                 y = row + (-0.17, 0.17)[place]
                 mean, low, high = mean_interval(values)
                 axes.plot(values, [y] * len(values), **SEED)
                 if len(values) > 1:
                     axes.plot([low, high], [y, y], color="black", linewidth=0.8)
-                    star = "*" if p < LEVEL else ""
                     axes.plot(mean, y, **look, color="black")
+                    star = "*" if found[row].experiment in sure else ""
                     axes.annotate(star, (mean, y), xytext=(0, 1), textcoords="offset points")
             for row, values in apart.items():
                 axes.annotate(
@@ -88,3 +93,27 @@ class Forest(Artifact):
                     textcoords="offset points", va="center", color="#555555",
                 )  # fmt: skip
         axes.set(xlim=(-WIDEST, WIDEST), xlabel="points")
+
+
+def families(context: Context, subject: str, other: str) -> list[Sequence[str]]:
+    """The experiments of each claim, the paper's or our own, about the difference of these two."""
+    found = []
+    for name in ("claims", "findings"):
+        file = context.configs.parent / f"results/{name}.yaml"
+        for claim in entries(file).values() if file.exists() else ():
+            criterion = claim["criterion"] or {}
+            if (criterion.get("subject"), criterion.get("other")) == (subject, other):
+                found.append(criterion["experiments"])
+    return found
+
+
+def told_apart(
+    apart: Mapping[str, Sequence[float]], families: Sequence[Sequence[str]]
+) -> set[str]:
+    """The experiments in which a difference is not 0, each corrected for those of its claim."""
+    found = set()
+    for family in families:
+        stored = [name for name in family if name in apart]
+        corrected = holm([p_value(apart[name]) for name in stored])
+        found |= {name for name, p in zip(stored, corrected, strict=True) if p < LEVEL}
+    return found
