@@ -206,7 +206,7 @@ def _composed(overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
     HydraConfig.instance().set_config(cfg)
     chosen = cfg.hydra.runtime.choices.items()
     choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
-    OmegaConf.resolve(cfg.names)  # Hydra's own part, which they refer to, is known now alone
+    OmegaConf.resolve(cfg.names)  # they refer to Hydra's own part, which is known now alone
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg, choices
@@ -216,7 +216,7 @@ _parse = functools.cache(lambda line: OverridesParser.create().parse_override(li
 
 
 def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConfig, dict[str, str]]:
-    """`_composed` of all of them, by that of the choices of groups."""
+    """`_composed` of all overrides: of the choices of groups, with the values set afterwards."""
     chosen = {*groups(), "hydra.searchpath"}
     values = [line for line in overrides if re.split("[@=]", line)[0] not in chosen]
     in_order = any(line[0] in "+~" or "@" in line.split("=")[0] for line in values)
@@ -226,7 +226,8 @@ def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConf
             config = copy.deepcopy(config)
             for override in map(_parse, values):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
-            return config, choices
+            if "${hydra:" not in OmegaConf.to_yaml(config):  # of which every job has its own
+                return config, choices
     return composed(tuple(overrides))  # or Hydra says what is wrong
 
 

@@ -68,12 +68,11 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
         return 0
     command = _parsed(arguments)
     stop.after(command.minutes)
-    from glocal_exp.app.compose import jobs
     from glocal_exp.app.sweep import launcher_of
 
     own = [f"output_dir={text_of(os.path.relpath(output))}"]
-    lines = [sweep([*own, *line], command.settings) for n in command.names for line in sweeps(n)]
-    named = [job for line in lines for job in jobs(line, True)]
+    lines = [[*own, *line] for name in command.names for line in sweeps(name)]
+    named = composed(lines, command.settings)
     launcher = launcher_of(named)
     if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -84,6 +83,23 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
         about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
         print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
     return 0
+
+
+def composed(lines: Sequence[Sequence[str]], settings: Sequence[str]) -> "list[Job]":
+    """The jobs of all lines with these settings, which need not be for every line."""
+    from glocal_exp.app.compose import jobs
+
+    made, refused = [], []
+    for line in lines:
+        try:
+            made += jobs(sweep(line, settings), True)
+        except UserError as error:
+            refused.append(error)
+    if refused and not (made and settings):
+        raise refused[0]
+    if refused:
+        say(f"# left out, since a setting is not for them: {len(refused)} of {len(lines)} lines")
+    return made
 
 
 def _planned(jobs: "Sequence[Job]", others: Sequence[Path]) -> "tuple[list[Cell], Speeds]":

@@ -1,5 +1,6 @@
 """Runs from several starts under several meta optimizers: what a method costs, and gains."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
@@ -7,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 import pandas as pd
 
+from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.runs import Run
@@ -60,18 +62,33 @@ class Cell:
 def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> list[Cell]:
     """By meta optimizer in the order given, then by start; without groups of which none is stored.
 
+    All are of the length that most runs have.
+
     Raises:
-        MissingRuns: no group is.
+        MissingRuns: no group is stored.
     """
     stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
-    starts = {run.value(START) for run in stored if not run.damage} - {None}
+    stored = [run for run in stored if not run.damage]
+    starts = sorted(map(float, {run.value(START) for run in stored} - {None}))
+    lengths = Counter(run.column("steps") for run in stored)
+    alike = {"steps": max(lengths, key=lambda steps: (lengths[steps], steps), default=0)}
+
+    def chosen(**where: Any) -> Selection | None:
+        return select(context.runs, experiment, (), alike | where)
+
+    def tuning_free(task: str) -> Selection | None:
+        """Under the task's name."""
+        found = chosen(**{"choices.task": task, "method": NONE})
+        return found and replace(found, runs=tuple(replace(run, method=task) for run in found.runs))
+
     found = []
     for meta, group in groups.items():
-        free = [_tuning_free(context, experiment, task) for task in group.get("tuning_free", ())]
-        for start in sorted(map(float, starts)):
-            moving = select(context.runs, experiment, (), {START: start} | dict(group["where"]))
-            own = [one for one in (moving and _without(moving, NONE), *free) if one]
-            constant = select(context.runs, experiment, (), {START: start, "method": NONE})
+        free = [one for task in group.get("tuning_free", ()) if (one := tuning_free(task))]
+        for start in starts:
+            moving = chosen(**{START: start, **group["where"]})
+            runs = tuple(run for run in moving.runs if run.method != NONE) if moving else ()
+            own = [replace(moving, runs=runs), *free] if moving and runs else free
+            constant = chosen(**{START: start, "method": NONE})
             if own:
                 parts = [*own, constant] if constant else own
                 found.append(Cell(meta, start, together(parts)))
@@ -80,16 +97,10 @@ def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> lis
     return found
 
 
-def _without(selection: Selection, method: str) -> Selection | None:
-    """The runs of other methods, if there are."""
-    runs = tuple(run for run in selection.runs if run.method != method)
-    return replace(selection, runs=runs) if runs else None
-
-
-def _tuning_free(context: Context, experiment: str, task: str) -> Selection | None:
-    """Runs of an optimizer without a rate to learn, under its own name."""
-    found = select(context.runs, experiment, (), {"choices.task": task, "method": NONE})
-    return found and replace(found, runs=tuple(replace(run, method=task) for run in found.runs))
+def sources(found: Sequence[Cell], context: Context) -> list[str]:
+    """A paragraph of a caption for each meta optimizer, about the first of its cells."""
+    first = {cell.meta_optimizer: cell.selection for cell in reversed(found)}
+    return [caption.describe(one, context) for one in reversed(first.values())]
 
 
 def plain_steps(run: Run) -> float:
@@ -183,7 +194,7 @@ def right_directions(context: Context, methods: Sequence[str], truth: str) -> pd
     rows = []
     for name in known:
         made, _ = estimators(context.configs, found, [name])
-        scored: Any = scores(found, made)
+        scored: Any = scores(found, made).reindex(columns=["truth", "right", "ratio"])
         own = scored[scored["truth"] == truth]
         right, ratio = own["right"].mean(), own["ratio"].median()
         rows.append(dict(zip(columns, (name, right, ratio, len(own)), strict=True)))

@@ -308,7 +308,9 @@ def as_hydra_composes(overrides: list[str], composed) -> tuple:
     "line",
     [
         "experiment=recovery method=local,glocal method.window=60,80 task.init.momentum=0.1,0.9",
-        "steps=null", "steps=${oc.env:HOME}", "interval=${foo}", "method=local method.stride=1",
+        "method=local,glocal interval=50,100 output_dir=x_${hydra:runtime.choices.method}",
+        "experiment=${hydra:job.override_dirname}", "steps=null",
+        "steps=${oc.env:HOME}", "interval=${foo}", "method=local method.stride=1",
         "task.init={a: 1}", "+method.foo=3 method.foo=4", "method.window=3 ~method.window",
         "method.window=3 ++method.window=4", "search@study=tpe", "method@foo=local", "dmd=foo",
     ],

@@ -16,7 +16,7 @@ import pytest
 from glocal_exp.app.cells import cells, state_of
 from glocal_exp.app.choices import choices, groups
 from glocal_exp.app.compose import Job, jobs
-from glocal_exp.app.reproduce import FIRST, queue, reproduce, sweep, sweeps
+from glocal_exp.app.reproduce import FIRST, composed, queue, reproduce, sweep, sweeps
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
 from glocal_exp.places import RESULTS
@@ -222,6 +222,16 @@ def test_settings_win_over_a_sweeps_own():
     words = ["method=none,local", "seeds=[0,1]", "steps=20"]
     assert sweep(words, ["seed=3"]) == ["method=none,local", "steps=20", "seed=3"]
     assert sweep(words, ["method=glocal"]) == ["seeds=[0,1]", "steps=20", "method=glocal"]
+
+
+def test_lines_that_a_setting_is_not_for_are_left_out(capsys):
+    lines = [["method=local"], ["method=glocal", "method.stride=4"], ["method=none", "task=dog"]]
+    assert [job.choices["method"] for job in composed(lines, ["method=split"])] == ["split"] * 2
+    assert "# left out, since a setting is not for them: 1 of 3 lines" in capsys.readouterr().out
+    assert len(composed(lines, ["task.init.momentum=0.1"])) == 2
+    for settings, wrong in ((["lerning_rate=1"], lines), ([], [*lines, ["method=locla"]])):
+        with pytest.raises(UserError, match="There is no"):
+            composed(wrong, settings)
 
 
 @pytest.mark.parametrize("name", choices("plan"))

@@ -93,7 +93,7 @@ def test_the_figure_and_the_table_show_them(context, truths, request, tmp_path):
     with style.applied():
         drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)
     first = [""] * truths
-    titles = [*first, "Adam", "Adam", *first, "signs", "signs", *first, "rivals", "rivals"]
+    titles = [*first, "Adam", "Adam", *first, "signs", "signs", "rivals", "rivals"]
     assert [axes.get_title() for axes in drawing.figure.axes] == titles
     if truths:
         # Of the rate's derivative local has the sign, of momentum's it has not.

@@ -37,6 +37,9 @@ def context(tmp_path_factory):
                     manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
                 )  # fmt: skip
                 overwrite(path, "test_accuracy", [(end + more + seed) / 100])
+    shorter = {"learning_rate": 0.01}  # which nothing here is compared with
+    adam = {"choices": {"meta_optimizer": "adam"}}
+    write_run(root, "recovery", "glocal", 0, steps=1000, start=shorter, manifest=adam)
     for seed in (0, 1):
         path = write_run(
             root, "recovery", "none", seed,

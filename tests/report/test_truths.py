@@ -116,7 +116,7 @@ def test_the_table_and_the_figure_say_how_many_points_count(context):
     [((1, 9), (0, 9), AGREES), ((0, 9), (1, 9), DISAGREES), ((1, 3), (0, 3), UNDECIDED)],
 )
 def test_signs_are_compared_point_by_point(context, monkeypatch, of_local, of_rival, verdict):
-    """So many points at which one of two is right, which is sure from nine on of two rivals."""
+    """Nine points at which one of two is right are sure, three are not."""
     labels = {"local": of_local, "raise both": of_rival, "lower both": of_rival}
     about = {"truth": "plan", "hyperparameter": "momentum"}
     rows = [
@@ -136,5 +136,7 @@ def test_signs_are_compared_point_by_point(context, monkeypatch, of_local, of_ri
 def test_signs_are_those_of_the_stored_intervals(context, tmp_path):
     found = RightMoreOften("plan", ["learning_rate", "momentum"], "local", ["raise_both"])
     assert found.judge(context).ours == "of 2: local 1, raise both 2"
+    with pytest.raises(MissingStudy):
+        replace(found, truth="schedule").judge(context)
     with pytest.raises(MissingStudy):
         found.judge(replace(context, studies=tmp_path))

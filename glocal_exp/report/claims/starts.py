@@ -41,8 +41,8 @@ class AboveFromStarts(Criterion):
         methods, found, apart = {self.subject, *self.others}, {}, {}
         for start in self.starts:
             if start in stored:
-                runs = tuple(run for run in stored[start].runs if run.method in methods)
-                found[f"{start:g}"] = replace(stored[start], runs=runs)
+                runs = [r for r in stored[start].runs if r.method in methods and r.finished]
+                found[f"{start:g}"] = replace(stored[start], runs=tuple(runs))
         for other in self.others if len(found) == len(self.starts) else ():
             each = [(ends(one.of(self.subject)), ends(one.of(other))) for one in found.values()]
             seeds = set.intersection(*(set(a) & set(b) for a, b in each))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from scipy.stats import binomtest
 
 from glocal_exp.report.artifact import Context, MissingStudy
@@ -11,13 +12,16 @@ from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, holm, 
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.truth_points import points, scores
 
+COLUMNS = ["truth", "hyperparameter", "point", "estimator", "right"]
+
 
 @dataclass(frozen=True)
 class RightMoreOften(Criterion):
-    """Whether an estimate has the sign of a derivative more often than each of others.
+    """Whether an estimate has the sign of a derivative more often than each of others, and chance.
 
-    By a sign test over the derivatives whose sign one of two alone has (McNemar's, exact),
-    corrected by Holm over the others.
+    By a sign test over the derivatives whose sign one of two alone has (McNemar's, exact), and by
+    one of whether it is right, corrected together by Holm. Derivatives by two hyperparameters, and
+    at two intervals of one training, count as independent.
 
     Attributes:
         truth: which derivative of the final loss.
@@ -35,11 +39,14 @@ class RightMoreOften(Criterion):
         made = [load_estimator(context.configs, name) for name in (self.subject, *self.others)]
         if not all(one.fits(point) for one in made for point in found):
             raise MissingStudy("truths")
-        rows: Any = scores(found, made)
+        rows: Any = scores(found, made).reindex(columns=COLUMNS)
         rows = rows[(rows["truth"] == self.truth) & rows["hyperparameter"].isin(self.moved)]
+        if rows.empty:
+            raise MissingStudy("truths")
         right = rows.pivot(columns="estimator", index=["point", "hyperparameter"], values="right")
         right = right[[one.label for one in made]]
-        apart = right.to_numpy()[:, :1] - right.to_numpy()[:, 1:]  # 1, 0 or -1
+        own, rivals = right.to_numpy()[:, :1], right.to_numpy()[:, 1:]
+        apart = np.hstack([own - rivals, 2 * own - 1])  # 1, 0 or -1
         more, less = (apart > 0).sum(axis=0), (apart < 0).sum(axis=0)
         alone = zip(more.tolist(), (more + less).tolist(), strict=True)
         tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]

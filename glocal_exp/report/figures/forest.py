@@ -107,9 +107,7 @@ def families(context: Context, subject: str, other: str) -> list[Sequence[str]]:
     return found
 
 
-def told_apart(
-    apart: Mapping[str, Sequence[float]], families: Sequence[Sequence[str]]
-) -> set[str]:
+def told_apart(apart: Mapping[str, Sequence[float]], families: Sequence[Sequence[str]]) -> set[str]:
     """The experiments in which a difference is not 0, each corrected for those of its claim."""
     found = set()
     for family in families:

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from glocal_exp.report import caption, style
+from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import cost_axis, tick_label
-from glocal_exp.report.starts import NONE, Cell, Group, cells, gains, right_directions
+from glocal_exp.report.starts import NONE, Cell, Group, cells, gains, right_directions, sources
 
 RECOVERY_HEIGHT, ROW_HEIGHT = 4.4, 2.3  # inches
 LEAST = -2.0  # points: what gains less is drawn there, with its number
@@ -54,7 +54,7 @@ class Recovery(FromStarts):
         panels[1, 0].set_ylabel("minus a constant's (points)")
         panels[1, 0].set_ylim(BAND)
         style.method_legend(figure, looks, diverged=False)
-        return Drawing(figure, self.caption(caption.describe(found[0].selection, context)))
+        return Drawing(figure, self.caption(*sources(found, context)))
 
 
 def _gained(
@@ -140,14 +140,17 @@ class Pareto(FromStarts):
             _marks(reach, own.assign(value=100 * own["reach"]), looks)
             top = 105 * max(1.0, found["reach"].max())
             reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
-        for axes in panels[-1]:
-            cost_axis(axes, found["cost"].max())
-            axes.set_xlim(0.85, 1.3 * found["cost"].max())
+        for column in panels.T:
+            used = [axes for axes in column if axes.has_data()]
+            for axes in set(column) - set(used):
+                axes.remove()
+            used[-1].tick_params(labelbottom=True)
+            cost_axis(used[-1], found["cost"].max())
+            used[-1].set_xlim(0.85, 1.3 * found["cost"].max())
         style.method_legend(figure, found["method"].unique(), diverged=False)
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
-        source = caption.describe(of_cells[0].selection, context)
-        return Drawing(figure, self.caption(source, **words))
+        return Drawing(figure, self.caption(*sources(of_cells, context), **words))
 
 
 def draw_directions(

@@ -11,7 +11,7 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import DAGGER
 from glocal_exp.report.objects import entries
 from glocal_exp.report.selection import Selection, select, select_all
-from glocal_exp.report.starts import cells, gains, titles
+from glocal_exp.report.starts import cells, gains, sources, titles
 from glocal_exp.report.style import method_styles
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.stats import mean_interval, paired_differences
@@ -71,9 +71,8 @@ def recovery(context: Context, figure: str, subject: str) -> Found:
         for cell in found
         for row in accuracy_rows(cell.selection, subject)
     ]
-    sources = [caption.describe(found[0].selection, context)]
     labels = {"method": printed(rows), "meta_optimizer": titles(settings["groups"])}
-    return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels)
+    return Found(pd.DataFrame(rows), sources(found, context), {"dagger": DAGGER}, labels)
 
 
 def costs_and_gains(context: Context, figure: str) -> Found:
@@ -84,7 +83,7 @@ def costs_and_gains(context: Context, figure: str) -> Found:
     labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": titles(groups)}
     labels |= {"front": {True: "on it", False: ""}}
     words = {"starts": ", ".join(f"{start:g}" for start in starts)}
-    return Found(rows, [caption.describe(found[0].selection, context)], words, labels)
+    return Found(rows, sources(found, context), words, labels)
 
 
 def run_times(context: Context, experiments: Sequence[str], methods: Sequence[str]) -> Found:
