@@ -8,15 +8,14 @@ from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.truth_points import points, scores
 
 
-def by_truth(context: Context, names: Sequence[str], moved: Sequence[str]) -> Found:
+def by_truth(context: Context, moved: Sequence[str]) -> Found:
     """A row each estimate and point, with what is asked of it in columns.
 
     Args:
-        names: files of configs/estimator.
         moved: the hyperparameters.
     """
     found, source = points(context)
-    compared, notes = estimators(context.configs, found, names)
+    compared, notes = estimators(context.configs, found)
     rows = scores(found, compared).query("hyperparameter in @moved")
     settings = ", ".join(dict.fromkeys(point.setting for point in found))
     seeds = ", ".join(map(str, sorted({point.seed for point in found})))
