@@ -16,6 +16,7 @@ NUMERIC += ("hypergradient", "meta_optimizer", "carry_tangents", "stop_when_dive
 """Keys that decide a run's numbers, seed and platform apart; the rest is where and how it runs."""
 OF_IMAGES = ("validation", "model", "task")
 """Those of them that a problem with its own examples leaves without effect."""
+PATHS = ("output_dir", "data_dir")
 
 
 @dataclass
