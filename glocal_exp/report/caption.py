@@ -1,7 +1,7 @@
 """The text beside a figure: what was run on what, at which size, from which commit."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -92,16 +92,13 @@ def marked(label: str, runs: Iterable[Run]) -> str:
 
 
 def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
-    """The commonest value, then the methods that have another one."""
-    values = {run.method: Counter[str]() for run in runs}
+    """The commonest value, or values that a method's runs have, then methods that have others."""
+    values: dict[str, set[str]] = defaultdict(set)
     for run in runs:
-        values[run.method][get(run)] += 1
-    commonest = sum(values.values(), Counter()).most_common(1)[0][0]
-    others = [
-        f"{method}: {' and '.join(sorted(counts))}"
-        for method, counts in values.items()
-        if set(counts) != {commonest}
-    ]
+        values[run.method].add(get(run))
+    words = {method: " and ".join(sorted(found)) for method, found in values.items()}
+    commonest = Counter(words[run.method] for run in runs).most_common(1)[0][0]
+    others = [f"{method}: {word}" for method, word in words.items() if word != commonest]
     return f"{commonest} ({'; '.join(others)})" if others else commonest
 
 

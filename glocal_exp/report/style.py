@@ -50,6 +50,13 @@ STYLES = {
     "split": MethodStyle("split", "#6A51A3", (0, (8, 1, 1, 1)), "p"),
     "global_restart": MethodStyle("global, restarted", BROWN, (0, (7, 2, 1, 2)), ">"),
 }
+NAMES = {
+    "dog": "DoG", "fds": "FDS", "hd": "HD", "hyperdistill": "HyperDistill", "marthe": "MARTHE",
+    "mechanize": "Mechanic", "metaoptimize": "MetaOptimize", "pes": "PES", "prodigy": "Prodigy",
+    "rtho": "RTHO", "schedule_free_adamw": "schedule-free AdamW",
+    "schedule_free_sgd": "schedule-free SGD", "t1t2": "T1-T2",
+}  # fmt: skip
+"""What their authors call them."""
 # For methods that are not in the list: still apart from each other by line and marker.
 SPARE = (
     (GREEN, (0, (4, 1, 1, 1, 1, 1)), "v"),
@@ -71,6 +78,11 @@ SPARE = (
     (GREEN, (0, (12, 3)), "d"),
     ("#8C8C8C", (0, (1, 1, 6, 1)), "H"),
     (ORANGE, (0, (3, 1, 3, 3)), "8"),
+    (SKY, (0, (8, 2, 3, 2)), "<"),
+    (BLUE, (0, (5, 1, 2, 3)), "P"),
+    ("#6A51A3", (0, (2, 1, 5, 1)), "^"),
+    (VERMILLION, (0, (6, 3, 1, 3)), ">"),
+    (GREEN, (0, (1, 1, 4, 3)), "D"),
 )
 
 
@@ -84,7 +96,7 @@ def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
     """The style of each method; those without one of their own take the spare ones in turn."""
     spare = cycle(SPARE)
     return {
-        name: STYLES.get(name) or MethodStyle(name.replace("_", " "), *next(spare))
+        name: STYLES.get(name) or MethodStyle(NAMES.get(name, name.replace("_", " ")), *next(spare))
         for name in method_order(methods)
     }
 

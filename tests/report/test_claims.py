@@ -320,7 +320,7 @@ def test_a_method_is_above_each_of_others_from_starts(tmp_path, starts, rivals, 
             for seed in (0, 1, 2) if percent else ():
                 spread = 0.1 * seed * (1 + (method == "split"))
                 write_from(tmp_path, method, start, seed, percent + spread + 50 * start)
-    criterion = AboveFromStarts("adam", starts, "split", list(rivals))
+    criterion = AboveFromStarts(starts, "adam/split", [f"adam/{name}" for name in rivals])
     context = Context(tmp_path, configs=CONFIGS)
     if verdict is None:
         with pytest.raises(MissingRuns):

@@ -1,13 +1,13 @@
 """Claims about final accuracies from learning rates that are too low or too high."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.accuracy import above, ends, in_words
-from glocal_exp.report.claims.criterion import Criterion, Finding, size
+from glocal_exp.report.claims.criterion import Criterion, Finding
 from glocal_exp.report.objects import entries
 from glocal_exp.report.starts import cells
 
@@ -21,12 +21,11 @@ class AboveFromStarts(Criterion):
 
     Attributes:
         figure: of runs from several starts, `recovery` or one like it.
-        meta_optimizer: one of its groups.
         starts: initial learning rates.
+        subject, others: GROUP/METHOD, of the figure's groups.
         margin: points; what is surely nearer counts as equal.
     """
 
-    meta_optimizer: str
     starts: Sequence[float]
     subject: str
     others: Sequence[str]
@@ -35,19 +34,28 @@ class AboveFromStarts(Criterion):
 
     def judge(self, context: Context) -> Finding:
         settings = entries(context.configs / f"figure/{self.figure}.yaml")
-        experiment = settings["experiment"]
-        group = {self.meta_optimizer: settings["groups"][self.meta_optimizer]}
-        stored = {cell.start: cell.selection for cell in cells(context, experiment, group)}
-        methods, found, apart = {self.subject, *self.others}, {}, {}
-        for start in self.starts:
-            if start in stored:
-                runs = [r for r in stored[start].runs if r.method in methods and r.finished]
-                found[f"{start:g}"] = replace(stored[start], runs=tuple(runs))
-        for other in self.others if len(found) == len(self.starts) else ():
-            each = [(ends(one.of(self.subject)), ends(one.of(other))) for one in found.values()]
+        experiment, names = settings["experiment"], (self.subject, *self.others)
+        groups = {name.partition("/")[0] for name in names}
+        wanted = {meta: one for meta, one in settings["groups"].items() if meta in groups}
+        stored = {
+            (c.meta_optimizer, c.start): c.selection for c in cells(context, experiment, wanted)
+        }
+        found: dict[str, list[dict[int, float]]] = {}
+        for name in names:
+            meta, _, method = name.partition("/")
+            of = [
+                stored[meta, start].of(method) if (meta, start) in stored else []
+                for start in self.starts
+            ]
+            found[name] = [ends([run for run in runs if run.finished]) for runs in of]
+        apart = {}
+        for other in self.others:
+            each = list(zip(found[self.subject], found[other], strict=True))
             seeds = set.intersection(*(set(a) & set(b) for a, b in each))
-            if seeds:
-                apart[other] = [np.mean([a[s] - b[s] for a, b in each]) for s in sorted(seeds)]
-        if len(apart) < len(self.others):
+            apart[other] = [np.mean([a[s] - b[s] for a, b in each]) for s in sorted(seeds)]
+        if not all(apart.values()):
             raise MissingRuns(experiment)
-        return Finding(above(apart, self.margin), in_words(apart), size(found, of_all=True))
+        least = min(map(len, apart.values()))
+        starts = ", ".join(f"{start:g}" for start in self.starts)
+        size = f"from {starts}: {least} seed{'s' * (least != 1)} or more"
+        return Finding(above(apart, self.margin), in_words(apart), size)

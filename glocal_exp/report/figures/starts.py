@@ -11,12 +11,13 @@ from matplotlib.ticker import NullLocator
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
-from glocal_exp.report.axes import cost_axis, tick_label
+from glocal_exp.report.axes import apply_scale, cost_axis, tick_label
 from glocal_exp.report.starts import NONE, Cell, Group, cells, gains, right_directions, sources
 
 RECOVERY_HEIGHT, ROW_HEIGHT = 4.4, 2.3  # inches
+APART = 1.08  # a mark's cost over that of its neighbour, where both are the same
 LEAST = -2.0  # points: what gains less is drawn there, with its number
-BAND = (-8.0, 12.0)  # points that the lower panels hold; what is outside is at their border
+BAND = (-8.0, 21.0)  # points that the lower panels hold; what is outside is at their border
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,14 @@ def draw_directions(
         _marks(axes, known.assign(value=values), looks)
         axes.set_ylabel(label)
         axes.axhline(chance, color="#888888", linewidth=0.6)
-    panels[1].set_yscale("log")
+    apply_scale(panels[1], "log", [*known["ratio"], 0.5, 2.0])
 
 
 def _marks(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodStyle]) -> None:
     """A mark a method, with its interval if it has one."""
-    for row in rows.to_dict("records"):
+    alike: Any = rows["cost"].round(1)  # of equal cost they stand side by side
+    place = rows.groupby(alike).cumcount() - (alike.map(alike.value_counts()) - 1) / 2
+    for row in rows.assign(cost=rows["cost"] * APART**place).to_dict("records"):
         look, place = looks[row["method"]], row["cost"]
         if "low" in row and pd.notna(row["low"]) and row["value"] == row["gain"]:
             axes.plot([place] * 2, [row["low"], row["high"]], color=look.colour, linewidth=0.8)
