@@ -19,7 +19,8 @@ class Run:
     """A stored run with its records.
 
     Attributes:
-        method: the label in legends and tables; `local_every` is local with every h_t.
+        method: the label in legends and tables; `local_every` is local with every h_t, and an
+            optimizer that finds a rate of its own has its task's name.
     """
 
     stored: StoredRun
@@ -99,11 +100,17 @@ def read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:
             notes.append(f"Left out: {error}.")
             continue
         if len(metrics):
-            last = metrics.iloc[-1]
-            every = last["validation_gradients"] > 1.5 * last["outer_step"] > 0
-            method = "local_every" if one.method == "local" and every else one.method
-            runs.append(Run(one, method, metrics))
+            runs.append(Run(one, _label(one, metrics.iloc[-1]), metrics))
     return runs, notes
+
+
+def _label(run: StoredRun, last: Any) -> str:
+    """What it is called: by its task if it has none but an optimizer that needs no tuning."""
+    if run.method == "local" and last["validation_gradients"] > 1.5 * last["outer_step"] > 0:
+        return "local_every"
+    if run.method == "none" and str(run.value("task._target_")).endswith(".FixedOptimizer"):
+        return str(run.value("choices.task"))
+    return run.method
 
 
 def stored_spectrum(arrays: Mapping[str, np.ndarray], stride: int = 1) -> Spectrum:

@@ -76,22 +76,17 @@ def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> lis
     def chosen(**where: Any) -> Selection | None:
         return select(context.runs, experiment, (), alike | where)
 
-    def tuning_free(task: str) -> Selection | None:
-        """Under the task's name."""
-        found = chosen(**{"choices.task": task, "method": NONE})
-        return found and replace(found, runs=tuple(replace(run, method=task) for run in found.runs))
-
     found = []
     for meta, group in groups.items():
-        free = [one for task in group.get("tuning_free", ()) if (one := tuning_free(task))]
+        free = chosen(**{"choices.task": list(group.get("tuning_free", ()))})
         for start in starts:
             moving = chosen(**{START: start, **group["where"]})
             runs = tuple(run for run in moving.runs if run.method != NONE) if moving else ()
-            own = [replace(moving, runs=runs), *free] if moving and runs else free
+            own = [replace(moving, runs=runs)] if moving and runs else []
+            own += [free] if free else []
             constant = chosen(**{START: start, "method": NONE})
             if own:
-                parts = [*own, constant] if constant else own
-                found.append(Cell(meta, start, together(parts)))
+                found.append(Cell(meta, start, together([*own, constant] if constant else own)))
     if not found:
         raise MissingRuns(experiment)
     return found
