@@ -188,3 +188,12 @@ def test_a_sentence_that_looks_up_what_is_not_there_is_an_error(tmp_path):
         lookup.claim("nothing")
     with pytest.raises(UserError, match=r"`glocal tables table3` makes it"):
         Lookup(tmp_path).frame("table3")
+
+
+def test_runs_that_differ_in_more_than_method_and_seed_are_in_no_chart_of_methods(tmp_path):
+    for experiment in ("fig2_sgd", "recovery", "fig4_right"):
+        write_run(tmp_path, experiment, "glocal", 0, steps=500)
+    source = of(tmp_path)
+    assert set(source.experiments) == {"fig2_sgd", "recovery", "fig4_right"}
+    assert [chart.name for chart in run_charts.curves(source)] == ["curves-fig2_sgd"]
+    assert source.labels["fig4_right"].startswith("Fig. 4, right: windows and delays")

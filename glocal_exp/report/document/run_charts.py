@@ -28,7 +28,7 @@ from glocal_exp.report.selection import Selection
 
 def curves(source: Source) -> Iterator[Chart]:
     """Every experiment: accuracy and hyperparameters over training, each seed and their mean."""
-    for name, selection in source.experiments.items():
+    for name, selection in source.compared.items():
         if selection.steps > max(run.stored.column("interval") or 0 for run in selection.runs):
             tuned = [f"hyperparameter/{one}" for one in selection.hyperparameters]
             title = f"{source.labels[name]}, T = {selection.steps:,}"
@@ -101,7 +101,7 @@ def _accuracies(selection: Selection) -> list[float]:
 def finals(source: Source) -> Iterator[Chart]:
     """A panel an experiment, a row a method: every seed, and the mean of several."""
     panels, methods, seeds = [], [], []
-    for name, selection in source.experiments.items():
+    for name, selection in source.compared.items():
         styles = style.method_styles(selection.methods)
         traces = []
         for row, method in enumerate(selection.methods):

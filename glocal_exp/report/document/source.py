@@ -14,7 +14,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.report import formats
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED
-from glocal_exp.report.objects import entries
+from glocal_exp.report.objects import entries, swept
 from glocal_exp.report.selection import Selection, select
 from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.tables.grouped import ABSENT
@@ -22,6 +22,7 @@ from glocal_exp.report.tables.grouped import ABSENT
 ACCURACIES = "final_accuracy"
 """The table of final accuracies, whose file says what experiments are called."""
 
+VARIED = {"method", "seed", "seeds"}
 HOLDS = {
     AGREES: "holds",
     DISAGREES: "does not hold",
@@ -138,10 +139,17 @@ class Source:
         file = self.context.configs / "experiment" / f"{experiment}.yaml"
         lines = file.read_text().splitlines() if file.exists() else []
         comments = [line.removeprefix("# ") for line in lines if re.match("# [^@]", line)]
-        return re.split(r"[.;] |\.$", comments[0])[0] if comments else experiment
+        return re.split(r"(?<!Fig)[.;] |\.$", comments[0])[0] if comments else experiment
 
     @cached_property
     def experiments(self) -> dict[str, Selection]:
         """What is compared of each experiment that has a run."""
         found = {name: select(self.context.runs, name) for name in self.labels}
         return {name: one for name, one in found.items() if one}
+
+    @cached_property
+    def compared(self) -> dict[str, Selection]:
+        """Those whose runs differ in method and seed alone, so that a chart can show them all."""
+        files = {n: self.context.configs / f"experiment/{n}.yaml" for n in self.experiments}
+        varied = {n: swept(file).keys() - VARIED for n, file in files.items() if file.exists()}
+        return {name: one for name, one in self.experiments.items() if not varied.get(name)}
