@@ -19,8 +19,8 @@ class Run:
     """A stored run with its records.
 
     Attributes:
-        method: the label in legends and tables; `local_every` is local with every h_t, and an
-            optimizer that finds a rate of its own has its task's name.
+        method: the label in legends and tables; `local_every` is local with every h_t, and a
+            tuning-free optimizer has its task's name.
     """
 
     stored: StoredRun

@@ -32,7 +32,7 @@ class Group(TypedDict):
 
     Attributes:
         where: conditions as of `store.find_runs`.
-        tuning_free: tasks whose optimizers find a rate of their own; they stand at every start.
+        tuning_free: tasks of optimizers with nothing to learn; they stand at every start.
     """
 
     title: str
