@@ -3,9 +3,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from glocal_exp.report.figures.learning_curves import draw_curves, mean_curve
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context
+from glocal_exp.report.figures.learning_curves import LearningCurves, draw_curves, mean_curve
 from glocal_exp.report.runs import Run
+from glocal_exp.report.selection import select
 from glocal_exp.report.style import STYLES
+
+from .synthetic import CONFIGS, write_run
+from .test_recovery import CHOSEN, DOG
 
 
 def curve(metrics, column):
@@ -68,3 +74,14 @@ def test_every_seed_is_drawn_thin_the_mean_bold_the_divergence_marked(offset):
     assert [*cross.get_xdata(), *cross.get_ydata(), cross.get_marker()] == [100, 6, "X"]
     assert mean.get_linewidth() > 2 * first.get_linewidth()
     assert {line.get_color() for line in axes.get_lines()} == {STYLES["glocal"].colour}
+
+
+def test_optimizers_with_nothing_to_learn_are_not_beside_those_that_have(tmp_path):
+    write_run(tmp_path, "fig2_sgd", "local", 0)
+    write_run(tmp_path, "fig2_sgd", "none", 0, config={"task": DOG}, manifest=CHOSEN)
+    context = Context(tmp_path, configs=CONFIGS)
+    assert select(tmp_path, "fig2_sgd").methods == ["local", "dog"]
+    with style.applied():
+        drawing = LearningCurves("Title.", {"fig2_sgd": "SGD"}).draw(context)
+    (legend,) = drawing.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["local"]

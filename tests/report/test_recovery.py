@@ -21,6 +21,7 @@ GROUPS: dict[str, Group] = {
         "tuning_free": ["dog"],
     },
 }
+CHOSEN = {"choices": {"task": "dog"}}
 DOG = {"_target_": "glocal_exp.tasks.fixed_optimizer.FixedOptimizer", "init": {}}
 ENDS = {("none", 0.01): 70, ("none", 0.1): 85, ("local", 0.01): 80, ("local", 0.1): 86}
 
@@ -44,7 +45,7 @@ def context(tmp_path_factory):
     for seed in (0, 1):
         path = write_run(
             root, "recovery", "none", seed,
-            manifest={"choices": {"task": "dog"}}, config={"task": DOG},
+            manifest=CHOSEN, config={"task": DOG},
         )  # fmt: skip
         overwrite(path, "test_accuracy", [(82 + seed) / 100])
     return Context(root, configs=CONFIGS)

@@ -1,7 +1,7 @@
 """Test accuracy and hyperparameters over training: Figs. 2, 3 and C.1 to C.4, and starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
@@ -28,7 +28,8 @@ class LearningCurves(Artifact):
 
     Attributes:
         experiments: experiment -> its label.
-        methods: those that the comparison needs; others that are stored are drawn too.
+        methods: those that the comparison needs; others that are stored are drawn too, but for
+            optimizers that have nothing to learn beside those that have.
     """
 
     experiments: Mapping[str, str]
@@ -36,6 +37,7 @@ class LearningCurves(Artifact):
 
     def draw(self, context: Context) -> Drawing:
         found, missing = select_all(context, self.experiments, self.methods)
+        found = {name: _with_hyperparameters(selection) for name, selection in found.items()}
         styles = style.method_styles(name for one in found.values() for name in one.methods)
         figure = self._panels(found, styles)
         style.method_legend(figure, styles, any(one.diverged for one in found.values()))
@@ -88,6 +90,13 @@ class StartMatrix(LearningCurves):
             axes.set_ylabel("")
         panels[1, 0].set_ylabel("at the end (%)")
         return figure
+
+
+def _with_hyperparameters(selection: Selection) -> Selection:
+    """The runs that have some, if any has."""
+    columns = [f"hyperparameter/{name}" for name in selection.hyperparameters]
+    runs = [run for run in selection.runs if run.metrics.columns.isin(columns).any()]
+    return replace(selection, runs=tuple(runs)) if runs else selection
 
 
 def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[float]:
