@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,22 +27,19 @@ STEPS = ("plain", "tangent", "reverse")
 COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach", "seconds"]
 
 
-class Group(TypedDict):
+@dataclass(frozen=True)
+class Group:
     """What is compared under one meta optimizer: every method of which there are such runs.
 
     Attributes:
+        title: what it is called.
         where: conditions as of `store.find_runs`.
         tuning_free: tasks of optimizers with nothing to learn; they stand at every start.
     """
 
     title: str
     where: Mapping[str, Any]
-    tuning_free: NotRequired[Sequence[str]]
-
-
-def titles(groups: Mapping[str, Group]) -> dict[str, str]:
-    """Of each, by its meta optimizer."""
-    return {meta: group["title"] for meta, group in groups.items()}
+    tuning_free: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -78,9 +75,9 @@ def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> lis
 
     found = []
     for meta, group in groups.items():
-        free = chosen(**{"choices.task": list(group.get("tuning_free", ()))})
+        free = chosen(**{"choices.task": list(group.tuning_free)})
         for start in starts:
-            moving = chosen(**{START: start, **group["where"]})
+            moving = chosen(**{START: start, **group.where})
             runs = tuple(run for run in moving.runs if run.method != NONE) if moving else ()
             own = [replace(moving, runs=runs)] if moving and runs else []
             own += [free] if free else []

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -322,6 +323,8 @@ def test_a_method_is_above_each_of_others_from_starts(tmp_path, starts, rivals, 
                 write_from(tmp_path, method, start, seed, percent + spread + 50 * start)
     criterion = AboveFromStarts(starts, "adam/split", [f"adam/{name}" for name in rivals])
     context = Context(tmp_path, configs=CONFIGS)
+    with pytest.raises(UserError, match="has no group adma"):
+        replace(criterion, subject="adma/split").judge(context)
     if verdict is None:
         with pytest.raises(MissingRuns):
             criterion.judge(context)

@@ -16,8 +16,8 @@ from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
 from .test_truths import context as context_of_truths  # noqa: F401
 
-GROUPS: dict[str, Group] = {
-    meta: {"title": title, "where": {"choices.meta_optimizer": meta}}
+GROUPS = {
+    meta: Group(title, {"choices.meta_optimizer": meta})
     for meta, title in (("adam", "Adam"), ("mean_sign", "signs"), ("sgd", "rivals"))
 }
 STARTS = [0.01, 0.1]
@@ -99,7 +99,9 @@ def test_the_figure_and_the_table_show_them(context, truths, request, tmp_path):
         # Of the rate's derivative local has the sign, of momentum's it has not.
         assert drawing.figure.axes[0].lines[0].get_ydata()[0] == 50
     (tmp_path / "figure").mkdir()
-    (tmp_path / "figure/pareto.yaml").write_text(yaml.safe_dump(SETTINGS))
+    of_group = {"_target_": "glocal_exp.report.starts.Group"}
+    groups = {meta: of_group | vars(group) | {"tuning_free": []} for meta, group in GROUPS.items()}
+    (tmp_path / "figure/pareto.yaml").write_text(yaml.safe_dump(maker | {"groups": groups}))
     rows = table("pareto").make(replace(context, configs=tmp_path)).rows
     names = [["Adam", "local"], ["", "glocal"], ["signs", "local"], ["rivals", "window mean"]]
     assert [row[:2] for row in rows] == names

@@ -12,14 +12,10 @@ from .synthetic import CONFIGS, reading, table, write_run
 from .test_claims import overwrite
 
 METHODS = ["none", "local"]
-GROUPS: dict[str, Group] = {
-    "adam": {"title": "Adam", "where": {"choices.meta_optimizer": "adam"}},
-    "mean_sign": {"title": "signs", "where": {"choices.meta_optimizer": "mean_sign"}},
-    "own": {
-        "title": "rivals",
-        "where": {"choices.meta_optimizer": "sgd"},
-        "tuning_free": ["dog"],
-    },
+GROUPS = {
+    "adam": Group("Adam", {"choices.meta_optimizer": "adam"}),
+    "mean_sign": Group("signs", {"choices.meta_optimizer": "mean_sign"}),
+    "own": Group("rivals", {"choices.meta_optimizer": "sgd"}, ["dog"]),
 }
 CHOSEN = {"choices": {"task": "dog"}}
 DOG = {"_target_": "glocal_exp.tasks.fixed_optimizer.FixedOptimizer", "init": {}}

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.accuracy import above, ends, in_words
 from glocal_exp.report.claims.criterion import Criterion, Finding
-from glocal_exp.report.objects import entries
+from glocal_exp.report.objects import load
 from glocal_exp.report.starts import cells
 
 
@@ -33,13 +35,13 @@ class AboveFromStarts(Criterion):
     margin: float = 0.5
 
     def judge(self, context: Context) -> Finding:
-        settings = entries(context.configs / f"figure/{self.figure}.yaml")
-        experiment, names = settings["experiment"], (self.subject, *self.others)
-        groups = {name.partition("/")[0] for name in names}
-        wanted = {meta: one for meta, one in settings["groups"].items() if meta in groups}
-        stored = {
-            (c.meta_optimizer, c.start): c.selection for c in cells(context, experiment, wanted)
-        }
+        shown, names = load(self._file(context)), (self.subject, *self.others)
+        wanted = {name.partition("/")[0] for name in names}
+        if unknown := wanted - set(shown.groups):
+            raise UserError(f"{self._file(context)} has no group {', '.join(unknown)}.")
+        groups = {name: shown.groups[name] for name in wanted}
+        of_cells = cells(context, shown.experiment, groups)
+        stored = {(cell.meta_optimizer, cell.start): cell.selection for cell in of_cells}
         found: dict[str, list[dict[int, float]]] = {}
         for name in names:
             meta, _, method = name.partition("/")
@@ -54,8 +56,11 @@ class AboveFromStarts(Criterion):
             seeds = set.intersection(*(set(a) & set(b) for a, b in each))
             apart[other] = [np.mean([a[s] - b[s] for a, b in each]) for s in sorted(seeds)]
         if not all(apart.values()):
-            raise MissingRuns(experiment)
+            raise MissingRuns(shown.experiment)
         least = min(map(len, apart.values()))
         starts = ", ".join(f"{start:g}" for start in self.starts)
         size = f"from {starts}: {least} seed{'s' * (least != 1)} or more"
         return Finding(above(apart, self.margin), in_words(apart), size)
+
+    def _file(self, context: Context) -> Path:
+        return context.configs / f"figure/{self.figure}.yaml"

@@ -49,7 +49,7 @@ class Recovery(FromStarts):
                 _line(upper, finals, look)
                 if name != NONE:
                     _line(lower, _gained(own, finals), look, BAND)
-            upper.set_title(self.groups[meta]["title"])
+            upper.set_title(self.groups[meta].title)
             _scale(upper, lower, sorted({cell.start for cell in found}))
         panels[0, 0].set_ylabel("test accuracy (%)")
         panels[1, 0].set_ylabel("minus a constant's (points)")
@@ -124,7 +124,7 @@ class Pareto(FromStarts):
         low, high = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
         room = 0.08 * (high - low)
         for row, meta in zip(panels, metas, strict=False):
-            title = self.groups[meta]["title"]
+            title = self.groups[meta].title
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
             gain, reach = row[-2:]
             shown = own["gain"].clip(lower=LEAST)

@@ -9,9 +9,9 @@ import pandas as pd
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.formats import DAGGER
-from glocal_exp.report.objects import entries
+from glocal_exp.report.objects import load
 from glocal_exp.report.selection import Selection, select, select_all
-from glocal_exp.report.starts import cells, gains, sources, titles
+from glocal_exp.report.starts import Group, cells, gains, sources
 from glocal_exp.report.style import method_styles
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.stats import mean_interval, paired_differences
@@ -57,6 +57,11 @@ def accuracy_rows(selection: Selection, subject: str) -> Iterator[dict[str, Any]
         yield row
 
 
+def titles(groups: Mapping[str, Group]) -> dict[str, str]:
+    """Of each, by its meta optimizer."""
+    return {meta: group.title for meta, group in groups.items()}
+
+
 def recovery(context: Context, figure: str, subject: str) -> Found:
     """Final accuracy beside constant hyperparameters: a row a method of each start.
 
@@ -64,25 +69,24 @@ def recovery(context: Context, figure: str, subject: str) -> Found:
         figure: whose runs these are.
         subject: the method that the others are compared with.
     """
-    settings = entries(context.configs / f"figure/{figure}.yaml")
-    found = cells(context, settings["experiment"], settings["groups"])
+    shown = load(context.configs / f"figure/{figure}.yaml")
+    found = cells(context, shown.experiment, shown.groups)
     rows = [
         {"meta_optimizer": cell.meta_optimizer, "start": cell.start} | row
         for cell in found
         for row in accuracy_rows(cell.selection, subject)
     ]
-    labels = {"method": printed(rows), "meta_optimizer": titles(settings["groups"])}
+    labels = {"method": printed(rows), "meta_optimizer": titles(shown.groups)}
     return Found(pd.DataFrame(rows), sources(found, context), {"dagger": DAGGER}, labels)
 
 
 def costs_and_gains(context: Context, figure: str) -> Found:
     """The numbers behind a figure: a row a method; see `report.starts.gains`."""
-    settings = entries(context.configs / f"figure/{figure}.yaml")
-    groups, starts = settings["groups"], settings["starts"]
-    rows, found = gains(context, settings["experiment"], groups, starts)
-    labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": titles(groups)}
+    shown = load(context.configs / f"figure/{figure}.yaml")
+    rows, found = gains(context, shown.experiment, shown.groups, shown.starts)
+    labels = {"method": printed(rows.to_dict("records")), "meta_optimizer": titles(shown.groups)}
     labels |= {"front": {True: "on it", False: ""}}
-    words = {"starts": ", ".join(f"{start:g}" for start in starts)}
+    words = {"starts": ", ".join(f"{start:g}" for start in shown.starts)}
     return Found(rows, sources(found, context), words, labels)
 
 
