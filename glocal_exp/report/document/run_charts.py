@@ -56,8 +56,8 @@ def _course(selection: Selection, column: str) -> Panel:
     elif axis.scale == "log":
         y = {"type": "log", "dtick": "D2", "tickformat": "~g"}
     for method in selection.methods:
-        look, runs = styles[method], selection.of(method)
-        lines = [factor * run.curve(column) for run in runs]
+        runs = [run for run in selection.of(method) if len(run.curve(column))]
+        look, lines = styles[method], [factor * run.curve(column) for run in runs]
         for run, curve in zip(runs, lines, strict=True):
             look_of_seed: dict[str, Any] = {"dash": dashes(look), "lost": run.diverged}
             meta = {"method": method, "seed": str(run.seed)}
