@@ -120,8 +120,9 @@ class Pareto(FromStarts):
         figure, panels = style.panels(rows, columns, ROW_HEIGHT * rows, sharex=True)
         if len(known):
             draw_directions(tuple(panels[:2, 0]), known, looks)
-        ends = found[["gain", "low", "high"]].clip(lower=LEAST)
-        low, high = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
+        inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
+        ends = [LEAST, 0.0, *inside[np.isfinite(inside)].clip(min=LEAST)]
+        low, high = min(ends) if (found["gain"] < LEAST).any() else min(ends[1:]), max(ends)
         room = 0.08 * (high - low)
         for row, meta in zip(panels, metas, strict=False):
             title = self.groups[meta].title
@@ -147,7 +148,7 @@ class Pareto(FromStarts):
                 axes.remove()
             used[-1].tick_params(labelbottom=True)
             cost_axis(used[-1], found["cost"].max())
-            used[-1].set_xlim(0.85, 1.3 * found["cost"].max())
+            used[-1].set_xlim(0.75, 1.3 * found["cost"].max())
         style.method_legend(figure, found["method"].unique(), diverged=False)
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
