@@ -67,6 +67,31 @@ def test_accuracies_are_compared_by_seed(tmp_path, glocal, above, equal):
     assert f"{np.mean(glocal) - 80:.2f}".replace("-", "") in found.ours
 
 
+def test_settings_that_an_experiment_sweeps_over_count_one_by_one(tmp_path):
+    """Where one of them is not stored, the claim is not run, whatever the others say."""
+    above = {10: 82.0, 100: 79.0}
+    detached = {"across": {"factor": [10, 100]}, "where": {"detached": False}}
+    judged = Difference(["a"], "glocal", "local", "above", **detached)
+    for factor, end in above.items():
+        for method, ends in (("glocal", end), ("local", 80.0)):
+            for seed in range(3):
+                for detach in (True, False):
+                    settings = {"factor": factor, "detached": detach}
+                    path = write_run(tmp_path, "a", method, seed, config=settings)
+                    value = 50.0 if detach else ends + 0.1 * seed * (method == "glocal")
+                    overwrite(path, "test_accuracy", [value / 100] * 5)
+        if factor == 10:
+            with pytest.raises(MissingRuns):
+                judged.judge(Context(tmp_path))
+    found = judged.judge(Context(tmp_path))
+    assert found.verdict == DISAGREES
+    assert (
+        found.ours
+        == "+2.10 [+1.85, +2.35] (a 10), \N{MINUS SIGN}0.90 [\N{MINUS SIGN}1.15, \N{MINUS SIGN}0.65] (a 100)"
+    )
+    assert found.size == "T = 2,000, 3 seeds (a 10, a 100)"
+
+
 def test_an_experiment_of_several_is_corrected_for_the_others(tmp_path):
     """p is 0.026 in one: enough alone, not beside two that say nothing."""
     store(tmp_path, [80.8, 81.0, 81.4], [80.0, 80.0, 80.0])

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,13 @@ class OfRuns(Criterion):
 
     Attributes:
         experiments: those that the claim is about.
+        across: keys of the configs, and values, each combination of which counts as an experiment.
+        where: further conditions on the runs, as in `store.find_runs`.
     """
 
     experiments: Sequence[str]
+    across: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
+    where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def methods(self) -> list[str]:
@@ -66,7 +71,11 @@ class OfRuns(Criterion):
         """The verdict and the numbers in words, of what is stored of each experiment."""
 
     def judge(self, context: Context) -> Finding:
-        selections = {name: chosen(context, name, self.methods) for name in self.experiments}
+        selections = {}
+        for name, *values in product(self.experiments, *self.across.values()):
+            where = {**self.where, **dict(zip(self.across, values, strict=True))}
+            cell = " ".join(map(str, [name, *values]))
+            selections[cell] = chosen(context, name, self.methods, where)
         return Finding(*self.find(selections), size(selections, of_all=True))
 
 
@@ -75,17 +84,22 @@ def verdict(holds: Any, contrary: Any = True) -> str:
     return AGREES if holds else DISAGREES if contrary else UNDECIDED
 
 
-def chosen(context: Context, experiment: str, methods: Sequence[str]) -> Selection:
+def chosen(
+    context: Context,
+    experiment: str,
+    methods: Sequence[str],
+    where: Mapping[str, Any] | None = None,
+) -> Selection:
     """The finished runs of an experiment, at the largest size that has all of the methods.
 
     Raises:
         MissingRuns: there is none.
     """
-    where: dict[str, Any] = {"experiment": experiment}
-    stored = find_runs(context.runs, where, check_source=False)
+    conditions = dict(where or {})
+    stored = find_runs(context.runs, {"experiment": experiment, **conditions}, check_source=False)
     lengths = {run.column("steps") or 0 for run in stored if not run.damage}
     for steps in sorted(lengths, reverse=True):
-        found = select(context.runs, experiment, where={"steps": steps}, ends=True)
+        found = select(context.runs, experiment, where={**conditions, "steps": steps}, ends=True)
         if found and set(methods) <= set(found.methods):
             runs = tuple(run for run in found.runs if run.method in methods)
             return replace(found, runs=runs)
