@@ -53,7 +53,7 @@ def differences(
     if first not in found or second not in found:
         return pd.Series(dtype=float)
     h, other = found[first], found[second]
-    apart = np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    apart = relative_error(other, h)
     return pd.Series(apart, index=steps * np.arange(1, len(apart) + 1))
 
 

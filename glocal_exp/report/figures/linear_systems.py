@@ -63,12 +63,11 @@ class NoiseFigure(Artifact):
         for (title, panel), (upper, lower, below) in columns:
             seen = chosen(frame, {"comparison": "variants", "system": panel["system"]})
             upper.set_title(title)
-            for (variant, label), look in zip(
-                panel["variants"].items(), cycle(LOOKS), strict=False
-            ):
+            for place, (variant, label) in enumerate(panel["variants"].items()):
                 found = chosen(seen, {"variant": variant})
-                draw_error(upper, found, "steady", label=label, **look)
-                draw_error(lower, found, "spectral", label=label, **look)
+                look = LOOKS[place % len(LOOKS)] | {"label": label}
+                draw_error(upper, found, "steady", **look)
+                draw_error(lower, found, "spectral", **look)
             for name, look in TRIVIAL.items():
                 draw_error(upper, chosen(seen, {"variant": name}), "steady", **look)
             below.set_axis_off()
@@ -189,17 +188,15 @@ class TheoremFigure(Artifact):
         return Drawing(figure, text)
 
     def _draw_ratio(self, axes: Axes, frame: pd.DataFrame) -> None:
-        for (system, label), (colour, marker) in zip(
-            self.systems.items(), cycle(SYSTEMS), strict=False
-        ):
+        looks = zip(self.systems.items(), cycle(SYSTEMS), strict=False)
+        for (system, label), (colour, marker) in looks:
             found = chosen(frame, {"system": system}).query("level > 0").sort_values("level")
             axes.plot(
                 found["level"], found["right"] / found["left"], label=label,
                 color=colour, marker=marker, markersize=3.2, linewidth=1.1,
             )  # fmt: skip
-        axes.set(
-            xscale="log", yscale="log", xlabel="noise (of an $h$)", ylabel="right side / left side"
-        )
+        axes.set(xscale="log", xlabel="noise (of an $h$)")
+        axes.set(yscale="log", ylabel="right side / left side")
         axes.minorticks_off()
         axes.legend(fontsize=style.SMALLEST_FONT, handlelength=2)
 

@@ -43,12 +43,14 @@ class Recovery(FromStarts):
         figure, panels = style.panels(2, len(metas), RECOVERY_HEIGHT, sharex=True, sharey="row")
         for (upper, lower), meta in zip(panels.T, metas, strict=True):
             own = [cell for cell in found if cell.meta_optimizer == meta]
-            there = {run.method for cell in own for run in cell.selection.runs}
-            for name, look in ((name, look) for name, look in looks.items() if name in there):
-                finals = {cell.start: cell.selection.finals(name) for cell in own}
+            constant = _finals(own, NONE)
+            for name, look in looks.items():
+                finals = _finals(own, name)
+                if finals.empty:
+                    continue
                 _line(upper, finals, look)
                 if name != NONE:
-                    _line(lower, _gained(own, finals), look, BAND)
+                    _line(lower, finals - constant, look, BAND)
             upper.set_title(self.groups[meta].title)
             _scale(upper, lower, sorted({cell.start for cell in found}))
         panels[0, 0].set_ylabel("test accuracy (%)")
@@ -58,32 +60,25 @@ class Recovery(FromStarts):
         return Drawing(figure, self.caption(*sources(found, context)))
 
 
-def _gained(
-    cells: Sequence[Cell], finals: Mapping[float, Mapping[int, float]]
-) -> dict[float, dict[int, float]]:
-    """By start and seed, over constant hyperparameters."""
-    gained = {}
-    for cell in cells:
-        constant, own = cell.selection.finals(NONE), finals[cell.start]
-        gained[cell.start] = {s: v - constant[s] for s, v in own.items() if s in constant}
-    return gained
+def _finals(cells: Sequence[Cell], method: str) -> pd.DataFrame:
+    """Percent by seed, a column a start."""
+    return pd.DataFrame({cell.start: cell.selection.finals(method) for cell in cells})
 
 
 def _line(
     axes: Axes,
-    finals: Mapping[float, Mapping[int, float]],
+    finals: pd.DataFrame,
     look: style.MethodStyle,
     band: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """Means over seeds, joined, and each seed as a dot."""
-    finals = {start: values for start, values in finals.items() if values}
-    means = [np.mean(list(values.values())) for values in finals.values()]
+    means: Any = finals.mean().dropna().clip(*band)
     axes.plot(
-        list(finals), np.clip(means, *band), color=look.colour, linestyle=look.line,
-        marker=look.marker, linewidth=1.1, markersize=3.4,
+        means.index, means, color=look.colour, linestyle=look.line, marker=look.marker,
+        linewidth=1.1, markersize=3.4,
     )  # fmt: skip
-    for start, values in finals.items():
-        each = np.clip(list(values.values()), *band)
+    for start in means.index:
+        each = finals[start].dropna().clip(*band)
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
 
 
