@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
-from glocal_exp.report.estimators import estimators
+from glocal_exp.report.estimators import estimators, settings_of
 from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.truth_points import points, scores
 
@@ -57,14 +57,13 @@ class TruthsFigure(Artifact):
             _scale(upper, lower, labels)
         mark = {"linestyle": "", "markersize": 4}
         style.legend_of(figure, {n.replace("_", " "): mark | look for n, look in looks.items()})
-        settings = ", ".join(dict.fromkeys(point.setting for point in found))
         counts = scored.drop_duplicates(["point", "truth", "hyperparameter"])
         numbers = counts.groupby(["truth", "hyperparameter"]).size()
         listed = "; ".join(
             f"{t} {', '.join(f'{numbers.get((t, n), 0)} of {len(found)}' for n in self.moved)}"
             for t in self.truths
         )
-        words = {"settings": settings, "points": len(found), "counted": listed}
+        words = {"settings": settings_of(found), "points": len(found), "counted": listed}
         return Drawing(figure, self.caption(*notes, source, **words))
 
 
