@@ -1,5 +1,6 @@
 """Differences in accuracy between two methods, experiment by experiment: a forest plot."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +61,8 @@ class Forest(Artifact):
         """By row, where both methods have finished runs."""
         found = {}
         for row, name in enumerate(self.experiments):
-            try:
+            with contextlib.suppress(MissingRuns):
                 found[row] = chosen(context, name, methods)
-            except MissingRuns:
-                continue
         return found
 
     def _panel(
