@@ -3,14 +3,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.figures.learning_curves import LearningCurves, draw_curves, mean_curve
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import select
 from glocal_exp.report.style import STYLES
 
-from .synthetic import CONFIGS, write_run
+from .synthetic import CONFIGS, draw, write_run
 from .test_recovery import CHOSEN, DOG
 
 
@@ -81,7 +80,6 @@ def test_optimizers_with_nothing_to_learn_are_not_beside_those_that_have(tmp_pat
     write_run(tmp_path, "fig2_sgd", "none", 0, config={"task": DOG}, manifest=CHOSEN)
     context = Context(tmp_path, configs=CONFIGS)
     assert select(tmp_path, "fig2_sgd").methods == ["local", "dog"]
-    with style.applied():
-        drawing = LearningCurves("Title.", {"fig2_sgd": "SGD"}).draw(context)
+    drawing = draw(LearningCurves("Title.", {"fig2_sgd": "SGD"}), context)
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["local"]

@@ -8,8 +8,7 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.figures.fig4 import draw_grid
 
-from .synthetic import write_run
-from .test_claims import overwrite
+from .synthetic import overwrite, write_run
 
 RUNS = {(40, 5, 0): 80.0, (80, 5, 0): 85.0, (80, 5, 1): 87.0, (80, 10, 0): 88.0}
 

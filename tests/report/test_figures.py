@@ -18,7 +18,7 @@ from glocal_exp.report.figures.forest import Forest, families, told_apart
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
-from .synthetic import CONFIGS, reading, write_run
+from .synthetic import CONFIGS, draw, reading, write_run
 
 MAKERS = {
     "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
@@ -209,8 +209,7 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
         arrays["s1/eigenvalues"], arrays["s1/modes"], arrays["s1/amplitudes"], 3, 71
     )
     maker = Fig4("Title.", ["sgd"], "grid", hyperparameter="weight_decay", steps=5)
-    with style.applied():
-        lines = maker.draw(context).figure.axes[2].get_lines()
+    lines = draw(maker, context).figure.axes[2].get_lines()
     found = [np.asarray(line.get_ydata(), dtype=float)[0] for line in lines]
     np.testing.assert_allclose(np.sort(found), np.sort(spectrum.magnitudes(2, 1)[:, 0]), rtol=1e-9)
 
@@ -218,8 +217,7 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
 def test_fig_4_has_its_third_panel_where_its_runs_are(drawn, context):
     assert len(drawn["spectrum"].figure.axes) == 3
     assert drawn["spectrum"].missing == ("grid",)
-    with style.applied():
-        whole = Fig4("Title.", ["sgd"], "sgd", "test_accuracy").draw(context)
+    whole = draw(Fig4("Title.", ["sgd"], "sgd", "test_accuracy"), context)
     *panels, bar = whole.figure.axes
     letters = [axes.get_title(loc="left") for axes in panels]
     assert letters == ["(a)", "", "(b)", "(c)"]
@@ -287,8 +285,7 @@ def test_without_runs_nothing_is_drawn(context, maker):
 
 
 def test_one_missing_row_does_not_stop_the_other(context):
-    with style.applied():
-        drawing = LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}).draw(context)
+    drawing = draw(LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}), context)
     assert len(drawing.figure.axes) == 5
     assert drawing.missing == ("sgd", "nowhere")  # sgd lacks global
     assert "No run of global is stored." in drawing.caption

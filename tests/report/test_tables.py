@@ -3,25 +3,14 @@ import pandas as pd
 import pytest
 
 from glocal_exp.report.artifact import Context, MissingRuns
-from tests.sealing import reseal
 
-from .synthetic import table, write_run
+from .synthetic import overwrite, table, write_run
 
 DASH = "\N{EN DASH}"
 PAPER = pd.DataFrame(
     [("table3", "run_time", "none", 11.4), ("table3", "run_time", "glocal", 58.3)],
     columns=["artifact", "quantity", "setting", "value"],
 )
-
-
-def overwrite_final(path, accuracy):
-    """Set the last test accuracy of a stored run."""
-    lines = (path / "metrics.csv").read_text().splitlines()
-    place = lines[0].split(",").index("test_accuracy")
-    cells = lines[-1].split(",")
-    cells[place] = repr(accuracy)
-    (path / "metrics.csv").write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
-    reseal(path)
 
 
 def test_run_times_and_counts(tmp_path):
@@ -80,7 +69,7 @@ def test_final_accuracies_and_paired_differences(tmp_path):
         for seed, value in by_seed.items():
             lost = 2 if value < 0.5 else None
             path = write_run(tmp_path, "a", method, seed, steps=300, diverge_at=lost)
-            overwrite_final(path, value)
+            overwrite(path, "test_accuracy", [value])
     write_run(tmp_path, "a", "local", 2, steps=300, stop_at=2)
     sheet = table("final_accuracy", experiments={"a": "Label", "b": "Other"}).make(
         Context(tmp_path)
@@ -110,7 +99,7 @@ def test_final_accuracies_and_paired_differences(tmp_path):
 
 def test_the_last_accuracy_counts_not_the_best(tmp_path):
     path = write_run(tmp_path, "a", "glocal", 0, steps=300)
-    overwrite_final(path, 0.2)
+    overwrite(path, "test_accuracy", [0.2])
     sheet = table("final_accuracy", experiments={"a": "Label"}).make(Context(tmp_path))
     assert sheet.data["mean"].tolist() == [20.0]
     assert sheet.rows[0][3:] == ["20.00", "20.00", DASH]
