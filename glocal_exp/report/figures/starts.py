@@ -115,27 +115,13 @@ class Pareto(FromStarts):
         figure, panels = style.panels(rows, columns, ROW_HEIGHT * rows, sharex=True)
         if len(known):
             draw_directions(tuple(panels[:2, 0]), known, looks)
-        inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
-        ends = [LEAST, 0.0, *inside[np.isfinite(inside)].clip(min=LEAST)]
-        low, high = min(ends) if (found["gain"] < LEAST).any() else min(ends[1:]), max(ends)
-        room = 0.08 * (high - low)
-        for row, meta in zip(panels, metas, strict=False):
+        limits, top = _limits(found), 105 * max(1.0, found["reach"].max())
+        for (*_, gain, reach), meta in zip(panels, metas, strict=False):
             title = self.groups[meta].title
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
-            gain, reach = row[-2:]
-            shown = own["gain"].clip(lower=LEAST)
-            _marks(gain, own.assign(value=shown), looks)
-            for cost, value in own.loc[own["gain"] < LEAST, ["cost", "gain"]].to_numpy():
-                note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
-                gain.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
-            front = own["front"]
-            lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
-            gain.step(own["cost"][front], shown[front], where="post", **lines)
-            gain.axhline(0, **lines)
-            gain.set(ylabel="accuracy gained (points)", title=title)
-            gain.set_ylim(low - room, high + room)
+            draw_gains(gain, own, looks)
+            gain.set(ylabel="accuracy gained (points)", title=title, ylim=limits)
             _marks(reach, own.assign(value=100 * own["reach"]), looks)
-            top = 105 * max(1.0, found["reach"].max())
             reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
         for column in panels.T:
             used = [axes for axes in column if axes.has_data()]
@@ -148,6 +134,26 @@ class Pareto(FromStarts):
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
         return Drawing(figure, self.caption(*sources(of_cells, context), **words))
+
+
+def _limits(found: pd.DataFrame) -> tuple[float, float]:
+    """Of gains: what is below `LEAST` is drawn there."""
+    inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
+    ends = [0.0, *inside[np.isfinite(inside)].clip(min=LEAST), *found["gain"].clip(lower=LEAST)]
+    room = 0.08 * (max(ends) - min(ends))
+    return min(ends) - room, max(ends) + room
+
+
+def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodStyle]) -> None:
+    """By cost, with the front, and a number where it is below the axis."""
+    shown: Any = rows["gain"].clip(lower=LEAST)
+    _marks(axes, rows.assign(value=shown), looks)
+    for cost, value in rows.loc[rows["gain"] < LEAST, ["cost", "gain"]].to_numpy():
+        note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
+        axes.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
+    lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
+    axes.step(rows["cost"][rows["front"]], shown[rows["front"]], where="post", **lines)
+    axes.axhline(0, **lines)
 
 
 def draw_directions(
