@@ -1,11 +1,12 @@
 """Charts of studies: estimates beside the truth, the theorem's bound, the regret of schedules."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from glocal_exp.report import study_rows
+from glocal_exp.report import study_rows, style
 from glocal_exp.report.document.charts import (
     ZERO,
     Chart,
@@ -20,7 +21,6 @@ from glocal_exp.report.document.source import Source
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import points as study_points
 from glocal_exp.report.fidelity import scores
-from glocal_exp.report.figures.fidelity import MARKERS
 from glocal_exp.report.figures.linear_systems import DRAWN, MEASURED, SIDES
 from glocal_exp.report.figures.schedule_regret import colour_of
 from glocal_exp.report.objects import entries
@@ -34,7 +34,7 @@ def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
     scored = scores(found, compared)
     labels = list(dict.fromkeys(scored["estimator"]))
     intervals, seeds = sorted(set(scored["s"])), sorted(set(scored["seed"]))
-    colours = {s: MARKERS[place % len(MARKERS)][1] for place, s in enumerate(intervals)}
+    colours = {s: look["color"] for s, look in zip(intervals, cycle(style.MARKS), strict=False)}
     panels = []
     for setting, of in scored.groupby("setting"):
         traces = []

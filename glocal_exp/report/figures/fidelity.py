@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import Point, by_setting, differences, points, scores
 from glocal_exp.report.vectors import cosine
 
-MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
 ROW = 0.16  # inches
 LOOKS: dict[str, Any] = {
     "float64": {"color": style.BLUE, "linestyle": "-"},
@@ -46,7 +46,7 @@ class FidelityFigure(Artifact):
         scored = scores(found, compared)
         labels = list(dict.fromkeys(scored["estimator"]))
         intervals = sorted(set(scored["s"]))
-        marks = {s: MARKERS[place % len(MARKERS)] for place, s in enumerate(intervals)}
+        marks = dict(zip(intervals, cycle(style.MARKS), strict=False))
         settings = list(scored.groupby("setting"))
         columns = min(2, len(settings))
         rows = -(-len(settings) // columns)
@@ -60,22 +60,19 @@ class FidelityFigure(Artifact):
         for axes in panels.flat[: len(settings)][-columns:]:  # nothing below them
             axes.set_xlabel("cosine to the true global hypergradient")
             axes.tick_params(labelbottom=True)
-        looks: dict[str, Any] = {
-            f"interval s = {s}": {"linestyle": "", "marker": m, "color": c, "markersize": 3.5}
-            for s, (m, c) in marks.items()
-        }
+        mark = {"linestyle": "", "markersize": 3.5}
+        looks = {f"interval s = {s}": mark | look for s, look in marks.items()}
         style.legend_of(figure, looks | {"median": {"color": "black", "linewidth": 1.3}})
         return Drawing(figure, self.caption(*notes, source))
 
 
 def _panel(
-    axes: Axes, scored: Any, labels: Sequence[str], marks: Mapping[int, tuple[str, str]]
+    axes: Axes, scored: Any, labels: Sequence[str], marks: Mapping[int, Mapping[str, Any]]
 ) -> None:
     for row, label in enumerate(labels):
         rows = scored[scored["estimator"] == label]
         for value, s in zip(rows["cosine"], rows["s"], strict=True):
-            marker, colour = marks[s]
-            axes.plot(value, row, marker, color=colour, markersize=2.8, markeredgewidth=0)
+            axes.plot(value, row, linestyle="", **marks[s], markersize=2.8, markeredgewidth=0)
         median = rows["cosine"].median()
         axes.plot([median, median], [row - 0.38, row + 0.38], color="black", linewidth=1.3)
     axes.axhline(0.5, color="#888888", linewidth=0.6)

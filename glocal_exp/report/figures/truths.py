@@ -15,10 +15,6 @@ from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.truth_points import points, scores
 
 ROW = 0.19  # inches
-LOOKS: tuple[dict[str, Any], ...] = (
-    {"marker": "o", "color": style.BLUE},
-    {"marker": "s", "color": style.VERMILLION},
-)
 OFFSETS = (-0.17, 0.17)
 RATIOS = (0.02, 50.0)  # that the lower axes hold; what is outside is at their border
 
@@ -42,7 +38,7 @@ class TruthsFigure(Artifact):
         compared, notes = estimators(context.configs, found, self.estimators)
         scored = scores(found, compared)
         labels = [one.label for one in compared]
-        looks = dict(zip(self.moved, LOOKS, strict=False))
+        looks = dict(zip(self.moved, style.MARKS, strict=False))
         height = 1.1 + 2 * ROW * len(labels)
         figure, panels = style.panels(2, len(self.truths), height, sharey=True, sharex="row")
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):
