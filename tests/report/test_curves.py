@@ -24,6 +24,12 @@ def metrics(values, diverged=()):
     )
 
 
+def two_curves():
+    """The second is lost in its third record."""
+    lost = metrics([3.0, 6.0, 0.1], diverged={2})
+    return [curve(metrics([1.0, 2.0, 3.0]), "x"), curve(lost, "x")]
+
+
 def test_a_curve_ends_before_divergence():
     one = curve(metrics([1.0, 2.0, 3.0, 0.1, 0.1], diverged={3, 4}), "x")
     assert one.to_dict() == {0: 1, 100: 2, 200: 3}
@@ -42,11 +48,7 @@ def test_a_missing_column_is_an_empty_curve():
 
 
 def test_the_mean_ends_with_the_first_seed_that_does():
-    curves = [
-        curve(metrics([1.0, 2.0, 3.0]), "x"),
-        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
-    ]
-    assert mean_curve(curves).to_dict() == {0: 2.0, 100: 4.0}
+    assert mean_curve(two_curves()).to_dict() == {0: 2.0, 100: 4.0}
 
 
 def test_no_mean_without_shared_steps():
@@ -60,12 +62,8 @@ def test_no_mean_without_shared_steps():
 
 @pytest.mark.parametrize("offset", [0.0, 0.5, 0.99])
 def test_every_seed_is_drawn_thin_the_mean_bold_the_divergence_marked(offset):
-    curves = [
-        curve(metrics([1.0, 2.0, 3.0]), "x"),
-        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
-    ]
     axes = Figure().subplots()
-    draw_curves(axes, curves, [False, True], STYLES["glocal"], offset)
+    draw_curves(axes, two_curves(), [False, True], STYLES["glocal"], offset)
     first, second, cross, mean = axes.get_lines()
     np.testing.assert_array_equal(first.get_ydata(), [1, 2, 3])
     np.testing.assert_array_equal(second.get_ydata(), [3, 6])

@@ -12,13 +12,14 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.figures.fig4 import NEAR, Fig4
+from glocal_exp.report.claims.windows import windows_and_delays
+from glocal_exp.report.figures.fig4 import NEAR, Fig4, draw_grid
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest, families, told_apart
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
-from .synthetic import CONFIGS, draw, reading, write_run
+from .synthetic import CONFIGS, draw, overwrite, reading, write_run
 
 MAKERS = {
     "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
@@ -31,6 +32,8 @@ MAKERS = {
         "Title.", {"sgd": "SGD", "long": "long"}, [["glocal", "none"], ["glocal", "local"]]
     ),
 }
+GRID = {(40, 5, 0): 80.0, (80, 5, 0): 85.0, (80, 5, 1): 87.0, (80, 10, 0): 88.0}
+"""By window, delays and seed."""
 FIRST = {
     "spectrum": r"$\mathrm{Im}\,\lambda_j$",
     "forecast": r"$|\hat h_t - h_t|\,/\,|h_t|$",
@@ -222,6 +225,22 @@ def test_fig_4_has_its_third_panel_where_its_runs_are(drawn, context):
     letters = [axes.get_title(loc="left") for axes in panels]
     assert letters == ["(a)", "", "(b)", "(c)"]
     assert (whole.missing, bar.get_ylabel()) == ((), "test accuracy (%)")
+
+
+def test_a_cell_of_windows_and_delays_is_a_mean_over_its_seeds(tmp_path):
+    where = Context(tmp_path), "fig4_right", "test_accuracy"
+    with pytest.raises(MissingRuns):
+        windows_and_delays(*where)
+    for (window, delays, seed), value in GRID.items():
+        config = {"method": {"window": window, "delays": delays}}
+        path = write_run(tmp_path, "fig4_right", "glocal", seed, config=config)
+        overwrite(path, "test_accuracy", [value / 100] * 5)
+    with style.applied():
+        _, ((axes,),) = style.panels(1, 1, 2.0)
+        draw_grid(axes, windows_and_delays(*where)[1], "accuracy")
+    np.testing.assert_allclose(axes.images[0].get_array().filled(np.nan), [[80, np.nan], [86, 88]])
+    assert [text.get_text() for text in axes.texts] == ["80.0", "86.0\n(n = 2)", "88.0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["40", "80"]
 
 
 def test_predictions_are_measured_at_the_end_of_stored_intervals(drawn, context):
