@@ -12,7 +12,7 @@ from glocal_exp.report.selection import Selection, select
 Cell = TypeVar("Cell", bound=Hashable)
 Conditions = Mapping[str, Any]
 """As in `store.find_runs`, on the experiment too."""
-NEEDED, KNOWN = {"label", "experiment", "method"}, {"label", "experiment", "method", "where"}
+NEEDED = {"experiment", "label", "method"}
 
 
 def conditions(kind: Mapping[str, Any], where: Conditions, **words: str) -> Conditions:
@@ -25,11 +25,9 @@ def conditions(kind: Mapping[str, Any], where: Conditions, **words: str) -> Cond
     Raises:
         UserError: it has other settings.
     """
-    if not NEEDED <= set(kind) <= KNOWN:
-        listed = ", ".join(kind)
-        raise UserError(
-            f"A row needs {', '.join(sorted(NEEDED))}, may have where, and has {listed}."
-        )
+    if not NEEDED <= set(kind) <= NEEDED | {"where"}:
+        needed = ", ".join(sorted(NEEDED))
+        raise UserError(f"A row has {', '.join(kind)}; give it {needed} and perhaps where.")
     experiment = kind["experiment"].format(**words)
     own = {"experiment": experiment, "method": kind["method"], **kind.get("where", {})}
     return own | dict(where)

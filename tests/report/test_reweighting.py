@@ -157,6 +157,11 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path):
         ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
 
 
+def test_a_row_that_is_not_whole_is_refused(tmp_path):
+    with pytest.raises(UserError, match="A row has label; give it experiment, label, method and"):
+        ClassAccuracy("Title.", [{"label": "none"}]).draw(Context(tmp_path))
+
+
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingRuns, match="base_a"):
         table2().make(Context(tmp_path))
