@@ -1,4 +1,4 @@
-"""Estimates beside the true global hypergradient, or others: a row each estimate of a point."""
+"""Estimates beside the global hypergradient, or other derivatives: a row each, of every point."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
