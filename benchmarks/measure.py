@@ -43,12 +43,13 @@ def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
     result: dict[str, Any] = {"title": entry.title, "rounds": rounds, "peak_flops": peak}
     result |= {"others": machine.others(before), "comparisons": []}
     for c in comparisons:
-        ways = []
-        for way in c.candidates:
-            units = [s / c.calls for s in seconds[c.name, way.name]]
-            ways.append({"name": way.name, "ours": not way.peer, "facts": {}, "seconds": units})
         row = {"name": c.name, "unit": c.unit, "flops": c.flops, "point": c.point}
-        result["comparisons"].append(row | {"candidates": ways})
+        row["candidates"] = [
+            {"name": way.name, "ours": not way.peer, "facts": {}}
+            | {"seconds": [s / c.calls for s in seconds[c.name, way.name]]}
+            for way in c.candidates
+        ]
+        result["comparisons"].append(row)
     return concluded(result | {"notes": entry.notes, "missing": missing}, entry)
 
 

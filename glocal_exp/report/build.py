@@ -5,7 +5,6 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
 
 Kind = Literal["figure", "table"]
+FORMS = {"md": formats.markdown, "csv": formats.csv_text, "tex": formats.latex}
 
 
 def main(
@@ -62,14 +62,14 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     ]
     for run in find_runs(options.runs, {"status": "damaged"}):
         print(f"warning: left out: {run.path}: {run.damage}; run it again", file=sys.stderr)
-    makers = {name: load(configs[name]) for name in chosen}
-    write = partial(_write, kind, context=context, out=options.out, tell=bool(options.ids))
-    results = [write(name, made) for name, made in makers.items()]
-    absent = [name for name, came in zip(makers, results, strict=True) if came == "nothing"]
+    makers, tell = {name: load(configs[name]) for name in chosen}, bool(options.ids)
+    came = {name: _write(name, of, context, options.out, tell) for name, of in makers.items()}
+    absent = [name for name, how in came.items() if how == "nothing"]
     if absent and not options.ids:
         advice = f"`glocal {kind}s {absent[0]}` says how to make one"
         print(f"not stored, so left out: {', '.join(absent)}; {advice}")
     others = [] if options.ids else _unknown_experiments(options.runs, folder)
+    results = list(came.values())
     if kind == "figure":
         results += [_write_own(name, context, options.out) for name in others]
     elif others:
@@ -82,25 +82,31 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
 
 
 def _write(
-    kind: Kind, name: str, maker: Any, context: Context, out: Path, tell: bool = True
+    name: str, maker: Any, context: Context, out: Path, tell: bool = True
 ) -> Literal["nothing", "incomplete", "complete"]:
     try:
-        files, missing = (_figure if kind == "figure" else _table)(maker, context)
+        if hasattr(maker, "draw"):
+            with style.applied():
+                made = maker.draw(context)
+                files = style.render(made.figure) | {"txt": made.caption.encode()}
+        else:
+            made = maker.make(context)
+            files = {ending: form(made).encode() for ending, form in FORMS.items()}
     except MissingRuns as absent:
         if tell:
             print(f"error: {name}: {_how(absent, context)}", file=sys.stderr)
         return "nothing"
     write_together({out / f"{name}.{ending}": content for ending, content in files.items()})
     print(f"{name}: {out / name}.{{{','.join(files)}}}")
-    if missing:
-        print(f"{name}: some runs are missing; {_commands(missing, context)}")
-    return "incomplete" if missing else "complete"
+    if made.missing:
+        print(f"{name}: some runs are missing; {_commands(made.missing, context)}")
+    return "incomplete" if made.missing else "complete"
 
 
 def _write_own(experiment: str, context: Context, out: Path) -> Literal["nothing", "complete"]:
     """Learning curves of an experiment that no figure shows."""
     try:
-        _write("figure", experiment, ExperimentCurves(experiment), context, out)
+        _write(experiment, ExperimentCurves(experiment), context, out)
     except UserError as error:
         print(f"{experiment}: {error}")
         return "nothing"
@@ -130,19 +136,6 @@ def _unknown_experiments(runs: Path, configs: Path) -> list[str]:
     """Stored ones that configs do not have; figures and tables name no others."""
     known = {path.stem for path in configs.glob("experiment/*.yaml")}
     return sorted(path.name for path in runs.glob("*") if path.is_dir() and path.name not in known)
-
-
-def _figure(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    with style.applied():
-        drawing = maker.draw(context)
-        files = style.render(drawing.figure)
-    return files | {"txt": drawing.caption.encode()}, drawing.missing
-
-
-def _table(maker: Any, context: Context) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    sheet = maker.make(context)
-    forms = {"md": formats.markdown, "csv": formats.csv_text, "tex": formats.latex}
-    return {ending: form(sheet).encode() for ending, form in forms.items()}, sheet.missing
 
 
 def _parse(kind: Kind, home: Path, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -42,24 +42,22 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
     runs, seeds = selection.runs, selection.seeds
     learning = [run for run in runs if run.method != "none"] or runs
     windows = [run for run in runs if _window(run)]
-    interval, batch = (
-        _common(runs, lambda run, name=name: _number(run.stored.column(name)))
-        for name in ("interval", "batch_size")
-    )
-    train, test = (
-        _common(runs, lambda run, split=split: _number(run.images(split), MANY))
-        for split in ("train", "test")
-    )
-    title = _common(runs, _title)
-    model = _common(
-        runs, lambda run: network(run.stored.column("model"), run.stored.value("model"))
-    )
+
+    def size(name: str) -> str:
+        return _common(runs, lambda run: _number(run.stored.column(name)))
+
+    def images(split: str) -> str:
+        return _common(runs, lambda run: _number(run.images(split), MANY))
+
+    title, model = _common(runs, _title), _common(runs, _model)
     parts = [
         f"{selection.experiment}: {title}",
         model if model != title else "",  # of an own problem they are one
-        f"T = {selection.steps:,} steps, tau = {interval}, batches of {batch}",
-        *filter(None, [_common(windows, _window) if windows else "", _common(learning, _meta)]),
-        f"{train} training, {_common(learning, _validation)} validation and {test} test images"
+        f"T = {selection.steps:,} steps, tau = {size('interval')}, batches of {size('batch_size')}",
+        _common(windows, _window) if windows else "",
+        _common(learning, _meta),
+        f"{images('train')} training, {_common(learning, _validation)} validation and "
+        f"{images('test')} test images"
         if any(run.images("train") for run in runs)
         else "",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))})",
@@ -117,6 +115,10 @@ def _title(run: Run) -> str:
     """What the data are called: their notice where they are not the original."""
     names = (run.stored.column(name) for name in ("notice", "title", "dataset"))
     return str(next((name for name in names if name), "unknown data set"))
+
+
+def _model(run: Run) -> str:
+    return network(run.stored.column("model"), run.stored.value("model"))
 
 
 def _validation(run: Run) -> str:

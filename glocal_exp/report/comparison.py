@@ -223,17 +223,13 @@ def _keys(entries: Sequence[Entry]) -> list[str]:
 
 def _place(entry: Entry, keys: Sequence[str]) -> list[Any]:
     """Methods in the order of legends, numbers by size, all else by name."""
-    order = list(style.STYLES)
-    place: list[Any] = []
-    for key in keys:
-        value = entry.settings.get(key)
-        if key == "method" and value in order:
-            place.append((0, order.index(value), ""))
-        elif isinstance(value, int | float):
-            place.append((0, value, ""))
-        else:
-            place.append((1, 0, text(value)))
-    return [*place, entry.stored.variant, entry.stored.seed]
+    values = {key: entry.settings.get(key) for key in keys}
+    if (method := values.get("method")) in style.STYLES:
+        values["method"] = list(style.STYLES).index(method)
+    places = [
+        (0, v, "") if isinstance(v, int | float) else (1, 0, text(v)) for v in values.values()
+    ]
+    return [*places, entry.stored.variant, entry.stored.seed]
 
 
 def _duration(seconds: float) -> str:

@@ -89,6 +89,11 @@ def points(
     return found, study_rows.provenance(frame, study)
 
 
+def settings_of(found: Sequence[Point]) -> str:
+    """Those of some points, in words."""
+    return ", ".join(dict.fromkeys(point.setting for point in found))
+
+
 def _label(init: Mapping[str, float]) -> str:
     return ", ".join(f"{label} {init[name]:g}" for name, label in SETTING.items() if name in init)
 

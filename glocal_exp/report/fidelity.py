@@ -53,7 +53,7 @@ def differences(
     if first not in found or second not in found:
         return pd.Series(dtype=float)
     h, other = found[first], found[second]
-    apart = np.linalg.norm(h - other, axis=1) / np.linalg.norm(h, axis=1)
+    apart = relative_error(other, h)
     return pd.Series(apart, index=steps * np.arange(1, len(apart) + 1))
 
 
@@ -78,16 +78,13 @@ def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> Point | N
         }
         for prefix in (f"s{about['s']}.interval.", f"s{about['s']}.truth.")
     )
-    slopes = _slopes(frame, about["names"])
+    slopes = (
+        frame[frame.kind == "slope"]
+        .pivot_table(index="unit", columns="hyperparameter", values="slope", sort=False)
+        .reindex(columns=list(about["names"]))
+        .to_numpy(float)
+    )
     return Point(**about, intervals=intervals, playouts=playouts, slopes=slopes)
-
-
-def _slopes(frame: pd.DataFrame, names: Sequence[str]) -> Float[np.ndarray, "starts q"]:
-    found = frame[frame.kind == "slope"]
-    if found.empty:
-        return np.zeros((0, len(names)))
-    table = found.pivot_table(index="unit", columns="hyperparameter", values="slope", sort=False)
-    return table[list(names)].to_numpy()
 
 
 def scores(found: Sequence[Point], compared: Iterable[estimators.Estimator]) -> pd.DataFrame:

@@ -28,6 +28,14 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 BROWN = "#5A3E1B"  # not of the palette, whose colours left over are too light for lines
 
+MARKS: tuple[dict[str, Any], ...] = (
+    {"marker": "o", "color": BLUE},
+    {"marker": "s", "color": VERMILLION},
+    {"marker": "^", "color": GREEN},
+    {"marker": "D", "color": PURPLE},
+)
+"""Where what is told apart is no method."""
+
 
 @dataclass(frozen=True)
 class MethodStyle:

@@ -9,21 +9,16 @@ Vector = Float[np.ndarray, " q"]
 Vectors = Float[np.ndarray, "*n q"]
 
 
-def length(a: Vectors) -> Any:
-    """|a|."""
-    return np.sqrt(np.vecdot(a, a))
-
-
 @np.errstate(invalid="ignore", divide="ignore")
 def cosine(a: Vectors, b: Vectors) -> Any:
     """Of the angle between two vectors; NaN where one is zero or not finite."""
-    return np.vecdot(a, b) / (length(a) * length(b))
+    return np.vecdot(a, b) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
 
 
 @np.errstate(invalid="ignore", divide="ignore")
 def relative_error(a: Vectors, b: Vectors) -> Any:
     """|a - b| / |b|."""
-    return length(a - b) / length(b)
+    return np.linalg.norm(a - b, axis=-1) / np.linalg.norm(b, axis=-1)
 
 
 def same_signs(a: Vectors, b: Vectors) -> Vectors:

@@ -53,7 +53,7 @@ class PenaltySearch:
         distribution = optuna.distributions.FloatDistribution(self.low, self.high, log=True)
         space: Any = {str(number): distribution for number in range(count)}
         with precision(lab.setting):
-            losses, rows = _trained(lab.setting), []
+            losses, rows, best = _trained(lab.setting), list[Row](), Row()
             losses(np.ones(count))  # compiled before the clock starts
             start = time.perf_counter()
             while not rows or time.perf_counter() < start + self.seconds:
@@ -61,17 +61,12 @@ class PenaltySearch:
                 penalties = np.array([trial.params[name] for name in space])
                 validation, test = map(float, losses(penalties))
                 study.tell(trial, validation)
-                now = time.perf_counter() - start
-                rows.append({"seconds": now, "validation_loss": validation, "test_loss": test})
-        return Measurement(_best_so_far(rows, {"limit": self.seconds, "penalties": count}))
-
-
-def _best_so_far(rows: Sequence[Row], about: Row) -> list[Row]:
-    best = [min(rows[: n + 1], key=lambda row: row["validation_loss"]) for n in range(len(rows))]
-    return [
-        {**about, "trial": number, **row, "chosen_test_loss": chosen["test_loss"]}
-        for number, (row, chosen) in enumerate(zip(rows, best, strict=True))
-    ]
+                row: Row = {"limit": self.seconds, "penalties": count, "trial": len(rows)}
+                row |= {"seconds": time.perf_counter() - start}
+                row |= {"validation_loss": validation, "test_loss": test}
+                best = min(best or row, row, key=lambda one: one["validation_loss"])
+                rows.append(row | {"chosen_test_loss": best["test_loss"]})
+        return Measurement(rows)
 
 
 def _trained(setting: Setting) -> Callable[[np.ndarray], tuple[jax.Array, jax.Array]]:

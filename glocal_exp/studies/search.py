@@ -66,7 +66,8 @@ class Search:
             ends = _train(lab.build(trial.params))
             finite = np.isfinite(ends[TUNED])
             study.tell(trial, ends[TUNED] if finite else 0.0)
-            rows.append({"trial": number, **_short(trial.params), **ends})
+            short = {name.rpartition(".")[2]: value for name, value in trial.params.items()}
+            rows.append({"trial": number, **short, **ends})
             best = max(rows, key=lambda row: np.nan_to_num(float(row[TUNED])))
             rows[-1]["chosen_test_accuracy"] = best[SHOWN]
         return Measurement(rows)
@@ -80,7 +81,3 @@ def _train(setting: Setting) -> dict[str, float]:
     seconds = sum(record.seconds for record in records)
     found = {name: last.metrics.get(name, np.nan) for name in (TUNED, SHOWN)}
     return {**found, "plain_steps": last.costs.plain_steps, "seconds": seconds}
-
-
-def _short(params: Mapping[str, float]) -> dict[str, float]:
-    return {name.rpartition(".")[2]: value for name, value in params.items()}

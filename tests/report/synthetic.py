@@ -1,6 +1,6 @@
 """Synthetic runs for the tests of report and store: invented curves, no training behind them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,8 +10,12 @@ import yaml
 
 from glocal_exp.koopman import HankelDMD
 from glocal_exp.records import Costs, IntervalRecord
+from glocal_exp.report import style
+from glocal_exp.report.artifact import Context, Drawing
 from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.store import RunDirectory, config_hash, run_path
+from glocal_exp.store.studies import StudyDirectory
+from tests.sealing import reseal
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STARTS = {
@@ -93,6 +97,53 @@ def table(name: str, **settings: Any) -> Any:
 def reading(artifact: str) -> str:
     """The words of a caption, of `figure/<id>` or `table/<id>`."""
     return yaml.safe_load((CONFIGS / f"{artifact}.yaml").read_text())["reading"]
+
+
+def draw(maker: Any, context: Context) -> Drawing:
+    """What a figure's maker gives, in the look of all figures."""
+    with style.applied():
+        return maker.draw(context)
+
+
+def overwrite(path: Path, column: str, values: Sequence[float]) -> None:
+    """Set the last values of a column of a stored run."""
+    header, *lines = (path / "metrics.csv").read_text().splitlines()
+    place = header.split(",").index(column)
+    rows = [line.split(",") for line in lines]
+    for row, value in zip(rows[-len(values) :], values, strict=True):
+        row[place] = repr(float(value))
+    (path / "metrics.csv").write_text("\n".join([header, *map(",".join, rows)]) + "\n")
+    reseal(path)
+
+
+def write_from(
+    root: Path, method: str, start: float, seed: int, percent: float, meta: str = "adam"
+) -> None:
+    """A run from a learning rate under a meta optimizer that ends with so many percent."""
+    path = write_run(
+        root, "recovery", "global" if method == "shuffled" else method, seed,
+        start={"learning_rate": start}, config={"meta": meta},
+        manifest={"choices": {"meta_optimizer": meta}, "method": method},
+    )  # fmt: skip
+    overwrite(path, "test_accuracy", [percent / 100] * 5)
+
+
+def write_study(
+    root: Path,
+    name: str,
+    units: Mapping[str, Any],
+    config: Mapping[str, Any] | None = None,
+    variant: str = "x",
+    seed: int = 0,
+    **facts: Any,
+) -> None:
+    """A whole study of units that have rows, or rows and arrays."""
+    facts = {"config_hash": "x", "source_hash": "y", "seed": seed} | facts
+    path, text = root / name / variant / f"seed={seed}", yaml.safe_dump(dict(config or {}))
+    with mock.patch("os.fsync"), StudyDirectory(path, facts, text) as directory:
+        for unit, found in units.items():
+            directory.store(unit, *(found if isinstance(found, tuple) else (found, {})))
+        directory.update_manifest(status="complete")
 
 
 def records(

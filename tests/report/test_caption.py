@@ -4,7 +4,7 @@ import pytest
 from glocal_exp.places import RESULTS
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.caption import describe, marked
-from glocal_exp.report.selection import select
+from glocal_exp.report.selection import Selection, select
 
 from .synthetic import write_run
 
@@ -15,14 +15,18 @@ PAPER = pd.DataFrame(
 )
 
 
+def selected(root, experiment="a") -> Selection:
+    found = select(root, experiment)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def text(tmp_path):
     def write(*runs):
         for run in runs:
             write_run(tmp_path, "a", **{"method": "glocal", "seed": 0, "steps": 10000, **run})
-        selection = select(tmp_path, "a")
-        assert selection is not None
-        return describe(selection, Context(tmp_path, PAPER))
+        return describe(selected(tmp_path), Context(tmp_path, PAPER))
 
     return write
 
@@ -61,9 +65,7 @@ def test_a_subset_of_the_validation_images_is_said(text):
 
 def test_size_that_does_not_matter_is_not_held_against_the_runs(tmp_path):
     write_run(tmp_path, "a", "glocal", 0, steps=100)
-    selection = select(tmp_path, "a")
-    assert selection is not None
-    context = Context(tmp_path, PAPER)
+    selection, context = selected(tmp_path), Context(tmp_path, PAPER)
     assert "T = 100 (paper" in describe(selection, context)
     assert "the paper's full size." in describe(selection, context, ignore=("steps",))
 
@@ -75,9 +77,7 @@ def test_the_original_data_belong_to_the_full_size(text):
 
 def test_nothing_is_claimed_without_the_papers_numbers(tmp_path):
     write_run(tmp_path, "a", "glocal", 0, steps=100)
-    selection = select(tmp_path, "a")
-    assert selection is not None
-    assert "full size" not in describe(selection, Context(tmp_path))
+    assert "full size" not in describe(selected(tmp_path), Context(tmp_path))
 
 
 def test_the_processor_and_seeds_side_by_side_are_named(text):
@@ -115,9 +115,7 @@ def test_settings_of_glocal_and_of_the_network_that_are_not_the_papers(tmp_path)
     for method, settings in (("glocal", {"window": 32, "delays": 10}), ("local", {})):
         config = model | {"method": settings}
         write_run(tmp_path, "a", method, 0, config=config, manifest={"model": "deep"})
-    selection = select(tmp_path, "a")
-    assert selection is not None
-    found = describe(selection, Context(tmp_path, paper))
+    found = describe(selected(tmp_path), Context(tmp_path, paper))
     assert "full size: sigma = 32 (paper: 80), depth = 16 (paper: 28)." in found
 
 
@@ -133,15 +131,11 @@ def test_settings_of_glocal_and_of_the_network_that_are_not_the_papers(tmp_path)
 def test_labels_carry_the_mark_of_a_copy(tmp_path, label, title, notice, expected):
     manifest = data(title=title, notice=notice)
     write_run(tmp_path, "a", "glocal", 0, manifest=manifest)
-    selection = select(tmp_path, "a")
-    assert selection is not None
-    assert marked(label, selection.runs) == expected
+    assert marked(label, selected(tmp_path).runs) == expected
 
 
 def test_a_run_of_a_checkout_is_named_from_its_root():
-    selection = select(RESULTS / "runs", "fig2_sgd")
-    assert selection is not None
-    found = describe(selection, Context(RESULTS / "runs", PAPER))
+    found = describe(selected(RESULTS / "runs", "fig2_sgd"), Context(RESULTS / "runs", PAPER))
     assert "`glocal train from=results/runs/fig2_sgd/VARIANT/seed=K`" in found
 
 

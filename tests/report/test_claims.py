@@ -21,22 +21,10 @@ from glocal_exp.report.objects import entries
 from glocal_exp.store import find_runs
 from tests.sealing import reseal
 
-from .synthetic import CONFIGS, table, write_run
-from .test_theory import write_study
+from .synthetic import CONFIGS, overwrite, table, write_from, write_run, write_study
 
 ABOVE = Difference(["a"], "glocal", "local", "above")
 EQUAL = Difference(["a"], "glocal", "local", "equal")
-
-
-def overwrite(path, column, values):
-    """The last values of a column of a stored run."""
-    header, *lines = (path / "metrics.csv").read_text().splitlines()
-    place = header.split(",").index(column)
-    rows = [line.split(",") for line in lines]
-    for row, value in zip(rows[-len(values) :], values, strict=True):
-        row[place] = repr(float(value))
-    (path / "metrics.csv").write_text("\n".join([header, *map(",".join, rows)]) + "\n")
-    reseal(path)
 
 
 def store(root, glocal, local, experiment="a"):
@@ -355,13 +343,3 @@ def test_a_method_is_above_each_of_others_from_starts(tmp_path, starts, rivals, 
         found = criterion.judge(context)
         assert found.verdict == verdict
         assert "3 seeds" in found.size
-
-
-def write_from(root, method, start, seed, percent):
-    """A run from a learning rate that ends with so many percent."""
-    as_stored = "global" if method == "shuffled" else method
-    path = write_run(
-        root, "recovery", as_stored, seed, start={"learning_rate": start},
-        manifest={"choices": {"meta_optimizer": "adam"}, "method": method},
-    )  # fmt: skip
-    overwrite(path, "test_accuracy", np.full(5, percent / 100))

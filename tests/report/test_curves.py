@@ -3,14 +3,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.figures.learning_curves import LearningCurves, draw_curves, mean_curve
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import select
 from glocal_exp.report.style import STYLES
 
-from .synthetic import CONFIGS, write_run
+from .synthetic import CONFIGS, draw, write_run
 from .test_recovery import CHOSEN, DOG
 
 
@@ -23,6 +22,12 @@ def metrics(values, diverged=()):
     return pd.DataFrame(
         {"step": steps, "x": values, "diverged": [s in diverged for s in range(len(values))]}
     )
+
+
+def two_curves():
+    """The second is lost in its third record."""
+    lost = metrics([3.0, 6.0, 0.1], diverged={2})
+    return [curve(metrics([1.0, 2.0, 3.0]), "x"), curve(lost, "x")]
 
 
 def test_a_curve_ends_before_divergence():
@@ -43,11 +48,7 @@ def test_a_missing_column_is_an_empty_curve():
 
 
 def test_the_mean_ends_with_the_first_seed_that_does():
-    curves = [
-        curve(metrics([1.0, 2.0, 3.0]), "x"),
-        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
-    ]
-    assert mean_curve(curves).to_dict() == {0: 2.0, 100: 4.0}
+    assert mean_curve(two_curves()).to_dict() == {0: 2.0, 100: 4.0}
 
 
 def test_no_mean_without_shared_steps():
@@ -61,12 +62,8 @@ def test_no_mean_without_shared_steps():
 
 @pytest.mark.parametrize("offset", [0.0, 0.5, 0.99])
 def test_every_seed_is_drawn_thin_the_mean_bold_the_divergence_marked(offset):
-    curves = [
-        curve(metrics([1.0, 2.0, 3.0]), "x"),
-        curve(metrics([3.0, 6.0, 0.1], diverged={2}), "x"),
-    ]
     axes = Figure().subplots()
-    draw_curves(axes, curves, [False, True], STYLES["glocal"], offset)
+    draw_curves(axes, two_curves(), [False, True], STYLES["glocal"], offset)
     first, second, cross, mean = axes.get_lines()
     np.testing.assert_array_equal(first.get_ydata(), [1, 2, 3])
     np.testing.assert_array_equal(second.get_ydata(), [3, 6])
@@ -81,7 +78,6 @@ def test_optimizers_with_nothing_to_learn_are_not_beside_those_that_have(tmp_pat
     write_run(tmp_path, "fig2_sgd", "none", 0, config={"task": DOG}, manifest=CHOSEN)
     context = Context(tmp_path, configs=CONFIGS)
     assert select(tmp_path, "fig2_sgd").methods == ["local", "dog"]
-    with style.applied():
-        drawing = LearningCurves("Title.", {"fig2_sgd": "SGD"}).draw(context)
+    drawing = draw(LearningCurves("Title.", {"fig2_sgd": "SGD"}), context)
     (legend,) = drawing.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["local"]

@@ -20,8 +20,7 @@ from glocal_exp.report.document.write import InMarkdown, InPage
 from glocal_exp.report.tables.grouped import ABSENT
 from glocal_exp.store import load_runs
 
-from .synthetic import CONFIGS, write_run
-from .test_claims import overwrite
+from .synthetic import CONFIGS, overwrite, write_run
 
 RESULTS = Path(__file__).parents[2] / "results"
 LOADS = re.compile(

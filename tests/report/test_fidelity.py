@@ -2,19 +2,16 @@
 
 import numpy as np
 import pytest
-import yaml
 
 from glocal_exp.methods.method import Moment
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.fidelity import ceiling, differences, points, score
 from glocal_exp.report.figures.fidelity import FidelityFigure, SensitivityFigure, horizon
 from glocal_exp.report.formats import ABSENT
 from glocal_exp.report.objects import entries, instantiate, load
 from glocal_exp.report.vectors import cosine, relative_error, same_signs
-from glocal_exp.store.studies import StudyDirectory
 
-from .synthetic import CONFIGS, table
+from .synthetic import CONFIGS, draw, table, write_study
 
 GOAL = np.array([-0.4, 0.1, 2e-4])  # in the order of the hypergradient
 NAMES = ("learning_rate", "momentum", "weight_decay")
@@ -40,28 +37,28 @@ def stored(root, rates, seeds):
             config = {"steps": 400, "interval": 100, "study": {}}
             config |= {"task": {"init": {"learning_rate": rate, "momentum": 0.5}}}
             config["task"]["init"]["weight_decay"] = 5e-4
-            facts = {"config_hash": "x", "source_hash": "y", "seed": seed}
-            path = root / "fidelity" / f"variant{rate}" / f"seed={seed}"
-            with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
-                for s in (1, 3):
-                    fill(directory, s, np.random.default_rng([seed, s]))
+            units = {}
+            for s in (1, 3):
+                units |= at_point(s, np.random.default_rng([seed, s]))
+            write_study(root, "fidelity", units, config, f"variant{rate}", seed)
     return Context(root, studies=root, configs=CONFIGS)
 
 
-def fill(directory, s, rng):
-    at = {"s": s}
+def at_point(s, rng):
+    """The units of one interval."""
+    at, units = {"s": s}, {}
     for name, other in (("all", 0.0), ("1000", 0.1), ("float64", 0.1)):
         rows = [at | {"kind": "interval", "variation": "base"}]
-        directory.store(f"s{s}.interval.{name}", rows, {"h": trajectory() + other})
+        units[f"s{s}.interval.{name}"] = rows, {"h": trajectory() + other}
     for name in ("base", "float64", "order1") if s == 1 else ("base",):
         truth = GOAL * (1 + 0.01 * rng.normal(size=3))
         rows = [at | {"kind": "truth", "variation": name}]
-        directory.store(f"s{s}.truth.{name}", rows, {"h": np.tile(truth, (5 - s, 1))})
-    rows = [
+        units[f"s{s}.truth.{name}"] = rows, {"h": np.tile(truth, (5 - s, 1))}
+    units[f"s{s}.slope.0.1.base"] = [
         at | {"kind": "slope", "variation": "base", "hyperparameter": name, "slope": sign * 0.1}
         for name, sign in zip(NAMES, (-1, 1, 1), strict=True)
     ]
-    directory.store(f"s{s}.slope.0.1.base", rows, {})
+    return units
 
 
 def test_points_are_read_as_they_were_measured(context):
@@ -137,8 +134,7 @@ def test_settings_are_tried_in_all_combinations(context):
 
 
 def test_every_point_is_drawn(context):
-    with style.applied():
-        figure = FidelityFigure("Title.", IDS).draw(context).figure
+    figure = draw(FidelityFigure("Title.", IDS), context).figure
     first, second = (axes for axes in figure.axes)
     assert [axes.get_title() for axes in (first, second)] == [
         "lr 0.01, momentum 0.5", "lr 0.1, momentum 0.5"
@@ -152,14 +148,12 @@ def test_every_point_is_drawn(context):
 
 def test_a_panel_with_nothing_below_has_its_axis_labelled(tmp_path):
     three = stored(tmp_path, rates=(0.1, 0.01, 0.03), seeds=(0,))
-    with style.applied():
-        panels = FidelityFigure("Title.", IDS).draw(three).figure.axes[:3]
+    panels = draw(FidelityFigure("Title.", IDS), three).figure.axes[:3]
     assert [bool(axes.get_xlabel()) for axes in panels] == [False, True, True]
 
 
 def test_sensitivity_is_drawn_for_every_point(context):
-    with style.applied():
-        figure = SensitivityFigure("Title.", validation=1000).draw(context).figure
+    figure = draw(SensitivityFigure("Title.", validation=1000), context).figure
     inside, outside = figure.axes[0], figure.axes[2]
     found, _ = points(context)
     h = [differences(p.intervals, "1000", "float64") for p in found if "0.01" in p.setting]
@@ -188,8 +182,7 @@ def test_the_horizon_is_the_cosine_of_each_hypergradient_ahead(context):
     point = points(context)[0][0]
     expected = cosine(point.playouts["base"], np.array([-0.1, 0.1, 0.1]))
     np.testing.assert_allclose(horizon(point), expected)
-    with style.applied():
-        figure = load(CONFIGS / "figure" / "horizon.yaml").draw(context).figure
+    figure = draw(load(CONFIGS / "figure" / "horizon.yaml"), context).figure
     assert [axes.get_title() for axes in figure.axes] == [
         "lr 0.01, momentum 0.5",
         "lr 0.1, momentum 0.5",

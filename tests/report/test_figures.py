@@ -12,13 +12,14 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.figures.fig4 import NEAR, Fig4
+from glocal_exp.report.claims.windows import windows_and_delays
+from glocal_exp.report.figures.fig4 import NEAR, Fig4, draw_grid
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest, families, told_apart
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
 from glocal_exp.store import find_runs
 
-from .synthetic import CONFIGS, reading, write_run
+from .synthetic import CONFIGS, draw, overwrite, reading, write_run
 
 MAKERS = {
     "curves": LearningCurves("Title.", {"sgd": "SGD", "adam": "Adam"}),
@@ -31,6 +32,8 @@ MAKERS = {
         "Title.", {"sgd": "SGD", "long": "long"}, [["glocal", "none"], ["glocal", "local"]]
     ),
 }
+GRID = {(40, 5, 0): 80.0, (80, 5, 0): 85.0, (80, 5, 1): 87.0, (80, 10, 0): 88.0}
+"""By window, delays and seed."""
 FIRST = {
     "spectrum": r"$\mathrm{Im}\,\lambda_j$",
     "forecast": r"$|\hat h_t - h_t|\,/\,|h_t|$",
@@ -209,8 +212,7 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
         arrays["s1/eigenvalues"], arrays["s1/modes"], arrays["s1/amplitudes"], 3, 71
     )
     maker = Fig4("Title.", ["sgd"], "grid", hyperparameter="weight_decay", steps=5)
-    with style.applied():
-        lines = maker.draw(context).figure.axes[2].get_lines()
+    lines = draw(maker, context).figure.axes[2].get_lines()
     found = [np.asarray(line.get_ydata(), dtype=float)[0] for line in lines]
     np.testing.assert_allclose(np.sort(found), np.sort(spectrum.magnitudes(2, 1)[:, 0]), rtol=1e-9)
 
@@ -218,12 +220,27 @@ def test_the_spectrums_hyperparameter_is_found_by_name(context):
 def test_fig_4_has_its_third_panel_where_its_runs_are(drawn, context):
     assert len(drawn["spectrum"].figure.axes) == 3
     assert drawn["spectrum"].missing == ("grid",)
-    with style.applied():
-        whole = Fig4("Title.", ["sgd"], "sgd", "test_accuracy").draw(context)
+    whole = draw(Fig4("Title.", ["sgd"], "sgd", "test_accuracy"), context)
     *panels, bar = whole.figure.axes
     letters = [axes.get_title(loc="left") for axes in panels]
     assert letters == ["(a)", "", "(b)", "(c)"]
     assert (whole.missing, bar.get_ylabel()) == ((), "test accuracy (%)")
+
+
+def test_a_cell_of_windows_and_delays_is_a_mean_over_its_seeds(tmp_path):
+    where = Context(tmp_path), "fig4_right", "test_accuracy"
+    with pytest.raises(MissingRuns):
+        windows_and_delays(*where)
+    for (window, delays, seed), value in GRID.items():
+        config = {"method": {"window": window, "delays": delays}}
+        path = write_run(tmp_path, "fig4_right", "glocal", seed, config=config)
+        overwrite(path, "test_accuracy", [value / 100] * 5)
+    with style.applied():
+        _, ((axes,),) = style.panels(1, 1, 2.0)
+        draw_grid(axes, windows_and_delays(*where)[1], "accuracy")
+    np.testing.assert_allclose(axes.images[0].get_array().filled(np.nan), [[80, np.nan], [86, 88]])
+    assert [text.get_text() for text in axes.texts] == ["80.0", "86.0\n(n = 2)", "88.0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["40", "80"]
 
 
 def test_predictions_are_measured_at_the_end_of_stored_intervals(drawn, context):
@@ -287,8 +304,7 @@ def test_without_runs_nothing_is_drawn(context, maker):
 
 
 def test_one_missing_row_does_not_stop_the_other(context):
-    with style.applied():
-        drawing = LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}).draw(context)
+    drawing = draw(LearningCurves("Title.", {"sgd": "SGD", "nowhere": "x"}), context)
     assert len(drawing.figure.axes) == 5
     assert drawing.missing == ("sgd", "nowhere")  # sgd lacks global
     assert "No run of global is stored." in drawing.caption

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.objects import instantiate
 from glocal_exp.report.starts import SWEPT, TANGENT, Group, cells, gains, plain_steps, reached
 
-from .synthetic import CONFIGS, reading, table, write_run
-from .test_claims import overwrite
+from .synthetic import CONFIGS, draw, reading, table, write_from
 from .test_truths import context as context_of_truths  # noqa: F401
 
 GROUPS = {
@@ -33,12 +31,8 @@ def context(tmp_path_factory):
     for start in STARTS:
         for seed in (0, 1, 2)[: 3 if start == STARTS[0] else 2]:  # one that has not every start
             for method, meta in (("none", "adam"), *GAIN):
-                path = write_run(
-                    root, "recovery", method, seed, start={"learning_rate": start},
-                    manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
-                )  # fmt: skip
                 gain = GAIN.get((method, meta), 0) * (1 + seed) * (2 if start == 0.1 else 1)
-                overwrite(path, "test_accuracy", [(80 + gain) / 100])
+                write_from(root, method, start, seed, 80 + gain, meta)
     return Context(root, studies=root, configs=CONFIGS)
 
 
@@ -90,8 +84,7 @@ def test_the_figure_and_the_table_show_them(context, truths, request, tmp_path):
         context = replace(context, studies=studies)
     maker = {"_target_": "glocal_exp.report.figures.starts.Pareto", "title": "Title."}
     maker |= SETTINGS | {"truth": "plan"}
-    with style.applied():
-        drawing = instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS).draw(context)
+    drawing = draw(instantiate(maker | {"reading": reading("figure/pareto")}, CONFIGS), context)
     first = [""] * truths
     titles = [*first, "Adam", "Adam", *first, "signs", "signs", "rivals", "rivals"]
     assert [axes.get_title() for axes in drawing.figure.axes] == titles

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import yaml
 
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.store.studies import StudyDirectory
 
-from .synthetic import table
+from .synthetic import table, write_study
 
 TRUE = np.tile([3.0, 4.0], (12, 1))
 TABLE = table("precision", labels={"start1": "moved", "base": "float32"})
@@ -16,12 +14,9 @@ TABLE = table("precision", labels={"start1": "moved", "base": "float32"})
 def store(root, seed, batch=128, **found):
     config = {"batch_size": batch, "model": {"depth": 10, "width": 1}, "precision": "float32"}
     config["study"] = {"start_size": 1e-6}
-    facts = {"config_hash": "x", "source_hash": "y", "seed": seed, "choices": {"model": "some_net"}}
-    facts["data"] = {"title": "Data", "notice": "Data (copy)"}
-    path = root / "precision" / f"a{batch}" / f"seed={seed}"
-    with StudyDirectory(path, facts, yaml.safe_dump(config)) as directory:
-        for name, h in found.items():
-            directory.store(f"s1.{name}", [{"s": 1, "variation": name}], {"h": h})
+    units = {f"s1.{name}": ([{"s": 1, "variation": name}], {"h": h}) for name, h in found.items()}
+    facts = {"choices": {"model": "some_net"}, "data": {"title": "Data", "notice": "Data (copy)"}}
+    write_study(root, "precision", units, config, f"a{batch}", seed, **facts)
 
 
 def test_distances_are_relative_to_float64_and_means_over_seeds(tmp_path):

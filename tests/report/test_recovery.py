@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.starts import BAND, Recovery
 from glocal_exp.report.starts import Group, cells
 
-from .synthetic import CONFIGS, reading, table, write_run
-from .test_claims import overwrite
+from .synthetic import CONFIGS, draw, overwrite, reading, table, write_from, write_run
 
 METHODS = ["none", "local"]
 GROUPS = {
@@ -30,19 +28,12 @@ def context(tmp_path_factory):
             if method == "none" and meta != "adam":
                 continue  # nothing that it would move
             for seed in (0, 1):
-                path = write_run(
-                    root, "recovery", method, seed, start={"learning_rate": start},
-                    manifest={"choices": {"meta_optimizer": meta}}, config={"meta": meta},
-                )  # fmt: skip
-                overwrite(path, "test_accuracy", [(end + more + seed) / 100])
+                write_from(root, method, start, seed, end + more + seed, meta)
     shorter = {"learning_rate": 0.01}  # which nothing here is compared with
     adam = {"choices": {"meta_optimizer": "adam"}}
     write_run(root, "recovery", "glocal", 0, steps=1000, start=shorter, manifest=adam)
     for seed in (0, 1):
-        path = write_run(
-            root, "recovery", "none", seed,
-            manifest=CHOSEN, config={"task": DOG},
-        )  # fmt: skip
+        path = write_run(root, "recovery", "none", seed, manifest=CHOSEN, config={"task": DOG})
         overwrite(path, "test_accuracy", [(82 + seed) / 100])
     return Context(root, configs=CONFIGS)
 
@@ -72,8 +63,7 @@ def test_the_table_compares_within_a_cell(context):
 
 def test_the_figure_draws_each_seed_and_what_is_gained(context):
     figure = Recovery("Title.", "recovery", GROUPS, reading=reading("figure/recovery"))
-    with style.applied():
-        drawing = figure.draw(context)
+    drawing = draw(figure, context)
     upper, _, own, lower, _, _ = drawing.figure.axes
     np.testing.assert_allclose(
         np.asarray(upper.lines[0].get_ydata()), [70.5, 85.5]

@@ -3,12 +3,10 @@
 import numpy as np
 import pytest
 
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.figures.schedule_regret import ScheduleRegretFigure
 
-from .synthetic import reading, table
-from .test_theory import write_study
+from .synthetic import draw, reading, table, write_study
 
 REGRETS = {
     # By spectrum and start: two cells, two seeds each.
@@ -56,8 +54,7 @@ def test_every_run_is_a_dot_and_what_is_lost_is_counted(context):
         {"adam": "Adam"},
         reading=reading("figure/schedule_regret"),
     )
-    with style.applied():
-        drawing = figure.draw(context)
+    drawing = draw(figure, context)
     short, long = drawing.figure.axes
     assert [short.get_title(), long.get_title()] == [
         "Adam, 20 outer steps",

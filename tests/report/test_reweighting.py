@@ -8,12 +8,11 @@ import pytest
 from matplotlib.container import BarContainer
 
 from glocal_exp.errors import UserError
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.figures.long_tail import ClassAccuracy, WeightCurve
 from tests.sealing import reseal
 
-from .synthetic import table, write_run
+from .synthetic import draw, table, write_run
 
 COUNTS = [500, 50, 5]
 LOSSES = [0.0, 0.5, 2.0]
@@ -158,6 +157,11 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path):
         ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
 
 
+def test_a_row_that_is_not_whole_is_refused(tmp_path):
+    with pytest.raises(UserError, match="A row has label; give it experiment, label, method and"):
+        ClassAccuracy("Title.", [{"label": "none"}]).draw(Context(tmp_path))
+
+
 def test_nothing_stored_is_said(tmp_path):
     with pytest.raises(MissingRuns, match="base_a"):
         table2().make(Context(tmp_path))
@@ -168,8 +172,7 @@ def test_nothing_stored_is_said(tmp_path):
 
 def test_bars_are_means_of_the_seeds_by_class(context):
     where = {"dataset.imbalance.factor": 100}
-    with style.applied():
-        drawing = ClassAccuracy("Title.", OF_A, where).draw(context)
+    drawing = draw(ClassAccuracy("Title.", OF_A, where), context)
     (axes,) = drawing.figure.axes
     bars = {c.get_label(): c for c in axes.containers if isinstance(c, BarContainer)}
     heights = {label: [bar.get_height() for bar in bars[label]] for label in bars}
@@ -183,16 +186,14 @@ def test_bars_are_means_of_the_seeds_by_class(context):
 def test_many_classes_share_bars(tmp_path, monkeypatch):
     monkeypatch.setattr("glocal_exp.report.figures.long_tail.GROUPS", 2)
     store(tmp_path, "base_a", "none", 0, 100, 0.7)
-    with style.applied():
-        drawing = ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
+    drawing = draw(ClassAccuracy("Title.", OF_A[:1]), Context(tmp_path))
     (axes,) = drawing.figure.axes
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [65, 50])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["500 to 50", "5"]
 
 
 def test_weights_are_drawn_over_losses_at_four_times(context):
-    with style.applied():
-        drawing = WeightCurve("Title.", OF_A[2:]).draw(context)
+    drawing = draw(WeightCurve("Title.", OF_A[2:]), context)
     (axes,) = drawing.figure.axes
     lines = axes.get_lines()
     assert len(lines) == 4 * (2 + 1)  # times; seeds and their mean

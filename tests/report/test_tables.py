@@ -3,25 +3,14 @@ import pandas as pd
 import pytest
 
 from glocal_exp.report.artifact import Context, MissingRuns
-from tests.sealing import reseal
 
-from .synthetic import table, write_run
+from .synthetic import CONFIGS, overwrite, table, write_run
 
 DASH = "\N{EN DASH}"
 PAPER = pd.DataFrame(
     [("table3", "run_time", "none", 11.4), ("table3", "run_time", "glocal", 58.3)],
     columns=["artifact", "quantity", "setting", "value"],
 )
-
-
-def overwrite_final(path, accuracy):
-    """Set the last test accuracy of a stored run."""
-    lines = (path / "metrics.csv").read_text().splitlines()
-    place = lines[0].split(",").index("test_accuracy")
-    cells = lines[-1].split(",")
-    cells[place] = repr(accuracy)
-    (path / "metrics.csv").write_text("\n".join([*lines[:-1], ",".join(cells)]) + "\n")
-    reseal(path)
 
 
 def test_run_times_and_counts(tmp_path):
@@ -80,7 +69,7 @@ def test_final_accuracies_and_paired_differences(tmp_path):
         for seed, value in by_seed.items():
             lost = 2 if value < 0.5 else None
             path = write_run(tmp_path, "a", method, seed, steps=300, diverge_at=lost)
-            overwrite_final(path, value)
+            overwrite(path, "test_accuracy", [value])
     write_run(tmp_path, "a", "local", 2, steps=300, stop_at=2)
     sheet = table("final_accuracy", experiments={"a": "Label", "b": "Other"}).make(
         Context(tmp_path)
@@ -110,7 +99,7 @@ def test_final_accuracies_and_paired_differences(tmp_path):
 
 def test_the_last_accuracy_counts_not_the_best(tmp_path):
     path = write_run(tmp_path, "a", "glocal", 0, steps=300)
-    overwrite_final(path, 0.2)
+    overwrite(path, "test_accuracy", [0.2])
     sheet = table("final_accuracy", experiments={"a": "Label"}).make(Context(tmp_path))
     assert sheet.data["mean"].tolist() == [20.0]
     assert sheet.rows[0][3:] == ["20.00", "20.00", DASH]
@@ -121,3 +110,24 @@ def test_no_accuracy_without_finished_runs(tmp_path):
     write_run(tmp_path, "a", "glocal", 0, steps=300, stop_at=1)
     with pytest.raises(MissingRuns):
         table("final_accuracy", experiments={"a": "Label"}).make(Context(tmp_path))
+
+
+def test_what_is_missing_is_counted_with_its_command(tmp_path):
+    context = Context(tmp_path, configs=CONFIGS)
+    with pytest.raises(MissingRuns):
+        table("runs").make(context)
+    write_run(tmp_path, "fig2_sgd", "local", 0, steps=10_000)
+    write_run(tmp_path, "fig2_sgd", "local", 1, steps=10_000)
+    write_run(tmp_path, "fig2_sgd", "local", 2, steps=10_000, stop_at=3)  # unfinished
+    write_run(tmp_path, "fig2_sgd", "window_mean", 0)  # which the experiment does not ask for
+    sheet = table("runs").make(context)
+    rows = sheet.data[sheet.data["experiment"] == "fig2_sgd"].set_index("method")
+    assert rows.loc["local", ["steps", "seeds", "lacking", "lacking_seeds"]].tolist() == [
+        10_000, "0, 1", 1, "2",
+    ]  # fmt: skip
+    assert rows.loc["local", "command"] == "python scripts/reproduce.py fig2_sgd method=local"
+    assert rows.loc["window_mean", ["steps", "stored", "lacking"]].tolist() == [2000, 1, 0]
+    assert rows.loc["global", "lacking_seeds"] == "0, 1, 2"
+    other = sheet.data[sheet.data["experiment"] == "table2_cifar100"].set_index("method")
+    assert other.loc["glocal", "lacking"] == 24  # 2 x 4 settings, which its defaults sweep over
+    assert f"3 runs are stored, {sheet.data['lacking'].sum()} of those" in sheet.caption

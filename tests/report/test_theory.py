@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.figures.linear_systems import LastFigure, NoiseFigure, TheoremFigure
 from glocal_exp.report.tables.table1 import memory_terms
@@ -15,9 +14,8 @@ from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
 from glocal_exp.studies.theorem import Theorem
-from tests.sealing import reseal
 
-from .synthetic import reading, table, write_run
+from .synthetic import draw, reading, table, write_run, write_study
 
 THEOREM = Theorem(
     systems={"normal": {"eigenvalues": [1, 0.9]}},
@@ -41,15 +39,6 @@ NOISE = NoiseStudy(
 )
 
 
-def write_study(root, name, units):
-    folder = root / name / "x" / "seed=0"
-    (folder / "units").mkdir(parents=True)
-    manifest = {"seed": 0, "status": "complete", "git": {"commit": "0123456789abcdef"}}
-    for unit, rows in units.items():
-        pd.DataFrame(rows).to_csv(folder / "units" / f"{unit}.csv", index=False)
-    reseal(folder, **manifest)
-
-
 def complexity_rows():
     """Exact power laws: time 1e-3 T p q (global: times S), space 4 (5 p q + 2 tau q)."""
     base = {"S": 4, "tau": 20, "p": 64, "q": 8}
@@ -67,19 +56,11 @@ def complexity_rows():
         for size in sizes:
             d = base | size
             d["T"] = d["S"] * d["tau"]
+            d |= {"sweep": sweep, "repeat": 0, "held_bytes": 4 * d["q"]}
+            d |= {"program_bytes": 4 * (5 * d["p"] * d["q"] + 2 * d["tau"] * d["q"])}
             for method in ("local", "global", "glocal"):
                 work = d["T"] * d["p"] * d["q"] * (d["S"] if method == "global" else 1)
-                rows.append(
-                    d
-                    | {
-                        "sweep": sweep,
-                        "method": method,
-                        "repeat": 0,
-                        "cpu_seconds": 1e-3 * work,
-                        "program_bytes": 4 * (5 * d["p"] * d["q"] + 2 * d["tau"] * d["q"]),
-                        "held_bytes": 4 * d["q"],
-                    }
-                )
+                rows.append(d | {"method": method, "cpu_seconds": 1e-3 * work})
     return units
 
 
@@ -87,8 +68,10 @@ def complexity_rows():
 def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("studies")
     lab = Lab(0, lambda _: pytest.fail("nothing is trained"))
+    commit = {"git": {"commit": "0123456789abcdef"}}
     for name, study in (("theorem", THEOREM), ("noise", NOISE)):
-        write_study(root, name, {unit.name: unit.measure().rows for unit in study.units(lab)})
+        rows = {unit.name: unit.measure().rows for unit in study.units(lab)}
+        write_study(root, name, rows, **commit)
     write_study(root, "complexity", complexity_rows())
     return Context(root, studies=root)
 
@@ -103,8 +86,7 @@ NOISE_FIGURE = NoiseFigure(
 
 
 def test_both_sides_of_the_theorem_are_drawn(context):
-    with style.applied():
-        drawing = THEOREM_FIGURE.draw(context)
+    drawing = draw(THEOREM_FIGURE, context)
     quiet, noisy, growing, loose = drawing.figure.axes
     left, right = quiet.get_lines()[:2]
     np.testing.assert_allclose(left.get_xdata(), [0, 40, 100])
@@ -126,8 +108,7 @@ def test_gaps_are_listed(context):
 
 
 def test_errors_are_drawn_against_noise(context):
-    with style.applied():
-        drawing = NOISE_FIGURE.draw(context)
+    drawing = draw(NOISE_FIGURE, context)
     upper, lower, below = drawing.figure.axes
     frame = pd.read_csv(context.studies / "noise/x/seed=0/units/even-energy.csv")
     np.testing.assert_allclose(upper.get_lines()[1].get_ydata(), frame["steady"])
@@ -141,8 +122,7 @@ def test_errors_are_drawn_against_noise(context):
 
 
 def test_the_comparison_with_the_last_h_is_a_map(context):
-    with style.applied():
-        drawing = LastFigure("Title.", {"first_2": "m = 2"}).draw(context)
+    drawing = draw(LastFigure("Title.", {"first_2": "m = 2"}), context)
     axes = drawing.figure.axes[0]
     shown = axes.get_images()[0].get_array()
     frame = pd.read_csv(context.studies / "noise/x/seed=0/units/decay=0.9-first_2.csv")

@@ -5,10 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from glocal_exp.methods.method import Measured, Moment
-from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.claims import truths as claims
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, UNDECIDED
@@ -16,9 +14,8 @@ from glocal_exp.report.claims.truths import RightMoreOften
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.objects import load
 from glocal_exp.report.truth_points import points, scores
-from glocal_exp.store.studies import StudyDirectory
 
-from .synthetic import CONFIGS, table
+from .synthetic import CONFIGS, draw, table, write_study
 
 NAMES = ("learning_rate", "momentum", "weight_decay")
 START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}
@@ -41,23 +38,15 @@ VALUES = {  # of eight orders: the sign of momentum is certain in a plan, uncert
 def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("studies")
     config = {"steps": OUTER_STEPS * TAU, "interval": TAU, "task": {"init": START}}
-    facts = {"config_hash": "x", "source_hash": "y", "seed": 0}
-    with StudyDirectory(root / "truths" / "v" / "seed=0", facts, yaml.safe_dump(config)) as there:
-        row = {"s": S, "kind": "interval", "validation": 6000, "loss": 0.9, **START}
-        there.store(f"s{S}.interval.all", [row], MEASURED)
-        for kind, by_name in VALUES.items():
-            for order in range(8):
-                rows = [
-                    {
-                        "s": S,
-                        "kind": kind,
-                        "order": order,
-                        "hyperparameter": name,
-                        "value": v[order],
-                    }
-                    for name, v in by_name.items()
-                ]
-                there.store(f"s{S}.{kind}.order{order}", rows, {})
+    row = {"s": S, "kind": "interval", "validation": 6000, "loss": 0.9, **START}
+    units = {f"s{S}.interval.all": ([row], MEASURED)}
+    for kind, by_name in VALUES.items():
+        for order in range(8):
+            about = {"s": S, "kind": kind, "order": order}
+            units[f"s{S}.{kind}.order{order}"] = [
+                about | {"hyperparameter": name, "value": v[order]} for name, v in by_name.items()
+            ]
+    write_study(root, "truths", units, config)
     return Context(root, studies=root, configs=CONFIGS)
 
 
@@ -104,8 +93,7 @@ def test_the_table_and_the_figure_say_how_many_points_count(context):
     ]
     assert {"local", "split: plan", "lower both"} <= {row[0] for row in sheet.rows}
     assert sheet.rows[0][1] == "1.00 of 1; 1.0"
-    with style.applied():
-        drawing = load(CONFIGS / "figure" / "truths.yaml").draw(context)
+    drawing = draw(load(CONFIGS / "figure" / "truths.yaml"), context)
     assert "held 1 of 1, 0 of 1; plan 1 of 1, 1 of 1; schedule 0 of 1, 0 of 1" in drawing.caption
     titles = [axes.get_title() for axes in drawing.figure.axes[:3]]
     assert titles == ["kept to the end", "rates fall", "this interval alone"]

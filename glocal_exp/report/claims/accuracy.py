@@ -42,12 +42,11 @@ class Difference(OfRuns):
             name: paired_differences(*(ends(one.of(method)) for method in self.methods))
             for name, one in selections.items()
         }
-        found = above(apart, self.margin) if self.expected == "above" else self._equal(apart)
-        return found, in_words(apart)
-
-    def _equal(self, apart: Apart) -> str:
+        if self.expected == "above":
+            return above(apart, self.margin), in_words(apart)
         means, sure, equal = tests(apart, self.margin)
-        return verdict(equal.all(), (sure & (abs(means) > self.margin)).any())
+        different = sure & (abs(means) > self.margin)
+        return verdict(equal.all(), different.any()), in_words(apart)
 
 
 def above(apart: Apart, margin: float) -> str:

@@ -10,7 +10,7 @@ from scipy.special import logit
 from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
-from glocal_exp.stats import mean_interval, p_value
+from glocal_exp.stats import mean_interval, p_value, paired_differences
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,12 @@ class Aggressive(OfRuns):
     hyperparameter: str = "learning_rate"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
-        logs = {}
-        for name, one in selections.items():
-            own, others = ({run.seed: self._way(run) for run in one.of(m)} for m in self.methods)
-            logs[name] = [np.log(own[seed] / others[seed]) for seed in sorted(own.keys() & others)]
+        logs = {
+            name: paired_differences(
+                *({run.seed: np.log(self._way(run)) for run in one.of(m)} for m in self.methods)
+            )
+            for name, one in selections.items()
+        }
         sure = holm([p_value(values) for values in logs.values()]) < LEVEL
         ratios = {name: np.exp(mean_interval(values)) for name, values in logs.items()}
         means = np.array([mean for mean, *_ in ratios.values()])

@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.accuracy import above, ends, in_words
 from glocal_exp.report.claims.criterion import Criterion, Finding
 from glocal_exp.report.objects import load
-from glocal_exp.report.starts import cells
+from glocal_exp.report.starts import Cell, cells
 
 
 @dataclass(frozen=True)
@@ -35,26 +34,16 @@ class AboveFromStarts(Criterion):
     margin: float = 0.5
 
     def judge(self, context: Context) -> Finding:
-        shown, names = load(self._file(context)), (self.subject, *self.others)
-        wanted = {name.partition("/")[0] for name in names}
+        file = context.configs / f"figure/{self.figure}.yaml"
+        shown = load(file)
+        wanted = {name.partition("/")[0] for name in (self.subject, *self.others)}
         if unknown := wanted - set(shown.groups):
-            raise UserError(f"{self._file(context)} has no group {', '.join(unknown)}.")
+            raise UserError(f"{file} has no group {', '.join(unknown)}.")
         groups = {name: shown.groups[name] for name in wanted}
-        of_cells = cells(context, shown.experiment, groups)
-        stored = {(cell.meta_optimizer, cell.start): cell.selection for cell in of_cells}
-        found: dict[str, list[dict[int, float]]] = {}
-        for name in names:
-            meta, _, method = name.partition("/")
-            of = [
-                stored[meta, start].of(method) if (meta, start) in stored else []
-                for start in self.starts
-            ]
-            found[name] = [ends([run for run in runs if run.finished]) for runs in of]
-        apart = {}
-        for other in self.others:
-            each = list(zip(found[self.subject], found[other], strict=True))
-            seeds = set.intersection(*(set(a) & set(b) for a, b in each))
-            apart[other] = [np.mean([a[s] - b[s] for a, b in each]) for s in sorted(seeds)]
+        found = cells(context, shown.experiment, groups)
+        subject = self._ends(found, self.subject)
+        differences = {other: subject - self._ends(found, other) for other in self.others}
+        apart = {other: of.dropna().mean(axis=1).tolist() for other, of in differences.items()}
         if not all(apart.values()):
             raise MissingRuns(shown.experiment)
         least = min(map(len, apart.values()))
@@ -62,5 +51,12 @@ class AboveFromStarts(Criterion):
         size = f"from {starts}: {least} seed{'s' * (least != 1)} or more"
         return Finding(above(apart, self.margin), in_words(apart), size)
 
-    def _file(self, context: Context) -> Path:
-        return context.configs / f"figure/{self.figure}.yaml"
+    def _ends(self, found: Sequence[Cell], name: str) -> pd.DataFrame:
+        """Percent by seed, a column a start; empty where nothing is stored from one."""
+        meta, _, method = name.partition("/")
+        by_start = {
+            cell.start: ends([run for run in cell.selection.of(method) if run.finished])
+            for cell in found
+            if cell.meta_optimizer == meta
+        }
+        return pd.DataFrame(by_start, dtype=float).reindex(columns=list(self.starts))

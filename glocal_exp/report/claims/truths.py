@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, holm, verdict
-from glocal_exp.report.estimators import load_estimator
+from glocal_exp.report.estimators import load_estimator, settings_of
 from glocal_exp.report.truth_points import points, scores
 
 COLUMNS = ["truth", "hyperparameter", "point", "estimator", "right"]
@@ -52,9 +52,6 @@ class RightMoreOften(Criterion):
         tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]
         sure = holm(tests) < LEVEL
         counts = ", ".join(f"{label} {count:.0f}" for label, count in right.sum().items())
-        settings = ", ".join(dict.fromkeys(point.setting for point in found))
-        return Finding(
-            verdict((sure & (more > less)).all(), (sure & (more < less)).any()),
-            f"of {len(right)}: {counts}",
-            f"study truths, {settings}",
-        )
+        found_so = verdict((sure & (more > less)).all(), (sure & (more < less)).any())
+        size = f"study truths, {settings_of(found)}"
+        return Finding(found_so, f"of {len(right)}: {counts}", size)

@@ -121,7 +121,10 @@ def finals(source: Source) -> Iterator[Chart]:
                         size=18, symbol="line-ns-open", line={"width": 2.5},
                     )
                 )  # fmt: skip
-        counts = [f"{_label(m)} (n = {len(selection.finals(m))})" for m in selection.methods]
+        counts = [
+            f"{plain(look.label)} (n = {len(selection.finals(method))})"
+            for method, look in styles.items()
+        ]
         title = f"{source.labels[name]}, T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{selection.steps:,}"
         x = {"title": {"text": "final test accuracy (%)"}}
         panels.append(row_panel(title, traces, x, counts))
@@ -155,14 +158,12 @@ def differences(source: Source) -> Iterator[Chart]:
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
             x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
             longer = "; a double click shows the longest whole"
-        panels.append(row_panel(f"glocal minus {_label(method)}", [trace], x, named, lines=2))
+        panels.append(
+            row_panel(f"glocal minus {plain(looks[method].label)}", [trace], x, named, lines=2)
+        )
     yield Chart("differences", notice + longer, panels, {}, rows=True)
 
 
 def _by_method(methods: list[str]) -> Switches:
     looks = style.method_styles(methods)
-    return {"method": {name: (_label(name), looks[name].colour) for name in looks}}
-
-
-def _label(method: str) -> str:
-    return plain(style.method_styles([method])[method].label)
+    return {"method": {name: (plain(look.label), look.colour) for name, look in looks.items()}}

@@ -1,11 +1,12 @@
 """Charts of studies: estimates beside the truth, the theorem's bound, the regret of schedules."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from glocal_exp.report import study_rows
+from glocal_exp.report import study_rows, style
 from glocal_exp.report.document.charts import (
     ZERO,
     Chart,
@@ -20,8 +21,7 @@ from glocal_exp.report.document.source import Source
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import points as study_points
 from glocal_exp.report.fidelity import scores
-from glocal_exp.report.figures.fidelity import MARKERS
-from glocal_exp.report.figures.linear_systems import SIDES, TheoremFigure
+from glocal_exp.report.figures.linear_systems import DRAWN, MEASURED, SIDES
 from glocal_exp.report.figures.schedule_regret import colour_of
 from glocal_exp.report.objects import entries
 from glocal_exp.report.tables.regret import DIVERGED, summarize
@@ -34,7 +34,7 @@ def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
     scored = scores(found, compared)
     labels = list(dict.fromkeys(scored["estimator"]))
     intervals, seeds = sorted(set(scored["s"])), sorted(set(scored["seed"]))
-    colours = {s: MARKERS[place % len(MARKERS)][1] for place, s in enumerate(intervals)}
+    colours = {s: look["color"] for s, look in zip(intervals, cycle(style.MARKS), strict=False)}
     panels = []
     for setting, of in scored.groupby("setting"):
         traces = []
@@ -50,24 +50,18 @@ def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
             )  # fmt: skip
         x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]} | ZERO
         panels.append(row_panel(str(setting), traces, x, labels))
-    yield Chart(
-        "fidelity",
-        "Direction of the estimates: 1 is right, below 0 is wrong",
-        panels,
-        {"interval": {str(s): (f"interval {s}", colours[s]) for s in intervals}}
-        | seed_switches(seeds),
-        source=" ".join([*notes, origin]),
-        rows=True,
-    )
+    title = "Direction of the estimates: 1 is right, below 0 is wrong"
+    switches = {"interval": {str(s): (f"interval {s}", colours[s]) for s in intervals}}
+    switches |= seed_switches(seeds)
+    yield Chart("fidelity", title, panels, switches, " ".join([*notes, origin]), rows=True)
 
 
 def bound(source: Source) -> Iterator[Chart]:
     """A panel a system: both sides of Eq. 15 against tau, as in the figure `theorem` (c)."""
     settings = entries(source.context.configs / "figure" / "theorem.yaml")
     frame = study_rows.load(source.context, "theorem")
-    where = {"unit_tolerance": TheoremFigure.unit_tolerance, "noise": TheoremFigure.noise}
-    where |= {"amplitudes": TheoremFigure.amplitudes, "level": settings["level"]}
-    seen = study_rows.chosen(frame, where | {"horizon": settings["horizon"]})
+    at = {name: settings[name] for name in ("level", "horizon")}
+    seen = study_rows.chosen(frame, DRAWN | MEASURED | at)
     looks = {name: SIDES[name] for name in ("left", "right", "proven")}
     switch = {name: (plain(look["label"]), look["color"]) for name, look in looks.items()}
     panels = []

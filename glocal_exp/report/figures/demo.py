@@ -124,10 +124,8 @@ def _costs(images: Selection) -> dict[str, float]:
 def _draw_costs(axes: Axes, images: Selection, looks: Mapping[str, style.MethodStyle]) -> None:
     for method, cost in _costs(images).items():
         look, ends = looks[method], [*images.finals(method).values()]
-        mark: dict[str, Any] = {
-            "color": look.colour,
-            "marker": "_" if method == NONE else look.marker,
-        }
+        marker = "_" if method == NONE else look.marker
+        mark: dict[str, Any] = {"color": look.colour, "marker": marker}
         axes.plot([cost] * len(ends), ends, **mark, markersize=3, linewidth=0.8)
         axes.plot(cost, np.mean(ends), **mark, markersize=7)
     cost_axis(axes, max(_costs(images).values()))

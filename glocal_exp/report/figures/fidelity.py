@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import Point, by_setting, differences, points, scores
 from glocal_exp.report.vectors import cosine
 
-MARKERS = (("o", style.BLUE), ("s", style.VERMILLION), ("^", style.GREEN), ("D", style.PURPLE))
 ROW = 0.16  # inches
 LOOKS: dict[str, Any] = {
     "float64": {"color": style.BLUE, "linestyle": "-"},
@@ -24,12 +24,10 @@ LABELS = {"float64": "float64 against float32", "start1": "weights moved by roun
 SENSITIVITY_HEIGHT = 3.4  # inches
 LEVELS = (1e-7, 1e1)
 HORIZON_HEIGHT = 2.1  # inches
-HORIZONS: Sequence[tuple[str, Any]] = (
-    (style.BLUE, "-"),
-    (style.VERMILLION, (0, (4, 1.5))),
-    (style.GREEN, (0, (1, 1))),
+HORIZONS: tuple[dict[str, Any], ...] = (
+    *LOOKS.values(),
+    {"color": style.GREEN, "linestyle": (0, (1, 1))},
 )
-TRUE_PLAYOUT = "base"
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class FidelityFigure(Artifact):
         scored = scores(found, compared)
         labels = list(dict.fromkeys(scored["estimator"]))
         intervals = sorted(set(scored["s"]))
-        marks = {s: MARKERS[place % len(MARKERS)] for place, s in enumerate(intervals)}
+        marks = dict(zip(intervals, cycle(style.MARKS), strict=False))
         settings = list(scored.groupby("setting"))
         columns = min(2, len(settings))
         rows = -(-len(settings) // columns)
@@ -62,22 +60,19 @@ class FidelityFigure(Artifact):
         for axes in panels.flat[: len(settings)][-columns:]:  # nothing below them
             axes.set_xlabel("cosine to the true global hypergradient")
             axes.tick_params(labelbottom=True)
-        looks: dict[str, Any] = {
-            f"interval s = {s}": {"linestyle": "", "marker": m, "color": c, "markersize": 3.5}
-            for s, (m, c) in marks.items()
-        }
+        mark = {"linestyle": "", "markersize": 3.5}
+        looks = {f"interval s = {s}": mark | look for s, look in marks.items()}
         style.legend_of(figure, looks | {"median": {"color": "black", "linewidth": 1.3}})
         return Drawing(figure, self.caption(*notes, source))
 
 
 def _panel(
-    axes: Axes, scored: Any, labels: Sequence[str], marks: Mapping[int, tuple[str, str]]
+    axes: Axes, scored: Any, labels: Sequence[str], marks: Mapping[int, Mapping[str, Any]]
 ) -> None:
     for row, label in enumerate(labels):
         rows = scored[scored["estimator"] == label]
         for value, s in zip(rows["cosine"], rows["s"], strict=True):
-            marker, colour = marks[s]
-            axes.plot(value, row, marker, color=colour, markersize=2.8, markeredgewidth=0)
+            axes.plot(value, row, linestyle="", **marks[s], markersize=2.8, markeredgewidth=0)
         median = rows["cosine"].median()
         axes.plot([median, median], [row - 0.38, row + 0.38], color="black", linewidth=1.3)
     axes.axhline(0.5, color="#888888", linewidth=0.6)
@@ -132,34 +127,31 @@ class HorizonFigure(Artifact):
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)
         settings = by_setting([point for point in found if len(point.slopes)])
-        intervals = sorted({point.s for point in found})
+        looks = dict(zip(sorted({point.s for point in found}), HORIZONS, strict=False))
         figure, panels = style.panels(1, len(settings), HORIZON_HEIGHT, sharex=True, sharey=True)
         for axes, (setting, of) in zip(panels[0], settings.items(), strict=True):
             axes.set_title(setting)
-            for s, (colour, line) in zip(intervals, HORIZONS, strict=False):
-                _cosines(axes, [point for point in of if point.s == s], colour, line)
+            for s, look in looks.items():
+                _cosines(axes, [point for point in of if point.s == s], look)
             axes.axhline(0, color="#888888", linewidth=0.6)
             axes.set(ylim=(-1.08, 1.08), yticks=[-1, 0, 1], xlabel="intervals ahead")
         panels[0, 0].set_ylabel("cosine to slopes of the final loss")
-        looks = {
-            f"interval s = {s}": {"color": colour, "linestyle": line, "linewidth": 1.4}
-            for s, (colour, line) in zip(intervals, HORIZONS, strict=False)
-        }
-        style.legend_of(figure, looks)
+        named = {f"interval s = {s}": look | {"linewidth": 1.4} for s, look in looks.items()}
+        style.legend_of(figure, named)
         return Drawing(figure, self.caption(source, points=sum(map(len, settings.values()))))
 
 
-def _cosines(axes: Axes, found: Sequence[Point], colour: str, line: Any) -> None:
+def _cosines(axes: Axes, found: Sequence[Point], look: Mapping[str, Any]) -> None:
     """A point each, thin, and their median."""
     each = [horizon(point) for point in found]
     for values in each:
-        axes.plot(values.index, values, color=colour, linewidth=0.5, alpha=0.5)
+        axes.plot(values.index, values, color=look["color"], linewidth=0.5, alpha=0.5)
     if each:
         median = pd.concat(each, axis=1).median(axis=1)
-        axes.plot(median.index, median, color=colour, linestyle=line, linewidth=1.6)
+        axes.plot(median.index, median, **look, linewidth=1.6)
 
 
 def horizon(point: Point) -> pd.Series:
     """By intervals ahead, the cosine of the exact hypergradient there to the point's slopes."""
-    played = point.playouts[TRUE_PLAYOUT]
+    played = point.playouts["base"]
     return pd.Series(cosine(played, np.mean(point.slopes, axis=0)), index=range(len(played)))

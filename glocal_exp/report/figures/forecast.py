@@ -14,6 +14,7 @@ from glocal_exp.koopman import HankelDMD
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
 from glocal_exp.report.selection import Selection, select_all
+from glocal_exp.report.vectors import relative_error
 
 HEIGHT, ROW = 2.3, 0.2  # inches: of the prediction's figure, of a row of the modes'
 LOOKS: dict[str, dict[str, Any]] = {
@@ -55,9 +56,7 @@ class Forecast(Artifact):
     delays: int = 10
 
     def draw(self, context: Context) -> Drawing:
-        selections, missing = select_all(
-            context, self.experiments, ("glocal",), {"method": "glocal"}
-        )
+        selections, missing = select_all(context, self.experiments, where={"method": "glocal"})
         found = [
             self._errors(np.asarray(arrays["trajectory"], np.float64))
             for one in selections.values()
@@ -86,9 +85,8 @@ class Forecast(Artifact):
             axes.set(xlabel="training steps ahead", xticks=steps[:: max(1, self.ahead // 5)])
         style.legend_above(figure, handles)
         first = 100 * (errors["dmd"][:, 0] < errors["last"][:, 0]).mean()
-        text = self.caption(
-            *caption.paragraphs(selections.values(), context), intervals=len(found), first=first
-        )
+        sources = caption.paragraphs(selections.values(), context)
+        text = self.caption(*sources, intervals=len(found), first=first)
         return Drawing(figure, text, missing)
 
     def _errors(self, h: Float[np.ndarray, "n q"]) -> dict[str, Float[np.ndarray, " ahead"]]:
@@ -101,11 +99,7 @@ class Forecast(Artifact):
             "mean": known.mean(axis=0),
             "last": known[-1],
         }
-        length = np.linalg.norm(target, axis=1)
-        return {
-            name: np.linalg.norm(value - target, axis=1) / length
-            for name, value in predicted.items()
-        }
+        return {name: relative_error(value, target) for name, value in predicted.items()}
 
 
 @dataclass(frozen=True)
@@ -119,9 +113,7 @@ class ModeCounts(Artifact):
     experiments: Mapping[str, str]
 
     def draw(self, context: Context) -> Drawing:
-        selections, missing = select_all(
-            context, self.experiments, ("glocal",), {"method": "glocal"}
-        )
+        selections, missing = select_all(context, self.experiments, where={"method": "glocal"})
         frames = {name: _counts(one) for name, one in selections.items()}
         counts = {name: frame for name, frame in frames.items() if len(frame)}
         if not counts:

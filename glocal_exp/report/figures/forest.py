@@ -1,5 +1,6 @@
 """Differences in accuracy between two methods, experiment by experiment: a forest plot."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ class Forest(Artifact):
         shown: dict[str, Selection] = {}
         for axes, (subject, other) in zip(panels, self.pairs, strict=True):
             found = self._selections(context, subject, other)
-            shown |= {one.experiment: one for one in found.values()} | shown
+            shown |= found | shown
             self._panel(axes, found, subject, other, families(context, subject, other))
             looks = style.method_styles((subject, other))
             axes.set_title(f"{looks[subject].label} \N{MINUS SIGN} {looks[other].label}")
@@ -56,41 +57,39 @@ class Forest(Artifact):
         missing = tuple(name for name in self.experiments if name not in shown)
         return Drawing(figure, text, missing)
 
-    def _selections(self, context: Context, *methods: str) -> dict[int, Selection]:
-        """By row, where both methods have finished runs."""
+    def _selections(self, context: Context, *methods: str) -> dict[str, Selection]:
+        """By experiment, where both methods have finished runs."""
         found = {}
-        for row, name in enumerate(self.experiments):
-            try:
-                found[row] = chosen(context, name, methods)
-            except MissingRuns:
-                continue
+        for name in self.experiments:
+            with contextlib.suppress(MissingRuns):
+                found[name] = chosen(context, name, methods)
         return found
 
     def _panel(
-        self, axes: Axes, found: Mapping[int, Selection], subject: str, other: str,
+        self, axes: Axes, found: Mapping[str, Selection], subject: str, other: str,
         tested: Sequence[Sequence[str]],
     ) -> None:  # fmt: skip
         axes.axvline(0, color="black", linewidth=0.7)
-        for place, (last, look) in enumerate(ENDS.items()):
+        rows = {name: row for row, name in enumerate(self.experiments)}
+        for (last, look), shift in zip(ENDS.items(), (-0.17, 0.17), strict=True):
             apart = {
-                row: paired_differences(ends(one.of(subject), last), ends(one.of(other), last))
-                for row, one in found.items()
+                name: paired_differences(ends(one.of(subject), last), ends(one.of(other), last))
+                for name, one in found.items()
             }
-            by_name = {one.experiment: apart[row] for row, one in found.items()}
-            sure = told_apart(by_name, tested) if last == LAST else set()
-            for row, values in apart.items():
-                y = row + (-0.17, 0.17)[place]
+            sure = told_apart(apart, tested) if last == LAST else set()
+            for name, values in apart.items():
+                y = rows[name] + shift
                 mean, low, high = mean_interval(values)
                 axes.plot(values, [y] * len(values), **SEED)
                 if len(values) > 1:
                     axes.plot([low, high], [y, y], color="black", linewidth=0.8)
                     axes.plot(mean, y, **look, color="black")
-                    star = "*" if found[row].experiment in sure else ""
+                    star = "*" if name in sure else ""
                     axes.annotate(star, (mean, y), xytext=(0, 1), textcoords="offset points")
-            for row, values in apart.items():
+            for name, values in apart.items():
                 axes.annotate(
-                    f"{len(values)}", (1, row), xycoords=("axes fraction", "data"), xytext=(3, 0),
-                    textcoords="offset points", va="center", color="#555555",
+                    f"{len(values)}", (1, rows[name]), xycoords=("axes fraction", "data"),
+                    xytext=(3, 0), textcoords="offset points", va="center", color="#555555",
                 )  # fmt: skip
         axes.set(xlim=(-WIDEST, WIDEST), xlabel="points")
 

@@ -54,7 +54,7 @@ class LearningCurves(Artifact):
             draw_end(row[1], selection, styles)
             for axes, name in zip_longest(row[2:], selection.hyperparameters):
                 if name:
-                    draw_hyperparameter(axes, selection, name, styles)
+                    draw_column(axes, selection, f"hyperparameter/{name}", styles)
                 else:
                     axes.set_visible(False)
             label = caption.marked(self.experiments[experiment], selection.runs)
@@ -77,7 +77,8 @@ class StartMatrix(LearningCurves):
             if name in found:
                 draw_accuracy(column[0], found[name], styles)
                 draw_end(column[1], found[name], styles)
-                values += draw_hyperparameter(column[2], found[name], self.hyperparameter, styles)
+                tuned = f"hyperparameter/{self.hyperparameter}"
+                values += draw_column(column[2], found[name], tuned, styles)
                 continue
             for axes in column:
                 axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
@@ -128,11 +129,6 @@ def draw_end(axes: Axes, selection: Selection, styles: Styles) -> None:
     room = np.ptp(values)  # for intervals: the widest of three seeds hide all else
     shown = np.clip(intervals, values.min() - room, values.max() + room)
     apply_scale(axes, "linear", [*values, *shown])
-
-
-def draw_hyperparameter(axes: Axes, selection: Selection, name: str, styles: Styles) -> list[float]:
-    """One hyperparameter in natural units over training steps; returns its values."""
-    return draw_column(axes, selection, f"hyperparameter/{name}", styles)
 
 
 def draw_column(axes: Axes, selection: Selection, column: str, styles: Styles) -> list[float]:

@@ -38,6 +38,9 @@ SIDES: dict[str, dict[str, Any]] = {
     "transient": {"label": "its second term", "color": style.GREEN, "linestyle": (0, (1, 1))},
 }  # fmt: skip
 SYSTEMS = ((style.BLACK, "o"), (style.BLUE, "s"), (style.ORANGE, "D"), (style.PURPLE, "^"))
+DRAWN: dict[str, Any] = {"unit_tolerance": 0.02, "amplitudes": "newest"}
+MEASURED = {"noise": "measurement"}
+"""Of the study's settings those that are shown."""
 LINEAR_UP_TO = 10  # training steps; a horizon of 0 has no place on a logarithmic axis
 
 
@@ -47,12 +50,9 @@ class NoiseFigure(Artifact):
 
     Attributes:
         panels: title of a column -> system and `variants`, each with its label.
-        window, delays: of the study, for the caption.
     """
 
     panels: Mapping[str, Mapping[str, Any]]
-    window: int = 80
-    delays: int = 10
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "noise")
@@ -63,12 +63,11 @@ class NoiseFigure(Artifact):
         for (title, panel), (upper, lower, below) in columns:
             seen = chosen(frame, {"comparison": "variants", "system": panel["system"]})
             upper.set_title(title)
-            for (variant, label), look in zip(
-                panel["variants"].items(), cycle(LOOKS), strict=False
-            ):
+            for place, (variant, label) in enumerate(panel["variants"].items()):
                 found = chosen(seen, {"variant": variant})
-                draw_error(upper, found, "steady", label=label, **look)
-                draw_error(lower, found, "spectral", label=label, **look)
+                look = LOOKS[place % len(LOOKS)] | {"label": label}
+                draw_error(upper, found, "steady", **look)
+                draw_error(lower, found, "spectral", **look)
             for name, look in TRIVIAL.items():
                 draw_error(upper, chosen(seen, {"variant": name}), "steady", **look)
             below.set_axis_off()
@@ -141,7 +140,6 @@ class TheoremFigure(Artifact):
         systems: system -> its label in the last panel.
         level: of the noise in the second and third panel.
         interval, horizon: where they are not on an axis.
-        unit_tolerance, amplitudes, noise: as in the study.
     """
 
     system: str
@@ -149,15 +147,11 @@ class TheoremFigure(Artifact):
     level: float
     interval: int
     horizon: int
-    unit_tolerance: float = 0.02
-    amplitudes: str = "newest"
-    noise: str = "measurement"
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "theorem")
-        where = {"unit_tolerance": self.unit_tolerance, "amplitudes": self.amplitudes}
-        read = chosen(frame, where)
-        seen = chosen(read, {"noise": self.noise})
+        read = chosen(frame, DRAWN)
+        seen = chosen(read, MEASURED)
         one = chosen(seen, {"system": self.system})
         at, up_to = {"interval": self.interval}, {"horizon": self.horizon}
         figure, ((quiet, noisy), (growing, loose)) = style.panels(2, 2, THEOREM_HEIGHT)
@@ -180,6 +174,7 @@ class TheoremFigure(Artifact):
         late = read["horizon"] >= read["interval"]
         text = self.caption(
             study_rows.provenance(frame),
+            **DRAWN,
             draws=int(read["draws"].iloc[0]),
             settings=len(read),
             late=read.loc[late, "holds"].mean(),
@@ -189,17 +184,15 @@ class TheoremFigure(Artifact):
         return Drawing(figure, text)
 
     def _draw_ratio(self, axes: Axes, frame: pd.DataFrame) -> None:
-        for (system, label), (colour, marker) in zip(
-            self.systems.items(), cycle(SYSTEMS), strict=False
-        ):
+        looks = zip(self.systems.items(), cycle(SYSTEMS), strict=False)
+        for (system, label), (colour, marker) in looks:
             found = chosen(frame, {"system": system}).query("level > 0").sort_values("level")
             axes.plot(
                 found["level"], found["right"] / found["left"], label=label,
                 color=colour, marker=marker, markersize=3.2, linewidth=1.1,
             )  # fmt: skip
-        axes.set(
-            xscale="log", yscale="log", xlabel="noise (of an $h$)", ylabel="right side / left side"
-        )
+        axes.set(xscale="log", xlabel="noise (of an $h$)")
+        axes.set(yscale="log", ylabel="right side / left side")
         axes.minorticks_off()
         axes.legend(fontsize=style.SMALLEST_FONT, handlelength=2)
 

@@ -41,7 +41,7 @@ class OfKinds(Artifact):
     """What both are made from.
 
     Attributes:
-        kinds: entries of `report.labelled.Labelled`.
+        kinds: as in `report.labelled.conditions`.
         where: further conditions on all of them.
     """
 
@@ -71,9 +71,8 @@ class ClassAccuracy(OfKinds):
         bars, _ = axes.get_legend_handles_labels()
         style.legend_above(figure, bars, title=caption.copied(stored.values()))
         what = EACH if len(groups) == len(sizes) else SHARED
-        return Drawing(
-            figure, self.caption(*caption.paragraphs(stored, context), what=what), missing
-        )
+        text = self.caption(*caption.paragraphs(stored, context), what=what)
+        return Drawing(figure, text, missing)
 
 
 def _sizes(selection: Selection) -> np.ndarray:

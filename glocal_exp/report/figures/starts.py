@@ -43,12 +43,14 @@ class Recovery(FromStarts):
         figure, panels = style.panels(2, len(metas), RECOVERY_HEIGHT, sharex=True, sharey="row")
         for (upper, lower), meta in zip(panels.T, metas, strict=True):
             own = [cell for cell in found if cell.meta_optimizer == meta]
-            there = {run.method for cell in own for run in cell.selection.runs}
-            for name, look in ((name, look) for name, look in looks.items() if name in there):
-                finals = {cell.start: cell.selection.finals(name) for cell in own}
+            constant = _finals(own, NONE)
+            for name, look in looks.items():
+                finals = _finals(own, name)
+                if finals.empty:
+                    continue
                 _line(upper, finals, look)
                 if name != NONE:
-                    _line(lower, _gained(own, finals), look, BAND)
+                    _line(lower, finals - constant, look, BAND)
             upper.set_title(self.groups[meta].title)
             _scale(upper, lower, sorted({cell.start for cell in found}))
         panels[0, 0].set_ylabel("test accuracy (%)")
@@ -58,32 +60,25 @@ class Recovery(FromStarts):
         return Drawing(figure, self.caption(*sources(found, context)))
 
 
-def _gained(
-    cells: Sequence[Cell], finals: Mapping[float, Mapping[int, float]]
-) -> dict[float, dict[int, float]]:
-    """By start and seed, over constant hyperparameters."""
-    gained = {}
-    for cell in cells:
-        constant, own = cell.selection.finals(NONE), finals[cell.start]
-        gained[cell.start] = {s: v - constant[s] for s, v in own.items() if s in constant}
-    return gained
+def _finals(cells: Sequence[Cell], method: str) -> pd.DataFrame:
+    """Percent by seed, a column a start."""
+    return pd.DataFrame({cell.start: cell.selection.finals(method) for cell in cells})
 
 
 def _line(
     axes: Axes,
-    finals: Mapping[float, Mapping[int, float]],
+    finals: pd.DataFrame,
     look: style.MethodStyle,
     band: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """Means over seeds, joined, and each seed as a dot."""
-    finals = {start: values for start, values in finals.items() if values}
-    means = [np.mean(list(values.values())) for values in finals.values()]
+    means: Any = finals.mean().dropna().clip(*band)
     axes.plot(
-        list(finals), np.clip(means, *band), color=look.colour, linestyle=look.line,
-        marker=look.marker, linewidth=1.1, markersize=3.4,
+        means.index, means, color=look.colour, linestyle=look.line, marker=look.marker,
+        linewidth=1.1, markersize=3.4,
     )  # fmt: skip
-    for start, values in finals.items():
-        each = np.clip(list(values.values()), *band)
+    for start in means.index:
+        each = finals[start].dropna().clip(*band)
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
 
 
@@ -120,27 +115,13 @@ class Pareto(FromStarts):
         figure, panels = style.panels(rows, columns, ROW_HEIGHT * rows, sharex=True)
         if len(known):
             draw_directions(tuple(panels[:2, 0]), known, looks)
-        inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
-        ends = [LEAST, 0.0, *inside[np.isfinite(inside)].clip(min=LEAST)]
-        low, high = min(ends) if (found["gain"] < LEAST).any() else min(ends[1:]), max(ends)
-        room = 0.08 * (high - low)
-        for row, meta in zip(panels, metas, strict=False):
+        limits, top = _limits(found), 105 * max(1.0, found["reach"].max())
+        for (*_, gain, reach), meta in zip(panels, metas, strict=False):
             title = self.groups[meta].title
             own = found[found["meta_optimizer"] == meta].sort_values("cost")
-            gain, reach = row[-2:]
-            shown = own["gain"].clip(lower=LEAST)
-            _marks(gain, own.assign(value=shown), looks)
-            for cost, value in own.loc[own["gain"] < LEAST, ["cost", "gain"]].to_numpy():
-                note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
-                gain.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
-            front = own["front"]
-            lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
-            gain.step(own["cost"][front], shown[front], where="post", **lines)
-            gain.axhline(0, **lines)
-            gain.set(ylabel="accuracy gained (points)", title=title)
-            gain.set_ylim(low - room, high + room)
+            draw_gains(gain, own, looks)
+            gain.set(ylabel="accuracy gained (points)", title=title, ylim=limits)
             _marks(reach, own.assign(value=100 * own["reach"]), looks)
-            top = 105 * max(1.0, found["reach"].max())
             reach.set(ylabel="training to a constant's end (%)", title=title, ylim=(0, top))
         for column in panels.T:
             used = [axes for axes in column if axes.has_data()]
@@ -153,6 +134,26 @@ class Pareto(FromStarts):
         words = {"starts": ", ".join(f"{start:g}" for start in self.starts)}
         words |= {"runs": int(found["runs"].max()), "points": max(right["points"], default=0)}
         return Drawing(figure, self.caption(*sources(of_cells, context), **words))
+
+
+def _limits(found: pd.DataFrame) -> tuple[float, float]:
+    """Of gains: what is below `LEAST` is drawn there."""
+    inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
+    ends = [0.0, *inside[np.isfinite(inside)].clip(min=LEAST), *found["gain"].clip(lower=LEAST)]
+    room = 0.08 * (max(ends) - min(ends))
+    return min(ends) - room, max(ends) + room
+
+
+def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodStyle]) -> None:
+    """By cost, with the front, and a number where it is below the axis."""
+    shown: Any = rows["gain"].clip(lower=LEAST)
+    _marks(axes, rows.assign(value=shown), looks)
+    for cost, value in rows.loc[rows["gain"] < LEAST, ["cost", "gain"]].to_numpy():
+        note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
+        axes.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
+    lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
+    axes.step(rows["cost"][rows["front"]], shown[rows["front"]], where="post", **lines)
+    axes.axhline(0, **lines)
 
 
 def draw_directions(

@@ -10,12 +10,12 @@ from scipy.stats import binomtest
 
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
-from glocal_exp.report.estimators import estimators
+from glocal_exp.report.estimators import estimators, settings_of
 from glocal_exp.report.study_rows import chosen
 from glocal_exp.report.truth_points import points, scores
 
 ROW = 0.19  # inches
-MARKERS = (("o", style.BLUE, -0.17), ("s", style.VERMILLION, 0.17))
+OFFSETS = (-0.17, 0.17)
 RATIOS = (0.02, 50.0)  # that the lower axes hold; what is outside is at their border
 
 
@@ -38,55 +38,47 @@ class TruthsFigure(Artifact):
         compared, notes = estimators(context.configs, found, self.estimators)
         scored = scores(found, compared)
         labels = [one.label for one in compared]
-        looks: dict[str, Any] = {
-            name: {"marker": marker, "colour": colour, "offset": offset}
-            for name, (marker, colour, offset) in zip(self.moved, MARKERS, strict=False)
-        }
+        looks = dict(zip(self.moved, style.MARKS, strict=False))
         height = 1.1 + 2 * ROW * len(labels)
         figure, panels = style.panels(2, len(self.truths), height, sharey=True, sharex="row")
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):
             upper.set_title(title)
             of_truth = chosen(scored, {"truth": truth})
-            for name, look in looks.items():
+            for (name, look), offset in zip(looks.items(), OFFSETS, strict=False):
                 rows = chosen(of_truth, {"hyperparameter": name})
                 for row, label in enumerate(labels):
                     one: Any = rows[rows["estimator"] == label]
-                    _sign(upper, one["right"].dropna(), row, **look)
-                    _size(lower, one["ratio"].dropna(), row, **look)
+                    _sign(upper, one["right"].dropna(), row + offset, look)
+                    _size(lower, one["ratio"].dropna(), row + offset, look)
             _scale(upper, lower, labels)
-        marks: dict[str, Any] = {
-            name.replace("_", " "): {"linestyle": "", "marker": m, "color": c, "markersize": 4}
-            for name, (m, c, _) in zip(self.moved, MARKERS, strict=False)
-        }
-        style.legend_of(figure, marks)
-        settings = ", ".join(dict.fromkeys(point.setting for point in found))
+        mark = {"linestyle": "", "markersize": 4}
+        style.legend_of(figure, {n.replace("_", " "): mark | look for n, look in looks.items()})
         counts = scored.drop_duplicates(["point", "truth", "hyperparameter"])
         numbers = counts.groupby(["truth", "hyperparameter"]).size()
         listed = "; ".join(
             f"{t} {', '.join(f'{numbers.get((t, n), 0)} of {len(found)}' for n in self.moved)}"
             for t in self.truths
         )
-        words = {"settings": settings, "points": len(found), "counted": listed}
+        words = {"settings": settings_of(found), "points": len(found), "counted": listed}
         return Drawing(figure, self.caption(*notes, source, **words))
 
 
-def _sign(axes: Axes, right: pd.Series, row: int, marker: str, colour: str, offset: float) -> None:
+def _sign(axes: Axes, right: pd.Series, place: float, look: Mapping[str, Any]) -> None:
     """The share of points with the right sign, with Wilson's interval."""
     if right.empty:
         return
     share = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-    place = row + offset
-    axes.plot([100 * share.low, 100 * share.high], [place] * 2, color=colour, linewidth=0.8)
-    axes.plot(100 * right.mean(), place, marker, color=colour, markersize=3.4)
+    axes.plot([100 * share.low, 100 * share.high], [place] * 2, color=look["color"], linewidth=0.8)
+    axes.plot(100 * right.mean(), place, linestyle="", **look, markersize=3.4)
 
 
-def _size(axes: Axes, ratios: pd.Series, row: int, marker: str, colour: str, offset: float) -> None:
+def _size(axes: Axes, ratios: pd.Series, place: float, look: Mapping[str, Any]) -> None:
     """Its size by the derivative's: each point small, their median large."""
     if ratios.empty:
         return
-    ratios, place = ratios.clip(*RATIOS), row + offset
-    axes.plot(ratios, [place] * len(ratios), ".", color=colour, markersize=1.8, alpha=0.5)
-    axes.plot(ratios.median(), place, marker, color=colour, markersize=3.4)
+    ratios = ratios.clip(*RATIOS)
+    axes.plot(ratios, [place] * len(ratios), ".", color=look["color"], markersize=1.8, alpha=0.5)
+    axes.plot(ratios.median(), place, linestyle="", **look, markersize=3.4)
 
 
 def _scale(upper: Axes, lower: Axes, labels: Sequence[str]) -> None:

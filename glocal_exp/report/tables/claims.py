@@ -12,6 +12,8 @@ from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.tables.grouped import Found
 
 NEEDED = {"place", "claim", "paper", "criterion"}
+UNREADABLE = (KeyError, NameError, SyntaxError)
+"""Of a condition; pandas' own is a NameError."""
 
 
 def claims(context: Context, file: str) -> Found:
@@ -42,20 +44,15 @@ def claims(context: Context, file: str) -> Found:
 
 
 def judge(name: str, settings: dict, path: Path, context: Context) -> tuple[Finding, list[str]]:
-    """What is found of a claim, and the experiments whose runs it lacks."""
+    """What is found of a claim, and the experiments whose runs it lacks; of studies none."""
     if not isinstance(settings, dict) or set(settings) != NEEDED:
         raise UserError(f"{path}: {name} should have {', '.join(sorted(NEEDED))}.")
-    if settings["criterion"] is None:
-        return Finding(NOT_RUN, "", ""), []
+    lacking = []
     try:
-        return instantiate(settings["criterion"], path).judge(context), []
-    except (
-        KeyError,
-        NameError,
-        SyntaxError,
-    ) as error:  # of a condition; pandas' own is a NameError
+        if settings["criterion"] is not None:
+            return instantiate(settings["criterion"], path).judge(context), []
+    except UNREADABLE as error:
         raise UserError(f"{path}: {name}'s criterion cannot be read: {error}.") from error
-    except MissingStudy:  # which has another command
-        return Finding(NOT_RUN, "", ""), []
     except MissingRuns as error:
-        return Finding(NOT_RUN, "", ""), list(error.args)
+        lacking = [] if isinstance(error, MissingStudy) else list(error.args)
+    return Finding(NOT_RUN, "", ""), lacking

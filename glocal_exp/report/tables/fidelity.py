@@ -1,4 +1,4 @@
-"""Estimates beside the true global hypergradient: a row each estimate of a point."""
+"""Estimates beside the global hypergradient, or other derivatives: a row each, of every point."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glocal_exp.report import fidelity
+from glocal_exp.report import fidelity, truth_points
 from glocal_exp.report.artifact import Context
-from glocal_exp.report.estimators import estimators, load_estimator
+from glocal_exp.report.estimators import estimators, load_estimator, settings_of
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.report.vectors import cosine
 
@@ -99,6 +99,22 @@ def by_settings_of_glocal(
         "images": ", ".join("all" if v is None else f"{v:,}" for v in validation),
     }
     return _of_settings(fidelity.scores(found, compared), found, [source], words)
+
+
+def by_derivative(context: Context, moved: Sequence[str]) -> Found:
+    """How often each has the sign of each derivative of the final loss, and how near its size.
+
+    Args:
+        moved: the hyperparameters.
+    """
+    found, source = truth_points.points(context)
+    compared, notes = estimators(context.configs, found)
+    rows = truth_points.scores(found, compared).query("hyperparameter in @moved")
+    seeds = ", ".join(map(str, sorted({point.seed for point in found})))
+    words = {"points": len(found), "settings": settings_of(found), "of_seeds": seeds}
+    order = {"truth": ["held", "plan", "schedule"], "hyperparameter": list(moved)}
+    labels = {name: {v: v.replace("_", " ") for v in values} for name, values in order.items()}
+    return Found(rows, [*notes, source], words, labels)
 
 
 def sensitivity(context: Context, validation: int, steps: Sequence[int]) -> Found:

@@ -33,10 +33,8 @@ def accuracies(
     rows = [row for one in found.values() for row in accuracy_rows(one, subject)]
     if not rows:
         raise MissingRuns(*experiments)
-    labels = {
-        "experiment": {n: caption.marked(experiments[n], one.runs) for n, one in found.items()},
-        "method": printed(rows),
-    }
+    marked = {n: caption.marked(experiments[n], one.runs) for n, one in found.items()}
+    labels = {"experiment": marked, "method": printed(rows)}
     sources = caption.paragraphs(found.values(), context)
     return Found(pd.DataFrame(rows), sources, {"dagger": DAGGER}, labels, missing=missing)
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from omegaconf import OmegaConf
 
 from glocal_exp.report import study_rows
@@ -26,72 +26,68 @@ def distances(context: Context, labels: Mapping[str, str]) -> Found:
     Args:
         labels: variation -> as printed; others come after and keep their names.
     """
-    frame = study_rows.load(context, STUDY)
-    rows, marks = [], dict[str, str]()
-    for folder, seed, s, true, found in _beside_float64(frame):
-        marks.setdefault(about := _about(folder), f"[{len(marks) + 1}] ")
-        for name, h in found.items():
-            signs = float(np.mean(np.sign(h) == np.sign(true)))
-            errors, cosines = relative_error(h, true), cosine(h, true)
-            rows += [
-                {"training": about, "variation": name, "s": s, "t": t, "seed": seed,
-                 "error": errors[t - 1], "cosine": cosines[t - 1], "signs": signs}
-                for t in sorted({1, min(10, len(true)), len(true)})
-            ]  # fmt: skip
-    rows.sort(key=lambda row: (list(marks).index(row["training"]), _place(row, labels)))
-    marks = marks if len(marks) > 1 else dict.fromkeys(marks, "")
-    about = " ".join(mark + training for training, mark in marks.items())
-    source = f"{STUDY}: {about} {study_rows.provenance(frame)}"
+    found, source = _beside_float64(context, labels)
+    trainings = {folder: _about(folder) for folder in sorted({one.folder for one in found})}
+    order = list(dict.fromkeys(trainings.values()))
+    rows = [
+        {"training": trainings[one.folder], "variation": one.variation, "s": one.s, "t": t,
+         "seed": one.seed, "error": one.errors[t - 1], "cosine": one.cosines[t - 1],
+         "signs": float(one.same.mean())}
+        for one in found
+        for t in sorted({1, min(10, len(one.same)), len(one.same)})
+    ]  # fmt: skip
+    rows.sort(key=lambda row: order.index(row["training"]))
+    marks = {about: f"[{n}] " if len(order) > 1 else "" for n, about in enumerate(order, 1)}
+    listed = " ".join(mark + about for about, mark in marks.items())
     printed = {"training": marks, "variation": labels}
-    return Found(pd.DataFrame(rows), [source], labels=printed)
+    return Found(pd.DataFrame(rows), [f"{STUDY}: {listed} {source}"], labels=printed)
 
 
 def spreads(context: Context, labels: Mapping[str, str]) -> Found:
     """A row for each interval and variation, over all of its steps; `labels` as above."""
-    frame = study_rows.load(context, STUDY)
-    rows, names = [], []
-    for folder, seed, s, true, found in _beside_float64(frame):
-        names = _names(folder, true.shape[1])
-        for name, h in found.items():
-            errors, same = relative_error(h, true), np.sum(np.sign(h) == np.sign(true), axis=0)
-            rows.append({
-                "variation": name, "s": s, "seed": seed, "steps": len(true),
-                "median": np.median(errors), "largest": np.max(errors),
-                "least_cosine": np.min(cosine(h, true)),
-            } | {f"sign_{key}": n for key, n in zip(names, same, strict=True)})  # fmt: skip
-    rows.sort(key=lambda row: (row["s"], _place(row, labels), row["seed"]))
-    source = study_rows.provenance(frame, STUDY)
-    return Found(pd.DataFrame(rows), [source], labels={"variation": labels}, names=names)
+    found, source = _beside_float64(context, labels)
+    names = _names(found[-1].folder, found[-1].same.shape[1])
+    rows = [
+        {"variation": one.variation, "s": one.s, "seed": one.seed, "steps": len(one.same),
+         "median": np.median(one.errors), "largest": np.max(one.errors),
+         "least_cosine": np.min(one.cosines)}
+        | {f"sign_{key}": n for key, n in zip(names, one.same.sum(axis=0), strict=True)}
+        for one in sorted(found, key=lambda one: one.s)
+    ]  # fmt: skip
+    data, printed = pd.DataFrame(rows), {"variation": labels}
+    return Found(data, [f"{STUDY}: {source}"], labels=printed, names=names)
 
 
-class Interval(NamedTuple):
-    """One interval of one training: h_t (tau, q) in float64, and by variation."""
+class Compared(NamedTuple):
+    """h_t of one interval in one variation beside those in float64, at every step."""
 
     folder: str
     seed: int
     s: int
-    true: Float[np.ndarray, "tau q"]
-    found: dict[str, Float[np.ndarray, "tau q"]]
+    variation: str
+    errors: Float[np.ndarray, " tau"]
+    cosines: Float[np.ndarray, " tau"]
+    same: Bool[np.ndarray, "tau q"]  # signs
 
 
-def _beside_float64(frame: pd.DataFrame) -> list[Interval]:
-    """Those that were computed in float64 too; `MissingStudy` if none was."""
+def _beside_float64(context: Context, labels: Mapping[str, str]) -> tuple[list[Compared], str]:
+    """In the order of the labels, then by name, and where they are from; or `MissingStudy`."""
+    frame = study_rows.load(context, STUDY)
     found = []
     for (folder, s, seed), rows in frame.groupby(["folder", "s", "seed"]):  # pyright: ignore
-        h = {
-            name: unit_arrays(folder, u)["h"] for name, u in rows[["variation", "unit"]].to_numpy()
-        }
-        if TRUE in h:
-            found.append(Interval(folder, int(seed), s, h.pop(TRUE), h))
+        units = rows[["variation", "unit"]].to_numpy()
+        h = {name: unit_arrays(folder, unit)["h"] for name, unit in units}
+        true = h.pop(TRUE, None)
+        if true is None:
+            continue
+        for name, other in h.items():
+            far, same = relative_error(other, true), np.sign(other) == np.sign(true)
+            found.append(Compared(folder, int(seed), s, name, far, cosine(other, true), same))
     if not found:
         raise MissingStudy(STUDY)
-    return found
-
-
-def _place(row: Mapping[str, Any], labels: Mapping[str, str]) -> tuple[int, str]:
-    """To sort by: the labels' order, then the others by name."""
-    name = row["variation"]
-    return [*labels, name].index(name), name
+    order = [*labels, *sorted({one.variation for one in found} - set(labels))]
+    found.sort(key=lambda one: (order.index(one.variation), one.seed))
+    return found, study_rows.provenance(frame)
 
 
 def _names(folder: str, size: int) -> list[str]:

@@ -9,7 +9,7 @@ import pandas as pd
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.formats import DAGGER, spread
-from glocal_exp.report.labelled import Labelled, alike, labelled, missing
+from glocal_exp.report.labelled import Conditions, alike, conditions, missing
 from glocal_exp.report.selection import Selection, together
 from glocal_exp.report.tables.grouped import Found
 
@@ -29,13 +29,13 @@ def reweighting(
 
     Args:
         data: data set -> its label.
-        kinds: entries of `report.labelled.Labelled`; `{data}` in an experiment is the data set.
+        kinds: as in `report.labelled.conditions`; `{data}` in an experiment is the data set.
         published: row -> data set -> factor -> percent, of other networks.
     """
-    wanted, found = dict[Cell, Labelled](), dict[Cell, Selection]()
+    wanted, found = dict[Cell, Conditions](), dict[Cell, Selection]()
     for name in data:  # on each data set runs of one length and network
         cells = {
-            (name, kind["label"], factor): labelled(kind, {FACTOR: factor}, data=name)
+            (name, kind["label"], factor): conditions(kind, {FACTOR: factor}, data=name)
             for kind in kinds
             for factor in factors
         }
