@@ -93,6 +93,16 @@ def test_other_settings_win_over_the_repeated_ones(tmp_path):
     assert repeat(tmp_path, "method.window=60").config.method.window == 60
 
 
+def test_choices_are_swept_over_a_repeated_config(tmp_path):
+    store(tmp_path, "method=glocal", "method.window=50", "steps=300")
+    found = jobs([f"from={tmp_path}", "method=local,glocal", "seed=0,1"], sweep=True)
+    assert [job.name for job in found] == [
+        f"method={method} seed={seed}" for method in ("local", "glocal") for seed in (0, 1)
+    ]
+    assert {job.config.steps for job in found} == {300}
+    assert all(job.overrides[0] == f"from={tmp_path}" for job in found)
+
+
 def set_at(path: str, value):
     def change(config):
         *parents, last = path.split(".")
