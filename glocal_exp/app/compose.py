@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from glocal_exp.app.choices import groups
+from glocal_exp.app.choices import groups, root_of
 from glocal_exp.app.combinations import combinations
 from glocal_exp.app.config import OF_IMAGES, PATHS, Schema, expanded, plain
 from glocal_exp.app.mistakes import sentence, unknown_key
@@ -98,8 +98,7 @@ def _check_effect(made: Sequence[Job], overrides: Sequence[str]) -> None:
     if len(names) < len(made):
         return
     for line in overrides:
-        key, _, value = line.lstrip("+").partition("=")
-        if key.split(".")[0] in WITHOUT_EFFECT and value != "null":
+        if root_of(line) in WITHOUT_EFFECT and not line.endswith("=null"):
             raise UserError(
                 f"{line} has no effect: problem={names[0]} brings its own examples and "
                 "hyperparameters; leave that out."

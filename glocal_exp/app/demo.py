@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -10,7 +9,7 @@ from pathlib import Path
 from shutil import which
 from textwrap import fill
 
-from glocal_exp.app.choices import read
+from glocal_exp.app.choices import read, root_of
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.reproduce import sweep, sweeps
 from glocal_exp.app.say import say
@@ -72,7 +71,7 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
 
 def _of(settings: Sequence[str], keys: Sequence[str]) -> list[str]:
     """Those below one of these keys."""
-    return [word for word in settings if re.split(r"[.=]", word.lstrip("+~"))[0] in keys]
+    return [word for word in settings if root_of(word) in keys]
 
 
 def _search(output: Path, settings: Sequence[str], stop: Stop) -> int:

@@ -67,13 +67,13 @@ class Stored:
     def lay_over(self, config: DictConfig, by_hand: Collection[str]) -> None:
         """Set what it had of `REPEATED`, but for keys set `by_hand`."""
         for key, value in self.config.items():
-            if key not in REPEATED or key in by_hand or (value is None and key in groups()):
-                continue
             if key == "method":  # its references to root keys of the same name stay references
                 same = {n for n, entry in value.items() if entry == self.config.get(n, ...)}
                 value = value | {name: f"${{{name}}}" for name in same}
-            merge = key not in groups() or key in GROUPS_KEPT  # else what it had not goes, too
-            OmegaConf.update(config, key, value, merge=merge, force_add=True)
+            nothing_chosen = value is None and key in groups()
+            if key in REPEATED and key not in by_hand and not nothing_chosen:
+                merge = key not in groups() or key in GROUPS_KEPT  # else what it had not goes, too
+                OmegaConf.update(config, key, value, merge=merge, force_add=True)
 
     def check(self, composed: Callable[[], DictConfig]) -> None:
         """Raise `UserError` unless its settings are `composed` to the config that was stored."""

@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from glocal_exp.app import compose
-from glocal_exp.app import help as help_page
 from glocal_exp.app.check import describe, fits
+from glocal_exp.app.choices import KEYS, help_page
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
@@ -224,13 +224,13 @@ def test_a_setting_in_a_sweep_that_no_choice_has_is_refused(overrides):
 
 
 def test_help_names_every_group_key_and_choice():
-    page = help_page.text()
+    page = help_page()
     main = yaml.safe_load((ROOT / "configs/main.yaml").read_text())
     groups = [name for entry in main["defaults"] if isinstance(entry, dict) for name in entry]
     for group in groups:
         for file in (ROOT / "configs" / group).glob("*.yaml"):
             assert file.stem in page
-    described = {key.split(".")[0] for key in help_page.KEYS}
+    described = {key.split(".")[0] for key in KEYS}
     assert set(Schema.__annotations__) - {*groups, "sweep", "names"} <= described
     assert page.count("glocal train ") >= 4
     assert max(map(len, page.splitlines())) <= 100
