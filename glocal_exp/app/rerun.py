@@ -68,7 +68,7 @@ class Stored:
         """Set what it had of `REPEATED`, but for keys set `by_hand`."""
         for key, value in self.config.items():
             if key == "method":  # its references to root keys of the same name stay references
-                same = {n for n, entry in value.items() if entry == self.config.get(n, ...)}
+                same = [k for k in REPEATED if k in value and value[k] == self.config.get(k, ...)]
                 value = value | {name: f"${{{name}}}" for name in same}
             nothing_chosen = value is None and key in groups()
             if key in REPEATED and key not in by_hand and not nothing_chosen:
