@@ -164,14 +164,14 @@ def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
 
 
 def _read(run: StoredRun, rows: pd.DataFrame) -> Measured:
-    last = rows.iloc[-1]
+    last, total = rows.iloc[-1].to_dict(), rows.sum(numeric_only=True).to_dict()
     work = max(int(last.get(name, 0)) for name in COUNTS)
     return Measured(
         _device_name(run.manifest["device"], run.manifest["processor"]),
         _kind(run.config),
         _settings(run.config),
-        sum(float(rows[name].sum()) for name in TIMES) / work,
-        float(rows["compile_seconds"].sum()),
+        sum(total[name] for name in TIMES) / work,
+        total["compile_seconds"],
         sum(file.stat().st_size for file in run.path.glob("*.*")) / int(last["step"]),
     )
 
