@@ -4,22 +4,20 @@ command.py      `glocal`, which calls those below by their names
 main.py         train: whatever goes wrong ends in one sentence and an exit code
 reproduce.py    the plan of the reproduction, or experiments of the paper: what is left of them
 study.py        what is measured without a training run
-summary.py      the table that a sweep ends with
 compare.py      stored runs by the settings in which they differ
 merge.py        runs from other machines, copied and verified
 replay.py       whether the present source still gives the numbers of stored runs
 demo.py         methods from a poor start, 2,000 penalties, a figure and what it says
 
-sweep.py        the jobs of a command, through the launcher that its config names
+sweep.py        the jobs of a command, through the launcher that its config names; their table
 launchers/      here, in processes, on Slurm, on Ray
 
 compose.py      overrides -> the jobs of a sweep, each with its config
-rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again
+rerun.py        from=RUN_DIR -> what a stored run took and set, laid over the files that are here
 config.py       the root config's schema, and its part that a run's identity follows from
-choices.py      the files in configs/ as plain YAML
+choices.py      the files in configs/ as plain YAML, and what --help prints of them
 check.py        values against the signatures that they are passed to
 mistakes.py     what Hydra and OmegaConf say, as one sentence that names the fix
-help.py         what --help prints
 build.py        platform, data and all else that a run needs
 assemble.py     what the settings mean: problem, plan, split; the numeric source among these
 instantiate.py  from `_target_` to an object

@@ -11,6 +11,7 @@ from typing import Any
 
 from glocal_exp.app.build import load_data
 from glocal_exp.app.check import check
+from glocal_exp.app.choices import root_of
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.identity import identified, place
@@ -33,14 +34,12 @@ class Cell:
         paths: the run directory of each.
         states: of each, as of `store.status`, or `of other images`.
         work: training steps of each, playouts included.
-        gradients: validation gradients of each.
     """
 
     job: Job
     paths: tuple[Path, ...]
     states: tuple[str, ...]
     work: int
-    gradients: int
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -79,7 +78,6 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         cfg, plan = job.config, check(job.config)
         outer_steps = range(1, plan.schedule.outer_steps + 1)
         work = cfg.interval * sum(1 + plan.lookahead(s) for s in outer_steps)
-        gradients = len(outer_steps) * (len(plan.wanted.steps) + bool(plan.wanted.mean))
         runs = {seed: run for seed, run in _runs(job, others).items() if run[0] not in known}
         known |= {path for path, _ in runs.values()}
         left = [seed for seed, (_, state) in runs.items() if state != COMPLETE]
@@ -87,7 +85,7 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         for together in [stored, *([left] if batched else [[seed] for seed in left])]:
             if together:
                 paths, states = zip(*(runs[seed] for seed in together), strict=True)
-                yield Cell(_alone(job, together), paths, states, work, gradients)
+                yield Cell(_alone(job, together), paths, states, work)
 
 
 def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:
@@ -125,13 +123,8 @@ def _alone(job: Job, chosen: Sequence[int]) -> Job:
     """The job of these seeds only."""
     config = deepcopy(job.config)
     config.seed, config.seeds = chosen[0], list(chosen) if len(chosen) > 1 else None
-    others = [word for word in job.overrides if _group(word) not in (*SEEDS, "launcher")]
+    others = [word for word in job.overrides if root_of(word) not in (*SEEDS, "launcher")]
     word = f"seeds=[{','.join(map(str, chosen))}]" if config.seeds else f"seed={chosen[0]}"
-    named = [word for word in job.name.split() if _group(word) not in (*SEEDS, *UNNAMED)]
+    named = [word for word in job.name.split() if root_of(word) not in (*SEEDS, *UNNAMED)]
     name = " ".join([config.experiment, *named, word])
     return Job(name, config, job.choices, (*others, word))
-
-
-def _group(word: str) -> str:
-    """What an override is of: the group, or the key of the root."""
-    return word.lstrip("+~").split("=")[0].split(".")[0]

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.device import Settings, chosen_settings
-from glocal_exp.app.instantiate import why_not
+from glocal_exp.app.instantiate import signature_of
 from glocal_exp.app.mistakes import unknown
 from glocal_exp.errors import UserError
 
@@ -164,13 +163,7 @@ def _check_value(path: str, value: Any, hint: Any) -> None:
 
 def _parameters(target: str, path: str) -> dict[str, Any]:
     """Names that a `_target_` takes, with their annotations."""
-    try:
-        factory = get_object(target)
-        parameters = inspect.signature(factory).parameters
-    except Exception as error:
-        raise UserError(
-            f"{path}._target_={target} cannot be imported: {why_not(target)}."
-        ) from error
+    factory, parameters = signature_of(target, f"{path}._target_")
     try:
         hints = get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
     except (NameError, TypeError):

@@ -5,10 +5,11 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
@@ -36,11 +37,20 @@ def instantiate_group(group: str, node: Any, **extra: Any) -> Any:
         raise UserError(f"The settings of {group} do not fit: {first_line(cause)}.") from error
 
 
+def signature_of(target: str, where: str) -> tuple[Any, Mapping[str, inspect.Parameter]]:
+    """What a dotted path leads to, and its parameters; `UserError` if they cannot be had."""
+    try:
+        factory = get_object(target)
+        return factory, inspect.signature(factory).parameters
+    except Exception as error:  # whatever its module raises
+        raise UserError(f"{where}={target} cannot be imported: {why_not(target)}.") from error
+
+
 def taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:
     """Those of the arguments `offered` that the node's target has a parameter for."""
     try:
-        parameters = inspect.signature(get_object(plain(node)["_target_"])).parameters
-    except (KeyError, HydraException, ImportError, TypeError, ValueError):
+        _, parameters = signature_of(str(plain(node).get("_target_")), "_target_")
+    except UserError:
         return offered  # `instantiate_group` says what is wrong
     return {name: value for name, value in offered.items() if name in parameters}
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glocal_exp.app import help as help_page
+from glocal_exp.app.choices import help_page
 from glocal_exp.app.say import BUSY, INTERRUPTED, UNREAD, say, tell
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import BusyError, Parser, UserError
@@ -29,10 +29,9 @@ def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
         try:
             if sys.stdout:  # none, if it was closed
                 sys.stdout.flush()
-        except BrokenPipeError:  # of a reader that has seen enough, such as `head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
-            code = code or tell(error)
+            if not isinstance(error, BrokenPipeError):  # of a reader such as `head`
+                code = code or tell(error)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code)
 
@@ -69,9 +68,9 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
         train(job, plan, stop)
 
-    code, done = run_jobs(arguments, help_page.text, "train", work, stop)
+    code, done = run_jobs(arguments, help_page, "train", work, stop)
     if done:
-        from glocal_exp.app.summary import summary
+        from glocal_exp.app.sweep import summary
 
         if table := summary(done):
             say(table)

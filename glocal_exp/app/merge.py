@@ -1,5 +1,7 @@
 """`glocal merge FOLDER ... [--into FOLDER]`: runs that were made on another machine."""
 
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +11,10 @@ from glocal_exp.app.say import JOB_FAILED, say, tell
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import Parser, UserError
 from glocal_exp.places import OUTPUTS
-from glocal_exp.store.copies import bring
+from glocal_exp.store import RunDirectory, files
 from glocal_exp.store.load import run_directories
+from glocal_exp.store.seal import damage, intact_manifest
+from glocal_exp.store.status import stored_status
 
 ABOUT = """\
 Copy complete runs from output folders of other machines, however they came here (a mounted disk,
@@ -44,6 +48,39 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
                 counts["left out"] += 1
     say(", ".join(f"{count} {what}" for what, count in counts.items()))
     return JOB_FAILED if counts["left out"] else 0
+
+
+def bring(run: Path, runs: Path) -> bool:
+    """Copy a complete run to its place among others; False if it is complete there already.
+
+    Args:
+        run: `.../<experiment>/<variant>/seed=<k>`.
+        runs: the folder that has those of the same names.
+
+    Raises:
+        UserError: it is not complete, or the copy is not what was written; a BusyError when
+            another process is at that place. Nothing is changed then.
+    """
+    place = runs.joinpath(*run.parts[-3:])
+    if (state := stored_status(run)) != "complete":
+        raise UserError(f"{run} is {state}; only complete runs are copied.")
+    if stored_status(place) == "complete":
+        return False
+    files.make_directory(runs)
+    with tempfile.TemporaryDirectory(dir=runs, prefix=".") as folder:
+        copy = Path(folder) / run.name
+        try:
+            shutil.copytree(run, copy, ignore=shutil.ignore_patterns(files.LOCK))
+        except (OSError, shutil.Error) as error:
+            raise UserError(f"{run} cannot be copied: {error}; check disk and network.") from error
+        if broken := damage(copy, intact_manifest(copy)):
+            raise UserError(f"{run} did not arrive as it was written: {broken}; copy it again.")
+        with RunDirectory(place) as directory:
+            directory.clear(keep=stored_status(place) == "damaged")
+            # The manifest goes first: without it what is there would be a stranger's.
+            for entry in sorted(copy.iterdir(), key=lambda entry: entry.name != files.MANIFEST):
+                entry.rename(place / entry.name)
+    return True
 
 
 main = entry_point(run)

@@ -16,8 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 
 from glocal_exp.app.config import targets
-from glocal_exp.app.instantiate import why_not
-from glocal_exp.errors import UserError
+from glocal_exp.app.instantiate import signature_of
 
 BOUND = "glocal_exp.problems.bound.bound"
 EXAMPLES = "problem.examples._target_"
@@ -48,11 +47,7 @@ def offer_problems(overrides: Sequence[str]) -> set[str]:
 
 def _node(path: str) -> dict[str, Any]:
     """What a config says of a class: its settings with their defaults, `???` where it has none."""
-    try:
-        kind = get_object(path)
-        parameters = inspect.signature(kind).parameters
-    except Exception as error:  # whatever its module raises
-        raise UserError(f"problem={path} cannot be imported: {why_not(path)}.") from error
+    kind, parameters = signature_of(path, "problem")
     node: dict[str, Any] = {"_target_": path}
     for name, entry in parameters.items():
         default = "???" if entry.default is entry.empty else entry.default

@@ -1,20 +1,21 @@
 """The reproduction of the paper: `glocal reproduce [ID ...] [KEY=VALUE ...]`."""
 
+import json
 import math
 import os
 import shlex
 import shutil
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from glocal_exp.app.choices import choices, described, read
 from glocal_exp.app.main import entry_point
-from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
-from glocal_exp.errors import UserError
+from glocal_exp.errors import Parser, UserError
 from glocal_exp.places import CONFIGS, OUTPUTS, RESULTS
 from glocal_exp.store.status import stored_status
 
@@ -50,16 +51,6 @@ experiments
 """
 
 
-class Command(NamedTuple):
-    """What is typed: parts and experiments, settings of training, and what is reproduce's own."""
-
-    names: list[str]
-    settings: list[str]
-    minutes: float
-    others: list[Path]
-    only_prints: bool
-
-
 def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> int:
     """Run into `output` what is not stored of the parts and experiments named; 1 if one failed."""
     if {"-h", "--help"} & set(arguments):
@@ -70,14 +61,14 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
     stop.after(command.minutes)
     from glocal_exp.app.sweep import launcher_of
 
-    own = [f"output_dir={text_of(os.path.relpath(output))}"]
+    own = [f"output_dir={json.dumps(os.path.relpath(output))}"]
     lines = [[*own, *line] for name in command.names for line in sweeps(name)]
     named = composed(lines, command.settings)
     launcher = launcher_of(named)
     if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     todo, speeds = _planned(named, command.others)
-    if not command.only_prints:
+    if not command.missing:
         return _run(todo, speeds, launcher, stop)
     for cell in todo:
         about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
@@ -136,8 +127,7 @@ def _run(todo: "list[Cell]", speeds: "Speeds", launcher: "Launcher", stop: Stop)
     from glocal_exp.app.build import load_data
     from glocal_exp.app.check import check
     from glocal_exp.app.launchers.launcher import Task
-    from glocal_exp.app.summary import summary
-    from glocal_exp.app.sweep import run_all
+    from glocal_exp.app.sweep import run_all, summary
     from glocal_exp.app.train import train
 
     def work(job: "Job") -> None:
@@ -185,33 +175,38 @@ def queue(left: "list[Cell]", speeds: "Speeds", stop: Stop) -> "Iterator[tuple[s
         left.remove(chosen[0])
 
 
-def _parsed(arguments: Sequence[str]) -> Command:
-    """The words of a command line; `UserError` for what is not known."""
+def _parsed(arguments: Sequence[str]) -> Namespace:
+    """What is typed: `names` of parts and experiments, `settings` of training, and what is its own.
+
+    Raises:
+        UserError: for what is not known.
+    """
+    parser = Parser("glocal reproduce", add_help=False)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--missing", action="store_true")
+    command = parser.parse_intermixed_args(list(arguments))
     own: dict[str, list[str]] = {"minutes": [], "also": []}
     names, settings = [], []
-    for word in arguments:
+    for word in command.words:
         key, equals, value = word.partition("=")
         if key in own and equals:
             own[key].append(value)
-        elif word.startswith("-") and word != "--missing":
-            raise UserError(f"{word} is not known here; --help shows what there is.")
-        elif equals or word.startswith("~"):
-            settings.append(word)
-        elif word != "--missing":
-            names.append(word)
+        else:
+            (settings if equals or word.startswith("~") else names).append(word)
     known = [*choices("plan"), *choices("experiment")]
     if wrong := [name for name in names if name not in known]:
         raise UserError(f"There is no experiment {wrong[0]}; choose from {', '.join(known)}.")
     try:
-        minutes = min(map(float, own["minutes"]), default=math.inf)
+        command.minutes = min(map(float, own["minutes"]), default=math.inf)
     except ValueError:
-        minutes = math.nan
-    if not minutes > 0:
+        command.minutes = math.nan
+    if not command.minutes > 0:
         raise UserError(f"minutes={own['minutes'][0]} is no number above 0, as minutes=8 is.")
-    others = [Path(place).expanduser() for place in own["also"]]
-    if lost := [place for place in others if not (place / "runs").is_dir()]:
+    command.others = [Path(place).expanduser() for place in own["also"]]
+    if lost := [place for place in command.others if not (place / "runs").is_dir()]:
         raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
-    return Command(names or [*FIRST], settings, minutes, others, "--missing" in arguments)
+    command.names, command.settings = names or [*FIRST], settings
+    return command
 
 
 def sweep(words: Sequence[str], settings: Sequence[str]) -> list[str]:

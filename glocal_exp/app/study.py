@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from glocal_exp.app.check import check_device, check_group, check_settings
 from glocal_exp.app.choices import choices, described, groups
@@ -60,7 +60,7 @@ def measure(job: Job) -> None:
         check_settings(cfg)
     else:
         about = _without_training(job)
-    experiment = cache(partial(_build, job, cfg))  # when it is first needed
+    experiment = cache(partial(_build, job, {}))  # when it is first needed
     for seed in numbers:
         _measure(job, study, about, seed, experiment)
 
@@ -92,18 +92,14 @@ def _without_training(job: Job) -> dict[str, Any]:
     return {"device": device.facts()}
 
 
-def _build(job: Job, config: DictConfig) -> "Experiment":
+def _build(job: Job, changes: Mapping[str, Any]) -> "Experiment":
     from glocal_exp.app.build import build  # and JAX, which not every study needs
 
-    return build(config, job.choices)
-
-
-def _varied(job: Job, changes: Mapping[str, Any]) -> "Experiment":
     config = deepcopy(job.config)
     for key, value in changes.items():
         OmegaConf.update(config, key, value, force_add=True)
     check_settings(config)
-    return _build(job, config)
+    return build(config, job.choices)
 
 
 def _measure(
@@ -115,7 +111,7 @@ def _measure(
 ) -> None:
     facts, config = _identity(job, study, seed, experiment)
     facts = {**about, **facts}
-    lab = Lab(seed, lambda c: (_varied(job, c) if c else experiment()).setting(seed))
+    lab = Lab(seed, lambda c: (_build(job, c) if c else experiment()).setting(seed))
     root = Path(job.config.output_dir) / "studies"
     path = run_path(root, facts["study"], facts["variant"], seed)
     with StudyDirectory(path, facts, as_yaml(config)) as directory:

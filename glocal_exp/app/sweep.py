@@ -1,14 +1,17 @@
-"""The jobs of a command, through the launcher that its config names."""
+"""The jobs of a command, through the launcher that its config names, and how their runs ended."""
 
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omegaconf import DictConfig
+
 from glocal_exp.app.check import check_group
-from glocal_exp.app.config import plain
+from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.launchers.launcher import Launcher, Task
 from glocal_exp.app.say import BUSY, INTERRUPTED, JOB_FAILED, say
@@ -91,3 +94,32 @@ def run_all(tasks: Iterable[Task], launcher: Launcher, stop: Stop) -> int:
             file=sys.stderr,
         )
     return JOB_FAILED if failed else 0
+
+
+def summary(jobs: "Sequence[Job]") -> str | None:
+    """What is stored of some jobs, whoever has run them; None if it is less than two runs."""
+    from glocal_exp.store.load import read_run
+
+    paths = dict.fromkeys(path for job in jobs for path in _places(job.config))
+    stored = [path for path in paths if path.is_dir()]
+    if len(stored) < 2:
+        return None
+    # Only now: a run alone does not wait for matplotlib.
+    from glocal_exp.report.comparison import compare
+    from glocal_exp.report.formats import markdown
+
+    compared = compare([read_run(path) for path in stored])
+    if len(compared.entries) < 2:
+        return None
+    roots = dict.fromkeys(f"{job.config.output_dir}/runs" for job in jobs)
+    command = f"`glocal compare {' '.join(roots)}` says more; `--draw` draws them."
+    return f"\n{markdown(compared.sheet(short=True)).rstrip()}\n\n{command}"
+
+
+def _places(cfg: DictConfig) -> Iterator[Path]:
+    """Where the seeds of a config are, over the embedded images or the whole of them."""
+    from glocal_exp.app.identity import identified, place
+
+    for source in ("files", "bundled"):
+        for seed in seeds(cfg):
+            yield place(Path(cfg.output_dir) / "runs", identified(cfg, source), seed)

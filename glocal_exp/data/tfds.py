@@ -27,7 +27,6 @@ from glocal_exp.errors import UserError
 
 ARRAY_RECORD, INFO = "array_record", "dataset_info.json"
 EXTRA = "the extra tfds (pip install '.[tfds]')"
-READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
 CHUNK = 1_000
 
 
@@ -46,12 +45,9 @@ class Tfds:
             folder = self.find(spec)
             if folder is None:
                 return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
-            if trouble := only_tensorflow(folder):
-                return trouble
+            return only_tensorflow(folder) or None
         except UserError as error:  # one that is damaged is none
             return str(error).rstrip(".")
-        missing = missing_packages(*READERS)
-        return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
     def load(self, spec: DatasetSpec) -> ImageData:
         """The data set, downloaded and prepared first if need be; else raises `UserError`."""
@@ -114,34 +110,20 @@ def version(folder: Path) -> tuple[int, ...]:
     return tuple(map(int, named.groups())) if named else ()
 
 
-def missing_packages(*names: str) -> str:
-    """Those of `names` that are not installed, for a sentence; "" if none is."""
-    return " and ".join(name for name in names if importlib.util.find_spec(name) is None)
-
-
-def imported() -> Any:
-    """The package `tensorflow_datasets`; raises `UserError` if it or what it needs is missing."""
-    missing = missing_packages(*READERS)
-    if missing:
-        raise UserError(f"source=tfds needs {missing}: install {EXTRA}, or use source=files.")
-    import tensorflow_datasets
-
-    return tensorflow_datasets
-
-
 def prepare(name: str, root: Path) -> Path:
     """Download a data set and write it as ArrayRecord below `root`, whole or not at all."""
-    if missing_packages("tensorflow"):
+    if importlib.util.find_spec("tensorflow") is None:
         raise UserError(
             f"{name} is not prepared in {root}, and to download and prepare it TFDS needs"
             f" TensorFlow: install {EXTRA}, or use source=files."
         )
-    tfds = imported()
+    import tensorflow_datasets as tfds
+
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         builder = tfds.builder(name, data_dir=root, file_format=ARRAY_RECORD)
-        refuse_offline(builder.url_infos, root)
+        refuse_offline(builder.url_infos or (), root)
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
         return Path(builder.data_dir)
@@ -167,7 +149,8 @@ def refuse_offline(urls: Iterable[str], root: Path) -> None:
 
 def read(folder: Path) -> RawImages:
     """Both parts of a version prepared as ArrayRecord."""
-    tfds = imported()
+    import tensorflow_datasets as tfds
+
     try:
         builder = tfds.builder_from_directory(folder)
         return RawImages(*read_part(tfds, builder, "train"), *read_part(tfds, builder, "test"))

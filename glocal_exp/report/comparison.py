@@ -21,7 +21,7 @@ from glocal_exp.report.selection import Selection
 from glocal_exp.report.settings import differing, label, settings, text
 from glocal_exp.report.tables.grouped import ABSENT, Column, Sheet
 from glocal_exp.store import StoredRun
-from glocal_exp.store.ends import LATEST
+from glocal_exp.store.index import LATEST
 
 HEADLINES = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss")
 """The first of them that was measured is listed where no other is asked for."""

@@ -1,14 +1,18 @@
 """What lists of many runs need of each, kept beside them; what has changed since is read again.
 
-Of complete runs alone, whose files have been found to be those that were written: as long as size
-and times of all of them stay, they are not read again. The index may be deleted at any time.
+That is manifest, config and `ends`, of complete runs alone, whose files have been found to be those
+that were written: as long as size and times of all of them stay, they are not read again. The index
+may be deleted at any time.
 """
 
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from math import isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from glocal_exp.errors import UserError
@@ -23,6 +27,13 @@ LEAST = 500
 """Runs from which on there is an index: fewer are listed in a few seconds without."""
 SHARING = {"manifest", "config"}
 Entry = Mapping[str, Any]
+LATEST = 5
+"""Evaluations at the end whose mean is told beside the last: no choice of the best."""
+KEPT_APART = ("hypergradient/", "diagnostic/")
+COUNTS = (
+    "seed", "outer_step", "step", "skipped", "diverged", "plain_steps", "tangent_steps",
+    "reverse_steps", "validation_gradients", "seconds", "compile_seconds", "evaluation_seconds",
+)  # fmt: skip
 
 
 def read_index(root: Path) -> dict[str, Entry]:
@@ -81,3 +92,27 @@ def write_index(root: Path, runs: Iterable["StoredRun"]) -> None:
     if entries and len(known := read_index(root) | entries) >= LEAST:
         with contextlib.suppress(UserError):
             files.write_atomically(root / INDEX, json.dumps(_shared(known)).encode())
+
+
+def ends(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """`final` and `latest` of every metric and hyperparameter, steps done, seconds, `diverged`.
+
+    Args:
+        rows: metrics.csv, as text without its empty cells.
+    """
+    names = dict.fromkeys(name for row in rows for name in row if name not in COUNTS)
+    kept = [name for name in names if not name.startswith(KEPT_APART)]
+    last = {name: values for name in kept if (values := _last(rows, name))}
+    return {
+        "final": {name: values[0] for name, values in last.items()},
+        "latest": {name: fmean(values) for name, values in last.items()},
+        "step": int(rows[-1]["step"]) if rows else 0,
+        "seconds": sum(float(row.get("seconds", 0)) for row in rows),
+        "diverged": any(row.get("diverged") == "True" for row in rows),
+    }
+
+
+def _last(rows: Sequence[Mapping[str, str]], name: str) -> list[float]:
+    """The last values that were measured, the latest first."""
+    cells = (float(row[name]) for row in reversed(rows) if name in row)
+    return list(islice((value for value in cells if isfinite(value)), LATEST))

@@ -16,9 +16,8 @@ from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS
 from glocal_exp.store import files
 from glocal_exp.store.directory import ARRAYS
-from glocal_exp.store.ends import ends
 from glocal_exp.store.fingerprint import source_fingerprint
-from glocal_exp.store.index import Entry, read_index, stamp, write_index
+from glocal_exp.store.index import Entry, ends, read_index, stamp, write_index
 from glocal_exp.store.lock import holder
 from glocal_exp.store.seal import damage, intact_manifest
 from glocal_exp.store.status import Status, intact_status, status
@@ -67,7 +66,7 @@ class StoredRun:
 
     @cached_property
     def ends(self) -> dict[str, Any]:
-        """See `store.ends`; a `UserError` for damage."""
+        """See `store.index.ends`; a `UserError` for damage."""
         if "ends" in self.known:
             return self.known["ends"]
         return ends(files.read_rows(self.path / files.METRICS))

@@ -25,7 +25,7 @@ def serve() -> None:
     import glocal_exp.app.launchers.launcher
     import glocal_exp.app.replay
     import glocal_exp.app.study
-    import glocal_exp.app.summary
+    import glocal_exp.app.sweep
     import glocal_exp.app.train
     import glocal_exp.engine
     import glocal_exp.report.comparison  # noqa: F401

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from glocal_exp.app import compose
-from glocal_exp.app import help as help_page
 from glocal_exp.app.check import describe, fits
+from glocal_exp.app.choices import KEYS, help_page
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
@@ -223,13 +224,13 @@ def test_a_setting_in_a_sweep_that_no_choice_has_is_refused(overrides):
 
 
 def test_help_names_every_group_key_and_choice():
-    page = help_page.text()
+    page = help_page()
     main = yaml.safe_load((ROOT / "configs/main.yaml").read_text())
     groups = [name for entry in main["defaults"] if isinstance(entry, dict) for name in entry]
     for group in groups:
         for file in (ROOT / "configs" / group).glob("*.yaml"):
             assert file.stem in page
-    described = {key.split(".")[0] for key in help_page.KEYS}
+    described = {key.split(".")[0] for key in KEYS}
     assert set(Schema.__annotations__) - {*groups, "sweep", "names"} <= described
     assert page.count("glocal train ") >= 4
     assert max(map(len, page.splitlines())) <= 100
@@ -300,8 +301,11 @@ def test_values_and_annotations(value, hint, fit):
     assert describe(hint) or hint is Path
 
 
-def as_hydra_composes(overrides: list[str], composed) -> tuple:
-    return composed(tuple(overrides))
+def as_hydra_composes(overrides: list[str], composed, _) -> tuple:
+    whole = composed(tuple(overrides))
+    HydraConfig.instance().set_config(whole)
+    own = OmegaConf.masked_copy(whole, [key for key in whole if key != "hydra"])
+    return own, {k: v for k, v in whole.hydra.runtime.choices.items() if v and "/" not in k}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +313,7 @@ def as_hydra_composes(overrides: list[str], composed) -> tuple:
     [
         "experiment=recovery method=local,glocal method.window=60,80 task.init.momentum=0.1,0.9",
         "method=local,glocal interval=50,100 output_dir=x_${hydra:runtime.choices.method}",
-        "experiment=${hydra:job.override_dirname}", "steps=null",
+        "steps=null",
         "steps=${oc.env:HOME}", "interval=${foo}", "method=local method.stride=1",
         "task.init={a: 1}", "+method.foo=3 method.foo=4", "method.window=3 ~method.window",
         "method.window=3 ++method.window=4", "search@study=tpe", "method@foo=local", "dmd=foo",

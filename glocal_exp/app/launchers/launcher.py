@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from glocal_exp.app.choices import root_of
 from glocal_exp.app.say import BUSY, JOB_FAILED, say, tell
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import BusyError, UserError
@@ -16,7 +17,6 @@ from glocal_exp.errors import BusyError, UserError
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
-LAUNCHER = re.compile(r"[+~]*launcher[.=]")
 LOGS = "logs"
 """The folder, beside that of the runs, of what started processes print."""
 
@@ -39,7 +39,7 @@ class Task:
     @property
     def words(self) -> tuple[str, ...]:
         """What that other process is started with; it runs this job alone, and itself."""
-        own = [word for word in self.job.overrides if not LAUNCHER.match(word)]
+        own = [word for word in self.job.overrides if root_of(word) != "launcher"]
         return (self.command, *own)
 
     @property

@@ -108,7 +108,8 @@ class Started(Launcher):
             while True:
                 new = list(islice(waiting, self.room(len(running))))
                 if new:
-                    orders = [_order(task, stop) for task in new]
+                    limit = {} if stop.until is None else {UNTIL: str(stop.until)}
+                    orders = [Order(task.words, task.log, Path.cwd(), limit) for task in new]
                     under = [Underway(task, _size(task.log)) for task in new]
                     running.update(zip(self.submit(orders), under, strict=True))
                 if not running:
@@ -145,11 +146,6 @@ def needed(package: str, extra: str) -> Any:
             f"launcher={extra} needs {package}, which is missing; install the extra {extra}, as by "
             f"`make setup EXTRAS={extra}`."
         ) from error
-
-
-def _order(task: Task, stop: Stop) -> Order:
-    limit = {} if stop.until is None else {UNTIL: str(stop.until)}
-    return Order(task.words, task.log, Path.cwd(), limit)
 
 
 def _shown(log: Path) -> Path:

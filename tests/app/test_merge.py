@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from glocal_exp.app import merge
+from glocal_exp.app.merge import bring
 from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import RunDirectory, find_runs
-from glocal_exp.store.copies import bring
 from tests.report.synthetic import write_run
 
 
