@@ -27,6 +27,7 @@ from glocal_exp.errors import UserError
 
 ARRAY_RECORD, INFO = "array_record", "dataset_info.json"
 EXTRA = "the extra tfds (pip install '.[tfds]')"
+READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
 CHUNK = 1_000
 
 
@@ -45,9 +46,12 @@ class Tfds:
             folder = self.find(spec)
             if folder is None:
                 return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
-            return only_tensorflow(folder) or None
+            if trouble := only_tensorflow(folder):
+                return trouble
         except UserError as error:  # one that is damaged is none
             return str(error).rstrip(".")
+        missing = missing_packages(*READERS)
+        return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
     def load(self, spec: DatasetSpec) -> ImageData:
         """The data set, downloaded and prepared first if need be; else raises `UserError`."""
@@ -110,20 +114,34 @@ def version(folder: Path) -> tuple[int, ...]:
     return tuple(map(int, named.groups())) if named else ()
 
 
+def missing_packages(*names: str) -> str:
+    """Those of `names` that are not installed, for a sentence; "" if none is."""
+    return " and ".join(name for name in names if importlib.util.find_spec(name) is None)
+
+
+def imported() -> Any:
+    """The package `tensorflow_datasets`; raises `UserError` if it or what it needs is missing."""
+    missing = missing_packages(*READERS)
+    if missing:
+        raise UserError(f"source=tfds needs {missing}: install {EXTRA}, or use source=files.")
+    import tensorflow_datasets
+
+    return tensorflow_datasets
+
+
 def prepare(name: str, root: Path) -> Path:
     """Download a data set and write it as ArrayRecord below `root`, whole or not at all."""
-    if importlib.util.find_spec("tensorflow") is None:
+    if missing_packages("tensorflow"):
         raise UserError(
             f"{name} is not prepared in {root}, and to download and prepare it TFDS needs"
             f" TensorFlow: install {EXTRA}, or use source=files."
         )
-    import tensorflow_datasets as tfds
-
+    tfds = imported()
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
         builder = tfds.builder(name, data_dir=root, file_format=ARRAY_RECORD)
-        refuse_offline(builder.url_infos or (), root)
+        refuse_offline(builder.url_infos, root)
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
         return Path(builder.data_dir)
@@ -149,8 +167,7 @@ def refuse_offline(urls: Iterable[str], root: Path) -> None:
 
 def read(folder: Path) -> RawImages:
     """Both parts of a version prepared as ArrayRecord."""
-    import tensorflow_datasets as tfds
-
+    tfds = imported()
     try:
         builder = tfds.builder_from_directory(folder)
         return RawImages(*read_part(tfds, builder, "train"), *read_part(tfds, builder, "test"))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from glocal_exp.data.tfds import ARRAY_RECORD, INFO, file_formats, version
+from glocal_exp.data.tfds import ARRAY_RECORD, EXTRA, INFO, file_formats, missing_packages, version
 from glocal_exp.errors import UserError
 
 
@@ -19,6 +19,8 @@ def convert(folder: Path) -> list[Path]:
 
     Returns the shards written. Raises `UserError` for a folder or a shard that cannot be converted.
     """
+    if missing_packages("array_record"):
+        raise UserError(f"Converting needs array_record: install {EXTRA}.")
     info = folder / INFO
     if not (version(folder) and info.is_file() and "tfrecord" in file_formats(folder)):
         raise UserError(

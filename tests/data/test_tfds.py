@@ -161,14 +161,27 @@ def test_a_damaged_description_is_named(tmp_path, arrays):
         Tfds(str(tmp_path)).load(MNIST)
 
 
+@pytest.mark.parametrize("package", ["tensorflow_datasets", "array_record", "importlib_resources"])
+def test_a_missing_package_names_the_extra(tmp_path, arrays, monkeypatch, package):
+    write_tfds(tmp_path, "mnist", arrays)
+    hide(monkeypatch, package)
+    assert f"needs {package}, part of the extra tfds" in str(Tfds(str(tmp_path)).absence(MNIST))
+    with pytest.raises(UserError, match=rf"source=tfds needs {package}: install the extra tfds"):
+        Tfds(str(tmp_path)).load(MNIST)
+
+
 def test_preparing_without_tensorflow_names_the_extra(tmp_path, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find(name)
-    )
+    hide(monkeypatch, "tensorflow")
     with pytest.raises(UserError, match="needs TensorFlow: install the extra tfds") as caught:
         Tfds(str(tmp_path)).load(MNIST)
     assert str(tmp_path) in str(caught.value)
+
+
+def hide(monkeypatch, package):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else find(name)
+    )
 
 
 def test_preparing_without_a_network_is_refused_at_once(tmp_path, monkeypatch):
