@@ -43,12 +43,13 @@ def _float64():
 @pytest.fixture(autouse=True, scope="session")
 def _composed_once():
     """What Hydra made of the same words before: it takes a fifth of a second for each command."""
-    from glocal_exp.app import compose as room
+    from glocal_exp.app import combinations
+    from glocal_exp.app import compose as jobs
 
-    compose, made = room.compose, {}
+    compose, made = jobs.compose, {}
 
     def once(name, overrides=(), **how):
-        key = (room.CONFIGS, name, *overrides, *how)
+        key = (jobs.CONFIGS, name, *overrides, *how)
         changing = ("problem=", "hydra.searchpath=")  # what they lead to tests write themselves
         if any(line.startswith(changing) for line in overrides):
             return compose(name, overrides, **how)
@@ -57,5 +58,6 @@ def _composed_once():
         return pickle.loads(made[key])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "compose", once)
+        for room in (combinations, jobs):
+            patch.setattr(room, "compose", once)
         yield

@@ -2,14 +2,15 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.choices import groups
 from glocal_exp.app.config import PATHS, Schema
@@ -37,7 +38,8 @@ def combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, l
     swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
     # For each override the swept choices that it is for, of which a job has to have one.
-    needed = [_choices_with(first.split("=")[0], swept, path) for first, *_ in lines]
+    composed = cache(lambda choice: compose("main", [*path, choice]))
+    needed = [_choices_with(first.split("=")[0], swept, composed) for first, *_ in lines]
     combinations = dict.fromkeys(
         tuple(line for line, of in zip(chosen, needed, strict=True) if not of or of & set(chosen))
         for chosen in itertools.product(*lines)
@@ -105,12 +107,12 @@ def _quoted(override: str, sweep: bool) -> str:
     return f"{key}=" + ",".join(f'"{entry}"' for entry in values)
 
 
-def _choices_with(key: str, swept: Sequence[str], path: Sequence[str]) -> set[str]:
+def _choices_with(
+    key: str, swept: Sequence[str], composed: Callable[[str], DictConfig]
+) -> set[str]:
     """Of a swept group those choices that have this setting of it."""
     group, _, setting = key.partition(".")
     if not setting or group not in groups():
         return set()
     choices = [choice for choice in swept if choice.startswith(f"{group}=")]
-    configs = [compose("main", [*path, choice]) for choice in choices]
-    values = [OmegaConf.select(config, key, default=...) for config in configs]
-    return {choice for choice, v in zip(choices, values, strict=True) if v is not ...}
+    return {c for c in choices if OmegaConf.select(composed(c), key, default=...) is not ...}

@@ -136,7 +136,7 @@ def _with_values(
         stored.lay_over(config, _keys(overrides))
     OmegaConf.set_struct(config, True)
     values = [_parse(line) for line in overrides if line not in files]
-    try:
+    try:  # Hydra's own step after composing, which its public functions do not offer alone
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
     except HydraException as error:
         raise UserError(sentence(error, OmegaConf.to_container(config))) from error
