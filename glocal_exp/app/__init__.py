@@ -13,7 +13,7 @@ sweep.py        the jobs of a command, through the launcher that its config name
 launchers/      here, in processes, on Slurm, on Ray
 
 compose.py      overrides -> the jobs of a sweep, each with its config
-rerun.py        from=RUN_DIR -> what a stored run took and set, laid over the files that are here
+rerun.py        from=RUN_DIR -> the overrides that give a stored run's config again
 config.py       the root config's schema, and its part that a run's identity follows from
 choices.py      the files in configs/ as plain YAML, and what --help prints of them
 check.py        values against the signatures that they are passed to

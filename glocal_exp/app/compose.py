@@ -5,33 +5,33 @@ its own around errors, and go on with the next job after Ctrl-C.
 """
 
 import contextlib
+import copy
 import functools
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from glocal_exp.app.choices import groups, root_of
+from glocal_exp.app.choices import groups
 from glocal_exp.app.combinations import combinations
 from glocal_exp.app.config import OF_IMAGES, PATHS, Schema, expanded, plain
-from glocal_exp.app.mistakes import sentence, unknown_key
+from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
 from glocal_exp.app.named import EXAMPLES, offer_problems
-from glocal_exp.app.rerun import Stored, check_targets, expand
+from glocal_exp.app.rerun import Stored, check_targets, expand, not_repeated
 from glocal_exp.errors import UserError
 from glocal_exp.places import CONFIGS
 
 WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
-Composed = Callable[[tuple[str, ...]], DictConfig]
+Composed = Callable[[tuple[str, ...]], tuple[DictConfig, dict[str, str]]]
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
@@ -65,30 +65,23 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
     Args:
         modules: further ones that a stored config may name.
     """
-    made = []
-
-    @functools.cache  # jobs that differ in values alone share a config
-    def composed(files: tuple[str, ...]) -> DictConfig:
-        return compose("main", list(files), return_hydra_config=True)
-
+    made, last = [], []
+    composed = functools.cache(_composed)  # jobs that differ in values alone share a config
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         try:
             offered = offer_problems(overrides)
             lines, stored = expand(overrides)
+            trusted = _trusted(overrides, stored) if stored else None
             typed = [line.split("=", 1)[1] for line in overrides if "_target_=" in line]
             named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
-            if stored:
-                path = [line for line in lines if line.startswith("hydra.searchpath=")]
-                stored.check(lambda: _job("", path, composed, stored).config)
-            for name, chosen in combinations(lines, sweep):
-                made.append(_job(name, chosen, composed, stored))
+            for name, last in combinations(lines, sweep):
+                made.append(_job(name, last, composed))
                 if stored:
-                    files = composed(_choosing(chosen, stored))
-                    trusted = OmegaConf.to_container(files, resolve=False)
                     check_targets(plain(made[-1].config), trusted, named)
             _check_effect(made, overrides)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise UserError(sentence(error)) from error
+            key = missing_key(error)
+            raise UserError(sentence(error, _settings(last, key) if key else {})) from error
     return made
 
 
@@ -98,55 +91,48 @@ def _check_effect(made: Sequence[Job], overrides: Sequence[str]) -> None:
     if len(names) < len(made):
         return
     for line in overrides:
-        if root_of(line) in WITHOUT_EFFECT and not line.endswith("=null"):
+        key, _, value = line.lstrip("+").partition("=")
+        if key.split(".")[0] in WITHOUT_EFFECT and value != "null":
             raise UserError(
                 f"{line} has no effect: problem={names[0]} brings its own examples and "
                 "hyperparameters; leave that out."
             )
 
 
+def _composed(overrides: tuple[str, ...]) -> tuple[DictConfig, dict[str, str]]:
+    """What Hydra composes but for its own part, and the file taken from each group."""
+    cfg = compose("main", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    chosen = cfg.hydra.runtime.choices.items()
+    choices = {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
+    OmegaConf.resolve(cfg.names)  # they refer to Hydra's own part, which is known now alone
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg, choices
+
+
 _parse = functools.cache(lambda line: OverridesParser.create().parse_override(line))
 
 
-def _keys(overrides: Sequence[str]) -> list[str]:
-    return [line.split("=")[0].lstrip("+~") for line in overrides]
+def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConfig, dict[str, str]]:
+    """`_composed` of all overrides: of the choices of groups, with the values set afterwards."""
+    chosen = {*groups(), "hydra.searchpath"}
+    values = [line for line in overrides if re.split("[@=]", line)[0] not in chosen]
+    in_order = any(line[0] in "+~" or "@" in line.split("=")[0] for line in values)
+    with contextlib.suppress(HydraException, OmegaConfBaseException):
+        if not in_order:
+            config, choices = composed(tuple(line for line in overrides if line not in values))
+            config = copy.deepcopy(config)
+            for override in map(_parse, values):
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+            if "${hydra:" not in OmegaConf.to_yaml(config):  # of which every job has its own
+                return config, choices
+    return composed(tuple(overrides))  # or Hydra says what is wrong
 
 
-def _choosing(overrides: Sequence[str], stored: Stored | None) -> tuple[str, ...]:
-    """The overrides that take files, a stored run's first."""
-    keys, known = _keys(overrides), {*groups(), "hydra.searchpath"}
-    repeated = stored.choosing(keys) if stored else []
-    pairs = zip(keys, overrides, strict=True)
-    return (*repeated, *(line for key, line in pairs if "@" in key or key in known))
-
-
-def _with_values(
-    overrides: Sequence[str], composed: Composed, stored: Stored | None
-) -> tuple[DictConfig, dict[str, str]]:
-    """What Hydra makes of overrides, but for its own part; and the file taken from each group.
-
-    Files are composed first, once for all jobs that take the same; then come a stored run's values,
-    and those of the overrides, as Hydra sets them.
-    """
-    files = _choosing(overrides, stored)
-    whole = composed(files)
-    HydraConfig.instance().set_config(whole)
-    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    if stored:
-        stored.lay_over(config, _keys(overrides))
-    OmegaConf.set_struct(config, True)
-    values = [_parse(line) for line in overrides if line not in files]
-    try:  # Hydra's own step after composing, which its public functions do not offer alone
-        ConfigLoaderImpl._apply_overrides_to_config(values, config)
-    except HydraException as error:
-        raise UserError(sentence(error, OmegaConf.to_container(config))) from error
-    OmegaConf.set_struct(config, False)
-    chosen = whole.hydra.runtime.choices.items()
-    return config, {k: v for k, v in chosen if not k.startswith("hydra/") and v is not None}
-
-
-def _job(name: str, overrides: list[str], composed: Composed, stored: Stored | None) -> Job:
-    config, choices = _with_values(overrides, composed, stored)
+def _job(name: str, overrides: list[str], composed: Composed = _composed) -> Job:
+    cfg, choices = _with_values(overrides, composed)
+    config = OmegaConf.masked_copy(cfg, list(map(str, cfg)))
     known = {entry.name for entry in fields(Schema)}
     for key in sorted(set(map(str, config)) - known):
         others: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [*known]))
@@ -163,8 +149,7 @@ def _job(name: str, overrides: list[str], composed: Composed, stored: Stored | N
     OmegaConf.resolve(config)
     # Once more, since a reference is of any type.
     typed: Any = OmegaConf.merge(OmegaConf.structured(Schema), config)
-    words = (f"from={stored.path}",) if stored else ()
-    return Job(name or " ".join(words), typed, choices, (*words, *overrides))
+    return Job(name, typed, choices, tuple(overrides))
 
 
 def _decode(node: Any, path: str = "") -> None:
@@ -184,6 +169,37 @@ def _decode(node: Any, path: str = "") -> None:
             continue
         with contextlib.suppress(HydraException):  # text it is
             node[key] = OverridesParser.create().parse_override(f"x={node[key]}").value()
+
+
+def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
+    """What the files name that this command chooses.
+
+    Raises:
+        UserError: the stored run's settings do not give its config again.
+    """
+    path = [line for line in overrides if line.startswith("hydra.searchpath=")]
+    repeated = stored.overrides({"hydra.searchpath"} if path else set())
+    try:
+        stored.check(_job("", [*path, *repeated]).config)
+    except (AttributeError, TypeError, KeyError) as error:  # Hydra's, of odd values
+        raise not_repeated(stored) from error
+    choosing = {*groups(), EXAMPLES}
+    by_hand = [line for line in overrides if line.split("=")[0] in choosing]
+    keys = {line.split("=")[0] for line in by_hand}
+    chosen = [line for line in repeated if line.split("=")[0] in groups().keys() - keys]
+    return plain(_job("", [*path, *chosen, *by_hand]).config)
+
+
+def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
+    """What the overrides lead to without those of a setting that there is not."""
+    others = [line for line in overrides if line.split("=")[0] != missing]
+    if len(others) == len(overrides):
+        return {}  # a file of the configs names it
+    try:
+        found: Any = OmegaConf.to_container(compose("main", others), resolve=False)
+        return found
+    except HydraException as error:
+        return _settings(others, key) if (key := missing_key(error)) else {}
 
 
 def as_yaml(config: Any) -> str:

@@ -1,6 +1,5 @@
 """The demonstration: methods on embedded images, 2,000 penalties, a figure and what it says."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from textwrap import fill
 from glocal_exp.app.choices import read, root_of
 from glocal_exp.app.main import entry_point, run
 from glocal_exp.app.reproduce import sweep, sweeps
+from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
@@ -36,7 +36,7 @@ def demo(settings: Sequence[str], stop: Stop) -> int:
     for setting in settings:
         if setting.startswith("-") or not ("=" in setting or setting.startswith("~")):
             raise UserError(f"{setting!r} is no setting; write KEY=VALUE, or nothing.")
-    own = ["tracker=none", f"output_dir={json.dumps(str(OUTPUT))}"]
+    own = ["tracker=none", f"output_dir={text_of(str(OUTPUT))}"]
     both, penalties = _of(settings, OF_BOTH), _of(settings, OF_BOTH + OF_PENALTIES)
     images = [word for word in settings if word not in _of(settings, OF_PENALTIES + OF_SEARCH)]
     for experiment, given in ((IMAGES, images), (PENALTIES, penalties)):

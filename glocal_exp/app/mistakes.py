@@ -4,12 +4,10 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.instantiate import first_line
 
-NONE: Mapping = MappingProxyType({})
 SEVERAL = 3  # choice: settings that a sentence may name
 WHERE_TO_LOOK = "`--cfg job` prints the settings that there are."
 TWICE = "{0} is given twice; say {0}=CHOICE once, without +."
@@ -27,17 +25,17 @@ OF_VALUES = {
     r"^Value '(.*)' is not a valid bool": "{key}={0} should be true or false.",
     r"is not a ListConfig": "{key} should be a list, as {key}=[0,1].",
     r"is not a subclass of": "{key} holds several settings; set one of them, as {key}.NAME=VALUE.",
-    r"is not Optional|^Incompatible value .None.": "{key} cannot be null; give it a value.",
+    r"is not Optional": "{key} cannot be null; give it a value.",
 }
 
 
-def sentence(error: BaseException, settings: Any = NONE) -> str:
-    """One sentence for what Hydra raised; `settings` are those that there are."""
+def sentence(error: BaseException, settings: Mapping) -> str:
+    """One sentence for what `hydra.compose` raised; `settings` are those that there are."""
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
         return no_choice(*match.groups())
-    if match := re.match(r"Could not override '([^']+)'", text):
-        return unknown_key(match[1], settings)
+    if key := missing_key(error):
+        return unknown_key(key, settings)
     if words := _first(OF_OVERRIDES, text):
         return words
     if "override_grammar" in text:
@@ -63,7 +61,7 @@ def no_choice(group: str, name: str) -> str:
     return f"There is no {group}={name}; {hint}choose one of {', '.join(choices(group))}{more}."
 
 
-def unknown_key(key: str, settings: Mapping = NONE) -> str:
+def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
     """The sentence for a setting that does not exist among those that there are."""
     group, _, setting = key.partition(".")
     files = choices(group) if group in groups() else []
@@ -92,6 +90,12 @@ def unknown(path: str, name: str, known: Collection[str]) -> str:
     """The sentence for a setting that is not among those `known` below `path`."""
     hint = _hint(name, known, f"{path}.")
     return f"There is no setting {path}.{name}; {hint}{path} has {', '.join(known) or 'none'}."
+
+
+def missing_key(error: BaseException) -> str | None:
+    """The setting that `hydra.compose` was to override and did not find."""
+    match = re.match(r"Could not override '(?P<key>[^']+)'", str(error))
+    return match["key"] if match else None
 
 
 def _first(sentences: Mapping[str, str], text: str, key: str = "") -> str | None:

@@ -1,6 +1,5 @@
 """The reproduction of the paper: `glocal reproduce [ID ...] [KEY=VALUE ...]`."""
 
-import json
 import math
 import os
 import shlex
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from glocal_exp.app.choices import choices, described, read
 from glocal_exp.app.main import entry_point
+from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import Parser, UserError
@@ -61,7 +61,7 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
     stop.after(command.minutes)
     from glocal_exp.app.sweep import launcher_of
 
-    own = [f"output_dir={json.dumps(os.path.relpath(output))}"]
+    own = [f"output_dir={text_of(os.path.relpath(output))}"]
     lines = [[*own, *line] for name in command.names for line in sweeps(name)]
     named = composed(lines, command.settings)
     launcher = launcher_of(named)

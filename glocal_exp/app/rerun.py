@@ -1,13 +1,12 @@
-"""`from=RUN_DIR`: a stored run's config again.
+"""`from=RUN_DIR`: the overrides that give a stored run's config again.
 
-A stored config is data from a stranger: it chooses among what is here, its plain values are laid
-over that, and whether it names other code is looked at by `check_targets` before anything is made
-of it.
+A stored config is data from a stranger: it chooses among what is here and sets plain values, and
+whether it names other code is looked at by `check_targets` before anything is made of it.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from typing import Any
 import yaml
 from hydra.errors import HydraException
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
 
-from glocal_exp.app.choices import choices, groups
+from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.config import NUMERIC, expanded, numeric_config, targets
 from glocal_exp.app.instantiate import first_line
 from glocal_exp.app.named import EXAMPLES
@@ -51,61 +49,50 @@ class Stored:
         """Where its images came from."""
         return str((self.manifest.get("data") or {}).get("source"))
 
-    def choosing(self, by_hand: Collection[str]) -> list[str]:
-        """The overrides that take its files again, but for groups chosen `by_hand`."""
-        found = []
-        for group, choice in _choices(self).items():
-            if group in by_hand:
-                continue
-            elsewhere = "hydra.searchpath" in by_hand and group != "experiment"
-            if elsewhere or choice in choices(group):  # else a mere name
-                found.append(f"{group}={choice}")
-            elif group in REPEATED and group not in GROUPS_KEPT:
-                raise self.refused(f"there is no {group}={choice} any more")
-        return found
+    def overrides(self, by_hand: set[str]) -> list[str]:
+        """What gives its config again, but for keys set `by_hand`."""
+        return list(_repeated(self, by_hand))
 
-    def lay_over(self, config: DictConfig, by_hand: Collection[str]) -> None:
-        """Set what it had of `REPEATED`, but for keys set `by_hand`."""
-        for key, value in self.config.items():
-            if key == "method":  # its references to root keys of the same name stay references
-                same = [k for k in REPEATED if k in value and value[k] == self.config.get(k, ...)]
-                value = value | {name: f"${{{name}}}" for name in same}
-            nothing_chosen = value is None and key in groups()
-            if key in REPEATED and key not in by_hand and not nothing_chosen:
-                merge = key not in groups() or key in GROUPS_KEPT  # else what it had not goes, too
-                OmegaConf.update(config, key, value, merge=merge, force_add=True)
-
-    def check(self, composed: Callable[[], DictConfig]) -> None:
-        """Raise `UserError` unless its settings are `composed` to the config that was stored."""
+    def check(self, config: Any) -> None:
+        """Raise `UserError` unless `config`, composed of its overrides alone, is the one stored."""
         from glocal_exp.store import config_hash  # the rest does not wait for pandas
 
-        try:
-            if _was_given_in_python(self):
-                raise UserError(
-                    f"from={self.path} was stored by `run(..., store=...)` in Python, and is "
-                    "repeated by that call."
-                )
-            known, own = self.manifest["config_hash"], self.manifest.get("own_sources")
-            beside = {"own_sources": own} if own else {}
-            if config_hash(numeric_config(composed(), self.source) | beside) != known:
-                raise self.refused("its config.yaml is not the one that its manifest is of")
-        except (AttributeError, TypeError, KeyError) as error:
-            raise self.refused("its files do not have the form that runs write") from error
-
-    def refused(self, why: str) -> UserError:
-        """The sentence for a config that no run would have written, or that is of older files."""
-        return UserError(f"from={self.path} cannot be repeated: {why}; give its settings by hand.")
+        known = self.manifest.get("config_hash")
+        numeric, own = numeric_config(config, self.source), self.manifest.get("own_sources")
+        if known is None or config_hash(numeric | ({"own_sources": own} if own else {})) != known:
+            raise UserError(
+                f"from={self.path} cannot be repeated: its config.yaml is not the one that its "
+                "manifest is of, or what it chose is no longer here; give its settings by hand."
+            )
 
 
 def expand(overrides: Sequence[str]) -> tuple[list[str], Stored | None]:
-    """The overrides but for `from=RUN_DIR`, and the run in that directory."""
+    """Replace `from=RUN_DIR`, the directory of one run, by its settings; the other ones win."""
     given = [line.removeprefix("from=") for line in overrides if line.startswith("from=")]
     others = [line for line in overrides if not line.startswith("from=")]
     if not given:
         return others, None
     if len(given) > 1:
         raise UserError("from= is given twice; name one run directory.")
-    return others, _read(Path(expanded("from", given[0])))
+    stored = _read(Path(expanded("from", given[0])))
+    by_hand = {line.split("=")[0].lstrip("+~") for line in others}
+    try:
+        if _was_given_in_python(stored):
+            raise UserError(
+                f"from={given[0]} was stored by `run(..., store=...)` in Python, and is repeated "
+                "by that call."
+            )
+        return stored.overrides(by_hand) + others, stored
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise not_repeated(stored) from error
+
+
+def not_repeated(stored: Stored) -> UserError:
+    """The sentence for a config that no run would have written."""
+    return UserError(
+        f"from={stored.path} cannot be repeated: its config or manifest does not have the form "
+        "that runs write; give its settings by hand."
+    )
 
 
 def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
@@ -120,19 +107,16 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
             continue
         try:
             # By the object: `glocal_exp.tasks.rules.optax.jnp.save` begins with such a name too.
-            named = get_object(target) if _is_at_home(target) else None
+            ours = f"{target}.".startswith(tuple(f"{name}." for name in HOMES))
+            home = str(getattr(get_object(target), "__module__", "")) if ours else ""
         except (HydraException, ImportError, ValueError, AttributeError):
-            named = None
-        if not _is_at_home(str(getattr(named, "__module__", ""))):
+            home = ""
+        if not f"{home}.".startswith(tuple(f"{name}." for name in HOMES)):
             words = _naming(config.get("problem"))
             raise UserError(
                 f"The stored config names {target}, which is no part of this package; if you trust "
                 f"it, name it in this command too, as {words.get(target, 'GROUP._target_=...')}"
             )
-
-
-def _is_at_home(name: str) -> bool:
-    return f"{name}.".startswith(tuple(f"{home}." for home in HOMES))
 
 
 def _naming(problem: Any) -> dict[str, str]:
@@ -153,6 +137,35 @@ def _was_given_in_python(stored: Stored) -> bool:
     return choice not in _naming(problem)
 
 
+def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:
+    config = stored.config
+    for group, choice in _choices(stored).items():
+        elsewhere = "hydra.searchpath" in by_hand and group != "experiment"  # whose are mere names
+        if group not in by_hand and (elsewhere or choice in choices(group)):
+            yield f"{group}={choice}"
+            if group not in GROUPS_KEPT and isinstance(config.get(group), Mapping):
+                content = read(f"{group}/{choice}") if choice in choices(group) else {}
+                content = content.get(group, content)  # some set other keys of the root too
+                yield from _removed(group, content, config[group], by_hand)
+    for key, value in config.items():
+        if key == "method":  # its references to root keys of the same name stay references
+            value = {name: entry for name, entry in value.items() if entry != config.get(name)}
+        nothing_chosen = value is None and key in groups()
+        if key in REPEATED and not nothing_chosen:
+            yield from _leaves(key, value, by_hand)
+
+
+def _removed(path: str, default: Any, stored: Any, by_hand: set[str]) -> Iterator[str]:
+    """What a group's file has and the run had not (`~task.init.momentum`)."""
+    if not isinstance(default, Mapping) or not isinstance(stored, Mapping):
+        return
+    for name in default.keys() - {"defaults"}:
+        if name in stored:
+            yield from _removed(f"{path}.{name}", default[name], stored[name], by_hand)
+        elif f"{path}.{name}" not in by_hand:
+            yield f"~{path}.{name}"
+
+
 def _choices(stored: Stored) -> dict[str, str]:
     """The file of each group; older runs have stored only some of them."""
     config = stored.config
@@ -166,6 +179,30 @@ def _choices(stored: Stored) -> dict[str, str]:
     return {
         group: choice for group, choice in chosen.items() if re.fullmatch(r"[\w.]+", str(choice))
     }
+
+
+def _leaves(path: str, value: Any, by_hand: set[str]) -> Iterator[str]:
+    if path in by_hand:
+        return
+    if isinstance(value, Mapping) and value:
+        for name, entry in value.items():
+            if not re.fullmatch(r"\w+", str(name)):
+                raise UserError(f"The stored config has a key that is no name: {path}.{name!r}.")
+            yield from _leaves(f"{path}.{name}", entry, by_hand)
+    else:
+        prefix = "++" if "." in path else ""
+        yield f"{prefix}{path}={text_of(value)}"
+
+
+def text_of(value: Any) -> str:
+    """A plain value in Hydra's override grammar."""
+    if isinstance(value, str | bool | None):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{text_of(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(map(text_of, value)) + "]"
+    return repr(value)
 
 
 def _read(run: Path) -> Stored:

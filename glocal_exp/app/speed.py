@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from glocal_exp.app.cells import Cell
 from glocal_exp.errors import UserError
@@ -32,18 +32,23 @@ class Measured:
 
     Attributes:
         device: the GPU, or the CPU with its cores.
-        kind: its method, and its network with sizes.
+        method, network: what it trained with, and what, with its sizes.
         settings: the values of `ALIKE`, by dotted key.
         step: seconds of a training step, those of playouts counted, evaluation included; of seeds
             side by side that of all together.
+        validation: held-out images.
+        images: those that validation gradients of a step were taken on.
         start: seconds that compiling took.
         size: bytes on disk, by step of training.
     """
 
     device: str
-    kind: tuple[str, str]
+    method: str
+    network: str
     settings: Mapping[str, Any]
     step: float
+    validation: int
+    images: float
     start: float
     size: float
 
@@ -109,7 +114,9 @@ class Speeds:
         if like is None:
             size = max([m.size for m in self._measured] or [0.0]) * config["steps"] * seeds
             return Estimate(math.inf, UNKNOWN_START, size, "nothing like it measured")
-        step = factor * like.step
+        images = (config["validation"]["subset"] or like.validation) * cell.gradients / cell.work
+        more = self._gradient(like) * (images - like.images)
+        step = factor * max(like.step + more, like.step / 10)
         return Estimate(
             like.start + step * (1 - cell.done) * cell.work,
             like.start + step * config["interval"],
@@ -125,14 +132,20 @@ class Speeds:
         method: str | None = None,
     ) -> Measured | None:
         """The run of a method and network that shares most settings, of equally many the middle."""
-        kind, alike = _kind(config, method), defaultdict(list)
+        kind, alike = (method or at(config, "names.method"), _network(config)), defaultdict(list)
         for one in self._measured:
-            if one.kind == kind and device in (None, one.device):
+            if (one.method, one.network) == kind and device in (None, one.device):
                 alike[sum(one.settings.get(k) != v for k, v in settings.items())].append(one)
         if not alike:
             return None
         best = sorted(alike[min(alike)], key=lambda one: one.step)
         return best[(len(best) - 1) // 2]
+
+    def _gradient(self, like: Measured) -> float:
+        """Seconds of a validation gradient by image: how step times grow with images."""
+        alike = [m for m in self._measured if (m.device, m.network) == (like.device, like.network)]
+        images, steps = ([getattr(m, x) for m in alike if m.images] for x in ("images", "step"))
+        return max(float(np.polyfit(images, steps, 1)[0]), 0.0) if len({*images}) > 1 else 0.0
 
 
 def _duration(seconds: float) -> str:
@@ -145,12 +158,11 @@ def _device_name(device: Mapping[str, Any], processor: str) -> str:
     return device["name"] if device["platform"] == "gpu" else processor
 
 
-def _kind(config: Mapping[str, Any], method: str | None = None) -> tuple[str, str]:
-    """Its method, or another, and its network's name and sizes."""
+def _network(config: Mapping[str, Any]) -> str:
+    """Its name and sizes."""
     model = at(config, "model") or {}
     sizes = {k: v for k, v in model.items() if type(v) in (int, list) and k != "classes"}
-    network = json.dumps([at(config, "names.model"), sizes], sort_keys=True)
-    return str(method or at(config, "names.method")), network
+    return json.dumps([at(config, "names.model"), sizes], sort_keys=True)
 
 
 def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
@@ -158,21 +170,27 @@ def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
         if run.status not in ("complete", "stale", "partial"):
             continue
         try:
-            yield _read(run, run.metrics())
+            rows = run.metrics().to_dict("list")
+            yield _read(run, {str(name): values for name, values in rows.items()})
         except (UserError, LookupError, TypeError, ZeroDivisionError):
             continue  # no interval is stored, or its form is older: it tells nothing
 
 
-def _read(run: StoredRun, rows: pd.DataFrame) -> Measured:
-    last, total = rows.iloc[-1].to_dict(), rows.sum(numeric_only=True).to_dict()
-    work = max(int(last.get(name, 0)) for name in COUNTS)
+def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
+    last = {name: values[-1] for name, values in rows.items()}
+    work = max(last.get(name, 0) for name in COUNTS)
+    validation = run.manifest["data"]["sizes"]["validation"]
+    images = at(run.config, "validation.subset") or validation
     return Measured(
         _device_name(run.manifest["device"], run.manifest["processor"]),
-        _kind(run.config),
+        str(at(run.config, "names.method")),
+        _network(run.config),
         _settings(run.config),
-        sum(total[name] for name in TIMES) / work,
-        total["compile_seconds"],
-        sum(file.stat().st_size for file in run.path.glob("*.*")) / int(last["step"]),
+        sum(sum(rows[name]) for name in TIMES) / work,
+        validation,
+        images * last["validation_gradients"] / work,
+        sum(rows["compile_seconds"]),
+        sum(file.stat().st_size for file in run.path.glob("*.*")) / last["step"],
     )
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from omegaconf import OmegaConf
 
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import numeric_config
 from glocal_exp.app.identity import stored_config
-from glocal_exp.app.rerun import Stored, check_targets
+from glocal_exp.app.rerun import check_targets
 from glocal_exp.errors import UserError
 from glocal_exp.places import ROOT
 from glocal_exp.store import config_hash
@@ -92,16 +91,6 @@ def test_other_settings_win_over_the_repeated_ones(tmp_path):
     assert (job.config.names.method, job.config.seed, job.config.steps) == ("local", 1, 300)
     assert "window" not in job.config.method
     assert repeat(tmp_path, "method.window=60").config.method.window == 60
-
-
-def test_choices_are_swept_over_a_repeated_config(tmp_path):
-    store(tmp_path, "method=glocal", "method.window=50", "steps=300")
-    found = jobs([f"from={tmp_path}", "method=local,glocal", "seed=0,1"], sweep=True)
-    assert [job.name for job in found] == [
-        f"method={method} seed={seed}" for method in ("local", "glocal") for seed in (0, 1)
-    ]
-    assert {job.config.steps for job in found} == {300}
-    assert all(job.overrides[0] == f"from={tmp_path}" for job in found)
 
 
 def set_at(path: str, value):
@@ -260,12 +249,6 @@ def test_a_reference_is_refused(where, reference, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match=r"no run directory that can be read \(config.yaml"):
         repeat(tmp_path)
-
-
-def test_no_reference_is_made_of_a_stored_key(tmp_path):
-    config, key = OmegaConf.create({"method": None}), {"oc.env:HOME": 1}
-    Stored(tmp_path, {"method": key, **key}, {}).lay_over(config, ())
-    assert config == {"method": key}
 
 
 def test_trackers_and_paths_are_those_of_the_command(tmp_path):
