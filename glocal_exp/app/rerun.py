@@ -28,7 +28,7 @@ REPEATED += ("seed", "validation_chunk", "seeds", "keep_arrays")
 HOMES = ("models", "tasks", "problems", "methods", "koopman", "engine.modes", "studies")
 HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
 """Where what a stored config may name is defined: what is set up by it, and does nothing else."""
-LARGEST = 2**20  # bytes of a stored config
+LARGEST, DEEPEST = 2**20, 20  # bytes of a stored config, and its levels
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,11 @@ class Stored:
     def check(self, config: Any) -> None:
         """Raise `UserError` unless `config`, composed of its overrides alone, is the one stored."""
         from glocal_exp.store import config_hash  # the rest does not wait for pandas
+        from glocal_exp.store.seal import CHECKSUMS, checksums
 
-        known = self.manifest.get("config_hash")
+        name, sums = "config.yaml", self.manifest.get(CHECKSUMS) or {}
+        written = name not in sums or checksums([self.path / name], self.path)[name] == sums[name]
+        known = self.manifest.get("config_hash") if written else None
         numeric, own = numeric_config(config, self.source), self.manifest.get("own_sources")
         if known is None or config_hash(numeric | ({"own_sources": own} if own else {})) != known:
             raise UserError(
@@ -153,6 +156,9 @@ def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:
         nothing_chosen = value is None and key in groups()
         if key in REPEATED and not nothing_chosen:
             yield from _leaves(key, value, by_hand)
+    dataset = config.get("dataset")  # of whose settings this one decides numbers
+    if isinstance(dataset, Mapping) and "imbalance" in dataset and "dataset" not in by_hand:
+        yield from _leaves("dataset.imbalance", dataset["imbalance"], by_hand)
 
 
 def _removed(path: str, default: Any, stored: Any, by_hand: set[str]) -> Iterator[str]:
@@ -225,6 +231,16 @@ def _read(run: Path) -> Stored:
 
 def _plain_yaml(text: str) -> Any:
     """Values alone: aliases may stand for more than memory holds, references for any variable."""
-    if "${" in text or any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-        raise ValueError("a reference or an alias")
-    return yaml.safe_load(text)
+    if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+        raise ValueError("an alias")
+    content = yaml.safe_load(text)
+    if "${" in json.dumps(content, default=str):  # by its values: YAML has other words for them
+        raise ValueError("a reference")
+    if _depth(content) > DEEPEST:
+        raise ValueError("nested too deep")
+    return content
+
+
+def _depth(content: Any) -> int:
+    parts = content.values() if isinstance(content, Mapping) else content
+    return 1 + max(map(_depth, parts), default=0) if isinstance(content, Mapping | list) else 0

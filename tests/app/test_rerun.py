@@ -17,6 +17,7 @@ from glocal_exp.app.rerun import check_targets
 from glocal_exp.errors import UserError
 from glocal_exp.places import ROOT
 from glocal_exp.store import config_hash
+from glocal_exp.store.seal import checksums
 
 RUNS = ROOT / "results" / "runs"
 VARIANTS = sorted({path.parent for path in RUNS.glob("*/*/seed=*")})
@@ -249,6 +250,41 @@ def test_a_reference_is_refused(where, reference, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(UserError, match=r"no run directory that can be read \(config.yaml"):
         repeat(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('matmul_precision: "\\x24{oc.env:HOME}"\n', "a reference"),
+        (f"sweep: {'[' * 200}{']' * 200}\n", "nested too deep"),
+    ],
+)
+def test_what_no_run_would_write_is_refused(text, why, tmp_path):
+    store(tmp_path, "method=local")
+    with (tmp_path / "config.yaml").open("a") as file:
+        file.write(text)
+    with pytest.raises(UserError, match=why):
+        repeat(tmp_path)
+
+
+def test_a_setting_edited_since_the_end_is_refused(tmp_path):
+    """One too that the hash of the numbers does not cover."""
+    store(tmp_path, "method=local")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["checksums"] = checksums([tmp_path / "config.yaml"], tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert repeat(tmp_path).config.seed == 0
+    text = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(text.replace("seed: 0", "seed: 5"))
+    with pytest.raises(UserError, match="cannot be repeated"):
+        repeat(tmp_path)
+
+
+def test_a_long_tail_is_repeated(tmp_path):
+    store(tmp_path, "dataset=cifar10_lt", "dataset.imbalance.factor=10")
+    assert repeat(tmp_path).config.dataset.imbalance.factor == 10
+    assert repeat(tmp_path, "dataset.imbalance.factor=50").config.dataset.imbalance.factor == 50
+    assert repeat(tmp_path, "dataset=mnist").config.dataset.get("imbalance") is None
 
 
 def test_trackers_and_paths_are_those_of_the_command(tmp_path):

@@ -78,6 +78,22 @@ def test_settings_that_an_experiment_sweeps_over_count_one_by_one(tmp_path):
     assert found.size == "T = 2,000, 3 seeds (a 10, a 100)"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"across": odd} for odd in (None, ["a"])),
+        *({"across": {"factor": odd}} for odd in (100, [], "100")),
+        *({"where": odd} for odd in (None, ["a"], {"experiment": "b"}, {"stepz": 1})),
+        {"experiments": []}, {"experiments": "a"},
+    ],
+)  # fmt: skip
+def test_a_claim_that_asks_for_nothing_there_is_is_one_sentence(tmp_path, settings):
+    context = store(tmp_path, [82.0, 82.1], [80.0, 80.0])
+    claim = {"experiments": ["a"], "subject": "glocal", "other": "local", "expected": "equal"}
+    with pytest.raises(UserError):
+        Difference(**claim | settings).judge(context)
+
+
 def test_an_experiment_of_several_is_corrected_for_the_others(tmp_path):
     """p is 0.026 in one: enough alone, not beside two that say nothing."""
     store(tmp_path, [80.8, 81.0, 81.4], [80.0, 80.0, 80.0])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.selection import Selection, select
 from glocal_exp.store import find_runs
@@ -61,6 +62,19 @@ class OfRuns(Criterion):
     across: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
     where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
+    def __post_init__(self) -> None:
+        """Raise `UserError` for settings that say nothing."""
+        swept = self.across.values() if isinstance(self.across, Mapping) else [()]
+        lists = [self.experiments, *swept]
+        if not isinstance(self.where, Mapping) or any(
+            isinstance(values, str) or not isinstance(values, Sequence) or not values
+            for values in lists
+        ):
+            raise UserError(
+                "A claim needs experiments: [NAME, ...], across: {KEY: [VALUE, ...]} if its "
+                f"experiments sweep, and where: {{KEY: VALUE}}; got {vars(self)}."
+            )
+
     @property
     def methods(self) -> list[str]:
         """Those whose runs it needs of each experiment: what its settings name."""
@@ -96,8 +110,14 @@ def chosen(
         MissingRuns: there is none.
     """
     conditions = dict(where or {})
-    stored = find_runs(context.runs, {"experiment": experiment, **conditions}, check_source=False)
-    lengths = {run.column("steps") or 0 for run in stored if not run.damage}
+    stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
+    stored = [run for run in stored if not run.damage]
+    for key in conditions:
+        if stored and (key == "experiment" or all(run.column(key) is None for run in stored)):
+            raise UserError(
+                f"A claim asks for {key}, which no run of {experiment} has; correct it."
+            )
+    lengths = {run.column("steps") or 0 for run in stored}
     for steps in sorted(lengths, reverse=True):
         found = select(context.runs, experiment, where={**conditions, "steps": steps}, ends=True)
         if found and set(methods) <= set(found.methods):
