@@ -32,20 +32,22 @@ def combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, l
     """
     loader = GlobalHydra.instance().config_loader()
     parser = OverridesParser.create(config_loader=loader)
-    kept = [_quoted(line, sweep) for line in overrides if line not in _nothing_chosen()]
+    nothing = _nothing_chosen()
+    kept = [_quoted(line, sweep) for line in overrides if line not in nothing]
     parsed = parser.parse_overrides(kept)
     lines = [_alternatives(override, sweep) for override in parsed]
     swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
     # For each override the swept choices that it is for, of which a job has to have one.
-    composed = cache(lambda choice: compose("main", [*path, choice]))
+    composed = cache(lambda choice: compose("main", [*path, *({choice} - nothing)]))
     needed = [_choices_with(first.split("=")[0], swept, composed) for first, *_ in lines]
     combinations = dict.fromkeys(
         tuple(line for line, of in zip(chosen, needed, strict=True) if not of or of & set(chosen))
         for chosen in itertools.product(*lines)
     )
     for chosen in combinations:
-        yield " ".join([line for line in chosen if line in swept] or chosen), list(chosen)
+        name = " ".join([line for line in chosen if line in swept] or chosen)
+        yield name, [line for line in chosen if line not in nothing]
 
 
 def _alternatives(override: Override, sweep: bool) -> list[str]:

@@ -32,6 +32,8 @@ from glocal_exp.places import CONFIGS
 WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
 Composed = Callable[[tuple[str, ...]], tuple[DictConfig, dict[str, str]]]
+NOT_ACCEPTED = (HydraException, OmegaConfBaseException, AssertionError)
+"""What Hydra and OmegaConf raise of overrides."""
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
@@ -79,7 +81,7 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
             _check_effect(made, overrides)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except (*NOT_ACCEPTED, ValueError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
     return made
@@ -119,7 +121,7 @@ def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConf
     chosen = {*groups(), "hydra.searchpath"}
     values = [line for line in overrides if re.split("[@=]", line)[0] not in chosen]
     in_order = any(line[0] in "+~" or "@" in line.split("=")[0] for line in values)
-    with contextlib.suppress(HydraException, OmegaConfBaseException):
+    with contextlib.suppress(*NOT_ACCEPTED):
         if not in_order:
             config, choices = composed(tuple(line for line in overrides if line not in values))
             config = copy.deepcopy(config)

@@ -25,12 +25,22 @@ def conditions(kind: Mapping[str, Any], where: Conditions, **words: str) -> Cond
     Raises:
         UserError: it has other settings.
     """
-    if not NEEDED <= set(kind) <= NEEDED | {"where"}:
+    names = set(kind) if isinstance(kind, Mapping) else set()
+    if wrong := sorted((NEEDED - names) | (names - NEEDED - {"where"})):
         needed = ", ".join(sorted(NEEDED))
-        raise UserError(f"A row has {', '.join(kind)}; give it {needed} and perhaps where.")
-    experiment = kind["experiment"].format(**words)
-    own = {"experiment": experiment, "method": kind["method"], **kind.get("where", {})}
-    return own | dict(where)
+        raise UserError(
+            f"The row {kind} is to have {needed} and perhaps where; correct {', '.join(wrong)}."
+        )
+    try:
+        experiment = str(kind["experiment"]).format(**words)
+        own = dict(kind.get("where") or {})
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        known = "".join(f" {{{word}}}" for word in words)
+        raise UserError(
+            f"The row {kind} cannot be read ({error}); braces may hold{known or ' nothing'}, where "
+            "is {KEY: VALUE}."
+        ) from error
+    return {"experiment": experiment, "method": kind["method"], **own, **where}
 
 
 def stored(
@@ -41,7 +51,8 @@ def stored(
     Raises:
         MissingRuns: nothing has.
     """
-    wanted = {kind["label"]: conditions(kind, where) for kind in kinds}
+    asked = [(conditions(kind, where), kind) for kind in kinds]
+    wanted = {kind["label"]: of for of, kind in asked}
     found = alike(context, wanted)
     return found, missing(wanted, found)
 

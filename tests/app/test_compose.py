@@ -129,6 +129,12 @@ def test_a_sweep_takes_every_combination_the_first_key_slowest():
     assert found[0].choices["method"] == "none"
 
 
+def test_nothing_is_one_of_several_choices():
+    plain, moved = jobs(["augmentation=null,flip_crop"], sweep=True)
+    assert (plain.name, plain.config.augmentation) == ("augmentation=null", None)
+    assert moved.choices["augmentation"] == "flip_crop"
+
+
 @pytest.mark.parametrize(
     ("override", "variable", "found"),
     [

@@ -157,9 +157,21 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path):
         ClassAccuracy("Title.", OF_A[:1]).draw(Context(tmp_path))
 
 
-def test_a_row_that_is_not_whole_is_refused(tmp_path):
-    with pytest.raises(UserError, match="A row has label; give it experiment, label, method and"):
-        ClassAccuracy("Title.", [{"label": "none"}]).draw(Context(tmp_path))
+@pytest.mark.parametrize(
+    ("entry", "wrong"),
+    [
+        ({"label": "none"}, "correct experiment, method"),
+        (OF_A[0] | {"metod": "none"}, "correct metod"),
+        (OF_A[0] | {"experiment": "base_{dat}"}, r"cannot be read \('dat'\)"),
+        (OF_A[0] | {"where": [1]}, "cannot be read"),
+        ("none", "correct experiment, label, method"),
+    ],
+)
+def test_a_row_that_is_not_whole_is_refused(entry, wrong, tmp_path):
+    with pytest.raises(UserError, match=wrong):
+        ClassAccuracy("Title.", [entry]).draw(Context(tmp_path))
+    with pytest.raises(UserError, match=wrong):
+        table("table2", kinds=[entry], data={"a": "A"}, factors=[100]).make(Context(tmp_path))
 
 
 def test_nothing_stored_is_said(tmp_path):

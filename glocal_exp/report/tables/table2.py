@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -34,11 +35,10 @@ def reweighting(
     """
     wanted, found = dict[Cell, Conditions](), dict[Cell, Selection]()
     for name in data:  # on each data set runs of one length and network
-        cells = {
-            (name, kind["label"], factor): conditions(kind, {FACTOR: factor}, data=name)
-            for kind in kinds
-            for factor in factors
-        }
+        cells = dict[Cell, Conditions]()
+        for kind, factor in product(kinds, factors):
+            asked = conditions(kind, {FACTOR: factor}, data=name)
+            cells[name, kind["label"], factor] = asked
         wanted |= cells
         found |= alike(context, cells)
     lacking = missing(wanted, found)
