@@ -39,18 +39,18 @@ class Forest(Artifact):
     pairs: Sequence[Sequence[str]]
 
     def draw(self, context: Context) -> Drawing:
-        height = FRAME + ROW * len(self.experiments)
-        figure, (panels,) = style.panels(1, len(self.pairs), height, sharey=True)
+        stored = [self._selections(context, *pair) for pair in self.pairs]
+        rows = [name for name in self.experiments if any(name in found for found in stored)]
+        if not rows:
+            raise MissingRuns(*self.experiments)
+        figure, (panels,) = style.panels(1, len(self.pairs), FRAME + ROW * len(rows), sharey=True)
         shown: dict[str, Selection] = {}
-        for axes, (subject, other) in zip(panels, self.pairs, strict=True):
-            found = self._selections(context, subject, other)
+        for axes, (subject, other), found in zip(panels, self.pairs, stored, strict=True):
             shown |= found | shown
-            self._panel(axes, found, subject, other, families(context, subject, other))
+            self._panel(axes, found, rows, subject, other, families(context, subject, other))
             looks = style.method_styles((subject, other))
             axes.set_title(f"{looks[subject].label} \N{MINUS SIGN} {looks[other].label}")
-        if not shown:
-            raise MissingRuns(*self.experiments)
-        style.label_rows(panels[0], list(self.experiments.values()))
+        style.label_rows(panels[0], [self.experiments[name] for name in rows])
         looks = {LABELS[last]: look | {"color": "black"} for last, look in ENDS.items()}
         style.legend_of(figure, looks | {"single seeds": SEED})
         text = self.caption(*caption.paragraphs(shown.values(), context), level=100 * LEVEL)
@@ -58,7 +58,7 @@ class Forest(Artifact):
         return Drawing(figure, text, missing)
 
     def _selections(self, context: Context, *methods: str) -> dict[str, Selection]:
-        """By experiment, where both methods have finished runs."""
+        """Those of which both methods have finished runs."""
         found = {}
         for name in self.experiments:
             with contextlib.suppress(MissingRuns):
@@ -66,11 +66,11 @@ class Forest(Artifact):
         return found
 
     def _panel(
-        self, axes: Axes, found: Mapping[str, Selection], subject: str, other: str,
-        tested: Sequence[Sequence[str]],
+        self, axes: Axes, found: Mapping[str, Selection], names: Sequence[str], subject: str,
+        other: str, tested: Sequence[Sequence[str]],
     ) -> None:  # fmt: skip
         axes.axvline(0, color="black", linewidth=0.7)
-        rows = {name: row for row, name in enumerate(self.experiments)}
+        rows = {name: row for row, name in enumerate(names)}
         for (last, look), shift in zip(ENDS.items(), (-0.17, 0.17), strict=True):
             apart = {
                 name: paired_differences(ends(one.of(subject), last), ends(one.of(other), last))
