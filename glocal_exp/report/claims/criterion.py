@@ -106,8 +106,12 @@ def chosen(
 ) -> Selection:
     """The finished runs of an experiment, at the largest size that has all of the methods.
 
+    Args:
+        where: further conditions on them, as in `store.find_runs`.
+
     Raises:
         MissingRuns: there is none.
+        UserError: a condition is on what no run has.
     """
     conditions = dict(where or {})
     stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
