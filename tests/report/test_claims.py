@@ -15,7 +15,7 @@ from glocal_exp.report.claims.courses import Aggressive, Follows, TimesRatio
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED, holm
 from glocal_exp.report.claims.shares import CostsLess, Falls, InDraws, InIntervals, InTable
 from glocal_exp.report.claims.starts import AboveFromStarts
-from glocal_exp.report.claims.trajectories import Converges, Modes
+from glocal_exp.report.claims.trajectories import Converges, Modes, Predicts
 from glocal_exp.report.claims.windows import BestWindow
 from glocal_exp.report.objects import entries
 from glocal_exp.store import find_runs
@@ -295,6 +295,27 @@ def test_trajectories_that_go_on_moving_do_not_converge(tmp_path):
     write_run(tmp_path, "b", "glocal", 0)
     with pytest.raises(MissingRuns):
         Converges(["b"]).judge(context)
+
+
+@pytest.mark.parametrize(
+    ("linear", "verdict"), [(8, AGREES), (7, UNDECIDED), (1, UNDECIDED), (0, DISAGREES)]
+)
+def test_predicting_is_being_nearer_in_most_intervals(tmp_path, linear, verdict):
+    """Linear dynamics are predicted; what stops at once after they were seen is where it was."""
+    path = write_run(tmp_path, "a", "glocal", 0, keep_arrays=True)
+    t = np.arange(80)
+    moving = np.stack([1 + 0.9**t, np.cos(0.3 * t), 0.97**t - 2], axis=1)
+    stopping = np.where(t[:, None] < 70, moving, moving[69] + 1e-9)
+    with np.load(path / "arrays.npz") as stored:
+        arrays = dict(stored)
+    for s in range(1, 9):
+        arrays[f"s{s}/trajectory"] = moving if s <= linear else stopping
+    np.savez(path / "arrays.npz", **arrays)
+    reseal(path)
+    found = Predicts(["a"]).judge(Context(tmp_path))
+    assert found.verdict == verdict
+    share = f"{100 * linear / 8:.0f} %"
+    assert found.ours == f"nearer in {share} of 8 intervals one step ahead, in {share} 10 ahead"
 
 
 def test_a_cost_is_small_in_every_round_or_it_is_not(tmp_path):

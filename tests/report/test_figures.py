@@ -14,6 +14,7 @@ from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.figures.fig4 import NEAR, Fig4, draw_grid
+from glocal_exp.report.claims.trajectories import prediction_errors
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest, families, told_apart
 from glocal_exp.report.figures.learning_curves import LearningCurves, StartMatrix
@@ -258,7 +259,7 @@ def test_predictions_are_measured_at_the_end_of_stored_intervals(drawn, context)
 def test_noise_free_linear_dynamics_are_predicted():
     t = np.arange(80)
     h = np.stack([1 + 0.9**t, np.cos(0.3 * t), 0.97**t - 2], axis=1)
-    errors = Forecast("Title.", [])._errors(h)
+    errors = prediction_errors(h, 10, 10)
     assert errors["dmd"].max() < 1e-6
     assert errors["last"].min() > 1e-3
 

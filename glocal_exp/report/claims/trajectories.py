@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from scipy.stats import binomtest
 
+from glocal_exp.koopman import HankelDMD
 from glocal_exp.report.artifact import MissingRuns
-from glocal_exp.report.claims.criterion import OfRuns, verdict
+from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
 from glocal_exp.report.runs import Run, stored_spectrum
 from glocal_exp.report.selection import Selection
+from glocal_exp.report.vectors import relative_error
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,62 @@ class Converges(OfRuns):
         h = np.asarray(arrays["trajectory"], np.float64)
         before, end = h[-2 * self.last : -self.last].mean(axis=0), h[-self.last :].mean(axis=0)
         return float(np.linalg.norm(end - before) / np.linalg.norm(end))
+
+
+@dataclass(frozen=True)
+class Predicts(OfRuns):
+    """Whether Hankel DMD is nearer to an interval's last h_t than the last one before them.
+
+    Of the intervals whose every h_t is stored, one step ahead and at the end: more often than not,
+    by sign tests, corrected by Holm. Intervals of one training count as independent.
+
+    Attributes:
+        ahead: how many h_t are predicted from those before them.
+        delays: m of the Hankel DMD.
+    """
+
+    ahead: int = 10
+    delays: int = 10
+    method: str = "glocal"
+
+    def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
+        intervals = [
+            arrays["trajectory"]
+            for _, run, arrays in _stored(selections, "trajectory")
+            if every_h(run)
+        ]
+        errors = [prediction_errors(h, self.ahead, self.delays) for h in intervals]
+        nearer = np.array([one["dmd"] < one["last"] for one in errors])[:, [0, -1]]
+        counts, shares = nearer.sum(axis=0), nearer.mean(axis=0)
+        tests = [float(binomtest(int(count), len(nearer)).pvalue) for count in counts]
+        sure = holm(tests) < LEVEL
+        first, last = 100 * shares
+        words = (
+            f"nearer in {first:.0f} % of {len(nearer)} intervals one step ahead, "
+            f"in {last:.0f} % {self.ahead} ahead"
+        )
+        return verdict((sure & (shares > 0.5)).all(), (sure & (shares < 0.5)).any()), words
+
+
+def every_h(run: Run) -> bool:
+    """Whether every h_t of its windows has been measured."""
+    return run.stored.value("method.stride", 1) == 1
+
+
+def prediction_errors(
+    trajectory: Float[Any, "n q"], ahead: int, delays: int
+) -> dict[str, Float[np.ndarray, " ahead"]]:
+    """Relative errors of predictions of a trajectory's last h_t from all before, by steps ahead."""
+    h = np.asarray(trajectory, np.float64)
+    known, target = h[:-ahead], h[-ahead:]
+    places = len(known) + np.arange(ahead)
+    predicted = {
+        "dmd": HankelDMD().fit(known, delays).at(places),
+        "dmd_all": HankelDMD(amplitudes="all").fit(known, delays).at(places),
+        "mean": known.mean(axis=0),
+        "last": known[-1],
+    }
+    return {name: relative_error(value, target) for name, value in predicted.items()}
 
 
 @dataclass(frozen=True)

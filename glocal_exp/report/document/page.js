@@ -1,14 +1,18 @@
 "use strict";
 // On a screen that is touched, dragging moves the page; the buttons above a panel zoom.
 const touched = matchMedia("(pointer: coarse)").matches;
-const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage"] };
+const removed = ["select2d", "lasso2d", "toImage"];
+const config = { responsive: true, displaylogo: false, displayModeBar: touched, modeBarButtonsToRemove: removed };
+const BUTTONS = 34; // pixels that they need above a panel, so that they cover nothing of it
 const PRINTED = 320; // pixels: two panels on a sheet of A4
 
 function drawn(chart) {
   const panels = JSON.parse(chart.querySelector("script").textContent);
   return [...chart.querySelectorAll(".panel")].map((place, number) => {
     const { data, layout } = panels[number];
-    return Plotly.newPlot(place, data, { ...layout, dragmode: touched ? false : "zoom" }, config);
+    const above = touched ? BUTTONS : layout.margin.t;
+    const margin = { ...layout.margin, t: above };
+    return Plotly.newPlot(place, data, { ...layout, margin, dragmode: touched ? false : "zoom" }, config);
   });
 }
 

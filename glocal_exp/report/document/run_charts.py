@@ -1,6 +1,7 @@
 """Charts of training runs: their courses, where they end, and how far apart."""
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from glocal_exp.report.document.charts import (
 from glocal_exp.report.document.source import ACCURACIES, Source
 from glocal_exp.report.figures.learning_curves import EARLY, mean_curve
 from glocal_exp.report.selection import Selection
+
+LABEL = 27  # characters to a line of a row's label
 
 
 def curves(source: Source) -> Iterator[Chart]:
@@ -150,17 +153,17 @@ def differences(source: Source) -> Iterator[Chart]:
             error={"type": "data", "array": half, "thickness": 1.5},
         )  # fmt: skip
         named = [
-            f"{source.labels[e].replace(', ', '<br>', 1)}<br>T = {t:,}, {n}"
+            "<br>".join([*wrap(source.labels[e], LABEL), f"T = {t:,}, {n}"])
             for e, t, n in zip(of["experiment"], of["steps"], seeds, strict=True)
         ]
         x: dict[str, Any] = ZERO | {"title": {"text": "points"}, "nticks": 6, "tickangle": 0}
         ends = sorted(abs(of["difference"]) + half)
         if len(ends) > 2 and ends[-1] > 2 * ends[-2]:
-            x["range"] = [-1.2 * ends[-2], 1.2 * ends[-2]]
-            longer = "; a double click shows the longest whole"
-        panels.append(
-            row_panel(f"glocal minus {plain(looks[method].label)}", [trace], x, named, lines=2)
-        )
+            reach = 1.2 * max(ends[-2], *abs(of["difference"]))
+            x["range"] = [-reach, reach]
+            longer = "; the longest is cut"
+        title, lines = plain(looks[method].label), max(one.count("<br>") for one in named)
+        panels.append(row_panel(f"glocal minus {title}", [trace], x, named, lines))
     yield Chart("differences", notice + longer, panels, {}, rows=True)
 
 

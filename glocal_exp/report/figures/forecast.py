@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from glocal_exp.koopman import HankelDMD
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
+from glocal_exp.report.claims.trajectories import every_h, prediction_errors
 from glocal_exp.report.selection import Selection, select_all
-from glocal_exp.report.vectors import relative_error
 
 HEIGHT, ROW = 2.3, 0.2  # inches: of the prediction's figure, of a row of the modes'
 LOOKS: dict[str, dict[str, Any]] = {
@@ -58,10 +56,10 @@ class Forecast(Artifact):
     def draw(self, context: Context) -> Drawing:
         selections, missing = select_all(context, self.experiments, where={"method": "glocal"})
         found = [
-            self._errors(np.asarray(arrays["trajectory"], np.float64))
+            prediction_errors(arrays["trajectory"], self.ahead, self.delays)
             for one in selections.values()
             for run, _, arrays in one.intervals("trajectory")
-            if run.stored.value("method.stride", 1) == 1  # all h_t of the interval
+            if every_h(run)
         ]
         if not found:
             raise MissingRuns(*self.experiments)
@@ -88,18 +86,6 @@ class Forecast(Artifact):
         sources = caption.paragraphs(selections.values(), context)
         text = self.caption(*sources, intervals=len(found), first=first)
         return Drawing(figure, text, missing)
-
-    def _errors(self, h: Float[np.ndarray, "n q"]) -> dict[str, Float[np.ndarray, " ahead"]]:
-        """Relative errors of each prediction, by steps ahead."""
-        known, target = h[: -self.ahead], h[-self.ahead :]
-        places = len(known) + np.arange(self.ahead)
-        predicted = {
-            "dmd": HankelDMD().fit(known, self.delays).at(places),
-            "dmd_all": HankelDMD(amplitudes="all").fit(known, self.delays).at(places),
-            "mean": known.mean(axis=0),
-            "last": known[-1],
-        }
-        return {name: relative_error(value, target) for name, value in predicted.items()}
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,8 @@ def draw_end(axes: Axes, selection: Selection, styles: Styles) -> None:
     axes.set_xticks(range(len(counts)), [str(count) for count in counts])
     axes.set(xlim=(-0.7, len(counts) - 0.3), xlabel="seeds")
     axes.grid(visible=False, axis="x")
-    room = np.ptp(values)  # for intervals: the widest of three seeds hide all else
-    shown = np.clip(intervals, values.min() - room, values.max() + room)
+    room = 0.5 * np.ptp(values)  # for intervals: the widest of three seeds hide all else
+    shown = np.clip(intervals, values.min() - room, min(values.max() + room, 100))
     apply_scale(axes, "linear", [*values, *shown])
 
 

@@ -72,14 +72,23 @@ def _line(
     band: tuple[float, float] = (-np.inf, np.inf),
 ) -> None:
     """Means over seeds, joined, and each seed as a dot."""
-    means: Any = finals.mean().dropna().clip(*band)
+    means: Any = finals.mean().dropna()
     axes.plot(
-        means.index, means, color=look.colour, linestyle=look.line, marker=look.marker,
+        means.index, means.clip(*band), color=look.colour, linestyle=look.line, marker=look.marker,
         linewidth=1.1, markersize=3.4,
     )  # fmt: skip
     for start in means.index:
+        if means[start] < band[0]:
+            _note(axes, means[start], (start, band[0]), ha="right", xytext=(-13, 1.5))
         each = finals[start].dropna().clip(*band)
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
+
+
+def _note(axes: Axes, value: float, place: tuple[float, float], **how: Any) -> None:
+    """How far below the axis a mark at its border is."""
+    axes.annotate(
+        f"\N{MINUS SIGN}{-value:.1f}", place, textcoords="offset points", fontsize=6, **how
+    )
 
 
 def _scale(upper: Axes, lower: Axes, starts: Sequence[float]) -> None:
@@ -149,8 +158,7 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodS
     shown: Any = rows["gain"].clip(lower=LEAST)
     _marks(axes, rows.assign(value=shown), looks)
     for cost, value in rows.loc[rows["gain"] < LEAST, ["cost", "gain"]].to_numpy():
-        note = {"xytext": (2, 5), "textcoords": "offset points", "fontsize": 6}
-        axes.annotate(f"\N{MINUS SIGN}{-value:.1f}", (cost, LEAST), **note)
+        _note(axes, value, (cost, LEAST), xytext=(2, 5))
     lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
     axes.step(rows["cost"][rows["front"]], shown[rows["front"]], where="post", **lines)
     axes.axhline(0, **lines)

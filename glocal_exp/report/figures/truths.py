@@ -39,18 +39,20 @@ class TruthsFigure(Artifact):
         scored = scores(found, compared)
         labels = [one.label for one in compared]
         looks = dict(zip(self.moved, style.MARKS, strict=False))
-        height = 1.1 + 2 * ROW * len(labels)
-        figure, panels = style.panels(2, len(self.truths), height, sharey=True, sharex="row")
+        sized = [one for one in labels if scored["ratio"][scored["estimator"] == one].notna().any()]
+        rows = (len(labels), len(sized))  # a fixed direction has no size
+        height, shares = 1.1 + ROW * sum(rows), {"sharey": "row", "sharex": "row"}
+        figure, panels = style.panels(2, len(self.truths), height, height_ratios=rows, **shares)
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):
             upper.set_title(title)
             of_truth = chosen(scored, {"truth": truth})
             for (name, look), offset in zip(looks.items(), OFFSETS, strict=False):
-                rows = chosen(of_truth, {"hyperparameter": name})
+                by_name: Any = chosen(of_truth, {"hyperparameter": name}).groupby("estimator")
                 for row, label in enumerate(labels):
-                    one: Any = rows[rows["estimator"] == label]
-                    _sign(upper, one["right"].dropna(), row + offset, look)
-                    _size(lower, one["ratio"].dropna(), row + offset, look)
-            _scale(upper, lower, labels)
+                    _sign(upper, by_name.get_group(label)["right"].dropna(), row + offset, look)
+                for row, label in enumerate(sized):
+                    _size(lower, by_name.get_group(label)["ratio"].dropna(), row + offset, look)
+            _scale(upper, lower, labels, sized)
         mark = {"linestyle": "", "markersize": 4}
         style.legend_of(figure, {n.replace("_", " "): mark | look for n, look in looks.items()})
         counts = scored.drop_duplicates(["point", "truth", "hyperparameter"])
@@ -81,9 +83,9 @@ def _size(axes: Axes, ratios: pd.Series, place: float, look: Mapping[str, Any]) 
     axes.plot(ratios.median(), place, linestyle="", **look, markersize=3.4)
 
 
-def _scale(upper: Axes, lower: Axes, labels: Sequence[str]) -> None:
-    for axes in (upper, lower):
-        style.label_rows(axes, labels)
+def _scale(upper: Axes, lower: Axes, labels: Sequence[str], sized: Sequence[str]) -> None:
+    style.label_rows(upper, labels)
+    style.label_rows(lower, sized)
     upper.axvline(50, color="#888888", linewidth=0.6)
     upper.set(xlim=(-3, 103), xticks=[0, 50, 100], xlabel="points with its sign (%)")
     lower.axvline(1, color="#888888", linewidth=0.6)
