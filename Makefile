@@ -15,6 +15,9 @@ BIN := .venv/bin
 BASE := .venv/.installed
 DEV := .venv/.installed-dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check
+# pip compiles on one core; this takes all of them.
+INSTALL = $(PIP) install --quiet --no-compile --editable
+COMPILE = $(BIN)/python -m compileall -q -j 0 .venv >/dev/null 2>&1 || true
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -105,16 +108,19 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 
 $(BASE): .venv/.created pyproject.toml constraints.txt
 	@echo "Installing packages into .venv: about 1.2 GB, a minute or two"
-	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@$(INSTALL) . --constraint constraints.txt
+	@$(COMPILE)
 	@touch $@
 
 .venv/.installed-%: .venv/.created pyproject.toml constraints.txt
 	@echo "Installing packages and the extra $* into .venv: a few minutes"
-	@$(PIP) install --quiet --constraint constraints.txt --editable ".[$*]"
+	@$(INSTALL) ".[$*]" --constraint constraints.txt
+	@$(COMPILE)
 	@touch $(BASE) $@
 
 # PyTorch's own dependencies stay out of constraints.txt (see pyproject.toml); installed ones are kept.
 .venv/.installed-bench: $(BASE)
 	@echo "Installing PyTorch, higher and TorchOpt into .venv: several GB where the build for CUDA is taken"
-	@$(PIP) install --quiet --editable ".[bench]"
+	@$(INSTALL) ".[bench]"
+	@$(COMPILE)
 	@touch $@
