@@ -146,11 +146,12 @@ def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
 def test_divergence_counts_where_it_is_in_every_experiment(tmp_path):
     write_run(tmp_path, "a", "global", 0, diverge_at=9)
     write_run(tmp_path, "a", "global", 1)
-    assert Diverges(["a"], "global").judge(Context(tmp_path)).verdict == AGREES
+    assert Diverges(["a"], "global", steps=10_000).judge(Context(tmp_path)).verdict == AGREES
     write_run(tmp_path, "b", "global", 0)
-    found = Diverges(["a", "b"], "global").judge(Context(tmp_path))
-    assert found.verdict == DISAGREES
-    assert found.ours == "diverged: 1 of 2 (a), 0 of 1 (b)"
+    for steps, verdict in ((2000, DISAGREES), (2001, UNDECIDED)):  # runs have 2000
+        found = Diverges(["a", "b"], "global", steps=steps).judge(Context(tmp_path))
+        assert found.verdict == verdict
+        assert found.ours == "diverged: 1 of 2 (a), 0 of 1 (b)"
     with pytest.raises(MissingRuns):
         Diverges(["c"], "global").judge(Context(tmp_path))
 

@@ -56,11 +56,13 @@ class OfRuns(Criterion):
         experiments: those that the claim is about.
         across: keys of the configs, and values, each combination of which counts as an experiment.
         where: further conditions on the runs, as in `store.find_runs`.
+        steps: of a claim about long training: shorter runs do not refute it.
     """
 
     experiments: Sequence[str]
     across: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
     where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    steps: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         """Raise `UserError` for settings that say nothing."""
@@ -90,7 +92,10 @@ class OfRuns(Criterion):
             where = {**self.where, **dict(zip(self.across, values, strict=True))}
             cell = " ".join(map(str, [name, *values]))
             selections[cell] = chosen(context, name, self.methods, where)
-        return Finding(*self.find(selections), size(selections, of_all=True))
+        found, ours = self.find(selections)
+        if found == DISAGREES and any(one.steps < self.steps for one in selections.values()):
+            found = UNDECIDED
+        return Finding(found, ours, size(selections, of_all=True))
 
 
 def verdict(holds: Any, contrary: Any = True) -> str:
