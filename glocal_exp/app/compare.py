@@ -13,9 +13,10 @@ from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare
 from glocal_exp.report.figures.compared import draw_curves, draw_ends, heading, paragraphs
 from glocal_exp.report.filters import chosen, full_key
-from glocal_exp.store import find_runs
+from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.files import make_directory, write_together
 from glocal_exp.store.index import write_index
+from glocal_exp.store.load import run_directories
 
 ABOUT = """\
 List stored runs by the settings in which they differ: a row for each, with its seeds, how they
@@ -88,17 +89,25 @@ def _read(folders: Sequence[str]) -> Comparison:
             what = f"{folder} is no folder" if folder.exists() else f"There is no folder {folder}"
             raise UserError(f"{what}; give one of runs, or KEY=VALUE.")
         place = folder / "runs" if (folder / "runs").is_dir() else folder
-        if not (found := find_runs(place)):
+        if not (found := find_runs(place) or _inside(folder.absolute())):
             raise UserError(
                 f"{folder} holds no stored run; give the folder `runs` of an output_dir."
             )
         stored[place] = found
     compared = compare([run for found in stored.values() for run in found])
     for place, found in stored.items():
-        write_index(place, found)
+        if run_directories(place):
+            write_index(place, found)
     if not compared.entries:
         raise UserError(f"No run can be read. {' '.join(compared.notes)}")
     return compared
+
+
+def _inside(folder: Path) -> list[StoredRun]:
+    """The runs of an experiment's or a variant's folder, or the one of a run's."""
+    roots = map(find_runs, list(folder.parents)[:3])
+    found = ([run for run in runs if folder in (run.path, *run.path.parents)] for runs in roots)
+    return next(filter(None, found), [])
 
 
 def _write(contents: Mapping[Path, bytes]) -> None:

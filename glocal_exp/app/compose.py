@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -81,7 +82,7 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
             _check_effect(made, overrides)
-        except (*NOT_ACCEPTED, ValueError) as error:
+        except (*NOT_ACCEPTED, ValueError, yaml.YAMLError) as error:
             key = missing_key(error)
             raise UserError(sentence(error, _settings(last, key) if key else {})) from error
     return made

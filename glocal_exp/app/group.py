@@ -86,9 +86,12 @@ class Group:
     def _start(self, seed: int) -> None:
         """Announce a seed, and take its records back to its checkpoint."""
         directory, loop = self._directories[seed], self._loop
-        done = (loop.position.outer_step - 1) * self._cfg.interval
+        position = loop.position
+        done = (position.outer_step - 1) * self._cfg.interval
         if loop.resumed:
-            place = f"step {done}" if done else "within the first interval"
+            place = f"step {done}"
+            if position.interval or position.step:
+                place += f", within interval {position.outer_step}"
             say(f"going on from {place}: {directory.path}")
         elif directory.last_outer_step is not None:
             say(f"there is no checkpoint, so run from the start: {directory.path}")

@@ -5,6 +5,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
+import yaml
+
 from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.instantiate import first_line
 
@@ -20,7 +22,7 @@ OF_OVERRIDES = {
 }
 OF_VALUES = {
     r"^Value '(.*)' of type '.*' could not be converted to Integer": "{key}={0} should "
-    "be a whole number.",
+    "be a whole number, without point or exponent.",
     r"^Value '(.*)' of type '.*' could not be converted": "{key}={0} should be of another type.",
     r"^Value '(.*)' is not a valid bool": "{key}={0} should be true or false.",
     r"is not a ListConfig": "{key} should be a list, as {key}=[0,1].",
@@ -31,6 +33,8 @@ OF_VALUES = {
 
 def sentence(error: BaseException, settings: Mapping) -> str:
     """One sentence for what `hydra.compose` raised; `settings` are those that there are."""
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark):
+        return f"{mark.name}, line {mark.line + 1}, is no YAML: {error.problem}; correct it."
     text, cause = str(error), str(error.__cause__ or "")
     if match := re.search(r"Could not find '(.+)/([^'/]*)'", text):
         return no_choice(*match.groups())
@@ -56,7 +60,7 @@ def sentence(error: BaseException, settings: Mapping) -> str:
 
 def no_choice(group: str, name: str) -> str:
     """The sentence for a choice that a group does not have."""
-    hint = _hint(name.removesuffix(".yaml").strip("/").rpartition("/")[2], choices(group))
+    hint = hint_at(name.removesuffix(".yaml").strip("/").rpartition("/")[2], choices(group))
     more = ", or name your own class, as problem=mymodule.MyProblem" * (group == "problem")
     return f"There is no {group}={name}; {hint}choose one of {', '.join(choices(group))}{more}."
 
@@ -80,7 +84,7 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
         return unknown(".".join(path), names[0], known)
     # The last two are set by the presets.
     of_root = [*groups(), *read("main").keys() - {"defaults"}, "steps", "interval"]
-    hint = "" if path else _hint(group, of_root)
+    hint = "" if path else hint_at(group, of_root)
     if same:
         hint = f"did you mean {' or '.join(same)}? "
     return f"There is no setting {key}; {hint}{WHERE_TO_LOOK}"
@@ -88,7 +92,7 @@ def unknown_key(key: str, settings: Mapping = MappingProxyType({})) -> str:
 
 def unknown(path: str, name: str, known: Collection[str]) -> str:
     """The sentence for a setting that is not among those `known` below `path`."""
-    hint = _hint(name, known, f"{path}.")
+    hint = hint_at(name, known, f"{path}.")
     return f"There is no setting {path}.{name}; {hint}{path} has {', '.join(known) or 'none'}."
 
 
@@ -118,7 +122,8 @@ def _leaves(settings: Mapping, path: str = "") -> list[str]:
     ]
 
 
-def _hint(name: str, options: Iterable[str], path: str = "") -> str:
+def hint_at(name: str, options: Iterable[str], path: str = "") -> str:
+    """Which of the options may have been meant, as a question; empty if none is like it."""
     by_letters = {option.lower(): option for option in options}
     close = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
     return f"did you mean {path}{by_letters[close[0]]}? " if close else ""

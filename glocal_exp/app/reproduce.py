@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from glocal_exp.app.choices import choices, described, read
 from glocal_exp.app.main import entry_point
+from glocal_exp.app.mistakes import hint_at
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
@@ -195,7 +196,8 @@ def _parsed(arguments: Sequence[str]) -> Namespace:
             (settings if equals or word.startswith("~") else names).append(word)
     known = [*choices("plan"), *choices("experiment")]
     if wrong := [name for name in names if name not in known]:
-        raise UserError(f"There is no experiment {wrong[0]}; choose from {', '.join(known)}.")
+        hint = hint_at(wrong[0], known)
+        raise UserError(f"There is no experiment {wrong[0]}; {hint}choose from {', '.join(known)}.")
     try:
         command.minutes = min(map(float, own["minutes"]), default=math.inf)
     except ValueError:

@@ -36,7 +36,7 @@ class Files:
     def _find(self, spec: DatasetSpec) -> Path | str:
         """Where the files lie, or a clause that says why they do not."""
         if self.data_dir is None:
-            return "no data_dir is set"
+            return "neither data_dir nor GLOCAL_DATA_DIR is set"
         if spec.format is None:
             return f"{spec.title} has no file format"
         place = spec.format.find(existing_folder(self.data_dir))
@@ -50,8 +50,8 @@ def existing_folder(data_dir: str) -> Path:
         next(folder.iterdir(), None)
     except OSError as error:
         raise UserError(
-            f"data_dir={data_dir} cannot be read ({error.strerror}): set data_dir to the folder"
-            " that holds the data sets."
+            f"data_dir={data_dir} cannot be read ({error.strerror}): set it, or GLOCAL_DATA_DIR, to"
+            " the folder that holds the data sets."
         ) from error
     return folder
 

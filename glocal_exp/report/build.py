@@ -17,6 +17,7 @@ from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
 
 Kind = Literal["figure", "table"]
+SHOWN = 3  # of what is left out, by name
 FORMS = {"md": formats.markdown, "csv": formats.csv_text, "tex": formats.latex}
 
 
@@ -48,11 +49,11 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     configs = {path.stem: path for path in files}
     if unknown := [name for name in options.ids if name not in configs]:
         raise UserError(
-            f"there is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}"
+            f"There is no {kind} {', '.join(unknown)}; choose from {', '.join(configs)}."
         )
     if options.runs != repository / "results" / "runs" and not options.runs.is_dir():
         raise UserError(
-            f"--runs={options.runs} is no directory; give the folder `runs` of an output directory"
+            f"--runs={options.runs} is no directory; give the folder `runs` of an output directory."
         )
     context = Context.of(repository, options.runs, options.studies)
     is_new = not options.out.exists()
@@ -67,7 +68,8 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
     absent = [name for name, how in came.items() if how == "nothing"]
     if absent and not options.ids:
         advice = f"`glocal {kind}s {absent[0]}` says how to make one"
-        print(f"not stored, so left out: {', '.join(absent)}; {advice}")
+        more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
+        print(f"not stored, so left out: {', '.join(absent[:SHOWN])}{more}; {advice}")
     others = [] if options.ids else _unknown_experiments(options.runs, folder)
     results = list(came.values())
     if kind == "figure":

@@ -59,12 +59,14 @@ STYLES = {
     "global_restart": MethodStyle("global, restarted", BROWN, (0, (7, 2, 1, 2)), ">"),
 }
 NAMES = {
+    "constant": "always up", "lower": "always down", "shuffled": "random signs",
+    "split_bare": "split, nothing carried", "mean_iterate": "$h$ at the mean iterate",
     "dog": "DoG", "fds": "FDS", "hd": "HD", "hyperdistill": "HyperDistill", "marthe": "MARTHE",
     "mechanize": "Mechanic", "metaoptimize": "MetaOptimize", "pes": "PES", "prodigy": "Prodigy",
     "rtho": "RTHO", "schedule_free_adamw": "schedule-free AdamW",
     "schedule_free_sgd": "schedule-free SGD", "t1t2": "T1-T2",
 }  # fmt: skip
-"""What their authors call them."""
+"""What their authors call them, and what those do that follow no gradient."""
 # For methods that are not in the list: still apart from each other by line and marker.
 SPARE = (
     (GREEN, (0, (4, 1, 1, 1, 1, 1)), "v"),

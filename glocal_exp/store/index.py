@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
@@ -113,6 +112,7 @@ def ends(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 
 def _last(rows: Sequence[Mapping[str, str]], name: str) -> list[float]:
-    """The last values that were measured, the latest first."""
-    cells = (float(row[name]) for row in reversed(rows) if name in row)
-    return list(islice((value for value in cells if isfinite(value)), LATEST))
+    """The last values that were measured, the latest first; before training only if no others."""
+    measured = [row for row in reversed(rows) if isfinite(float(row.get(name, "nan")))]
+    trained = [row for row in measured if row.get("outer_step") != "0"]
+    return [float(row[name]) for row in (trained or measured)[:LATEST]]

@@ -165,8 +165,8 @@ DATA = [
     (["batch_size=5941"], "batch_size=5941 is larger than the 5,940 training images; lower it"),
     (["dataset=kmnist"], "KMNIST is not embedded: use source=files or source=tfds"),
     (["source=files"], "set data_dir=PATH or the environment variable GLOCAL_DATA_DIR"),
-    (["source=files", "data_dir=/nosuch"], "set data_dir to the folder that holds the data sets"),
-    (["source=auto", "data_dir=/nosuch"], "set data_dir to the folder that holds the data sets"),
+    (["source=files", "data_dir=/nosuch"], "set it, or GLOCAL_DATA_DIR, to the folder that holds"),
+    (["source=auto", "data_dir=/nosuch"], "set it, or GLOCAL_DATA_DIR, to the folder that holds"),
 ]
 
 
@@ -237,7 +237,8 @@ def test_a_traceback_is_shown_to_those_who_ask_for_it(capsys, monkeypatch):
     error = capsys.readouterr().err
     assert error.startswith("Traceback (most recent call last)")
     assert "omegaconf.errors.ValidationError" in error
-    assert error.splitlines()[-1] == "error: seed=abc should be a whole number."
+    said = "error: seed=abc should be a whole number, without point or exponent."
+    assert error.splitlines()[-1] == said
 
 
 SCRIPTS = {path.stem: path for path in (ROOT / "scripts").glob("[a-z]*.py")}

@@ -160,6 +160,9 @@ def test_what_came_from_a_search_path_is_repeated_with_it_alone(tmp_path, monkey
     store(run, path, "task=mine", "steps=500")
     assert repeat(run, path).config.task.init.momentum == 0.25
     assert repeat(run, path).choices["task"] == "mine"
+    (folder / "mine.yaml").write_text("name: sgd\ninit: [0.1\n")
+    with pytest.raises(UserError, match=r"mine\.yaml, line 3, is no YAML: expected ',' or '\]'"):
+        jobs([path, "task=mine"], False)
 
 
 TARGETS = [

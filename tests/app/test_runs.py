@@ -56,7 +56,7 @@ def test_a_sweep_back_says_how_far_it_is(shell: Shell, tmp_path: Path):
 def test_the_source_taken_is_named_first(stored):
     first = stored[0].out.splitlines()[0]
     assert first.startswith("data: Fashion-MNIST (embedded subset of 6,000 + 1,000 images) from ")
-    assert "bundled (fmnist.npz); files: no data_dir is set" in first
+    assert "bundled (fmnist.npz); files: neither data_dir nor GLOCAL_DATA_DIR is set" in first
 
 
 def test_the_manifest_says_where_the_run_came_from(stored):

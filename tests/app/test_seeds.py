@@ -67,7 +67,8 @@ def test_seeds_that_stand_apart_all_keep_what_they_have(shell, tmp_path):
     command = shell.run(*arguments, "seeds=[0,1,2]")
     assert (command.code, command.err) == (0, "")
     for seed, step in ((0, 20), (1, 40)):
-        assert f"going on from step {step}: {named(tmp_path)[seed]}\n" in command.out
+        place = f"step {step}, within interval {1 + step // 20}"
+        assert f"going on from {place}: {named(tmp_path)[seed]}\n" in command.out
     assert all(len(rows(run)) == 5 for run in named(tmp_path).values())
     for seed in (0, 1):
         shell.finished(tmp_path / "alone", seed)

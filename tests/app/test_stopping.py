@@ -119,7 +119,7 @@ def test_a_run_goes_on_from_within_its_first_interval_and_says_so(shell, tmp_pat
     shell.wait(command)
     command = shell.run(*arguments)
     run = runs(tmp_path)["local/0"]
-    assert f"going on from within the first interval: {run}\n" in command.out
+    assert f"going on from step 0, within interval 1: {run}\n" in command.out
     assert [row["step"] for row in rows(run)] == ["0", "800"]
 
 

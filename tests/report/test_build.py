@@ -148,8 +148,8 @@ def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
     ("words", "sentence"),
     [
         (["figures", "--runs", "none"], "is no directory; give the folder `runs`"),
-        (["figures", "fig9"], "there is no figure fig9; choose from c1, c2, c3, "),
-        (["tables", "table9"], "there is no table table9; choose from "),
+        (["figures", "fig9"], "There is no figure fig9; choose from c1, c2, c3, "),
+        (["tables", "table9"], "There is no table table9; choose from "),
         (["figures", "--run"], "unrecognized arguments: --run; --help shows what there is."),
         (["tables", "--out"], "expected one argument"),
         (["report", "--nope"], "unrecognized arguments: --nope; --help shows what there is."),

@@ -169,7 +169,7 @@ def test_ways_of_hyperparameters_are_measured_without_bounds(tmp_path):
     assert (found.verdict, found.ours) == (AGREES, "2.00 times [2.00, 2.00] (a)")
     assert Aggressive(["a"], "glocal", "local").judge(context).verdict == DISAGREES
     found = Follows(["a"], "glocal", "global", "local").judge(context)
-    assert (found.verdict, found.ours) == (AGREES, "apart by 0.06, local 0.45 (a)")
+    assert (found.verdict, found.ours) == (AGREES, "logits apart by: glocal 0.06, local 0.45 (a)")
     assert Follows(["a"], "local", "global", "glocal").judge(context).verdict == DISAGREES
 
 
@@ -225,10 +225,10 @@ def test_intervals_are_counted_over_all_runs(tmp_path):
             (path / "metrics.csv").write_text(table + "\n")
             reseal(path)
     found = InIntervals(**sought).judge(context)  # the row of the start does not count
-    assert (found.verdict, found.ours) == (AGREES, "62 % of 80 intervals")
+    assert (found.verdict, found.ours) == (AGREES, "in 62 % of 80 intervals (50 % asked for)")
     assert InIntervals(**sought, share=0.63).judge(context).verdict == DISAGREES
     first = InIntervals(**sought, rows="outer_step == 1", share=1.0).judge(context)
-    assert (first.verdict, first.ours) == (AGREES, "100 % of 4 intervals")
+    assert (first.verdict, first.ours) == (AGREES, "in 100 % of 4 intervals (100 % asked for)")
 
 
 def test_a_table_decides_by_the_share_of_its_rows(tmp_path):
@@ -284,7 +284,7 @@ def test_trajectories_that_go_on_moving_do_not_converge(tmp_path):
     context = Context(tmp_path)
     found = Converges(["a"]).judge(context)
     assert found.verdict == AGREES
-    assert found.ours.startswith("1 of 1 intervals settle")
+    assert found.ours.startswith("1 of the 1 intervals whose h are stored settle")
     assert Modes(["a"], 1e-3).judge(context).ours.startswith("of that order in 1 of 1 intervals")
     assert Modes(["a"], 1e-1).judge(context).verdict == DISAGREES
     with np.load(path / "arrays.npz") as stored:

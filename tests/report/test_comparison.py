@@ -12,14 +12,16 @@ import pytest
 
 from glocal_exp.app.compare import main
 from glocal_exp.report.build import main as build
+from glocal_exp.report.claims.accuracy import ends
 from glocal_exp.report.comparison import compare
 from glocal_exp.report.filters import chosen
+from glocal_exp.report.selection import select
 from glocal_exp.report.settings import differing, label
 from glocal_exp.report.tables.grouped import ABSENT
 from glocal_exp.store import RunDirectory, find_runs, load_runs
 from tests.report.test_build import REPOSITORY
 
-from .synthetic import write_run
+from .synthetic import overwrite, write_run
 
 WINDOWS = [{"method": {"name": "glocal", "window": window}} for window in (60, 80)]
 
@@ -183,8 +185,9 @@ def test_a_damaged_run_is_left_out_and_named(tmp_path, capsys):
     assert str(path) in line
     assert "metrics.csv changed" in line
     assert run(tmp_path, "seed=0") == 0
-    (tmp_path / "mine").rename(tmp_path / "runs")
-    assert run(tmp_path / "runs") == 2
+    assert [run(folder) for folder in (path.parents[1], path.parent, path)] == [0, 0, 2]
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty") == 2
 
 
 def test_every_seed_is_drawn_in_pictures_and_a_row_a_run_in_the_file(root, tmp_path, capsys):
@@ -248,3 +251,14 @@ def test_runs_that_no_figure_shows_are_drawn_even_as_they_run(root, tmp_path, ca
     assert build("figure", REPOSITORY, words) == 0
     text = (tmp_path / "figures" / "mine.txt").read_text()
     assert text.startswith("Runs that differ in method, method.window, task.init.learning_rate. ")
+
+
+def test_what_was_measured_before_training_is_no_late_evaluation(tmp_path):
+    path = write_run(tmp_path, "a", "none", 0, steps=300)
+    (run,) = find_runs(tmp_path)
+    measured = 100 * run.metrics()["test_accuracy"]
+    assert len(measured) == 4
+    assert 100 * run.ends["latest"]["test_accuracy"] == pytest.approx(measured[1:].mean())
+    assert ends(select(tmp_path, "a").runs) == {0: pytest.approx(measured[1:].mean())}
+    overwrite(path, "test_accuracy", [0.1, np.nan, np.nan, np.nan])
+    assert ends(select(tmp_path, "a").runs) == {0: pytest.approx(10)}

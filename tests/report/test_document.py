@@ -112,8 +112,8 @@ def test_a_changed_table_changes_the_words(tmp_path):
     claims.loc[claims["id"] == "local_suboptimal", "verdict"] = "agrees"
     claims.to_csv(tables / "claims.csv", index=False)
     after = InMarkdown(of(tmp_path, tables)).text()
-    assert "glocal points the right way at 35 of 36 points" not in before
-    assert "glocal points the right way at 35 of 36 points" in after
+    assert "glocal points the right way in 35 of 36 intervals" not in before
+    assert "glocal points the right way in 35 of 36 intervals" in after
     sentence = "ends lower than by glocal ones **{}**"
     assert sentence.format("holds") in after
     assert sentence.format("holds") not in before

@@ -117,13 +117,13 @@ def test_signs_are_compared_point_by_point(context, monkeypatch, of_local, of_ri
     found = criterion.judge(context)
     number, right = of_local[1], of_local[0] * of_local[1]
     assert found.verdict == verdict
-    assert found.ours.startswith(f"of {number}: local {right}, raise both")
+    assert found.ours.startswith(f"right of {number}: {right} (local); ")
     assert found.size == "study truths, lr 0.01, momentum 0.5"
 
 
 def test_signs_are_those_of_the_stored_intervals(context, tmp_path):
     found = RightMoreOften("plan", ["learning_rate", "momentum"], "local", ["raise_both"])
-    assert found.judge(context).ours == "of 2: local 1, raise both 2"
+    assert found.judge(context).ours == "right of 2: 1 (local); 2 (raise both)"
     with pytest.raises(MissingStudy):
         replace(found, truth="schedule").judge(context)
     with pytest.raises(MissingStudy):

@@ -78,11 +78,16 @@ class Diverges(OfRuns):
 
 
 def ends(runs: Sequence[Run], last: int = LAST, column: str = "test_accuracy") -> dict[int, float]:
-    """Percent by seed, the mean of the last so many evaluations, of a run that diverged too."""
+    """Percent by seed, the mean of the last so many evaluations, of a run that diverged too.
+
+    That before training is one of them only where there is no other.
+    """
     found = {}
     for run in runs:
         values = run.column(column)
-        found[run.seed] = 100 * float(np.mean(values[np.isfinite(values)][-last:]))
+        finite = np.isfinite(values)
+        trained = finite & (run.column("outer_step") > 0)
+        found[run.seed] = 100 * float(np.mean(values[trained if trained.any() else finite][-last:]))
     return found
 
 

@@ -76,9 +76,9 @@ class Follows(OfRuns):
             ]).reshape(-1, 2)  # fmt: skip
             closer += (apart[:, 0] < apart[:, 1]).tolist()
             own, others = apart.mean(axis=0)
-            words.append(f"{own:.2f}, {self.other} {others:.2f} ({name})")
+            words.append(f"{self.subject} {own:.2f}, {self.other} {others:.2f} ({name})")
         share = np.mean(closer) if closer else 0.0
-        return verdict(share == 1, share <= 0.5), "apart by " + ", ".join(words)
+        return verdict(share == 1, share <= 0.5), "logits apart by: " + "; ".join(words)
 
 
 @dataclass(frozen=True)

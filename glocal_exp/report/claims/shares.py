@@ -35,7 +35,8 @@ class InIntervals(OfRuns):
         frames = [run.metrics for one in selections.values() for run in one.runs]
         data = _rows(pd.concat(frames, ignore_index=True), "outer_step > 0")
         true = _where(_rows(data, self.rows), self.holds)
-        words = f"{100 * true.mean():.0f} % of {len(true)} intervals"
+        found, asked = 100 * true.mean(), 100 * self.share
+        words = f"in {found:.0f} % of {len(true):,} intervals ({asked:.0f} % asked for)"
         return verdict(true.mean() >= self.share), words
 
 

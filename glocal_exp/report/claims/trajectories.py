@@ -38,7 +38,7 @@ class Converges(OfRuns):
         drifts = [self._drift(arrays) for *_, arrays in _stored(selections, "trajectory")]
         settled = np.asarray(drifts) < self.within
         words = (
-            f"{int(settled.sum())} of {len(settled)} intervals settle, "
+            f"{int(settled.sum())} of the {len(settled)} intervals whose h are stored settle, "
             f"median change {100 * np.median(drifts):.0f} %"
         )
         return verdict(settled.mean() >= self.share), words

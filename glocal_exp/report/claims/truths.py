@@ -51,7 +51,7 @@ class RightMoreOften(Criterion):
         alone = zip(more.tolist(), (more + less).tolist(), strict=True)
         tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]
         sure = holm(tests) < LEVEL
-        counts = ", ".join(f"{label} {count:.0f}" for label, count in right.sum().items())
+        counts = "; ".join(f"{count:.0f} ({label})" for label, count in right.sum().items())
         found_so = verdict((sure & (more > less)).all(), (sure & (more < less)).any())
         size = f"study truths, {settings_of(found)}"
-        return Finding(found_so, f"of {len(right)}: {counts}", size)
+        return Finding(found_so, f"right of {len(right)}: {counts}", size)

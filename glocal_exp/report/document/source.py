@@ -147,6 +147,20 @@ class Source:
         found = {name: select(self.context.runs, name) for name in self.labels}
         return {name: one for name, one in found.items() if one}
 
+    @property
+    def glocal_reads(self) -> str:
+        """Which h, on how many validation images, glocal's runs of each experiment read."""
+        by_words: dict[str, list[str]] = {}
+        for name, selection in self.experiments.items():
+            runs = [run for run in selection.of("glocal") if run.gradient_images]
+            pairs = {(run.stored.value("method.stride", 1), run.gradient_images) for run in runs}
+            words = " or ".join(
+                f"every {f'{stride}th ' if stride > 1 else ''}h on {images:,} images"
+                for stride, images in sorted(pairs)
+            )
+            by_words.setdefault(words, []).append(name)
+        return "; ".join(f"{words} ({', '.join(of)})" for words, of in by_words.items() if words)
+
     @cached_property
     def compared(self) -> dict[str, Selection]:
         """Those whose runs differ in method and seed alone, so that a chart can show them all."""

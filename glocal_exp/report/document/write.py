@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from glocal_exp.errors import Parser, UserError
 from glocal_exp.report.artifact import MissingRuns, MissingStudy
-from glocal_exp.report.claims.criterion import size
+from glocal_exp.report.claims.criterion import NOT_RUN, size
 from glocal_exp.report.document import run_charts, study_charts
 from glocal_exp.report.document.charts import Chart
 from glocal_exp.report.document.source import Lookup, Source
@@ -33,7 +33,7 @@ TEX = re.compile(r"\$(\w)_(\w)\$")
 EMPTY = re.compile(r"\n{3,}")
 HEADING = re.compile(r"<h2>(.+?)</h2>")
 FINDINGS = re.compile(r"(?:^\d\. \*\*.+\n)+", re.MULTILINE)
-"""The report's three sentences, which the README repeats."""
+"""The report's first sentences, which the README repeats."""
 CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
     "curves": run_charts.curves,
     "finals": run_charts.finals,
@@ -48,7 +48,7 @@ CHARTS: dict[str, Callable[..., Iterable[Chart]]] = {
 def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | None = None) -> int:
     """Write both; returns the exit code.
 
-    Where that is the repository's `results`, its README gets the report's three sentences.
+    Where that is the repository's `results`, its README gets the report's first sentences.
 
     Args:
         home: where runs, studies and tables are, and the report goes; `results` of the repository.
@@ -77,7 +77,7 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
 
 
 def with_findings(page: str, report: str) -> str:
-    """The page with its three sentences as the report has them."""
+    """The page with these sentences as the report has them."""
     found = FINDINGS.findall(report)[0]
     return FINDINGS.sub(lambda _: found, page, count=1)
 
@@ -127,6 +127,8 @@ class Form(ABC):
             "experiments": self.source.experiments,
             "labels": self.source.labels,
             "size": size(self.source.experiments),
+            "glocal_reads": self.source.glocal_reads,
+            "not_run": [one for one in lookup.claims.values() if one["verdict"] == NOT_RUN],
         } | {name: getattr(lookup, name) for name in ("cell", "cells", "span", "claim", "has")}
         return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 

@@ -39,7 +39,8 @@ class TruthsFigure(Artifact):
         scored = scores(found, compared)
         labels = [one.label for one in compared]
         looks = dict(zip(self.moved, style.MARKS, strict=False))
-        sized = [one for one in labels if scored["ratio"][scored["estimator"] == one].notna().any()]
+        with_size = scored.dropna(subset=["ratio"])["estimator"].unique()
+        sized = [label for label in labels if label in with_size]
         rows = (len(labels), len(sized))  # a fixed direction has no size
         height, shares = 1.1 + ROW * sum(rows), {"sharey": "row", "sharex": "row"}
         figure, panels = style.panels(2, len(self.truths), height, height_ratios=rows, **shares)
@@ -47,11 +48,14 @@ class TruthsFigure(Artifact):
             upper.set_title(title)
             of_truth = chosen(scored, {"truth": truth})
             for (name, look), offset in zip(looks.items(), OFFSETS, strict=False):
-                by_name: Any = chosen(of_truth, {"hyperparameter": name}).groupby("estimator")
-                for row, label in enumerate(labels):
-                    _sign(upper, by_name.get_group(label)["right"].dropna(), row + offset, look)
-                for row, label in enumerate(sized):
-                    _size(lower, by_name.get_group(label)["ratio"].dropna(), row + offset, look)
+                rows_of = chosen(of_truth, {"hyperparameter": name})
+                for draw, axes, column, named in (
+                    (_sign, upper, "right", labels),
+                    (_size, lower, "ratio", sized),
+                ):
+                    for row, label in enumerate(named):
+                        values: Any = rows_of.loc[rows_of["estimator"] == label, column]
+                        draw(axes, values.dropna(), row + offset, look)
             _scale(upper, lower, labels, sized)
         mark = {"linestyle": "", "markersize": 4}
         style.legend_of(figure, {n.replace("_", " "): mark | look for n, look in looks.items()})
