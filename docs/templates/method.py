@@ -24,7 +24,11 @@ class WindowMedian(Method):
         return Wanted(steps=last_of(self.window, 1, interval))
 
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
-        """What to make of it: `measured.h` has a row for each step wanted, q columns, float64."""
+        """What to make of it: `measured.h` has a row for each step wanted, q columns, float64.
+
+        What is returned are q numbers too, a gradient of the meta loss: the meta optimizer goes
+        against it.
+        """
         spread = float(np.ptp(measured.h, axis=0).max())
         # Diagnostics are recorded every interval. What should be remembered until the next one goes
         # into `Estimate(memory=...)` and comes back as `moment.memory`.

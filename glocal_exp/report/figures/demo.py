@@ -67,7 +67,7 @@ def sentences(
     start, costs = images.runs[0].stored.value("task.init.learning_rate"), _costs(images)
     ends = {method: _spread([*images.finals(method).values()], 1) for method in images.methods}
     constant = ends.pop(NONE, "nothing yet")
-    learned = [f"{end} by {name} ({costs[name]:.1f} x the cost)" for name, end in ends.items()]
+    learned = [f"{end} by {name} ({costs[name]:.1f} x the work)" for name, end in ends.items()]
     found = {name: _spread(values, 3) for name, values in losses.items()}
     untuned, tuned = found.pop(CONSTANT), found.pop(HYPERGRADIENTS)
     searched = _listed([f"{end} by {name}" for name, end in found.items()])
@@ -78,7 +78,8 @@ def sentences(
         f"{_listed(learned) or 'nothing yet'}.{_alike(images)} {count:,} penalties of a logistic "
         f"regression, learned in {seconds:g} s, bring its test loss from {untuned} to "
         f"{tuned}{beside or '; TPE has not been run beside them, which needs optuna'}. "
-        f"(Mean ± standard deviation over the seeds {_listed([str(s) for s in images.seeds])}.)"
+        "(Work is counted in steps of training; mean ± standard deviation over the seeds "
+        f"{_listed([str(s) for s in images.seeds])}.)"
     )
 
 
