@@ -18,7 +18,7 @@ from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
 from glocal_exp.engine import Loop, Plan, Splits
 from glocal_exp.engine.compiled import Programs
-from glocal_exp.engine.contract import calling, check_examples, check_problem
+from glocal_exp.engine.contract import calling, check_examples, check_method, check_problem
 from glocal_exp.studies.lab import Setting
 from glocal_exp.types import InnerProblem
 
@@ -79,7 +79,10 @@ class Experiment:
         """The engine's loop over some seeds, each with its images; `options` as of `Loop`."""
         splits = {seed: assemble.examples(self.cfg, parts) for seed, parts in images.items()}
         options["meta_optimizer"] = self.meta_optimizer
-        return Loop(self.problem, splits, self.plan, **options)
+        loop = Loop(self.problem, splits, self.plan, **options)
+        for snapshot in list(loop.snapshots.values())[:1]:
+            check_method(self.plan, loop.names, self.problem.describe(snapshot.phi))
+        return loop
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What `run` asks of a problem and of examples of one's own: a slip ends in one sentence."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from glocal_exp.engine.examples import Splits
+from glocal_exp.engine.plan import Plan
 from glocal_exp.errors import UserError
+from glocal_exp.methods.method import SHOWN, Estimate, Measured, Moment
 from glocal_exp.records import LARGEST_SEED
 from glocal_exp.types import InnerProblem, InnerState
 
@@ -58,6 +60,48 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
         raise UserError(
             "describe(phi) should return a dict of numbers or arrays by name, not "
             f"{_words(described)}."
+        )
+
+
+def check_method(plan: Plan, names: Sequence[str], described: Mapping[str, Any]) -> None:
+    """Look at what a method makes of numbers of the shapes that it will get.
+
+    Args:
+        names: of the hyperparameters.
+        described: what the problem's `describe` gives of them.
+
+    Raises:
+        UserError: it fails, or gives something else than `Method` says.
+    """
+    schedule, wanted, q = plan.schedule, plan.wanted, len(names)
+    draw = np.random.default_rng(0).normal
+    rows, trained = len(wanted.steps), len(wanted.training)
+    measured = Measured(
+        h=draw(size=(rows, q)),
+        training=draw(size=(trained, q)),
+        newest=draw(size=(rows, q)),
+        sizes=1 + draw(size=(trained, q)) ** 2,
+        mean=draw(size=q),
+        mean_direct=draw(size=q),
+        values=draw(size=rows),
+        mean_value=1.0,
+        sharpness=0.5,
+        implicit=draw(size=q),
+        distilled=draw(size=q),
+        losses=draw(size=(wanted.copies, 2)),
+        moves=draw(size=(wanted.copies, q)),
+    )
+    values = {name: float(value) for name, value in described.items() if np.ndim(value) == 0}
+    moment = Moment(1, schedule.outer_steps, schedule.interval, tuple(names), values=values)
+    with calling("estimate(...)"), np.errstate(all="ignore"):
+        made = plan.method.estimate(measured, moment)
+    if not isinstance(made, Estimate):
+        raise UserError(f"estimate(...) should return an Estimate, not {_words(made)}.")
+    if made.hypergradient is not None and np.shape(made.hypergradient) != (q,):
+        raise UserError(
+            f"estimate(...) gives a hypergradient of shape {np.shape(made.hypergradient)}, and the "
+            f"hyperparameters are {q} ({', '.join(names[:SHOWN])}{', ...' * (q > SHOWN)}); give a "
+            "number for each."
         )
 
 

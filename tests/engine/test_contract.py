@@ -1,5 +1,6 @@
 """A slip in a problem or examples of one's own ends in one sentence, before anything is trained."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import equinox as eqx
@@ -9,11 +10,13 @@ import numpy as np
 import optax
 import pytest
 
-from glocal_exp.engine import Hooks
+from glocal_exp.engine import Hooks, Plan, Schedule
 from glocal_exp.engine.checkpoint import from_bytes, to_bytes
+from glocal_exp.engine.contract import check_method
 from glocal_exp.errors import UserError
 from glocal_exp.methods.ema_local import EmaLocal
 from glocal_exp.methods.local import Local
+from glocal_exp.methods.method import Estimate
 from glocal_exp.types import InnerProblem, InnerState
 from tests.engine.runs import SPLITS, begin, equal
 from tests.problems import RULES, Network
@@ -240,3 +243,36 @@ def test_hyperparameters_that_all_matter_are_not_remarked_upon():
         assert not any(record.remarks for record in begin(method=method))
     one_step = {"steps": 3, "interval": 1}  # in which momentum can have no effect
     assert not any(record.remarks for record in begin(**one_step))
+
+
+class Answers(Local):
+    """A method that answers with what it was given."""
+
+    def __init__(self, answer):
+        object.__setattr__(self, "answer", answer)
+
+    def estimate(self, measured, moment):
+        return self.answer(measured, moment)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda measured, _: Estimate(measured.h[-1]), None),
+        (lambda *_: Estimate(None), None),
+        (
+            lambda measured, _: Estimate(measured.h[-1, :2]),
+            r"of shape \(2,\), .* are 3 \(a, b, c\)",
+        ),
+        (lambda measured, _: Estimate(measured.h), r"of shape \(1, 3\)"),
+        (lambda measured, _: measured.h[-1], "should return an Estimate, not "),
+        (
+            lambda _, moment: moment.values["rate"] / 0,
+            r"fails \(test_contract.py, line \d+\): Zero",
+        ),
+    ],
+)
+def test_what_a_method_makes_of_it_is_looked_at_before_training(answer, said):
+    plan = Plan(Schedule(20, 10, 5), Answers(answer))
+    with pytest.raises(UserError, match=said) if said else nullcontext():
+        check_method(plan, ["a", "b", "c"], {"rate": np.float32(0.1), "weights": np.zeros(3)})
