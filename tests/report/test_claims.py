@@ -317,6 +317,10 @@ def test_predicting_is_being_nearer_in_most_intervals(tmp_path, linear, verdict)
     assert found.verdict == verdict
     share = f"{100 * linear / 8:.0f} %"
     assert found.ours == f"nearer in {share} of 8 intervals one step ahead, in {share} 10 ahead"
+    config = {"method": {"stride": 4}}
+    write_run(tmp_path, "b", "glocal", 0, keep_arrays=True, config=config)
+    with pytest.raises(MissingRuns):  # of every fourth h_t none is one step ahead
+        Predicts(["b"]).judge(Context(tmp_path))
 
 
 def test_a_cost_is_small_in_every_round_or_it_is_not(tmp_path):

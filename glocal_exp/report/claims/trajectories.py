@@ -71,6 +71,8 @@ class Predicts(OfRuns):
             for _, run, arrays in _stored(selections, "trajectory")
             if every_h(run)
         ]
+        if not intervals:
+            raise MissingRuns(*selections)
         errors = [prediction_errors(h, self.ahead, self.delays) for h in intervals]
         nearer = np.array([one["dmd"] < one["last"] for one in errors])[:, [0, -1]]
         counts, shares = nearer.sum(axis=0), nearer.mean(axis=0)
