@@ -79,7 +79,8 @@ def _line(
     )  # fmt: skip
     for start in means.index:
         if means[start] < band[0]:
-            _note(axes, means[start], (start, band[0]), ha="right", xytext=(-13, 1.5))
+            side, shift = ("left", 13) if start == means.index[0] else ("right", -13)
+            _note(axes, means[start], (start, band[0]), ha=side, xytext=(shift, 1.5))
         each = finals[start].dropna().clip(*band)
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
 
@@ -157,8 +158,9 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodS
     """By cost, with the front, and a number where it is below the axis."""
     shown: Any = rows["gain"].clip(lower=LEAST)
     _marks(axes, rows.assign(value=shown), looks)
-    for cost, value in rows.loc[rows["gain"] < LEAST, ["cost", "gain"]].to_numpy():
-        _note(axes, value, (cost, LEAST), xytext=(2, 5))
+    for row, one in enumerate(rows[rows["gain"] < LEAST].to_dict("records")):
+        colour = looks[one["method"]].colour
+        _note(axes, one["gain"], (one["cost"], LEAST), xytext=(2, 5 + 7 * row), color=colour)
     lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
     axes.step(rows["cost"][rows["front"]], shown[rows["front"]], where="post", **lines)
     axes.axhline(0, **lines)
