@@ -158,7 +158,8 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodS
     """By cost, with the front, and a number where it is below the axis."""
     shown: Any = rows["gain"].clip(lower=LEAST)
     _marks(axes, rows.assign(value=shown), looks)
-    for row, one in enumerate(rows[rows["gain"] < LEAST].to_dict("records")):
+    below: pd.DataFrame = rows.loc[rows["gain"] < LEAST]
+    for row, one in enumerate(below.to_dict("records")):
         colour = looks[one["method"]].colour
         _note(axes, one["gain"], (one["cost"], LEAST), xytext=(2, 5 + 7 * row), color=colour)
     lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
