@@ -12,6 +12,7 @@ from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.runs import Run
+from glocal_exp.report.searches import searched
 from glocal_exp.report.selection import Selection, select, together
 from glocal_exp.report.truth_points import points, scores
 from glocal_exp.stats import mean_interval
@@ -35,11 +36,13 @@ class Group:
         title: what it is called.
         where: conditions as of `store.find_runs`.
         tuning_free: tasks of optimizers with nothing to learn; they stand at every start.
+        trials: numbers of trainings after which searches are looked at.
     """
 
     title: str
     where: Mapping[str, Any]
     tuning_free: Sequence[str] = ()
+    trials: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ def gains(
     `cost` and `seconds` are times plain training's; `gain` is in percentage points, a mean over the
     starts for each seed and then over seeds, `low` and `high` its 95 % t interval; `reach` is the
     median number of trainings to come to where constant hyperparameters end (1 where it does not),
-    and `never` how many do not. `front` says whether no other costs less and gains as much.
+    and `never` how many do not. `front` says whether no other costs less and gains as much. A
+    search has a row for each number of trials.
 
     Raises:
         MissingRuns: no method has a seed from every start.
@@ -144,9 +148,26 @@ def gains(
             "never": int(own["reach"].isna().sum()), "runs": len(own),
             "starts": own["start"].nunique(), "seeds": own["seed"].nunique(),
         })  # fmt: skip
+    setting, constants = (experiment, found[0].selection.steps), _constants(found, len(starts))
+    for meta, group in groups.items():
+        of_searches = searched(context, setting, group.trials, constants)
+        summary += [{"meta_optimizer": meta, **row} for row in of_searches]
     frame = pd.DataFrame(summary)
     frame["front"] = [_on_front(row, frame) for row in summary]
     return frame, found
+
+
+def _constants(found: Sequence[Cell], starts: int) -> pd.DataFrame:
+    """By seed, what constants that have a run from every start come to, and their seconds."""
+    runs = {(run.seed, cell.start): run for cell in found for run in cell.selection.of(NONE)}
+    rows = [
+        {"seed": seed, "accuracy": 100 * run.last("test_accuracy"), "seconds": run.total("seconds")}
+        for (seed, _), run in runs.items()
+        if run.finished
+    ]
+    by_seed = pd.DataFrame(rows, columns=["seed", "accuracy", "seconds"]).groupby("seed")
+    means: Any = by_seed.mean()
+    return means[by_seed.size() == starts]
 
 
 def _of_cell(cell: Cell) -> list[dict[str, Any]]:

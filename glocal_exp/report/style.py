@@ -61,9 +61,10 @@ STYLES = {
 NAMES = {
     "constant": "always up", "lower": "always down", "shuffled": "random signs",
     "split_bare": "split, nothing carried", "mean_iterate": "$h$ at the mean iterate",
-    "dog": "DoG", "fds": "FDS", "hd": "HD", "hyperdistill": "HyperDistill", "marthe": "MARTHE",
-    "mechanize": "Mechanic", "metaoptimize": "MetaOptimize", "pes": "PES", "prodigy": "Prodigy",
-    "rtho": "RTHO", "schedule_free_adamw": "schedule-free AdamW",
+    "best_constant": "best constant rate", "cosine": "best cosine", "random": "random search",
+    "tpe": "TPE", "dog": "DoG", "fds": "FDS", "hd": "HD", "hyperdistill": "HyperDistill",
+    "marthe": "MARTHE", "mechanize": "Mechanic", "metaoptimize": "MetaOptimize", "pes": "PES",
+    "prodigy": "Prodigy", "rtho": "RTHO", "schedule_free_adamw": "schedule-free AdamW",
     "schedule_free_sgd": "schedule-free SGD", "t1t2": "T1-T2",
 }  # fmt: skip
 """What their authors call them, and what those do that follow no gradient."""

@@ -11,7 +11,7 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.objects import instantiate
 from glocal_exp.report.starts import SWEPT, TANGENT, Group, cells, gains, plain_steps, reached
 
-from .synthetic import CONFIGS, draw, reading, table, write_from
+from .synthetic import CONFIGS, draw, reading, table, write_from, write_study
 from .test_truths import context as context_of_truths  # noqa: F401
 
 GROUPS = {
@@ -75,6 +75,30 @@ def test_when_a_level_is_reached(context):
 def test_what_has_no_seed_from_every_start_is_not_compared(context):
     with pytest.raises(MissingRuns):
         gains(context, "recovery", GROUPS, [*STARTS, 0.5])
+
+
+def test_a_search_counts_what_it_has_chosen_so_far(context, tmp_path):
+    """Of whole searches of the same trainings, over constants that have every start."""
+    chosen, config = [0.5, 0.9, 0.95], {"experiment": "recovery", "steps": 2000}
+    for seed, changes in ((0, {}), (1, {}), (2, {}), (3, {"steps": 10}), (4, {"experiment": "x"})):
+        rows = [
+            {"trial": trial, "seconds": 10.0, "chosen_test_accuracy": value - 0.1 * seed}
+            for trial, value in enumerate(chosen)
+        ]
+        choices = {"search@study": "random"}
+        write_study(
+            tmp_path, "search", {"search": rows}, config | changes, seed=seed, choices=choices
+        )
+    groups = GROUPS | {"sgd": replace(GROUPS["sgd"], trials=[1, 2, 4])}
+    found: Any = gains(replace(context, studies=tmp_path), "recovery", groups, STARTS)[0]
+    rows = found[found["method"] == "random"].set_index("cost")
+    assert rows.index.tolist() == [1, 2]  # of four trainings there is no search
+    # Seed 2 lacks a start.
+    assert rows["gain"].tolist() == pytest.approx([-35, np.mean([90 - 80, 80 - 80])])
+    assert rows["seeds"].tolist() == [2, 2]
+    few, many = rows["seconds"]
+    assert many == pytest.approx(2 * few)
+    assert rows["meta_optimizer"].tolist() == ["sgd", "sgd"]
 
 
 @pytest.mark.parametrize("truths", [False, True])
