@@ -189,7 +189,8 @@ def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
     choosing = {*groups(), EXAMPLES}
     by_hand = [line for line in overrides if line.split("=")[0] in choosing]
     keys = {line.split("=")[0] for line in by_hand}
-    chosen = [line for line in repeated if line.split("=")[0] in groups().keys() - keys]
+    groups_left = groups().keys() - keys
+    chosen = [one for one in repeated if one.split("=")[0].rpartition("@")[2] in groups_left]
     return plain(_job("", [*path, *chosen, *by_hand]).config)
 
 

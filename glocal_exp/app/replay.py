@@ -1,9 +1,9 @@
-"""`python scripts/replay.py`: does the present source still give the numbers of stored runs?"""
+"""`python scripts/replay.py`: does the present source still give the numbers that are stored?"""
 
 import math
 from argparse import Namespace
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from glocal_exp.app.build import build
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.main import entry_point
+from glocal_exp.app.replay_studies import measured_again, outdated_studies
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import Parser, UserError
@@ -23,52 +24,75 @@ from glocal_exp.store.status import REPLAYS, add_replays
 
 RUNS = REPOSITORY / "results" / "runs"
 TOLERANCES = {"loss": 1e-3, "accuracy": 2e-3, "hyperparameter": 1e-4, "hypergradient": 2e-2}
-"""Largest differences, relative to the larger number; of accuracies absolute. Over an interval of
-100 steps rounding grows to about 1e-3 in an estimate by DMD, and less in everything else."""
+TOLERANCES |= {"study": 2e-2}
+"""Largest differences, relative to the larger number; of accuracies absolute; of studies relative
+to the largest number of a column. Over an interval of 100 steps rounding grows to about 1e-3 in an
+estimate by DMD, and less in everything else."""
 Differences = dict[str, float]
 Sources = tuple[str, str]
 
 
 def replay(arguments: Sequence[str], stop: Stop) -> int:
-    """Replay one run for each pair of an older source and the present one; 1 if any differs."""
+    """Replay one run, or study, for each pair of an older source and today's; 1 if any differs."""
     parser = Parser(
         "replay.py",
-        description="Train the first intervals of stored runs again that are stale only because "
-        "the numeric source has changed, until one for each change agrees. Then "
-        "results/replays.json says so from now on, and the runs count as current.",
+        description="Train the first intervals of stored runs, and measure the first units of "
+        "stored studies, again that are stale only because the numeric source has changed, until "
+        "one for each change agrees. Then results/replays.json says so from now on, and they count "
+        "as current.",
     )
-    parser.add_argument("runs", type=Path, nargs="?", default=RUNS, help="folder (results/runs)")
-    parser.add_argument("--intervals", type=int, default=1, help="outer steps (%(default)s)")
-    parser.add_argument("--module", action="append", default=[], help="of your own, that runs name")
-    parser.add_argument("--output", type=Path, default=REPLAYS, help="file (results/replays.json)")
+    add = parser.add_argument
+    add("runs", type=Path, nargs="?", default=RUNS, help="folder (results/runs)")
+    add("--studies", type=Path, help="folder; that beside the runs if not given")
+    add("--intervals", type=int, default=1, help="outer steps (%(default)s)")
+    add("--units", type=int, default=3, help="units of a study (%(default)s)")
+    add("--module", action="append", default=[], help="of your own, that runs name")
+    add("--output", type=Path, default=REPLAYS, help="file (results/replays.json)")
     options = parser.parse_args(arguments)
-    if options.intervals < 1:
-        parser.error("--intervals is at least 1")
-    chosen = outdated(find_runs(options.runs))
-    if not chosen:
-        say(f"no complete run in {options.runs} is stale by its source alone")
-    agreed = [_replay_one_of(runs, sources, options) for sources, runs in chosen]
+    if min(options.intervals, options.units) < 1:
+        parser.error("--intervals and --units are at least 1")
+    studies = options.studies or options.runs.parent / "studies"
+    runs, of_studies = outdated(find_runs(options.runs)), outdated_studies(studies)
+    if not runs and not of_studies:
+        say(f"no complete run in {options.runs}, nor study beside, is stale by its source alone")
+    agreed = [_one_agrees(sources, some, _of_run, options) for sources, some in runs]
+    agreed += [_one_agrees(sources, some, _of_study, options) for sources, some in of_studies]
     return 0 if all(agreed) else 1
 
 
-def _replay_one_of(runs: Sequence[StoredRun], sources: Sources, options: Namespace) -> bool:
-    """Whether one of the runs comes out the same, which is noted then.
+def _one_agrees(
+    sources: Sources,
+    stored: Sequence[Any],
+    again: Callable[[Any, Namespace], tuple[dict[str, Any], Differences]],
+    options: Namespace,
+) -> bool:
+    """Whether one of what is stored comes out the same, which is noted then.
 
     One is taken to be enough, since where training is sensitive rounding alone makes a difference
-    in an interval; it says nothing about what only the other runs of that source compute.
+    in an interval; it says nothing about what only the others of that source compute.
     """
-    for run in runs:
-        name = run.path.relative_to(options.runs).as_posix()
-        largest = differences(run, options.intervals, options.module)
+    for one in stored:
+        what, largest = again(one, options)
         agrees = all(value <= TOLERANCES[kind] for kind, value in largest.items())
         text = ", ".join(f"{kind} {value:.1e}" for kind, value in largest.items())
-        say(f"{'agrees' if agrees else 'differs'}: {name}: {text}")
+        say(f"{'agrees' if agrees else 'differs'}: {next(iter(what.values()))}: {text}")
         if agrees:
-            what = {"run": name, "intervals": options.intervals, "differences": largest}
             pair = {"stored": sources[0], "current": sources[1], "git": git_state(REPOSITORY)}
-            add_replays([pair | what], options.output)
+            add_replays([pair | what | {"differences": largest}], options.output)
             return True
     return False
+
+
+def _of_run(run: StoredRun, options: Namespace) -> tuple[dict[str, Any], Differences]:
+    name = run.path.relative_to(options.runs).as_posix()
+    largest = differences(run, options.intervals, options.module)
+    return {"run": name, "intervals": options.intervals}, largest
+
+
+def _of_study(folder: Path, options: Namespace) -> tuple[dict[str, Any], Differences]:
+    """Of its first units."""
+    units, largest = measured_again(folder, options.units, options.module)
+    return {"study": "/".join(folder.parts[-3:]), "units": units}, {"study": largest}
 
 
 def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]:

@@ -1,4 +1,4 @@
-"""`from=RUN_DIR`: the overrides that give a stored run's config again.
+"""`from=RUN_DIR`: the overrides that give the config of a stored run, or study, again.
 
 A stored config is data from a stranger: it chooses among what is here and sets plain values, and
 whether it names other code is looked at by `check_targets` before anything is made of it.
@@ -16,14 +16,14 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 
 from glocal_exp.app.choices import choices, groups, read
-from glocal_exp.app.config import NUMERIC, expanded, numeric_config, targets
+from glocal_exp.app.config import NUMERIC, expanded, numeric_config, plain, targets
 from glocal_exp.app.instantiate import first_line
 from glocal_exp.app.named import EXAMPLES
 from glocal_exp.errors import UserError
 
 GROUPS_KEPT = ("experiment", "dataset", "device", "problem")  # by their choice alone
 REPEATED = (*NUMERIC, "problem", "dmd", "steady_state", "augmentation", "device", "microbatch")
-REPEATED += ("seed", "validation_chunk", "seeds", "keep_arrays")
+REPEATED += ("seed", "validation_chunk", "seeds", "keep_arrays", "study")
 """Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
 HOMES = ("models", "tasks", "problems", "methods", "koopman", "engine.modes", "studies")
 HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
@@ -33,7 +33,7 @@ LARGEST, DEEPEST = 2**20, 20  # bytes of a stored config, and its levels
 
 @dataclass(frozen=True)
 class Stored:
-    """The run that a command repeats."""
+    """The run, or study, that a command repeats."""
 
     path: Path
     config: Mapping[str, Any]
@@ -53,6 +53,11 @@ class Stored:
         """What gives its config again, but for keys set `by_hand`."""
         return list(_repeated(self, by_hand))
 
+    def _numeric(self, config: Any) -> dict[str, Any]:
+        """What its hash is of; training counts where what was stored has trained."""
+        numeric = numeric_config(config, self.source) if "method" in self.config else {}
+        return numeric | ({"study": plain(config.study)} if "study" in self.config else {})
+
     def check(self, config: Any) -> None:
         """Raise `UserError` unless `config`, composed of its overrides alone, is the one stored."""
         from glocal_exp.store import config_hash  # the rest does not wait for pandas
@@ -61,7 +66,7 @@ class Stored:
         name, sums = "config.yaml", self.manifest.get(CHECKSUMS) or {}
         written = name not in sums or checksums([self.path / name], self.path)[name] == sums[name]
         known = self.manifest.get("config_hash") if written else None
-        numeric, own = numeric_config(config, self.source), self.manifest.get("own_sources")
+        numeric, own = self._numeric(config), self.manifest.get("own_sources")
         if known is None or config_hash(numeric | ({"own_sources": own} if own else {})) != known:
             raise UserError(
                 f"from={self.path} cannot be repeated: its config.yaml is not the one that its "
@@ -144,10 +149,11 @@ def _repeated(stored: Stored, by_hand: set[str]) -> Iterator[str]:
     config = stored.config
     for group, choice in _choices(stored).items():
         elsewhere = "hydra.searchpath" in by_hand and group != "experiment"  # whose are mere names
-        if group not in by_hand and (elsewhere or choice in choices(group)):
+        here = choice in choices(group.partition("@")[0])
+        if group not in by_hand and (elsewhere or here):
             yield f"{group}={choice}"
             if group not in GROUPS_KEPT and isinstance(config.get(group), Mapping):
-                content = read(f"{group}/{choice}") if choice in choices(group) else {}
+                content = read(f"{group}/{choice}") if here else {}
                 content = content.get(group, content)  # some set other keys of the root too
                 yield from _removed(group, content, config[group], by_hand)
     for key, value in config.items():
@@ -180,8 +186,9 @@ def _choices(stored: Stored) -> dict[str, str]:
     named |= {"device": platform} if platform else {}
     named |= {**stored.choices, "source": stored.source}
     # A preset only sets what is repeated by value; the other two belong to the machine.
-    others = ("preset", "tracker", "launcher")
-    chosen = {k: v for k, v in named.items() if k in groups() and k not in others}
+    others = {"preset", "tracker", "launcher"}
+    # What a group's own file chooses, as search@study, too.
+    chosen = {k: v for k, v in named.items() if k.rpartition("@")[2] in groups().keys() - others}
     return {
         group: choice for group, choice in chosen.items() if re.fullmatch(r"[\w.]+", str(choice))
     }
@@ -190,14 +197,19 @@ def _choices(stored: Stored) -> dict[str, str]:
 def _leaves(path: str, value: Any, by_hand: set[str]) -> Iterator[str]:
     if path in by_hand:
         return
-    if isinstance(value, Mapping) and value:
+    dotted = isinstance(value, Mapping) and any("." in str(name) for name in value)  # no path
+    if isinstance(value, Mapping) and value and not dotted:
         for name, entry in value.items():
-            if not re.fullmatch(r"\w+", str(name)):
-                raise UserError(f"The stored config has a key that is no name: {path}.{name!r}.")
-            yield from _leaves(f"{path}.{name}", entry, by_hand)
+            yield from _leaves(f"{path}.{_checked(path, name)}", entry, by_hand)
     else:
         prefix = "++" if "." in path else ""
         yield f"{prefix}{path}={text_of(value)}"
+
+
+def _checked(path: str, name: Any) -> str:
+    if not re.fullmatch(r"[\w.]+", str(name)):
+        raise UserError(f"The stored config has a key that is no name: {path}.{name!r}.")
+    return str(name)
 
 
 def text_of(value: Any) -> str:
@@ -205,7 +217,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, str | bool | None):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{text_of(entry)}" for name, entry in value.items()) + "}"
+        pairs = (f"{_checked('', name)}:{text_of(entry)}" for name, entry in value.items())
+        return f"{{{','.join(pairs)}}}"
     if isinstance(value, Sequence):
         return "[" + ",".join(map(text_of, value)) + "]"
     return repr(value)

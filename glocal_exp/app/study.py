@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import OmegaConf
 
@@ -22,7 +22,7 @@ from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store import environment, run_path, utc_now
 from glocal_exp.store.studies import StudyDirectory
-from glocal_exp.studies.lab import Lab, Study
+from glocal_exp.studies.lab import Lab, Setting, Study
 
 if TYPE_CHECKING:
     from glocal_exp.app.build import Experiment
@@ -48,6 +48,25 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
 def measure(job: Job) -> None:
     """Measure what is missing of every seed of a job."""
+    for ready in prepared(job):
+        _measure(ready, Path(job.config.output_dir) / "studies")
+
+
+class Ready(NamedTuple):
+    """A study of one seed, with the manifest's facts and the config that is stored."""
+
+    study: Study
+    lab: Lab
+    facts: dict[str, Any]
+    config: dict[str, Any]
+
+
+def prepared(job: Job) -> Iterator[Ready]:
+    """What a job measures, seed by seed.
+
+    Raises:
+        UserError: it names no study, or settings do not fit.
+    """
     cfg = job.config
     if cfg.study is None:
         known = ", ".join(choices("study"))
@@ -62,7 +81,9 @@ def measure(job: Job) -> None:
         about = _without_training(job)
     experiment = cache(partial(_build, job, {}))  # when it is first needed
     for seed in numbers:
-        _measure(job, study, about, seed, experiment)
+        facts, config = _identity(job, study, seed, experiment)
+        lab = Lab(seed, partial(_setting, job, seed, experiment))
+        yield Ready(study, lab, about | facts, config)
 
 
 def _without_training(job: Job) -> dict[str, Any]:
@@ -102,18 +123,15 @@ def _build(job: Job, changes: Mapping[str, Any]) -> "Experiment":
     return build(config, job.choices)
 
 
-def _measure(
-    job: Job,
-    study: Study,
-    about: Mapping[str, Any],
-    seed: int,
-    experiment: "Callable[[], Experiment]",
-) -> None:
-    facts, config = _identity(job, study, seed, experiment)
-    facts = {**about, **facts}
-    lab = Lab(seed, lambda c: (_build(job, c) if c else experiment()).setting(seed))
-    root = Path(job.config.output_dir) / "studies"
-    path = run_path(root, facts["study"], facts["variant"], seed)
+def _setting(
+    job: Job, seed: int, experiment: "Callable[[], Experiment]", changes: Mapping[str, Any]
+) -> Setting:
+    return (_build(job, changes) if changes else experiment()).setting(seed)
+
+
+def _measure(ready: Ready, root: Path) -> None:
+    study, lab, facts, config = ready
+    path = run_path(root, facts["study"], facts["variant"], lab.seed)
     with StudyDirectory(path, facts, as_yaml(config)) as directory:
         units = list(study.units(lab))
         if directory.aside:

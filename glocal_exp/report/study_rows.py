@@ -9,6 +9,7 @@ import pandas as pd
 
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.store.files import read_manifest
+from glocal_exp.store.load import is_outdated
 from glocal_exp.store.studies import load_study
 
 
@@ -51,4 +52,6 @@ def provenance(frame: pd.DataFrame, about: str = "") -> str:
     )
     if any(m.get("status") != "complete" for m in manifests):
         text += " The study is unfinished, shown as far as it is."
+    if any(is_outdated(m) for m in manifests):
+        text += " Measured with an older version of the numerical code."
     return f"{about}: {text}" if about else text

@@ -20,7 +20,7 @@ from glocal_exp.store.fingerprint import source_fingerprint
 from glocal_exp.store.index import Entry, ends, read_index, stamp, write_index
 from glocal_exp.store.lock import holder
 from glocal_exp.store.seal import damage, intact_manifest
-from glocal_exp.store.status import Status, intact_status, status
+from glocal_exp.store.status import Status, intact_status, is_replayed, status
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """With libyaml ten times as fast, which hundreds of runs make felt."""
@@ -256,3 +256,9 @@ def current_source(manifest: Mapping[str, Any]) -> str | None:
         return source_fingerprint(modules) if modules else None
     except ValueError:
         return "a module is gone"
+
+
+def is_outdated(manifest: Mapping[str, Any]) -> bool:
+    """Whether it is of source that is not known to give the numbers of today's."""
+    current = current_source(manifest)
+    return bool(current) and not is_replayed(manifest.get("source_hash"), str(current))

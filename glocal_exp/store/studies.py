@@ -16,15 +16,15 @@ from omegaconf import OmegaConf
 from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
 from glocal_exp.store.seal import CHECKSUMS, checksums, damage, intact_manifest, sealed
-
-HASHES = ("config_hash", "source_hash")
+from glocal_exp.store.status import is_replayed
 
 
 class StudyDirectory(LockedDirectory):
     """One study, variant and seed.
 
-    Units measured with another config or source than `facts` say are set aside, in a folder named
-    after that source: they would not fit those to come, but may have taken hours.
+    Units measured with another config than `facts` say, or with source that is not known to give
+    the same numbers (`status.is_replayed`), are set aside, in a folder named after that source:
+    they would not fit those to come, but may have taken hours.
 
     Attributes:
         aside: where units were moved to now, if some were.
@@ -36,7 +36,9 @@ class StudyDirectory(LockedDirectory):
 
     def _open(self) -> None:
         units, self.aside = self.path / files.UNITS, None
-        current = all(self.manifest.get(name) == self._facts[name] for name in HASHES)
+        current = self.manifest.get("config_hash") == self._facts["config_hash"] and is_replayed(
+            self.manifest.get("source_hash"), self._facts["source_hash"]
+        )
         if not current or sealed(self.manifest) != self.manifest:
             old, self.manifest = self.manifest, dict(self._facts)
             self.update_manifest()  # first: without it what is there would be a stranger's
@@ -54,7 +56,7 @@ class StudyDirectory(LockedDirectory):
 
     def has(self, unit: str) -> bool:
         """Whether the unit is stored, as it was written."""
-        return unit in _whole_units(self.path, self.manifest)
+        return unit in whole_units(self.path)
 
     def store(
         self, unit: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
@@ -83,28 +85,39 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
     it.
     """
     frames = []
-    for folder in filter(files.are_in, sorted(Path(root, study).glob("*/*"))):
+    for folder in study_directories(root, study):
         manifest = intact_manifest(folder)
         if broken := damage(folder, manifest):
             warnings.warn(f"left out of {folder}: {broken}; measure it again", stacklevel=2)
-        for unit in _whole_units(folder, manifest):
-            rows = files.read_frame(folder / files.UNITS / f"{unit}.csv")
+        for unit in whole_units(folder):
+            rows = unit_rows(folder, unit)
             place = {"unit": unit, "folder": str(folder), "seed": manifest["seed"]}
             frames.append(rows.assign(**{k: v for k, v in place.items() if k not in rows}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def _whole_units(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+def study_directories(root: str | Path, study: str = "*") -> list[Path]:
+    """Those of one study, or all."""
+    return [path for path in sorted(Path(root, study).glob("*/*")) if files.are_in(path)]
+
+
+def whole_units(folder: Path) -> list[str]:
     """Those all of whose files, and whose config, are as they were written."""
+    manifest = intact_manifest(folder)
     stated = manifest.get(CHECKSUMS) or {}
     if "copy" in (damage(folder, manifest) or ""):
         return []
     found = checksums((folder / name for name in stated), folder)
     broken = {Path(name).stem for name, digest in stated.items() if found[name] != digest}
     config = Path(files.CONFIG).stem
-    if sealed(manifest) != manifest or config in broken:
+    if config in broken:
         return []
     return sorted({Path(name).stem for name in stated} - broken - {config})
+
+
+def unit_rows(folder: str | Path, unit: str) -> pd.DataFrame:
+    """The rows of a stored unit."""
+    return files.read_frame(Path(folder) / files.UNITS / f"{unit}.csv")
 
 
 def unit_arrays(folder: str | Path, unit: str) -> dict[str, np.ndarray]:

@@ -1,0 +1,70 @@
+"""Units of stored studies, measured again with the present source."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glocal_exp.app.compose import jobs
+from glocal_exp.app.study import prepared
+from glocal_exp.store.load import current_source, is_outdated
+from glocal_exp.store.seal import intact_manifest
+from glocal_exp.store.studies import study_directories, unit_arrays, unit_rows, whole_units
+from glocal_exp.studies.lab import Measurement
+
+
+def outdated_studies(root: Path) -> list[tuple[tuple[str, str], list[Path]]]:
+    """By stored and present source hash, the complete studies that are of older source."""
+    chosen: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for folder in study_directories(root):
+        manifest = intact_manifest(folder)
+        if manifest.get("status") == "complete" and is_outdated(manifest):
+            sources = (str(manifest.get("source_hash")), str(current_source(manifest)))
+            chosen[sources].append(folder)
+    return list(chosen.items())
+
+
+def measured_again(
+    folder: Path, number: int, modules: Sequence[str] = ()
+) -> tuple[list[str], float]:
+    """Names of a study's first so many stored units, and how far they are now from what is stored.
+
+    That is the largest difference, over the largest number of its column or array. Columns of
+    seconds may be any; where words, shapes or what is finite are others it is infinite.
+    """
+    (job,) = jobs([f"from={folder}", "tracker=none"], sweep=False, modules=modules)
+    (ready,) = prepared(job)
+    stored = whole_units(folder)
+    units = [unit for unit in ready.study.units(ready.lab) if unit.name in stored][:number]
+    apart = (_apart(unit.measure(), folder, unit.name) for unit in units)
+    return [unit.name for unit in units], max(apart, default=math.inf)
+
+
+def _apart(new: Measurement, folder: Path, unit: str) -> float:
+    rows, again = unit_rows(folder, unit), pd.DataFrame(new.rows)
+    pairs: list[tuple[Any, Any]] = [
+        (column, again.get(name)) for name, column in rows.items() if not _is_time(str(name))
+    ]
+    pairs += [(array, new.arrays.get(name)) for name, array in unit_arrays(folder, unit).items()]
+    return max(_difference(old, other) for old, other in pairs)
+
+
+def _is_time(column: str) -> bool:
+    return column.endswith("seconds")
+
+
+def _difference(old: Any, new: Any) -> float:
+    if new is None or np.shape(new) != np.shape(old):
+        return math.inf
+    old, new = np.asarray(old), np.asarray(new)
+    if not all(np.issubdtype(of.dtype, np.number) for of in (old, new)):
+        return 0.0 if [*map(str, old)] == [*map(str, new)] else math.inf
+    finite = np.isfinite(old)
+    if not np.array_equal(np.isfinite(new), finite):
+        return math.inf
+    largest = np.abs(old[finite]).max(initial=np.finfo(float).tiny)
+    return float(np.abs(new[finite] - old[finite]).max(initial=0.0) / largest)
