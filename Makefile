@@ -79,7 +79,7 @@ reproduce: $(BASE) ## Run what of the paper is missing, failed or stale (minutes
 missing: $(BASE) ## Print the commands of that, with their times
 	@$(BIN)/python scripts/reproduce.py --missing $(ARGS)
 
-replay: $(BASE) ## Check that outdated stored runs still come out the same
+replay: $(BASE) ## Check that outdated stored runs and studies still come out the same
 	$(BIN)/python scripts/replay.py $(ARGS)
 
 # Pins stay as they are unless pyproject.toml rules them out; LOCK_ARGS=--upgrade renews all.

@@ -33,8 +33,9 @@ def measured_again(
 ) -> tuple[list[str], float]:
     """Names of a study's first so many stored units, and how far they are now from what is stored.
 
-    That is the largest difference, over the largest number of its column or array. Columns of
-    seconds may be any; where words, shapes or what is finite are others it is infinite.
+    That is the largest difference, over the largest number of its column or array. Seconds may be
+    any, and columns may come and go; where words, shapes or what is finite are others it is
+    infinite.
     """
     (job,) = jobs([f"from={folder}", "tracker=none"], sweep=False, modules=modules)
     (ready,) = prepared(job)
@@ -46,19 +47,14 @@ def measured_again(
 
 def _apart(new: Measurement, folder: Path, unit: str) -> float:
     rows, again = unit_rows(folder, unit), pd.DataFrame(new.rows)
-    pairs: list[tuple[Any, Any]] = [
-        (column, again.get(name)) for name, column in rows.items() if not _is_time(str(name))
-    ]
+    names = [name for name in rows.columns.intersection(again.columns) if name[-7:] != "seconds"]
+    pairs: list[tuple[Any, Any]] = [(rows[name], again[name]) for name in names]
     pairs += [(array, new.arrays.get(name)) for name, array in unit_arrays(folder, unit).items()]
-    return max(_difference(old, other) for old, other in pairs)
-
-
-def _is_time(column: str) -> bool:
-    return column.endswith("seconds")
+    return max((_difference(old, other) for old, other in pairs), default=math.inf)
 
 
 def _difference(old: Any, new: Any) -> float:
-    if new is None or np.shape(new) != np.shape(old):
+    if np.shape(new) != np.shape(old):
         return math.inf
     old, new = np.asarray(old), np.asarray(new)
     if not all(np.issubdtype(of.dtype, np.number) for of in (old, new)):

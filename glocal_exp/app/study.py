@@ -34,7 +34,7 @@ usage: glocal study [-m] study=ID [KEY=VALUE ...]
 
 Settings are those of `glocal train`, and the study's own (study.NAME=VALUE). What is measured
 goes to outputs/ unless output_dir says otherwise: output_dir=results is where `make figures tables`
-looks. The same command again does only what is missing or stale.
+looks. The same command again does only what is missing or stale. from=DIR repeats a stored study.
 
 studies
 """

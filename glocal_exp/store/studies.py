@@ -98,7 +98,7 @@ def load_study(root: str | Path, study: str) -> pd.DataFrame:
 
 def study_directories(root: str | Path, study: str = "*") -> list[Path]:
     """Those of one study, or all."""
-    return [path for path in sorted(Path(root, study).glob("*/*")) if files.are_in(path)]
+    return [path for path in sorted(Path(root).glob(f"{study}/*/*")) if files.are_in(path)]
 
 
 def whole_units(folder: Path) -> list[str]:

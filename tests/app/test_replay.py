@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from glocal_exp.app.replay import compare, outdated
+from glocal_exp.app.replay_studies import outdated_studies
 from glocal_exp.store import find_runs
 from glocal_exp.store.status import read_replays
+from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
 from .commands import TOY, Shell, manifest, shell
@@ -78,6 +80,51 @@ def test_other_images_are_no_comparison(stored, replay):
     assert "was trained on other images" in text
     assert "Traceback" not in text
     assert replays == []
+
+
+@pytest.fixture
+def study(shell: Shell, tmp_path: Path) -> Path:
+    """A study of an older source, and no runs beside it."""
+    words = ["study=noise", "study.draws=2", "study.levels=[0.01]", "study.decays=[0.5]"]
+    assert shell.run(*words, "seed=3", f"output_dir={tmp_path}", script="study").code == 0
+    (folder,) = study_directories(tmp_path / "studies")
+    (tmp_path / "runs").mkdir()
+    return reseal(folder, source_hash="0123456789abcdef")
+
+
+@pytest.fixture
+def replay_studies(shell: Shell, tmp_path: Path):
+    def replay(*options):
+        output = tmp_path / "replays.json"
+        words = [str(tmp_path / "runs"), f"--output={output}", *options]
+        done = shell.run(*words, script="replay")
+        return done.code, done.out + done.err, read_replays(output)
+
+    return replay
+
+
+def test_a_study_that_comes_out_the_same_is_noted(study, replay_studies):
+    code, text, replays = replay_studies("--units=2")
+    assert code == 0, text
+    assert f"agrees: noise/{study.parent.name}/seed=3: study 0.0e+00" in text
+    ((sources, folders),) = outdated_studies(study.parents[2])
+    assert folders == [study]
+    (found,) = replays
+    assert (found["stored"], found["current"]) == sources
+    assert found["units"] == ["even-default", "even-total_least_squares"]
+    reseal(study, source_hash=sources[1])
+    assert outdated_studies(study.parents[2]) == []
+
+
+@pytest.mark.parametrize("row", [{"last": "1e3"}, {"system": "odd"}, {"draws": "nan"}])
+def test_a_study_that_comes_out_otherwise_is_not(study, replay_studies, row):
+    file = study / "units" / "even-default.csv"
+    frame = pd.read_csv(file, dtype=str).assign(**row)
+    frame.to_csv(file, index=False)
+    reseal(study)
+    code, text, replays = replay_studies("--units=1")
+    assert (code, replays) == (1, [])
+    assert "differs: noise/" in text
 
 
 def test_what_is_current_needs_no_replay(current):

@@ -21,6 +21,7 @@ from glocal_exp.store.seal import checksums
 
 RUNS = ROOT / "results" / "runs"
 VARIANTS = sorted({path.parent for path in RUNS.glob("*/*/seed=*")})
+STUDIES = sorted({path.parent for path in (ROOT / "results" / "studies").glob("*/*/seed=*")})
 OF_METHODS = {path.name.rpartition("-")[0]: path for path in VARIANTS}
 
 
@@ -62,6 +63,12 @@ def repeat(path: Path, *others: str):
 def test_committed_runs_are_repeated_under_their_hash(variant):
     job = repeat(next(variant.glob("seed=*")))
     assert variant.name.endswith(config_hash(numeric_config(job.config, "files")))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_committed_studies_are_repeated_under_their_hash(study):
+    job = repeat(next(study.glob("seed=*")))  # which looks at the hash
+    assert job.choices["study"] == study.parent.name
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
+from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.figures.linear_systems import LastFigure, NoiseFigure, TheoremFigure
 from glocal_exp.report.tables.table1 import memory_terms
 from glocal_exp.report.tables.theorem import computable_terms
-from glocal_exp.store import find_runs
+from glocal_exp.store import find_runs, source_fingerprint
 from glocal_exp.studies.lab import Lab
 from glocal_exp.studies.linear import linear_system
 from glocal_exp.studies.noise import NoiseStudy
@@ -215,3 +216,13 @@ def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
 def test_without_the_study_nothing_is_made(tmp_path, build):
     with pytest.raises(MissingStudy):
         build(Context(tmp_path, studies=tmp_path))
+
+
+@pytest.mark.parametrize("outdated", [False, True])
+def test_a_caption_says_that_a_study_is_of_older_source(tmp_path, outdated):
+    modules = ["glocal_exp.koopman.dmd"]
+    source = "0" * 16 if outdated else source_fingerprint(modules)
+    facts = {"source_modules": modules, "source_hash": source}
+    write_study(tmp_path, "noise", {"a": [{"level": 1.0}]}, **facts)
+    found = study_rows.provenance(study_rows.load(Context(tmp_path, studies=tmp_path), "noise"))
+    assert ("Measured with an older version of the numerical code." in found) == outdated

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from glocal_exp.errors import UserError
+from glocal_exp.store import studies
 from glocal_exp.store.studies import StudyDirectory, load_study, study_config, unit_arrays
 
 FACTS = {"config_hash": "0123abcd", "source_hash": "ff", "seed": 3, "study": "toy"}
@@ -69,6 +70,15 @@ def test_units_of_other_code_or_config_go(path, name):
         assert not directory.has("b")
     assert list((path / "units").iterdir()) == []
     assert (path / "units-ff" / "b.csv").exists()
+
+
+def test_units_of_older_source_that_gives_the_same_numbers_stay(path, monkeypatch):
+    fill(path)
+    known = {(FACTS["source_hash"], "new")}
+    monkeypatch.setattr(studies, "is_replayed", lambda *sources: sources in known)
+    with StudyDirectory(path, FACTS | {"source_hash": "new"}, CONFIG) as directory:
+        assert directory.has("b")
+        assert directory.aside is None
 
 
 def test_a_unit_is_there_once_its_checksums_are(path, tmp_path):
