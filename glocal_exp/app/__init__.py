@@ -2,7 +2,8 @@
 
 command.py      `glocal`, which calls those below by their names
 main.py         train: whatever goes wrong ends in one sentence and an exit code
-reproduce.py    the plan of the reproduction, or experiments of the paper: what is left of them
+plans.py        what the parts of the plan, and experiments of the paper, consist of
+reproduce.py    what is left of them
 study.py        what is measured without a training run
 compare.py      stored runs by the settings in which they differ
 merge.py        runs from other machines, copied and verified

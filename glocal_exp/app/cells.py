@@ -1,7 +1,5 @@
 """The cells of a plan: seeds that one command trains, and whether they are stored already."""
 
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,11 +13,11 @@ from glocal_exp.app.choices import root_of
 from glocal_exp.app.compose import Job
 from glocal_exp.app.config import plain, seeds
 from glocal_exp.app.identity import identified, place
+from glocal_exp.app.rerun import typed
 from glocal_exp.errors import UserError
 from glocal_exp.store import files, status
 from glocal_exp.store.seal import intact_manifest
 
-COMMAND = ("python", "scripts/train.py")
 COMPLETE = "complete"
 SEEDS = ("seed", "seeds")
 UNNAMED = ("experiment", "output_dir", "source", "tracker", "launcher")
@@ -61,8 +59,7 @@ class Cell:
     @property
     def command(self) -> str:
         """As it is typed in a shell."""
-        plain = [re.sub(r'="([\w./-]+)"$', r"=\1", word) for word in self.job.overrides]
-        return shlex.join([*COMMAND, *plain])
+        return typed("train", self.job.overrides)
 
 
 def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterator[Cell]:

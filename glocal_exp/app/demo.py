@@ -10,7 +10,7 @@ from textwrap import fill
 
 from glocal_exp.app.choices import read, root_of
 from glocal_exp.app.main import entry_point, run
-from glocal_exp.app.reproduce import sweep, sweeps
+from glocal_exp.app.plans import sweep, sweeps
 from glocal_exp.app.rerun import text_of
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop

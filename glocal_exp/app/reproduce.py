@@ -2,7 +2,6 @@
 
 import math
 import os
-import shlex
 import shutil
 from argparse import Namespace
 from collections import Counter
@@ -10,14 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glocal_exp.app.choices import choices, described, read
+from glocal_exp.app.choices import choices, described
 from glocal_exp.app.main import entry_point
 from glocal_exp.app.mistakes import hint_at
-from glocal_exp.app.rerun import text_of
+from glocal_exp.app.plans import composed, studies, sweeps, unmeasured
+from glocal_exp.app.rerun import text_of, typed
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import Parser, UserError
-from glocal_exp.places import CONFIGS, OUTPUTS, RESULTS
+from glocal_exp.places import OUTPUTS, RESULTS
 from glocal_exp.store.status import stored_status
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from glocal_exp.app.launchers.launcher import Launcher
     from glocal_exp.app.speed import Speeds
 
-FIRST = ("tier_a", "short", "estimators")  # what figures, tables and report are made from
-SEEDS = {"seed", "seeds"}
+FIRST = (
+    "tier_a",
+    "short",
+    "estimators",
+    "studies",
+)  # what figures, tables and report are made from
 TEXT = """\
 Run what the reproduction of the paper consists of, as far as it is not stored yet.
 
@@ -40,7 +44,7 @@ again, in a second process or on another machine too, does only what is missing,
 damaged. A run made elsewhere is merged by copying its directory, and verified before it counts.
 `glocal train --help` explains settings.
 
-  minutes=N    do what is worth most of what fits, and stop before so many minutes are over
+  minutes=N    do the runs that are worth most of what fits, and stop before so many are over
   also=DIR     complete runs in DIR/runs count, too
   --missing    print the commands of what is missing, and run nothing
 
@@ -60,38 +64,31 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
         return 0
     command = _parsed(arguments)
     stop.after(command.minutes)
-    from glocal_exp.app.sweep import launcher_of
+    from glocal_exp.app.study import measure
+    from glocal_exp.app.sweep import launcher_of, run_all, tasks
 
     own = [f"output_dir={text_of(os.path.relpath(output))}"]
     lines = [[*own, *line] for name in command.names for line in sweeps(name)]
-    named = composed(lines, command.settings)
-    launcher = launcher_of(named)
-    if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    todo, speeds = _planned(named, command.others)
-    if not command.missing:
-        return _run(todo, speeds, launcher, stop)
-    for cell in todo:
-        about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
-        print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
-    return 0
-
-
-def composed(lines: Sequence[Sequence[str]], settings: Sequence[str]) -> "list[Job]":
-    """The jobs of all lines with these settings, which need not be for every line."""
-    from glocal_exp.app.compose import jobs
-
-    made, refused = [], []
-    for line in lines:
-        try:
-            made += jobs(sweep(line, settings), True)
-        except UserError as error:
-            refused.append(error)
-    if refused and not (made and settings):
-        raise refused[0]
-    if refused:
-        say(f"# left out, since a setting is not for them: {len(refused)} of {len(lines)} lines")
-    return made
+    named, code = composed(lines, command.settings), 0
+    # Studies keep no limit.
+    ids = command.names if command.minutes == math.inf else []
+    left = unmeasured([[*own, *line] for name in ids for line in studies(name)], command.settings)
+    if named:
+        launcher = launcher_of(named)
+        if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others
+            os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        todo, speeds = _planned(named, command.others)
+        if not command.missing:
+            code = _run(todo, speeds, launcher, stop)
+        for cell in todo if command.missing else ():
+            about = f"{speeds.time([cell])} ({speeds.estimate(cell).source})"
+            print(f"# {', '.join(dict.fromkeys(cell.states))}; {about}\n{cell.command}")
+    if left and not command.missing:
+        launcher = launcher_of(left)
+        return code | run_all(tasks(left, "study", measure, launcher), launcher, stop)
+    for job in left:
+        print(f"# missing; of unknown length\n{typed('study', job.overrides)}")
+    return code
 
 
 def _planned(jobs: "Sequence[Job]", others: Sequence[Path]) -> "tuple[list[Cell], Speeds]":
@@ -209,25 +206,6 @@ def _parsed(arguments: Sequence[str]) -> Namespace:
         raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
     command.names, command.settings = names or [*FIRST], settings
     return command
-
-
-def sweep(words: Sequence[str], settings: Sequence[str]) -> list[str]:
-    """The overrides of a sweep; `settings` win over its own words."""
-    named = {setting.split("=")[0].lstrip("+") for setting in settings}
-    if named & SEEDS:  # `seeds` trains in one program what `seed` would sweep over
-        named |= SEEDS
-    return [word for word in words if word.split("=")[0] not in named] + [*settings]
-
-
-def sweeps(name: str) -> list[list[str]]:
-    """What a part of the plan, or an experiment, consists of."""
-    if name in choices("plan"):
-        plan = read(f"plan/{name}")
-        return [shlex.split(f"{line} {plan['settings']}") for line in plan["sweeps"]]
-    from glocal_exp.report.objects import swept  # and with it matplotlib, which is slow
-
-    values = swept(CONFIGS / "experiment" / f"{name}.yaml")
-    return [[f"experiment={name}", *(f"{key}={value}" for key, value in values.items())]]
 
 
 main = entry_point(reproduce)

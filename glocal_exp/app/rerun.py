@@ -6,7 +6,8 @@ whether it names other code is looked at by `check_targets` before anything is m
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,12 @@ def text_of(value: Any) -> str:
     if isinstance(value, Sequence):
         return "[" + ",".join(map(text_of, value)) + "]"
     return repr(value)
+
+
+def typed(script: str, overrides: Iterable[str]) -> str:
+    """A command with these overrides, as one types it in a shell."""
+    plain = [re.sub(r'="([\w./-]+)"$', r"=\1", word) for word in overrides]
+    return shlex.join(["python", f"scripts/{script}.py", *plain])
 
 
 def _read(run: Path) -> Stored:

@@ -21,6 +21,7 @@ from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store import environment, run_path, utc_now
+from glocal_exp.store.status import stored_status
 from glocal_exp.store.studies import StudyDirectory
 from glocal_exp.studies.lab import Lab, Setting, Study
 
@@ -150,16 +151,30 @@ def _identity(
     job: Job, study: Study, seed: int, experiment: "Callable[[], Experiment]"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest's facts and the config that is stored; a pure function of config and seed."""
-    config = {"study": plain(job.config.study)}
-    stored, about = config | {"seed": seed}, {"seed": seed}
+    stored, about, source = {"study": plain(job.config.study), "seed": seed}, {"seed": seed}, ""
     if study.trains:
         built = experiment()
-        config |= numeric_config(job.config, built.data.source)
+        source = built.data.source
         stored |= stored_config(job.config, seed)
         about = run_facts(built, seed, built.splits(seed).info)
+    named = {"choices": job.choices} | _identified(job, study, source)
+    return environment() | about | named, stored
+
+
+def _identified(job: Job, study: Study, source: str) -> dict[str, Any]:
+    """Name, variant and hashes of a job's study, on images from a source if it trains."""
+    config = {"study": plain(job.config.study)}
+    config |= numeric_config(job.config, source) if study.trains else {}
     hashed = hashes(config, ENGINE if study.trains else ())
-    named = {"study": job.choices["study"], "variant": hashed["config_hash"]}
-    return environment() | about | named | {"choices": job.choices} | hashed, stored
+    return {"study": job.choices["study"], "variant": hashed["config_hash"]} | hashed
+
+
+def is_measured(job: Job) -> bool:
+    """Whether all of a job's study, of its one seed, is stored."""
+    facts = _identified(job, instantiate_group("study", job.config.study), job.choices["source"])
+    root = Path(job.config.output_dir) / "studies"
+    path = run_path(root, facts["study"], facts["variant"], *seeds(job.config))
+    return stored_status(path, facts["config_hash"], facts["source_hash"]) == "complete"
 
 
 main = entry_point(run)

@@ -16,11 +16,14 @@ import pytest
 from glocal_exp.app.cells import cells, state_of
 from glocal_exp.app.choices import choices, groups
 from glocal_exp.app.compose import Job, jobs
-from glocal_exp.app.reproduce import FIRST, composed, queue, reproduce, sweep, sweeps
+from glocal_exp.app.plans import composed, studies, sweep, sweeps, unmeasured
+from glocal_exp.app.reproduce import FIRST, queue, reproduce
 from glocal_exp.app.stop import OutOfTime, Stop
+from glocal_exp.app.study import is_measured, measure
 from glocal_exp.errors import UserError
 from glocal_exp.places import RESULTS
 from glocal_exp.store import find_runs
+from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
 from .commands import PACED, TOY, Command, Shell, assert_same, checkpoint, manifest, runs, until
@@ -236,10 +239,11 @@ def test_lines_that_a_setting_is_not_for_are_left_out(capsys):
 
 @pytest.mark.parametrize("name", choices("plan"))
 def test_the_plan_names_what_there_is(name):
-    words = [word.partition("=")[::2] for line in sweeps(name) for word in line]
+    lines = [*sweeps(name), *studies(name)]
+    words = [word.partition("=")[::2] for line in lines for word in line]
     chosen = [(key, value) for key, values in words for value in values.split(",")]
     named = [(group, choice) for group, choice in chosen if group in groups()]
-    assert len(named) > len(sweeps(name))
+    assert len(named) > len(lines)
     assert [(group, choice) for group, choice in named if choice not in choices(group)] == []
 
 
@@ -260,3 +264,26 @@ def test_every_stored_run_is_one_of_the_plan():
     planned = cells([job for line in lines for job in jobs(line, True)], False, [])
     paths = {path for cell in planned for path in cell.paths}
     assert [run.path for run in find_runs(RESULTS / "runs") if run.path not in paths] == []
+
+
+def test_a_study_of_the_plan_is_missing_until_it_is_measured(tmp_path, capsys):
+    small = ["study=noise", "study.draws=2", "study.levels=[0.01]", "study.decays=[0.5]"]
+    line = [*small, "seed=0,1", f"output_dir={tmp_path}"]
+    first, _ = unmeasured([line], [])
+    measure(first)
+    (left,) = unmeasured([line], [])
+    assert left.config.seed == 1
+    assert "# 1 of 2 studies are stored\n" in capsys.readouterr().out
+    (folder,) = study_directories(tmp_path / "studies")
+    next(folder.glob("units/*.csv")).write_text("changed")
+    assert len(unmeasured([line], [])) == 2
+    assert unmeasured([line], ["tracker=none", "steps=10"]) == []
+    assert "# studies are left out: steps=10 is none of their settings\n" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_stored_study_is_one_of_the_plan():
+    lines = [sweep([f"output_dir={RESULTS}", *line], []) for n in FIRST for line in studies(n)]
+    planned = [job for line in lines for job in jobs(line, True)]
+    stored = [job for job in planned if is_measured(job)]
+    assert len(stored) == len(study_directories(RESULTS / "studies"))
