@@ -16,16 +16,17 @@ STUDY = "search"
 
 
 def searched(
-    context: Context, setting: tuple[str, int], trials: Sequence[int], constant: pd.DataFrame
+    context: Context, setting: tuple[str, int], trials: Sequence[int], constant: pd.Series
 ) -> list[dict[str, Any]]:
     """A row a search and number of trials, with columns as of `starts.gains`.
 
-    What a search comes to is the test accuracy of its best training by validation. It has no start.
+    What a search comes to is the test accuracy of its best training by validation. It has no start,
+    and no times: constants' may be of another machine.
 
     Args:
         setting: experiment and steps that the searches' trainings have.
         trials: after how many trainings.
-        constant: by seed the `accuracy` in percent that constants end with, and their `seconds`.
+        constant: percent by seed that constants end with.
     """
     frame = load_study(context.studies, STUDY) if trials else pd.DataFrame()
     trained: Any
@@ -39,18 +40,17 @@ def searched(
         for count in trials:
             of = trained[trained["trial"] < count]
             if len(of) == count:
-                end, seconds = 100 * of["chosen_test_accuracy"].iloc[-1], of["seconds"].sum()
-                about = {"method": kind, "cost": float(count), "seed": int(of["seed"].iloc[0])}
-                rows.append({**about, "end": end, "spent": seconds})
-    found = pd.DataFrame(rows, columns=["method", "cost", "seed", "end", "spent"])
-    found = found.join(constant, on="seed", how="inner")
+                end, seed = 100 * of["chosen_test_accuracy"].iloc[-1], int(of["seed"].iloc[0])
+                rows.append({"method": kind, "cost": float(count), "seed": seed, "end": end})
+    found = pd.DataFrame(rows, columns=["method", "cost", "seed", "end"])
+    found = found.join(constant.rename("constant"), on="seed", how="inner")
     summary = []
     of: Any
     for (kind, cost), of in found.groupby(["method", "cost"]):  # pyright: ignore
-        mean = mean_interval(of["end"] - of["accuracy"])
+        mean = mean_interval(of["end"] - of["constant"])
         summary.append({
-            "method": kind, "cost": cost, "seconds": (of["spent"] / of["seconds"]).median(),
-            "gain": mean.value, "low": mean.low, "high": mean.high, "reach": np.nan,
-            "never": np.nan, "runs": len(of), "starts": 0, "seeds": len(of),
+            "method": kind, "cost": cost, "seconds": np.nan, "gain": mean.value, "low": mean.low,
+            "high": mean.high, "reach": np.nan, "never": np.nan, "runs": len(of), "starts": 0,
+            "seeds": len(of),
         })  # fmt: skip
     return summary

@@ -157,17 +157,11 @@ def gains(
     return frame, found
 
 
-def _constants(found: Sequence[Cell], starts: int) -> pd.DataFrame:
-    """By seed, what constants that have a run from every start come to, and their seconds."""
-    runs = {(run.seed, cell.start): run for cell in found for run in cell.selection.of(NONE)}
-    rows = [
-        {"seed": seed, "accuracy": 100 * run.last("test_accuracy"), "seconds": run.total("seconds")}
-        for (seed, _), run in runs.items()
-        if run.finished
-    ]
-    by_seed = pd.DataFrame(rows, columns=["seed", "accuracy", "seconds"]).groupby("seed")
-    means: Any = by_seed.mean()
-    return means[by_seed.size() == starts]
+def _constants(found: Sequence[Cell], starts: int) -> pd.Series:
+    """Percent by seed that constants end with, a mean over the starts, of seeds that have all."""
+    ends = pd.DataFrame({cell.start: cell.selection.finals(NONE) for cell in found})
+    means: Any = ends.dropna().mean(axis=1)
+    return means if len(ends.columns) == starts else means.iloc[:0]
 
 
 def _of_cell(cell: Cell) -> list[dict[str, Any]]:
