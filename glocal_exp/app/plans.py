@@ -1,5 +1,6 @@
 """What the parts of the plan in configs/plan, and experiments, consist of."""
 
+import math
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
 SEEDS = {"seed", "seeds"}
-OF_STUDIES = {"output_dir", "data_dir", "device", "tracker", "launcher"}
-"""Settings beside which the plan's studies count: others change what they are of."""
+OWN = {"output_dir", "data_dir", "device", "tracker", "launcher"}
+"""Settings beside which the plan's studies are measured: others change what they are of."""
 
 
 def sweeps(name: str) -> list[list[str]]:
@@ -59,15 +60,22 @@ def composed(lines: Sequence[Sequence[str]], settings: Sequence[str]) -> "list[J
     return made
 
 
-def unmeasured(lines: Sequence[Sequence[str]], settings: Sequence[str]) -> "list[Job]":
-    """The studies that are not stored, and how many are said; none beside settings of training."""
+def unmeasured(
+    lines: Sequence[Sequence[str]], settings: Sequence[str], minutes: float = math.inf
+) -> "list[Job]":
+    """The studies that are not stored, and how many are said.
+
+    None beside settings of training, nor in limited time, which they do not keep.
+    """
     from glocal_exp.app.compose import jobs
     from glocal_exp.app.study import is_measured
 
     if not lines:
         return []
-    if others := [word for word in settings if root_of(word) not in OF_STUDIES]:
-        say(f"# studies are left out: {others[0]} is none of their settings")
+    others = [f"{word} is none of their settings" for word in settings if root_of(word) not in OWN]
+    others += ["they do not keep to a limit of time"] * (minutes < math.inf)
+    if others:
+        say(f"# studies are left out: {others[0]}")
         return []
     number, left, refused = 0, [], set[str]()
     for line in lines:

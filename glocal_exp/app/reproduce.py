@@ -70,9 +70,8 @@ def reproduce(arguments: Sequence[str], stop: Stop, output: Path = OUTPUTS) -> i
     own = [f"output_dir={text_of(os.path.relpath(output))}"]
     lines = [[*own, *line] for name in command.names for line in sweeps(name)]
     named, code = composed(lines, command.settings), 0
-    # Studies keep no limit.
-    ids = command.names if command.minutes == math.inf else []
-    left = unmeasured([[*own, *line] for name in ids for line in studies(name)], command.settings)
+    of_studies = [[*own, *line] for name in command.names for line in studies(name)]
+    left = unmeasured(of_studies, command.settings, command.minutes)
     if named:
         launcher = launcher_of(named)
         if not launcher.is_here:  # this process looks at a GPU, and leaves its memory to others

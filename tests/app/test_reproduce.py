@@ -278,7 +278,10 @@ def test_a_study_of_the_plan_is_missing_until_it_is_measured(tmp_path, capsys):
     next(folder.glob("units/*.csv")).write_text("changed")
     assert len(unmeasured([line], [])) == 2
     assert unmeasured([line], ["tracker=none", "steps=10"]) == []
-    assert "# studies are left out: steps=10 is none of their settings\n" in capsys.readouterr().out
+    assert unmeasured([line], [], minutes=8) == []
+    out = capsys.readouterr().out
+    for why in ("steps=10 is none of their settings", "they do not keep to a limit of time"):
+        assert f"# studies are left out: {why}\n" in out
 
 
 @pytest.mark.slow
