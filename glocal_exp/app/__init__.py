@@ -6,7 +6,7 @@ plans.py        what the parts of the plan, and experiments of the paper, consis
 reproduce.py    what is left of them
 study.py        what is measured without a training run
 compare.py      stored runs by the settings in which they differ
-merge.py        runs from other machines, copied and verified
+merge.py        runs and studies from other machines, copied and verified
 replay.py       whether the present source still gives the numbers of stored runs
 replay_studies.py   and those of stored studies
 demo.py         methods from a poor start, 2,000 penalties, a figure and what it says

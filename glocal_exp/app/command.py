@@ -38,7 +38,7 @@ COMMANDS = {
     "reproduce": Command("run the sweeps of the paper's experiments", "app.reproduce"),
     "study": Command("measure what needs no training run", "app.study"),
     "compare": Command("list stored runs by what differs, and draw them", "app.compare"),
-    "merge": Command("copy runs from other machines, verified", "app.merge"),
+    "merge": Command("copy runs and studies from other machines, verified", "app.merge"),
     "figures": Command("draw figures of runs", "report.build", OF_RUNS | {"kind": "figure"}),
     "tables": Command("make tables of runs", "report.build", OF_RUNS | {"kind": "table"}),
     "report": Command("what holds of the paper, after tables", "report.document.write", OF_RUNS),

@@ -1,4 +1,4 @@
-"""`glocal merge FOLDER ... [--into FOLDER]`: runs that were made on another machine."""
+"""`glocal merge FOLDER ... [--into FOLDER]`: runs and studies of another machine."""
 
 import shutil
 import tempfile
@@ -15,12 +15,13 @@ from glocal_exp.store import RunDirectory, files
 from glocal_exp.store.load import run_directories
 from glocal_exp.store.seal import damage, intact_manifest
 from glocal_exp.store.status import stored_status
+from glocal_exp.store.studies import study_directories
 
 ABOUT = """\
-Copy complete runs from output folders of other machines, however they came here (a mounted disk,
-rsync, an archive). Each copy is verified by its checksums before it counts; what is complete here
-already stays, and what is not complete there is left out. The sweep's own command then does what is
-still missing.
+Copy complete runs and studies from output folders of other machines, however they came here (a
+mounted disk, rsync, an archive). Each copy is verified by its checksums before it counts; what is
+complete here already stays, and what is not complete there is left out. The sweep's own command
+then does what is still missing.
 
 example
   rsync -a other:project/outputs/ arrived/
@@ -36,12 +37,13 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
     options = parser.parse_args(list(arguments))
     counts: Counter[str] = Counter()
     for folder in options.folders:
-        found = run_directories(folder / "runs")
+        found = [(path, "runs") for path in run_directories(folder / "runs")]
+        found += [(path, "studies") for path in study_directories(folder / "studies")]
         if not found:
             raise UserError(f"{folder} holds no run; give the folder that has the folder runs.")
-        for path in found:
+        for path, kind in found:
             try:
-                brought = bring(path, options.into / "runs")
+                brought = bring(path, options.into / kind)
                 counts["copied" if brought else "there already"] += 1
             except UserError as error:
                 tell(error)
@@ -51,7 +53,7 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
 
 def bring(run: Path, runs: Path) -> bool:
-    """Copy a complete run to its place among others; False if it is complete there already.
+    """Copy a complete run, or study, to its place; False if it is complete there already.
 
     Args:
         run: `.../<experiment>/<variant>/seed=<k>`.
@@ -66,6 +68,8 @@ def bring(run: Path, runs: Path) -> bool:
         raise UserError(f"{run} is {state}; only complete runs are copied.")
     if stored_status(place) == "complete":
         return False
+    if (place / files.UNITS).exists():
+        raise UserError(f"{place} has units of its own; go on with it, or move it away.")
     files.make_directory(runs)
     with tempfile.TemporaryDirectory(dir=runs, prefix=".") as folder:
         copy = Path(folder) / run.name

@@ -2,13 +2,15 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from glocal_exp.app import merge
 from glocal_exp.app.merge import bring
 from glocal_exp.errors import BusyError, UserError
 from glocal_exp.store import RunDirectory, find_runs
-from tests.report.synthetic import write_run
+from glocal_exp.store.studies import load_study
+from tests.report.synthetic import write_run, write_study
 
 
 @pytest.fixture
@@ -42,6 +44,20 @@ def test_complete_runs_come_over_and_the_rest_is_named(there, tmp_path, capsys):
             assert (copy / file.name).read_bytes() == file.read_bytes()
     shutil.rmtree(there[2])
     assert merged(tmp_path, capsys)[1].out == "2 there already\n"
+
+
+def test_studies_come_over_too(tmp_path, capsys):
+    rows = {"a": [{"x": 1.0}], "b": ([{"x": 2.0}], {"h": np.eye(2)})}
+    write_study(tmp_path / "there/studies", "noise", rows)
+    assert merged(tmp_path, capsys)[1].out == "1 copied\n"
+    studies = [tmp_path / place / "studies" for place in ("there", "here")]
+    there, here = (load_study(root, "noise").drop(columns="folder") for root in studies)
+    assert here.equals(there)
+    assert merged(tmp_path, capsys)[1].out == "1 there already\n"
+    next(studies[1].glob("*/*/*/units/a.csv")).write_text("changed")
+    code, said = merged(tmp_path, capsys)
+    assert code == 1
+    assert "has units of its own" in said.err
 
 
 def test_what_has_lost_its_manifest_here_is_set_aside(there, tmp_path):
