@@ -122,7 +122,8 @@ def write_from(
     """A run from a learning rate under a meta optimizer that ends with so many percent."""
     path = write_run(
         root, "recovery", "global" if method == "shuffled" else method, seed,
-        start={"learning_rate": start}, config={"meta": meta},
+        start={"learning_rate": start},
+        config={"meta": meta, "meta_optimizer": {"learning_rate": 0.1}},
         manifest={"choices": {"meta_optimizer": meta}, "method": method},
     )  # fmt: skip
     overwrite(path, "test_accuracy", [percent / 100] * 5)

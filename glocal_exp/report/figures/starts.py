@@ -17,6 +17,7 @@ from glocal_exp.report.starts import NONE, Cell, Group, cells, gains, right_dire
 RECOVERY_HEIGHT, ROW_HEIGHT = 4.4, 2.3  # inches
 APART = 1.08  # a mark's cost over that of its neighbour, where both are the same
 LEAST = -2.0  # points: what gains less is drawn there, with its number
+BROAD = 10.0  # points: intervals that are wider may reach out of a panel
 BAND = (-8.0, 21.0)  # points that the lower panels hold; what is outside is at their border
 
 
@@ -78,9 +79,6 @@ def _line(
         linewidth=1.1, markersize=3.4,
     )  # fmt: skip
     for start in means.index:
-        if means[start] < band[0]:
-            side, shift = ("left", 13) if start == means.index[0] else ("right", -13)
-            _note(axes, means[start], (start, band[0]), ha=side, xytext=(shift, 1.5))
         each = finals[start].dropna().clip(*band)
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
 
@@ -147,9 +145,10 @@ class Pareto(FromStarts):
 
 
 def _limits(found: pd.DataFrame) -> tuple[float, float]:
-    """Of gains: what is below `LEAST` is drawn there."""
-    inside = found.loc[found["gain"] >= LEAST, ["gain", "low", "high"]].to_numpy()
-    ends = [0.0, *inside[np.isfinite(inside)].clip(min=LEAST), *found["gain"].clip(lower=LEAST)]
+    """Of gains: what is below `LEAST` is drawn there; broad intervals do not count."""
+    narrow = (found["gain"] >= LEAST) & (found["high"] - found["low"] < BROAD)
+    inside = found.loc[narrow, ["low", "high"]].to_numpy().clip(min=LEAST)
+    ends = [0.0, *inside.ravel(), *found["gain"].clip(lower=LEAST)]
     room = 0.08 * (max(ends) - min(ends))
     return min(ends) - room, max(ends) + room
 
