@@ -11,20 +11,21 @@ import pandas as pd
 
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.study import prepared
-from glocal_exp.store.load import current_source, is_outdated
+from glocal_exp.store.load import current_source
 from glocal_exp.store.seal import intact_manifest
+from glocal_exp.store.status import stored_status
 from glocal_exp.store.studies import study_directories, unit_arrays, unit_rows, whole_units
 from glocal_exp.studies.lab import Measurement
 
 
 def outdated_studies(root: Path) -> list[tuple[tuple[str, str], list[Path]]]:
-    """By stored and present source hash, the complete studies that are of older source."""
+    """By stored and present source hash, the whole studies that are of older source."""
     chosen: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for folder in study_directories(root):
         manifest = intact_manifest(folder)
-        if manifest.get("status") == "complete" and is_outdated(manifest):
-            sources = (str(manifest.get("source_hash")), str(current_source(manifest)))
-            chosen[sources].append(folder)
+        current, ended = current_source(manifest), manifest.get("status") == "complete"
+        if current and ended and stored_status(folder, source_hash=current) == "stale":
+            chosen[str(manifest.get("source_hash")), current].append(folder)
     return list(chosen.items())
 
 

@@ -116,6 +116,14 @@ def test_a_study_that_comes_out_the_same_is_noted(study, replay_studies):
     assert outdated_studies(study.parents[2]) == []
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "units/even-default.csv"])
+def test_a_damaged_study_is_not_measured_again(study, replay_studies, name):
+    (study / name).write_text("torn")
+    code, text, replays = replay_studies()
+    assert (code, replays) == (0, [])
+    assert "is stale by its source alone" in text
+
+
 @pytest.mark.parametrize("row", [{"last": "1e3"}, {"system": "odd"}, {"draws": "nan"}])
 def test_a_study_that_comes_out_otherwise_is_not(study, replay_studies, row):
     file = study / "units" / "even-default.csv"
