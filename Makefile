@@ -1,6 +1,6 @@
 # Needs make, a POSIX shell and Python 3.11 to 3.13; everything else is installed into .venv.
 #   make demo                       set up and show the method at work
-#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, slurm, ray, docs, dev
+#   make setup EXTRAS=cuda12        an extra of pyproject.toml: cuda12, cuda13, tfds, search, slurm, ray, docs, dev
 #   make test PYTEST_ARGS="-k dmd"  arguments for pytest
 #   make reproduce ARGS="..."       arguments for the script behind a target
 #   make demo PYTHON=python3.12     the Python that .venv is made with

@@ -19,7 +19,8 @@ from glocal_exp import __version__
 from .test_architecture import imported, sources
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 LOCKED_EXTRAS = [name for name in EXTRAS if name != "bench"]
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -117,6 +118,15 @@ def test_pythons_agree():
     assert [f"3.{minor}" for minor in range(30) if f"3.{minor}.1" in supported] == PYTHONS
     classifiers = [line.split(" :: ")[-1] for line in PROJECT["classifiers"] if " 3." in line]
     assert classifiers == PYTHONS
+
+
+@pytest.mark.parametrize(("form", "key"), [("wheel", "only-include"), ("sdist", "include")])
+def test_what_is_read_from_results_is_packed(form, key):
+    packed = PYPROJECT["tool"]["hatch"]["build"]["targets"][form][key]
+    results = (REPOSITORY / "results").iterdir()
+    read = {f"results/{path.name}" for path in results if path.suffix in (".csv", ".json", ".yaml")}
+    assert "results/claims.yaml" in read
+    assert read <= {name.lstrip("/") for name in packed}
 
 
 def test_citation_names_this_version():

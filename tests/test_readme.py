@@ -1,14 +1,22 @@
 """What README and docs say is what the repository holds; links within docs are `make docs`'s."""
 
 import re
+import shlex
 from pathlib import Path
 
+import pytest
+
+from glocal_exp.app.check import check
+from glocal_exp.app.compose import jobs
 from glocal_exp.report.document.write import with_findings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
+TRAINED = [re.split("  +#", found)[0] for found in re.findall(r"glocal train ([^`\n]+)", TEXT)]
+TRAINED = sorted({words for words in TRAINED if not re.search(r"[A-Z]{3}|\.\.\.|--|\||mypackage", words)})
+"""What is said to be typed after `glocal train`, without words that stand for others."""
 FOLDERS = "benchmarks|configs|docs|glocal_exp|results|scripts|tests"
 
 
@@ -48,3 +56,15 @@ def test_every_config_named_in_a_command_exists():
     ]
     assert len(named) >= 60
     assert missing == []
+
+
+@pytest.mark.parametrize("words", TRAINED)
+def test_a_printed_command_passes_the_check_of_settings(words, monkeypatch):
+    monkeypatch.delenv("GLOCAL_DATA_DIR", raising=False)
+    overrides = shlex.split(re.sub(r"\bseed=[\d,]+", "seed=0", words))  # the same of each seed
+    for job in jobs([word for word in overrides if word != "-m"], "-m" in overrides):
+        check(job.config)
+
+
+def test_printed_commands_are_found():
+    assert len(TRAINED) >= 30

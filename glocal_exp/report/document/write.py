@@ -141,8 +141,8 @@ class Form(ABC):
         """A drawn figure that has no chart, with its caption."""
 
     @abstractmethod
-    def table(self, name: str) -> str:
-        """A stored table, with how to read it and its runs."""
+    def table(self, name: str, whole: bool = False) -> str:
+        """A stored table, with how to read it and its runs; Markdown links to it unless `whole`."""
 
     @abstractmethod
     def scoreboard(self) -> str:
@@ -160,8 +160,9 @@ class InMarkdown(Form):
         captions = ", ".join(f"[{name}](figures/{name}.txt)" for name in static)
         return "\n\n".join([*pictures, *([f"*Captions, with runs: {captions}.*"] * bool(static))])
 
-    def table(self, name: str) -> str:
-        return f"*Table: [{name}](tables/{name}.md), with its runs.*"
+    def table(self, name: str, whole: bool = False) -> str:
+        link = f"*Table: [{name}](tables/{name}.md), with its runs.*"
+        return f"{self.source.lookup.text(name)[0]}\n\n{link}" if whole else link
 
     def scoreboard(self) -> str:
         return self.source.lookup.text("claims")[0]
@@ -195,7 +196,7 @@ class InPage(Form):
             f"its runs</summary>{self._html(reading)}</details></figure>"
         )
 
-    def table(self, name: str) -> str:
+    def table(self, name: str, whole: bool = False) -> str:
         table, caption = self.source.lookup.text(name)
         return _in_one_piece(
             f'<div class="scroll">{self._html(table)}</div><details><summary>Table {name}: how to '
