@@ -15,7 +15,9 @@ README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
 TRAINED = [re.split("  +#", found)[0] for found in re.findall(r"glocal train ([^`\n]+)", TEXT)]
-TRAINED = sorted({words for words in TRAINED if not re.search(r"[A-Z]{3}|\.\.\.|--|\||mypackage", words)})
+TRAINED = sorted(
+    {words for words in TRAINED if not re.search(r"[A-Z]{3}|\.\.\.|--|\||mypackage", words)}
+)
 """What is said to be typed after `glocal train`, without words that stand for others."""
 FOLDERS = "benchmarks|configs|docs|glocal_exp|results|scripts|tests"
 

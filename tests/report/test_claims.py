@@ -132,7 +132,7 @@ def test_a_broken_number_changes_the_verdict_of_the_scoreboard(tmp_path):
     assert scoreboard.make(context).data["verdict"][0] == DISAGREES
     wrong = {"_target_": "glocal_exp.report.claims.shares.InIntervals", "experiments": ["a"]}
     spoilt = claims | {
-        "better": {**one, "criterion": {**wrong, "method": "local", "holds": "x > 1"}}
+        "better": {**one, "criterion": {**wrong, "method": "local", "holds": "x > 1", "share": 0.5}}
     }
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(spoilt))
     with pytest.raises(UserError, match="better's criterion cannot be read"):
@@ -177,12 +177,12 @@ def test_run_times_are_compared_as_ratios(tmp_path):
     for method, seconds in (("glocal", 4.4), ("local", 4.0), ("global", 400.0)):
         write_run(tmp_path, "a", method, 0, seconds=seconds)
     context = Context(tmp_path)
-    found = TimesRatio(["a"], "glocal", "local", 1.0).judge(context)
+    found = TimesRatio(["a"], "glocal", "local", 1.0, 1.5).judge(context)
     assert (found.verdict, found.ours) == (AGREES, "1.1 times on Synthetic CPU")
-    assert TimesRatio(["a"], "glocal", "local", 2.0).judge(context).verdict == DISAGREES
-    assert TimesRatio(["a"], "global", "local", 200.0).judge(context).verdict == DISAGREES
+    assert TimesRatio(["a"], "glocal", "local", 2.0, 1.5).judge(context).verdict == DISAGREES
+    assert TimesRatio(["a"], "global", "local", 200.0, 1.5).judge(context).verdict == DISAGREES
     # 20 outer steps: with 41 a playout is twice as long on average.
-    scaled = TimesRatio(["a"], "global", "local", 200.0, outer_steps=41).judge(context)
+    scaled = TimesRatio(["a"], "global", "local", 200.0, 1.5, outer_steps=41).judge(context)
     assert scaled.verdict == AGREES
     assert scaled.ours == "200.0 times on Synthetic CPU, scaled by 2.0"
 
@@ -214,6 +214,7 @@ def test_intervals_are_counted_over_all_runs(tmp_path):
     """Of four runs of 20 intervals, in one the count is another in the first five."""
     context = Context(tmp_path)
     sought = {"experiments": ["a", "b"], "holds": "`diagnostic/steady_modes` == 2"}
+    sought |= {"share": 0.5}
     with pytest.raises(MissingRuns):
         InIntervals(**sought).judge(context)
     for name, counts in {"a": [2] * 21, "b": [2] * 6 + [1] * 15}.items():
@@ -226,8 +227,8 @@ def test_intervals_are_counted_over_all_runs(tmp_path):
             reseal(path)
     found = InIntervals(**sought).judge(context)  # the row of the start does not count
     assert (found.verdict, found.ours) == (AGREES, "in 62 % of 80 intervals (50 % asked for)")
-    assert InIntervals(**sought, share=0.63).judge(context).verdict == DISAGREES
-    first = InIntervals(**sought, rows="outer_step == 1", share=1.0).judge(context)
+    assert InIntervals(**sought | {"share": 0.63}).judge(context).verdict == DISAGREES
+    first = InIntervals(**sought | {"share": 1.0}, rows="outer_step == 1").judge(context)
     assert (first.verdict, first.ours) == (AGREES, "in 100 % of 4 intervals (100 % asked for)")
 
 
@@ -282,7 +283,7 @@ def test_trajectories_that_go_on_moving_do_not_converge(tmp_path):
     """The synthetic one settles, with a mode at 1 of length 1e-3; what is added to it does not."""
     path = write_run(tmp_path, "a", "glocal", 0, keep_arrays=True)
     context = Context(tmp_path)
-    found = Converges(["a"]).judge(context)
+    found = Converges(["a"], 10, 0.1, 0.9).judge(context)
     assert found.verdict == AGREES
     assert found.ours.startswith("1 of the 1 intervals whose h are stored settle")
     assert Modes(["a"], 1e-3).judge(context).ours.startswith("of that order in 1 of 1 intervals")
@@ -292,10 +293,10 @@ def test_trajectories_that_go_on_moving_do_not_converge(tmp_path):
     arrays["s1/trajectory"] = arrays["s1/trajectory"] + 1e-4 * np.arange(80)[:, None]
     np.savez(path / "arrays.npz", **arrays)
     reseal(path)
-    assert Converges(["a"]).judge(context).verdict == DISAGREES
+    assert Converges(["a"], 10, 0.1, 0.9).judge(context).verdict == DISAGREES
     write_run(tmp_path, "b", "glocal", 0)
     with pytest.raises(MissingRuns):
-        Converges(["b"]).judge(context)
+        Converges(["b"], 10, 0.1, 0.9).judge(context)
 
 
 @pytest.mark.parametrize(

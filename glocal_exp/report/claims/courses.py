@@ -95,7 +95,7 @@ class TimesRatio(OfRuns):
     subject: str
     other: str
     paper: float
-    factor: float = 1.5
+    factor: float
     outer_steps: int | None = None
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:

@@ -27,9 +27,9 @@ class InIntervals(OfRuns):
     """
 
     holds: str
+    share: float
     method: str = "glocal"
     rows: str = ""
-    share: float = 0.5
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         frames = [run.metrics for one in selections.values() for run in one.runs]

@@ -25,14 +25,14 @@ class Converges(OfRuns):
 
     Attributes:
         last: how many h_t.
-        within: choice; the part.
+        within: the part.
         share: of the intervals, at least.
     """
 
+    last: int
+    within: float
+    share: float
     method: str = "glocal"
-    last: int = 10
-    within: float = 0.1
-    share: float = 0.9
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         drifts = [self._drift(arrays) for *_, arrays in _stored(selections, "trajectory")]
