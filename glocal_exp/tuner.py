@@ -41,13 +41,14 @@ from glocal_exp.methods.method import Method
 from glocal_exp.records import Costs, IntervalRecord
 from glocal_exp.types import Batch, Hyperparams, InnerProblem, InnerState, Scalar, Stepped
 
-SEED = 0  # what the one run is called among the engine's several; its key is the user's
+SEED = 0  # of the run that the engine is made for; each that it takes has its key's
 
 
 class TunerState(eqx.Module):
     """A run between two steps: arrays alone, to be saved as any tree.
 
-    It has the shapes of `Tuner.init` after each update, unless a method's memory grows.
+    It has the shapes of `Tuner.init` after each update, unless a method's memory grows, or it
+    trains copies on.
 
     Attributes:
         inner: the training state after the newest step.
@@ -205,6 +206,7 @@ class _Given(Examples):
         self._rows = np.arange(len(batches) * len(jax.tree.leaves(batches[0])[0]), dtype=np.int32)
         self._rows = self._rows.reshape(len(batches), -1)
         train = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *batches)
+        self.seed = int(np.ravel(jax.random.key_data(key))[-1])  # of `jax.random.key(seed)`
         self._examples = _Keyed(train, jax.tree.map(jnp.asarray, validation), key=key)
 
     def data(self, seeds) -> Splits:
@@ -244,6 +246,7 @@ class _OuterStep(Loop):
         """One outer step on these batches."""
         self.work = _Work(self.work.problem, self.work.plan, given, self.work.programs)
         self._playout = Playout(self.work, self.mode, self._after_segment)
-        self.snapshots = {SEED: snapshot}
+        (initial,) = self._initial.values()
+        self._initial, self.snapshots = {given.seed: initial}, {given.seed: snapshot}
         (record,) = self._outer_step()
-        return self.snapshots[SEED], record
+        return self.snapshots[given.seed], record

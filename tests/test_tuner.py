@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from glocal_exp.engine import Auto, Distilled, Forward, Hooks, LowRank, Reverse
+from glocal_exp.engine import Auto, Copies, Distilled, Forward, Hooks, LowRank, Reverse
 from glocal_exp.errors import UserError
+from glocal_exp.methods.evolution import Evolution
 from glocal_exp.methods.global_ import Global
 from glocal_exp.methods.hyperdistill import HyperDistill
 from glocal_exp.methods.local import Local
@@ -44,13 +45,13 @@ def compiled(name):
     return tuner(problem, method, mode), splits
 
 
-def batch_of(splits, step):
-    return jax.tree.map(lambda leaf: leaf[0], batches(splits, step, 1))
+def batch_of(splits, step, seed=0):
+    return jax.tree.map(lambda leaf: leaf[0], batches(splits, step, 1, seed))
 
 
-def train(tuned, splits, state, start=0, stop=STEPS):
+def train(tuned, splits, state, start=0, stop=STEPS, seed=0):
     for step in range(start, stop):
-        state = tuned.step(state, batch_of(splits, step))
+        state = tuned.step(state, batch_of(splits, step, seed))
         if (step + 1) % INTERVAL == 0:
             state = tuned.update(state, splits.validation)
     return state
@@ -170,3 +171,14 @@ def test_batches_may_be_of_numpy_and_phi_may_stay():
     assert np.isnan(after.hypergradient).all()
     assert equal(after.phi, state.phi)
     assert isinstance(after.inner.step, jnp.ndarray)
+
+
+def test_moves_of_copies_are_those_of_the_keys_run():
+    """Other keys draw others."""
+    tuned, ends = tuner(SGD, Evolution(pairs=2, scale=0.05), Copies()), []
+    for seed in (0, 5):
+        loop = begin(SGD, DATA, tuned.plan.method, mode=Copies(), seed=seed)
+        list(loop)
+        ends.append(train(tuned, DATA, tuned.init(jax.random.key(seed)), seed=seed).phi)
+        assert equal(ends[-1], loop.hyperparams[seed])
+    assert not equal(*ends)

@@ -148,10 +148,10 @@ class Loop(Iterator[IntervalRecord]):
         while self.snapshots and self.position.outer_step <= schedule.outer_steps:
             done = self.position.outer_step * schedule.interval
             yield from self._outer_step()
-            # Intervals of a single step would write more than they train.
-            if self._overdue() or schedule.evaluates(done):
-                self.checkpoint()
             over = {seed: s for seed, s in self.snapshots.items() if self._is_over(s)}
+            # Intervals of a single step would write more than they train.
+            if over or self._overdue() or schedule.evaluates(done):
+                self.checkpoint()
             self.finished = {**self.finished, **over}
             self.snapshots = {k: s for k, s in self.snapshots.items() if k not in over}
 

@@ -95,7 +95,8 @@ class Plan:
                     f"{name}={getattr(self, name)!r} is no {name}; give an object of one "
                     f"of its classes, such as {such}."
                 )
-        if self.carry_tangents and (self.method.fresh or not self.method.carries):
+        anew = self.method.fresh or not (self.method.carries and self.method.keeps)
+        if self.carry_tangents and anew:
             raise UserError(
                 "The method starts its tangents anew, so carry_tangents=true has none to carry; "
                 "leave it out."

@@ -47,6 +47,12 @@ class Glocal(Method):
 
     def wanted(self, interval: int) -> Wanted:
         steps = last_of(self.window, self.stride, interval)
+        if len(steps) < 2:
+            raise UserError(
+                f"method.window={self.window} holds one hypergradient at method.stride="
+                f"{self.stride}, and a decomposition takes two; raise the window or lower the "
+                "stride."
+            )
         if not 1 <= self.delays < len(steps):
             raise UserError(
                 f"method.delays={self.delays} does not fit the {len(steps)} hypergradients of "

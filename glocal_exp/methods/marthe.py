@@ -54,6 +54,8 @@ class Marthe(Method):
     def estimate(self, measured: Measured, moment: Moment) -> Estimate:
         place = list(moment.names).index(self.learned[0])
         h, newest = measured.h[-1, place], measured.newest[-1, place]
+        if not np.isfinite([h, newest]).all():  # no step is taken, and nothing learned of it
+            return Estimate(np.full(len(moment.names), np.nan), memory=moment.memory)
         before = float(moment.memory.get("h", 0.0))
         mu = float(np.clip(before / newest, 0.0, 1.0)) if newest else 0.0
         rate = self.meta_rate

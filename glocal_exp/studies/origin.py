@@ -21,6 +21,7 @@ from glocal_exp.engine.modes.forward import Forward, start_tangents
 from glocal_exp.engine.work import Marks, Work
 from glocal_exp.errors import UserError
 from glocal_exp.hypergrad import count
+from glocal_exp.methods.local import Local
 from glocal_exp.studies.lab import Lab, Measurement, Row, Setting, Unit
 from glocal_exp.studies.variation import BASE, Variation
 from glocal_exp.types import Hyperparams, InnerState
@@ -58,6 +59,11 @@ class Origins:
 
     def _train(self) -> Iterator[None]:
         setting, seed = self._lab.setting, self._lab.seed
+        if not setting.plan.method.keeps:
+            raise UserError(
+                "The study follows one training, and the method starts anew in every outer step; "
+                "choose another method."
+            )
         work, loop = work_of(setting, seed), setting.start()
         for _ in loop:
             if seed not in loop.snapshots:
@@ -93,7 +99,8 @@ class Origin:
 
     def describe(self) -> dict[str, float]:
         """Hyperparameters in natural units and the validation loss."""
-        natural = {k: float(v) for k, v in self.setting.problem.describe(self.phi).items()}
+        named = self.setting.problem.describe(self.phi).items()
+        natural = {name: float(value) for name, value in named if jnp.ndim(value) == 0}
         return natural | {"loss": self._loss(self.start())}
 
     def interval(
@@ -170,9 +177,18 @@ class Origin:
         return place, np.concatenate(recorded or [np.zeros((0, count(self.phi)))])
 
     def varied(self, order: int, validation: int | None) -> Work:
-        """The engine's part with another order of the batches and so many validation images."""
+        """The engine's part with another order of the batches and so many validation images.
+
+        Its tangents are those of training, whatever the method of the run makes of them.
+        """
+        if validation is not None and not 1 <= validation <= self.validation_size:
+            raise UserError(
+                f"The study asks for {validation} validation images; choose from 1 to "
+                f"{self.validation_size}, or raise validation.size."
+            )
         examples = self.work.examples.varied(order=ORDERS * order, meta=validation)
-        return replace(self.work, examples=examples)
+        plan = replace(self.work.plan, method=Local(), mode=Forward())
+        return replace(self.work, examples=examples, plan=plan)
 
     def _loss(self, place: Snapshot) -> float:
         metrics = evaluate(self.varied(0, None), {self.seed: place})

@@ -77,8 +77,9 @@ class Truths:
         for order in orders:
             yield origins.unit(1, f"schedule.order{order}", _schedule, order)
         for s in sorted(self.outer_steps):
-            for size in (None, *self.validation_sizes):
-                yield origins.unit(s, f"interval.{size or 'all'}", _interval, size)
+            yield origins.unit(s, "interval.all", _interval, None)
+            for size in self.validation_sizes:
+                yield origins.unit(s, f"interval.{size}", _interval, size)
             for name, future in self.futures.items():
                 for order in orders:
                     how = name, future, order, self.radius, self.moved
@@ -103,8 +104,11 @@ def _difference(
     """A row for each of the moved hyperparameters: the final loss on both sides of it."""
     known, work = names(origin.phi), _work(origin, future, order)
     flat, unravel = ravel_pytree(origin.phi)
-    if unknown := [one for one in moved if one not in known]:
-        raise UserError(f"study.moved names {', '.join(unknown)}; choose from {', '.join(known)}.")
+    named = {f"futures.{name}.{key}": some for key, some in future.chosen().items()}
+    for key, some in {"moved": moved, **named}.items():
+        if unknown := [one for one in some if one not in known]:
+            words = ", ".join(unknown)
+            raise UserError(f"study.{key} names {words}; choose from {', '.join(known)}.")
 
     def final_loss(index: int, move: float) -> float:
         place = replace(origin.start(), phi=unravel(flat.at[index].add(move)))

@@ -1,6 +1,7 @@
 """Learning an optimizer's own hyperparameters while it trains (section 4.1)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from glocal_exp.errors import UserError
 from glocal_exp.tasks.classification import Classification, Classifier
-from glocal_exp.tasks.rules import sgd
+from glocal_exp.tasks.rules import averaging, sgd
 from glocal_exp.tasks.transforms import TRANSFORMS, start
 from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar
 
@@ -44,11 +45,16 @@ class OptimizerHPO(Classification):
             transform: one name for all, or by hyperparameter.
 
         Raises:
-            UserError: for a start out of range, a transform that is unknown, or a hyperparameter
-                that the rule does not take.
+            UserError: for a start out of range, a transform that is unknown or of what is not
+                learned, or a hyperparameter that the rule does not take.
         """
+        by_name = {} if isinstance(transform, str) else transform
+        if unknown := by_name.keys() - init.keys():
+            raise UserError(
+                f"task.transform names {', '.join(sorted(unknown))}; choose from {', '.join(init)}."
+            )
         names = {
-            name: transform if isinstance(transform, str) else transform.get(name, "sigmoid")
+            name: transform if isinstance(transform, str) else by_name.get(name, "sigmoid")
             for name in init
         }
         self.classifier, self.rule = classifier, rule
@@ -71,9 +77,13 @@ class OptimizerHPO(Classification):
     ) -> Scalar:
         """Cross entropy, and the penalty whose gradient `rules.sgd` adds."""
         loss = super().inner_loss(state, phi, batch, key)
-        if getattr(self.rule, "func", self.rule) is not sgd:
+        rule, bound = self.rule, {}
+        while isinstance(rule, partial):
+            bound = {**rule.keywords, **bound}
+            rule = bound.pop("rule") if rule.func is averaging else rule.func
+        if rule is not sgd:
             return loss
-        decay = {**getattr(self.rule, "keywords", {}), **self.describe(phi)}.get("weight_decay", 0)
+        decay = {**bound, **self.describe(phi)}.get("weight_decay", 0)
         squares = [jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(state.params)]
         return loss + 0.5 * decay * sum(squares, jnp.zeros(()))
 

@@ -125,13 +125,16 @@ def test_other_seeds_go_on_when_one_stops():
     assert [r.outer_step for r in by_seed(records, 1)] == [0, 1, 2, 3]
 
 
-def test_a_stopped_seed_does_not_send_the_batch_back_to_its_start():
+@pytest.mark.parametrize("every", [6, 12])
+def test_a_stopped_seed_does_not_send_the_batch_back_to_its_start(every):
+    """Also where it stops between two evaluations."""
     saved = {0: [], 1: []}
     hooks = Hooks(checkpoint=lambda seed, content: saved[seed].append(content))
     splits = {0: broken(regression(1)), 1: SANE}
-    list(islice(begin(SGD, splits, stop_when_diverged=True, steps=36, hooks=hooks), 12))
+    settings = {"stop_when_diverged": True, "steps": 36, "eval_every": every}
+    list(islice(begin(SGD, splits, **settings, hooks=hooks), 12))
     newest = {seed: contents[:-3:-1] for seed, contents in saved.items()}
-    assert begin(SGD, splits, stop_when_diverged=True, steps=36, checkpoints=newest).resumed
+    assert begin(SGD, splits, **settings, checkpoints=newest).resumed
 
 
 def test_a_stopped_run_stays_stopped_when_it_is_started_again():

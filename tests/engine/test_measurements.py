@@ -332,3 +332,15 @@ def test_copies_go_on_bit_by_bit_from_any_checkpoint(method, persistent):
         loop = begin(**settings, hooks=KEEP, checkpoints={0: [content]})
         done = loop.position.outer_step
         assert all(same(a, b) for a, b in zip(loop, records[done:], strict=True))
+
+
+def test_a_mean_begins_anew_where_tangents_go_on():
+    """With hyperparameters that stay, two intervals end as one as long as both."""
+    last = [Everything(Wanted((steps - 1,), mean=WINDOW)) for steps in (INTERVAL, 2 * INTERVAL)]
+    settings = {"steps": 2 * INTERVAL, "meta_optimizer": STILL, "hooks": KEEP}
+    two = list(begin(SGD, method=last[0], carry_tangents=True, **settings))[-1]
+    one = list(begin(SGD, method=last[1], interval=2 * INTERVAL, **settings))[-1]
+    close(two.arrays["h"], one.arrays["h"], ROUNDING)
+    close(two.arrays["mean"], one.arrays["mean"], ROUNDING)
+    averaged = "validation_loss_averaged"
+    assert two.metrics[averaged] == pytest.approx(one.metrics[averaged], rel=ROUNDING)

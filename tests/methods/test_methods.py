@@ -73,6 +73,7 @@ def test_global_looks_to_the_end():
         (glocal(delays=0), "method.delays=0 .* choose from 1 to 79"),
         (glocal(delays=80), "method.delays=80 "),
         (glocal(window=80, delays=40, stride=2), "40 hypergradients .*stride 2.* from 1 to 39"),
+        (glocal(window=80, stride=80), "holds one hypergradient .*raise the window or lower"),
     ],
 )
 def test_settings_that_do_not_fit_the_interval(method, message):

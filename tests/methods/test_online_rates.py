@@ -18,7 +18,7 @@ from glocal_exp.errors import UserError
 from glocal_exp.methods.hypergradient_descent import HypergradientDescent
 from glocal_exp.methods.marthe import Marthe
 from glocal_exp.methods.metaoptimize import MetaOptimize
-from glocal_exp.methods.method import Wanted
+from glocal_exp.methods.method import Measured, Moment, Wanted
 from glocal_exp.tasks.transforms import TRANSFORMS
 from glocal_exp.types import InnerProblem, InnerState
 
@@ -234,3 +234,13 @@ def test_they_go_on_bit_by_bit_from_any_checkpoint(method):
     for content in saved:
         rest = begin(checkpoints={0: [content]})
         assert rest == whole[len(whole) - len(rest) :]
+
+
+def test_marthe_learns_nothing_of_an_h_that_is_not_finite():
+    method, nan = Marthe(0.01, 1.0, LEARNED), np.full((1, 1), np.nan)
+    memory = {"discount": np.array(0.5), "h": np.array(2.0), "rate": np.array(0.1)}
+    found = method.estimate(
+        Measured(h=nan, newest=np.ones((1, 1))), Moment(2, 9, 1, tuple(LEARNED), memory=memory)
+    )
+    assert np.isnan(found.hypergradient).all()  # which the engine skips
+    assert found.memory == memory

@@ -1,5 +1,6 @@
 """What is played out from an interval of training, against reverse mode of the whole playout."""
 
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import jax
@@ -11,6 +12,8 @@ from jax.flatten_util import ravel_pytree
 from glocal_exp.engine import Numerics, Plan, Schedule, run
 from glocal_exp.engine.batches import batch_indices
 from glocal_exp.errors import UserError
+from glocal_exp.methods.global_ import Global
+from glocal_exp.methods.hypergradient_descent import HypergradientDescent
 from glocal_exp.methods.local import Local
 from glocal_exp.studies.lab import Lab, Setting
 from glocal_exp.studies.origin import BASE, ORDERS, Origins, Variation
@@ -168,3 +171,16 @@ def test_an_interval_beyond_the_end_is_refused():
 )
 def test_names_of_variations(name, given):
     assert given.name == name
+
+
+def test_tangents_are_those_of_training_whatever_the_method_keeps_of_them():
+    plan = replace(lab().setting.plan, method=HypergradientDescent(["learning_rate"]))
+    origin = replace(origins().at(2), work=replace(origins().at(2).work, plan=plan))
+    np.testing.assert_array_equal(origin.playout(BASE)[0], origins().at(2).playout(BASE)[0])
+
+
+def test_training_that_starts_anew_is_refused():
+    plan = replace(lab().setting.plan, method=Global(greedy=False))
+    setting = replace(lab().setting, plan=plan)
+    with pytest.raises(UserError, match="the method starts anew in every outer step"):
+        Origins(Lab(SEED, lambda _: setting)).at(1)

@@ -91,3 +91,18 @@ def test_moving_what_there_is_not_is_refused():
     every = Truths(**SETTINGS | {"moved": ["b1"]}).units(lab())
     with pytest.raises(UserError, match=r"study\.moved names b1; choose from"):
         [unit.measure() for unit in every if unit.name == "s2.held.order1"]
+
+
+def test_what_is_to_fall_and_is_not_there_is_refused():
+    futures = {"plan": future("plan"), "other": Future(None, "plan", 0.5, 0.1, ["rate"])}
+    every = {u.name: u for u in Truths(**SETTINGS | {"futures": futures}).units(lab())}
+    with pytest.raises(UserError, match=r"study\.futures\.other\.falling names rate; choose from"):
+        every["s2.other.order1"].measure()
+
+
+@pytest.mark.parametrize("size", [0, -5, 18])
+def test_validation_images_that_are_not_there_are_refused(size):
+    every = list(Truths(**SETTINGS | {"validation_sizes": [size]}).units(lab()))
+    (unit,) = [unit for unit in every if unit.name == f"s2.interval.{size}"]
+    with pytest.raises(UserError, match=f"asks for {size} validation images; choose from 1 to 17"):
+        unit.measure()

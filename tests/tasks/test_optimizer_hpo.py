@@ -1,5 +1,6 @@
 """Learning optax rules' hyperparameters on LeNet: derivatives, and rules that are YAML alone."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -175,6 +176,7 @@ def test_another_rule_of_optax_is_a_yaml_file_alone(rule):
         ({"learning_rate": 0.1, "beta": 0.5}, "sigmoid", "does not fit task.init: .*beta"),
         ({"momentum": 0.5}, "sigmoid", "does not fit task.init: .*learning_rate"),
         ({"learning_rate": 0.1}, "tanh", "task.transform of learning_rate is 'tanh'"),
+        ({"learning_rate": 0.1}, {"learning_rte": "exp"}, "names learning_rte; choose from learn"),
     ],
 )
 def test_a_start_that_does_not_fit(init, transform, message):
@@ -211,3 +213,28 @@ def test_metrics_of_an_average_stand_beside_those_of_the_iterate():
         assert float(found[f"{name}_averaged"]) == pytest.approx(float(value), rel=1e-12)
         assert float(found[name]) == float(raw[name])
     assert float(found["meta_loss"]) == float(raw["loss"])
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_inner_loss_has_the_penalty_that_sgd_adds(average, learned):
+    """Its gradient is that of cross entropy and 0.1 theta, whether that is learned or bound."""
+    decay, init = 0.1, {"learning_rate": 0.1, "momentum": 0.5}
+    rule = sgd if learned else partial(sgd, weight_decay=decay)
+    rule = partial(averaging, rule=rule, over=3) if average else rule
+    init |= {"weight_decay": decay} if learned else {}
+    problem = OptimizerHPO(SOFTMAX, rule, init)
+    plain = OptimizerHPO(SOFTMAX, optax.sgd, {"learning_rate": 0.1})
+
+    def gradient(task):
+        state, phi = task.init(KEY)
+
+        def loss(params):
+            return task.inner_loss(replace(state, params=params), phi, VALIDATION, KEY)
+
+        return jax.tree.leaves(jax.grad(loss)(state.params))
+
+    params = jax.tree.leaves(problem.init(KEY)[0].params)
+    leaves = gradient(problem), gradient(plain), params
+    for found, data, params in zip(*leaves, strict=True):
+        np.testing.assert_allclose(found, data + decay * params, rtol=1e-10, atol=1e-12)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from glocal_exp.engine.checkpoint import Snapshot, Snapshots
+from glocal_exp.engine.checkpoint import Position, Snapshot, Snapshots
 from glocal_exp.engine.modes.mode import Mode
 from glocal_exp.engine.plan import Plan
 from glocal_exp.engine.settings import check_counts
@@ -74,15 +74,20 @@ class Forward(Mode):
     def prepare(
         self, work: Work, snapshots: Snapshots, start: int, pause: Callable[[], None]
     ) -> Snapshots:
-        """With the discounts that the method has come to, if it adapts them."""
-        wanted = work.plan.wanted
-        if not wanted.adapts:
-            return snapshots
-        carries = {
-            seed: _discounted(s.carry, s.memory.get("discount", wanted.discount))
-            for seed, s in snapshots.items()
-        }
-        return {seed: replace(s, carry=carries[seed]) for seed, s in snapshots.items()}
+        """With the discounts that the method adapts; where tangents go on, a mean begins anew."""
+        wanted, place = work.plan.wanted, next(iter(snapshots.values())).position
+        begins = place == Position(place.outer_step) and work.plan.carries and wanted.mean
+
+        def prepared(snapshot: Snapshot) -> Snapshot:
+            carry: Any = snapshot.carry
+            if begins:
+                mean = jax.tree.map(jnp.zeros_like, carry.mean)
+                carry = Tangential(carry.tangents, mean, carry.discount)
+            if wanted.adapts:
+                carry = _discounted(carry, snapshot.memory.get("discount", wanted.discount))
+            return replace(snapshot, carry=carry)
+
+        return {seed: prepared(snapshot) for seed, snapshot in snapshots.items()}
 
     def mean(self, snapshot: Snapshot) -> PyTree | None:
         return mean_params(snapshot.carry)
