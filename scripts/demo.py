@@ -1,4 +1,4 @@
-"""Train all four methods at a reduced size, and draw what comes out: `python scripts/demo.py`."""
+"""Train small problems in five ways, and draw what comes out: `python scripts/demo.py`."""
 
 from _start import load
 

@@ -147,15 +147,15 @@ class Source:
         found = {name: select(self.context.runs, name) for name in self.labels}
         return {name: one for name, one in found.items() if one}
 
-    @property
-    def glocal_reads(self) -> str:
-        """Which h, on how many validation images, glocal's runs of each experiment read."""
+    def reads(self, method: str) -> str:
+        """Which h, on how many validation images, a method's runs of each experiment read."""
         by_words: dict[str, list[str]] = {}
         for name, selection in self.experiments.items():
-            runs = [run for run in selection.of("glocal") if run.gradient_images]
-            pairs = {(run.stored.value("method.stride", 1), run.gradient_images) for run in runs}
+            runs = [run for run in selection.of(method) if run.gradient_images]
+            pairs = {(run.stored.value("method.stride", 0), run.gradient_images) for run in runs}
+            which = {0: "the last", 1: "every"}
             words = " or ".join(
-                f"every {f'{stride}th ' if stride > 1 else ''}h on {images:,} images"
+                f"{which.get(stride, f'every {stride}th')} h on {images:,} images"
                 for stride, images in sorted(pairs)
             )
             by_words.setdefault(words, []).append(name)

@@ -127,7 +127,7 @@ class Form(ABC):
             "experiments": self.source.experiments,
             "labels": self.source.labels,
             "size": size(self.source.experiments),
-            "glocal_reads": self.source.glocal_reads,
+            "reads": self.source.reads,
             "not_run": [one for one in lookup.claims.values() if one["verdict"] == NOT_RUN],
         } | {name: getattr(lookup, name) for name in ("cell", "cells", "span", "claim", "has")}
         return EMPTY.sub("\n\n", template("report.md.j2").render(words))
