@@ -66,7 +66,5 @@ def test_an_installed_wheel_trains_and_draws_in_the_folder_it_is_called_in(tmp_p
     (stored,) = (tmp_path / "outputs" / "runs").glob("c3_fmnist/none-*/seed=0")
     assert read_manifest(stored)["command"].startswith("glocal train preset=smoke ")
     assert "c3: outputs/figures/c3.{pdf,png,txt}" in run(glocal, "figures", "c3")
-    run(glocal, "tables", "findings")
-    assert (tmp_path / "outputs/tables/findings.md").exists()
     assert "Not the paper's full size" in (tmp_path / "outputs/figures/c3.txt").read_text()
     assert not (tmp_path / "results").exists()
