@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from functools import lru_cache, partial
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -184,3 +186,10 @@ def test_training_that_starts_anew_is_refused():
     setting = replace(lab().setting, plan=plan)
     with pytest.raises(UserError, match="the method starts anew in every outer step"):
         Origins(Lab(SEED, lambda _: setting)).at(1)
+
+
+def test_hyperparameters_that_are_arrays_have_no_column():
+    described = {"rate": jnp.asarray(0.1), "weights": jnp.ones(3)}
+    problem: Any = SimpleNamespace(describe=lambda phi: described)
+    origin = replace(origins().at(2), setting=replace(lab().setting, problem=problem))
+    assert origin.describe() == {"rate": 0.1, "loss": origins().at(2).describe()["loss"]}
