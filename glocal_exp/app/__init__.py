@@ -7,8 +7,7 @@ reproduce.py    what is left of them
 study.py        what is measured without a training run
 compare.py      stored runs by the settings in which they differ
 merge.py        runs and studies from other machines, copied and verified
-replay.py       whether the present source still gives the numbers of stored runs
-replay_studies.py   and those of stored studies
+replay.py       whether the present source still gives the numbers of stored runs and studies
 demo.py         methods from a poor start, 2,000 penalties, a figure and what it says
 
 sweep.py        the jobs of a command, through the launcher that its config names; their table

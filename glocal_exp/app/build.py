@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optax
@@ -16,7 +17,7 @@ from glocal_exp.app.instantiate import instantiate_group
 from glocal_exp.app.say import say
 from glocal_exp.data import ImageData, OwnData
 from glocal_exp.data import Splits as ImageSplits
-from glocal_exp.engine import Loop, Plan, Splits
+from glocal_exp.engine import Loop, Plan
 from glocal_exp.engine.compiled import Programs
 from glocal_exp.engine.contract import calling, check_examples, check_method, check_problem
 from glocal_exp.studies.lab import Setting
@@ -25,17 +26,12 @@ from glocal_exp.types import InnerProblem
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that a run needs, built and ready.
-
-    Attributes:
-        choices: the file taken from each config group.
-        data: all images, shared by the seeds, as `ImageData`; or `OwnData` of a problem.
-    """
+    """Everything that a run needs, built and ready."""
 
     cfg: DictConfig
-    choices: dict[str, str]
+    choices: dict[str, str]  # the file taken from each config group
     device: Device
-    data: Any
+    data: Any  # all images, shared by the seeds, as `ImageData`; or `OwnData` of a problem
     problem: InnerProblem
     plan: Plan
     meta_optimizer: optax.GradientTransformation
@@ -57,8 +53,12 @@ class Experiment:
             UserError: when sizes do not fit, or a problem of one's own is none.
         """
         if isinstance(self.data, OwnData):
-            problem: Any = _Checked(self.problem)
-            parts = assemble.own_splits(problem, self.data, seed)
+            problem: Any = self.problem
+            with calling(f"The function of the examples, called with seed {seed},"):
+                examples = problem.examples(seed)
+            check_examples(examples)
+            once: Any = SimpleNamespace(examples=lambda _: examples)
+            parts = assemble.own_splits(once, self.data, seed)
             made = {seed: assemble.examples(self.cfg, parts)}
             check_problem(self.problem, made, self.cfg.batch_size)
             return parts
@@ -83,19 +83,6 @@ class Experiment:
         for snapshot in list(loop.snapshots.values())[:1]:
             check_method(self.plan, loop.names, self.problem.describe(snapshot.phi))
         return loop
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """A problem whose examples are looked at as they are made."""
-
-    problem: Any
-
-    def examples(self, seed: int) -> Splits:
-        with calling(f"The function of the examples, called with seed {seed},"):
-            made = self.problem.examples(seed)
-        check_examples(made)
-        return made
 
 
 def build(cfg: DictConfig, choices: dict[str, str], plan: Plan | None = None) -> Experiment:

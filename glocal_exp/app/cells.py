@@ -25,21 +25,13 @@ UNNAMED = ("experiment", "output_dir", "source", "tracker", "launcher")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one command of `scripts/train.py` does: one seed, or some side by side.
+    """What one command of `scripts/train.py` does: one seed, or some side by side."""
 
-    Attributes:
-        job: of these seeds alone.
-        paths: the run directory of each.
-        states: of each, as of `store.status`, or `of other images`.
-        work: training steps of each, playouts included.
-        gradients: validation gradients of each.
-    """
-
-    job: Job
-    paths: tuple[Path, ...]
-    states: tuple[str, ...]
-    work: int
-    gradients: int
+    job: Job  # of these seeds alone
+    paths: tuple[Path, ...]  # the run directory of each
+    states: tuple[str, ...]  # of each, as of `store.status`, or `of other images`
+    work: int  # training steps of each, playouts included
+    gradients: int  # validation gradients of each
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -19,16 +19,11 @@ from glocal_exp.places import OUTPUTS, ROOT
 
 @dataclass(frozen=True)
 class Command:
-    """What is behind one word.
+    """What is behind one word."""
 
-    Attributes:
-        about: what it does.
-        module: of the package; its `main` takes arguments, and exits or returns the exit code.
-        options: what `main` takes besides, and `home`.
-    """
-
-    about: str
-    module: str
+    about: str  # what it does
+    module: str  # of the package; its `main` takes arguments, and exits or returns the exit code
+    # what `main` takes besides, and `home`
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -42,19 +42,12 @@ logging.getLogger("hydra").addHandler(logging.NullHandler())
 
 @dataclass(frozen=True)
 class Job:
-    """One run of the program.
+    """One run of the program."""
 
-    Attributes:
-        name: the overrides in which it differs from the other jobs of its sweep.
-        config: resolved, without Hydra's own part.
-        choices: the file taken from each group.
-        overrides: all that it is composed of.
-    """
-
-    name: str
-    config: DictConfig
-    choices: dict[str, str]
-    overrides: tuple[str, ...] = ()
+    name: str  # the overrides in which it differs from the other jobs of its sweep
+    config: DictConfig  # resolved, without Hydra's own part
+    choices: dict[str, str]  # the file taken from each group
+    overrides: tuple[str, ...] = ()  # all that it is composed of
 
 
 def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> list[Job]:

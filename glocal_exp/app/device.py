@@ -41,17 +41,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Device:
-    """What the program runs on.
+    """What the program runs on."""
 
-    Attributes:
-        platform: `cpu` or `gpu`.
-        name: as JAX calls it.
-        count: devices that JAX sees.
-    """
-
-    platform: str
-    name: str
-    count: int
+    platform: str  # `cpu` or `gpu`
+    name: str  # as JAX calls it
+    count: int  # devices that JAX sees
     settings: Settings
 
     def facts(self) -> dict[str, Any]:

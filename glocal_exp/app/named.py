@@ -19,8 +19,7 @@ from glocal_exp.app.config import targets
 from glocal_exp.app.instantiate import signature_of
 
 BOUND = "glocal_exp.problems.bound.bound"
-EXAMPLES = "problem.examples._target_"
-"""Where the function is named that has a problem's examples."""
+EXAMPLES = "problem.examples._target_"  # where the function is named that has a problem's examples
 INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib"))
 INSTALLED += (Path(__file__).parents[1],)
 PROMPT = "__main__"

@@ -105,15 +105,10 @@ def run(
 
 @dataclass(frozen=True)
 class Given(Experiment):
-    """An experiment made of objects.
+    """An experiment made of objects."""
 
-    Attributes:
-        by_seed: the examples.
-        store: where its runs go.
-    """
-
-    by_seed: Mapping[int, Splits]
-    store: Path
+    by_seed: Mapping[int, Splits]  # the examples
+    store: Path  # where its runs go
 
     @property
     def runs(self) -> Path:

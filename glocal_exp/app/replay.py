@@ -8,19 +8,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from glocal_exp.app.build import build
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.main import entry_point
-from glocal_exp.app.replay_studies import measured_again, outdated_studies
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
+from glocal_exp.app.study import prepared
 from glocal_exp.errors import Parser, UserError
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import current_source
 from glocal_exp.store.manifest import REPOSITORY, git_state
-from glocal_exp.store.status import REPLAYS, add_replays
+from glocal_exp.store.seal import intact_manifest
+from glocal_exp.store.status import REPLAYS, add_replays, stored_status
+from glocal_exp.store.studies import study_directories, unit_arrays, unit_rows, whole_units
+from glocal_exp.studies.lab import Measurement
 
 RUNS = REPOSITORY / "results" / "runs"
 TOLERANCES = {"loss": 1e-3, "accuracy": 2e-3, "hyperparameter": 1e-4, "hypergradient": 2e-2}
@@ -83,18 +87,6 @@ def _one_agrees(
     return False
 
 
-def _of_run(run: StoredRun, options: Namespace) -> tuple[dict[str, Any], Differences]:
-    name = run.path.relative_to(options.runs).as_posix()
-    largest = differences(run, options.intervals, options.module)
-    return {"run": name, "intervals": options.intervals}, largest
-
-
-def _of_study(folder: Path, options: Namespace) -> tuple[dict[str, Any], Differences]:
-    """Of its first units."""
-    units, largest = measured_again(folder, options.units, options.module)
-    return {"study": "/".join(folder.parts[-3:]), "units": units}, {"study": largest}
-
-
 def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]:
     """By stored and present source hash, the runs that are stale for no other reason.
 
@@ -106,18 +98,28 @@ def outdated(runs: Sequence[StoredRun]) -> list[tuple[Sources, list[StoredRun]]]
         current = current_source(run.manifest)
         ended = run.manifest.get("status") == "complete"
         if run.status == "stale" and ended and current and "source_hash" in run.manifest:
-            sources = (run.manifest["source_hash"], current)
-            chosen[sources].append(run)
+            chosen[run.manifest["source_hash"], current].append(run)
     return list(chosen.items())
 
 
-def differences(run: StoredRun, intervals: int, modules: Sequence[str] = ()) -> Differences:
+def outdated_studies(root: Path) -> list[tuple[Sources, list[Path]]]:
+    """Likewise the whole studies that are of older source."""
+    chosen: dict[Sources, list[Path]] = defaultdict(list)
+    for folder in study_directories(root):
+        manifest = intact_manifest(folder)
+        current, ended = current_source(manifest), manifest.get("status") == "complete"
+        if current and ended and stored_status(folder, source_hash=current) == "stale":
+            chosen[str(manifest.get("source_hash")), current].append(folder)
+    return list(chosen.items())
+
+
+def _of_run(run: StoredRun, options: Namespace) -> tuple[dict[str, Any], Differences]:
     """The largest difference of each kind between a stored run and its first intervals now.
 
-    That its data are not here is a `UserError`, or that its config names code of other `modules`.
+    That its data are not here is a `UserError`, or that its config names code of other modules.
     """
     overrides = [f"from={run.path}", f"seed={run.seed}", "seeds=null", "tracker=none"]
-    (job,) = jobs(overrides, sweep=False, modules=modules)
+    (job,) = jobs(overrides, sweep=False, modules=options.module)
     experiment = build(job.config, job.choices)
     parts = experiment.splits(run.seed)
     if parts.info["fingerprint"] != run.column("fingerprint"):
@@ -126,9 +128,11 @@ def differences(run: StoredRun, intervals: int, modules: Sequence[str] = ()) -> 
             "give its data by data_dir (GLOCAL_DATA_DIR)."
         )
     stored = run.metrics().set_index("outer_step")
-    new = [record.row() for record in islice(experiment.loop({run.seed: parts}), 1 + intervals)]
+    records = islice(experiment.loop({run.seed: parts}), 1 + options.intervals)
+    new = [record.row() for record in records]
     each = [compare(row, stored.loc[row["outer_step"]].to_dict()) for row in new]
-    return pd.DataFrame(each).max().to_dict()
+    about = {"run": run.path.relative_to(options.runs).as_posix(), "intervals": options.intervals}
+    return about, pd.DataFrame(each).max().to_dict()
 
 
 def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Differences:
@@ -145,6 +149,42 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Differences:
         difference = abs(value - other) / scale
         largest[kind] = max(largest.get(kind, 0.0), difference if difference >= 0 else math.inf)
     return largest
+
+
+def _of_study(folder: Path, options: Namespace) -> tuple[dict[str, Any], Differences]:
+    """The largest difference of a study's first stored units, over that column's largest number.
+
+    Seconds may be any, and columns may come and go; where words, shapes or what is finite are
+    others it is infinite.
+    """
+    (job,) = jobs([f"from={folder}", "tracker=none"], sweep=False, modules=options.module)
+    ((study, lab, *_),) = prepared(job)
+    stored = whole_units(folder)
+    units = [unit for unit in study.units(lab) if unit.name in stored][: options.units]
+    apart = [_apart(unit.measure(), folder, unit.name) for unit in units]
+    about = {"study": "/".join(folder.parts[-3:]), "units": [unit.name for unit in units]}
+    return about, {"study": max(apart, default=math.inf)}
+
+
+def _apart(new: Measurement, folder: Path, unit: str) -> float:
+    rows, again = unit_rows(folder, unit), pd.DataFrame(new.rows)
+    names = [name for name in rows.columns.intersection(again.columns) if name[-7:] != "seconds"]
+    pairs: list[tuple[Any, Any]] = [(rows[name], again[name]) for name in names]
+    pairs += [(array, new.arrays.get(name)) for name, array in unit_arrays(folder, unit).items()]
+    return max((_difference(old, other) for old, other in pairs), default=math.inf)
+
+
+def _difference(old: Any, new: Any) -> float:
+    if np.shape(new) != np.shape(old):
+        return math.inf
+    old, new = np.asarray(old), np.asarray(new)
+    if not all(np.issubdtype(of.dtype, np.number) for of in (old, new)):
+        return 0.0 if [*map(str, old)] == [*map(str, new)] else math.inf
+    finite = np.isfinite(old)
+    if not np.array_equal(np.isfinite(new), finite):
+        return math.inf
+    largest = np.abs(old[finite]).max(initial=np.finfo(float).tiny)
+    return float(np.abs(new[finite] - old[finite]).max(initial=0.0) / largest)
 
 
 main = entry_point(replay)

@@ -15,8 +15,7 @@ from typing import Any
 from glocal_exp.app.say import INTERRUPTED, say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-UNTIL = "GLOCAL_UNTIL"
-"""The variable that tells a started process its limit, in seconds since 1970."""
+UNTIL = "GLOCAL_UNTIL"  # the variable that tells a started process its limit, in seconds since 1970
 GRACE_SECONDS = 3.0  # choice: for an orderly end after the second signal
 MARGIN = 1.5  # choice: a stretch may take so many times as long as the one before
 SHOW_CURSOR = "\x1b[?25h"  # which progress bars hide

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
@@ -49,21 +49,26 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
 def measure(job: Job) -> None:
     """Measure what is missing of every seed of a job."""
-    for ready in prepared(job):
-        _measure(ready, Path(job.config.output_dir) / "studies")
+    root = Path(job.config.output_dir) / "studies"
+    for study, lab, facts, config in prepared(job):
+        path = run_path(root, facts["study"], facts["variant"], lab.seed)
+        with StudyDirectory(path, facts, as_yaml(config)) as directory:
+            units, aside = list(study.units(lab)), directory.aside
+            if aside:
+                say(f"stale, so measured afresh: {path} (what was there is in {aside.name}/)")
+            left = [unit for unit in units if not directory.has(unit.name)]
+            say(f"{path}: {len(units) - len(left)} of {len(units)} units are stored")
+            for number, unit in enumerate(left, start=1):
+                start = time.perf_counter()
+                measured = unit.measure()
+                directory.store(unit.name, measured.rows, measured.arrays)
+                took = time.perf_counter() - start
+                say(f"{unit.name} ({number} of {len(left)}): {took:.1f} s")
+            directory.update_manifest(status="complete", ended=utc_now())
 
 
-class Ready(NamedTuple):
-    """A study of one seed, with the manifest's facts and the config that is stored."""
-
-    study: Study
-    lab: Lab
-    facts: dict[str, Any]
-    config: dict[str, Any]
-
-
-def prepared(job: Job) -> Iterator[Ready]:
-    """What a job measures, seed by seed.
+def prepared(job: Job) -> Iterator[tuple[Study, Lab, dict[str, Any], dict[str, Any]]]:
+    """The study of each seed of a job, with the manifest's facts and the config that is stored.
 
     Raises:
         UserError: it names no study, or settings do not fit.
@@ -83,8 +88,7 @@ def prepared(job: Job) -> Iterator[Ready]:
     experiment = cache(partial(_build, job, {}))  # when it is first needed
     for seed in numbers:
         facts, config = _identity(job, study, seed, experiment)
-        lab = Lab(seed, partial(_setting, job, seed, experiment))
-        yield Ready(study, lab, about | facts, config)
+        yield study, Lab(seed, partial(_setting, job, seed, experiment)), about | facts, config
 
 
 def _without_training(job: Job) -> dict[str, Any]:
@@ -128,23 +132,6 @@ def _setting(
     job: Job, seed: int, experiment: "Callable[[], Experiment]", changes: Mapping[str, Any]
 ) -> Setting:
     return (_build(job, changes) if changes else experiment()).setting(seed)
-
-
-def _measure(ready: Ready, root: Path) -> None:
-    study, lab, facts, config = ready
-    path = run_path(root, facts["study"], facts["variant"], lab.seed)
-    with StudyDirectory(path, facts, as_yaml(config)) as directory:
-        units = list(study.units(lab))
-        if directory.aside:
-            say(f"stale, so measured afresh: {path} (what was there is in {directory.aside.name}/)")
-        left = [unit for unit in units if not directory.has(unit.name)]
-        say(f"{path}: {len(units) - len(left)} of {len(units)} units are stored")
-        for number, unit in enumerate(left, start=1):
-            start = time.perf_counter()
-            measured = unit.measure()
-            directory.store(unit.name, measured.rows, measured.arrays)
-            say(f"{unit.name} ({number} of {len(left)}): {time.perf_counter() - start:.1f} s")
-        directory.update_manifest(status="complete", ended=utc_now())
 
 
 def _identity(

@@ -14,13 +14,10 @@ from glocal_exp.errors import UserError
 
 @dataclass(frozen=True)
 class Bundled:
-    """A class-balanced part of a data set that is shipped with the package.
+    """A class-balanced part of a data set that is shipped with the package."""
 
-    Attributes:
-        more_test: so many of its training images are for testing, too: the first in the canonical
-            order, which is that of their hashes.
-    """
-
+    # so many of its training images are for testing, too: the first in the canonical order, which
+    # is that of their hashes
     more_test: int = 0
     name: ClassVar[str] = "bundled"
 

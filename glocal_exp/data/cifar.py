@@ -29,24 +29,16 @@ OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 
 @dataclass(frozen=True)
 class CifarFiles:
-    """Pickled batches of images stored channel by channel.
+    """Pickled batches of images stored channel by channel."""
 
-    Attributes:
-        batches: name of the folder that the archive unpacks to.
-        archive: name of the original archive; it is read without unpacking it to disk.
-        folders: names of a folder that holds `batches` or `archive`.
-        train, test: files of each part.
-        label_key: key of the labels in a batch.
-        checksums: published md5 of each file.
-    """
-
-    batches: str
-    archive: str
+    batches: str  # name of the folder that the archive unpacks to
+    archive: str  # name of the original archive; it is read without unpacking it to disk
+    # train, test: files of each part
     train: Sequence[str]
     test: Sequence[str]
-    label_key: str
-    folders: Sequence[str] = ()
-    checksums: Mapping[str, str] = field(default_factory=dict)
+    label_key: str  # key of the labels in a batch
+    folders: Sequence[str] = ()  # names of a folder that holds `batches` or `archive`
+    checksums: Mapping[str, str] = field(default_factory=dict)  # published md5 of each file
 
     def describe(self) -> str:
         return f"folder {self.batches} and no {self.archive}"

@@ -25,19 +25,16 @@ KINDS = {1: "labels", 3: "images"}
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """Four IDX files, gzipped or not, also in torchvision's folder `raw`.
+    """Four IDX files, gzipped or not, also in torchvision's folder `raw`."""
 
-    Attributes:
-        folders: names of the folder that holds them; case, `-` and `_` do not matter.
-        train_images, train_labels, test_images, test_labels: file names without `.gz`.
-        checksums: published md5 of each file: compressed (name with `.gz`) or uncompressed.
-    """
-
+    # names of the folder that holds them; case, `-` and `_` do not matter
     folders: Sequence[str] = ()
+    # train_images, train_labels, test_images, test_labels: file names without `.gz`
     train_images: str = "train-images-idx3-ubyte"
     train_labels: str = "train-labels-idx1-ubyte"
     test_images: str = "t10k-images-idx3-ubyte"
     test_labels: str = "t10k-labels-idx1-ubyte"
+    # published md5 of each file: compressed (name with `.gz`) or uncompressed
     checksums: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> str:

@@ -19,14 +19,11 @@ class LongTail:
 
     n is what each class has left once validation images are held out (of the smallest class, where
     classes differ). Validation and test images stay as they are.
-
-    Attributes:
-        factor: f, how many times larger the first class is than the last.
-        exponent: `published` as in Cui et al. 2019, c / (C - 1); `paper` as the paper prints
-            (section 4.2), c / C, where the last class is larger than n / f.
     """
 
-    factor: float
+    factor: float  # f, how many times larger the first class is than the last
+    # `published` as in Cui et al. 2019, c / (C - 1); `paper` as the paper prints (section 4.2), c /
+    # C, where the last class is larger than n / f
     exponent: Literal["published", "paper"] = "published"
 
     def __post_init__(self):

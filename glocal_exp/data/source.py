@@ -57,31 +57,20 @@ class FileFormat(Protocol):
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What a data set is.
+    """What a data set is."""
 
-    Attributes:
-        name: the id that users type.
-        title: the name that captions print.
-        num_classes: labels run from 0 to `num_classes` - 1.
-        image_shape: height, width, channels.
-        format: reader of the original files; None if only TFDS has them.
-        tfds: its name in TensorFlow Datasets, or None.
-        bundled: its embedded file in `glocal_exp/data/bundled`, or None.
-        contents: content digests (`checksums.content_digest`) of what may be found under this name:
-            this data set (its title), known copies ("title (copy)"), and others whose files have
-            the same names, which are refused.
-        imbalance: how its training part is thinned out, if it is.
-    """
-
-    name: str
-    title: str
-    num_classes: int
-    image_shape: Sequence[int]
-    format: FileFormat | None = None
-    tfds: str | None = None
-    bundled: str | None = None
+    name: str  # the id that users type
+    title: str  # the name that captions print
+    num_classes: int  # labels run from 0 to `num_classes` - 1
+    image_shape: Sequence[int]  # height, width, channels
+    format: FileFormat | None = None  # reader of the original files; None if only TFDS has them
+    tfds: str | None = None  # its name in TensorFlow Datasets, or None
+    bundled: str | None = None  # its embedded file in `glocal_exp/data/bundled`, or None
+    # content digests (`checksums.content_digest`) of what may be found under this name: this data
+    # set (its title), known copies ("title (copy)"), and others whose files have the same names,
+    # which are refused
     contents: Mapping[str, str] = field(default_factory=dict)
-    imbalance: LongTail | None = None
+    imbalance: LongTail | None = None  # how its training part is thinned out, if it is
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -34,17 +34,12 @@ class Splits:
 
 @dataclass(frozen=True, eq=False)
 class OwnData:
-    """In place of `ImageData`: the examples that a problem brings.
+    """In place of `ImageData`: the examples that a problem brings."""
 
-    Attributes:
-        title: what it is called.
-        content: None: they follow from the config.
-    """
-
-    title: str
+    title: str  # what it is called
     source: str = "made"
     place: str = ""
-    content: None = None
+    content: None = None  # None: they follow from the config
     notice: str = ""
 
     def splits(self, train: Any, validation: Any, test: Any, meta: Any = None) -> "Splits":

@@ -35,34 +35,24 @@ class Position:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything one seed needs to go on from a position.
-
-    Attributes:
-        state: the inner state, of the playout while there is one.
-        carry: what the mode of differentiation carries beside it.
-        kept: the state at the end of the playout's first interval, once past it, and the carry
-            there if it is to go on.
-        phi: hyperparameters in use.
-        meta_state: the meta optimizer's state.
-        measured: rows measured so far in this outer step, by name, in the mode's columns.
-        losses: training losses so far in this outer step's real interval.
-        memory: the method's.
-        seconds: training time so far in this outer step.
-        diverged: whether the weights have stopped being finite.
-    """
+    """Everything one seed needs to go on from a position."""
 
     position: Position
-    state: InnerState
-    carry: PyTree
+    state: InnerState  # the inner state, of the playout while there is one
+    carry: PyTree  # what the mode of differentiation carries beside it
+    # the state at the end of the playout's first interval, once past it, and the carry there if it
+    # is to go on
     kept: tuple[InnerState, PyTree] | None
-    phi: Hyperparams
-    meta_state: PyTree
+    phi: Hyperparams  # hyperparameters in use
+    meta_state: PyTree  # the meta optimizer's state
+    # rows measured so far in this outer step, by name, in the mode's columns
     measured: Mapping[str, np.ndarray] = field(default_factory=dict)
+    # training losses so far in this outer step's real interval
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    memory: Mapping[str, np.ndarray] = field(default_factory=dict)
+    memory: Mapping[str, np.ndarray] = field(default_factory=dict)  # the method's
     costs: Costs = field(default_factory=Costs)
-    seconds: float = 0.0
-    diverged: bool = False
+    seconds: float = 0.0  # training time so far in this outer step
+    diverged: bool = False  # whether the weights have stopped being finite
 
 
 Snapshots = Mapping[int, Snapshot]

@@ -23,16 +23,12 @@ class InPeriods(InnerProblem):
     """A problem some of whose hyperparameters change at set steps of the training.
 
     Step t, from 0, has the value floor(n t / T) of n. These are a leading axis of the leaf.
-
-    Attributes:
-        problem: whose they are.
-        counts: n by the leaf's name; 1 of those not named.
-        steps: T.
     """
 
-    problem: InnerProblem
+    problem: InnerProblem  # whose they are
+    # n by the leaf's name; 1 of those not named
     counts: tuple[tuple[str, int], ...] = eqx.field(static=True)
-    steps: int = eqx.field(static=True)
+    steps: int = eqx.field(static=True)  # T
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
         state, phi = self.problem.init(key)

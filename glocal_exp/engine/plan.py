@@ -11,25 +11,16 @@ from glocal_exp.methods.method import Method, Wanted
 
 
 class Problem(NamedTuple):
-    """What a mode has to know of the problem before anything is computed.
+    """What a mode has to know of the problem before anything is computed."""
 
-    Attributes:
-        q: hyperparameters.
-        has_rows: whether it is a `RowSpaceProblem`.
-    """
-
-    q: int
-    has_rows: bool
+    q: int  # hyperparameters
+    has_rows: bool  # whether it is a `RowSpaceProblem`
 
 
 class Choice(ABC):
-    """What a config names: a mode, or what chooses one; a frozen dataclass of settings.
+    """What a config names: a mode, or what chooses one; a frozen dataclass of settings."""
 
-    Attributes:
-        name: as users type it.
-    """
-
-    name: ClassVar[str]
+    name: ClassVar[str]  # as users type it
 
     def obstacle(self, plan: "Plan", problem: Problem | None = None) -> str | None:
         """Why it cannot serve a plan, as the end of a sentence that starts with its name.
@@ -71,22 +62,17 @@ def _forward() -> Choice:
 class Plan:
     """A run's lengths, its method, how its hypergradients are computed, and in which pieces.
 
-    Attributes:
-        mode: forward mode by default.
-        carry_tangents: keep Z across intervals instead of starting each from zero, as a persistent
-            method does anyway.
-        stop_when_diverged: end a seed when its weights are no longer finite.
-
     Raises:
         UserError: when these do not fit each other.
     """
 
     schedule: Schedule
     method: Method
-    mode: Choice = field(default_factory=_forward)
+    mode: Choice = field(default_factory=_forward)  # forward mode by default
     numerics: Numerics = field(default_factory=Numerics)
+    # keep Z across intervals instead of starting each from zero, as a persistent method does anyway
     carry_tangents: bool = False
-    stop_when_diverged: bool = False
+    stop_when_diverged: bool = False  # end a seed when its weights are no longer finite
 
     def __post_init__(self):
         for name, kind, such in (("method", Method, "Local()"), ("mode", Choice, "Forward()")):

@@ -18,15 +18,12 @@ class Playout:
 
     An interval is differentiated if the method wants something measured and either it is the
     playout's last, where that is done, or derivatives reach over all of the playout.
-
-    Attributes:
-        mode: what differentiates.
-        after_segment: is given the snapshots, steps done and steps in all, after every segment
-            but before the next; the place where a run may be saved or stopped.
     """
 
     work: Work
-    mode: Mode
+    mode: Mode  # what differentiates
+    # is given the snapshots, steps done and steps in all, after every segment but before the next;
+    # the place where a run may be saved or stopped
     after_segment: Callable[[Snapshots, int, int], None]
 
     def play(self, snapshots: Snapshots) -> Snapshots:

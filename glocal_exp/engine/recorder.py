@@ -17,16 +17,11 @@ NAMED = 16
 
 @dataclass(frozen=True)
 class Recorder:
-    """Makes the records of a run.
-
-    Attributes:
-        names: the q hyperparameters, in the order of the hypergradient.
-        keep: whether to put the arrays of an outer step into its record.
-    """
+    """Makes the records of a run."""
 
     problem: InnerProblem
-    names: tuple[str, ...]
-    keep: Callable[[int], bool]
+    names: tuple[str, ...]  # the q hyperparameters, in the order of the hypergradient
+    keep: Callable[[int], bool]  # whether to put the arrays of an outer step into its record
 
     def record(
         self,

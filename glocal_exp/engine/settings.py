@@ -21,20 +21,14 @@ def check_counts(settings: object, *names: str, group: str = "") -> None:
 class Schedule:
     """The run's length; all in training steps.
 
-    Attributes:
-        steps: T.
-        interval: tau, training steps to an outer step.
-        batch_size: training examples to a step.
-        eval_every: metrics are taken every so many steps; every interval if None.
-
     Raises:
         UserError: when these do not fit together.
     """
 
-    steps: int
-    interval: int
-    batch_size: int
-    eval_every: int | None = None
+    steps: int  # T
+    interval: int  # tau, training steps to an outer step
+    batch_size: int  # training examples to a step
+    eval_every: int | None = None  # metrics are taken every so many steps; every interval if None
 
     def __post_init__(self):
         for name in ("steps", "interval", "batch_size"):

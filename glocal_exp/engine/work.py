@@ -25,31 +25,18 @@ Mask = Bool[np.ndarray, " steps"]
 
 
 class Marks(NamedTuple):
-    """What is to be measured at each of some steps; None where a method wants none of the kind.
+    """What is to be measured at each of some steps; None where a method wants none of the kind."""
 
-    Attributes:
-        steps: h_t.
-        training: h_t of the training loss on the next step's batch.
-        weights: the step's share in the window's mean.
-        ends: h at that mean.
-        bends: the sharpness between it and the interval's end.
-        newest: the newest parts of the h_t.
-        sizes: those of the training loss's.
-        implicit: the implicit h.
-        distilled: the distilled h.
-        copies: losses of perturbed copies.
-    """
-
-    steps: Mask | None = None
-    training: Mask | None = None
-    weights: Float[np.ndarray, " steps"] | None = None
-    ends: Mask | None = None
-    bends: Mask | None = None
-    newest: Mask | None = None
-    sizes: Mask | None = None
-    implicit: Mask | None = None
-    distilled: Mask | None = None
-    copies: Mask | None = None
+    steps: Mask | None = None  # h_t
+    training: Mask | None = None  # h_t of the training loss on the next step's batch
+    weights: Float[np.ndarray, " steps"] | None = None  # the step's share in the window's mean
+    ends: Mask | None = None  # h at that mean
+    bends: Mask | None = None  # the sharpness between it and the interval's end
+    newest: Mask | None = None  # the newest parts of the h_t
+    sizes: Mask | None = None  # those of the training loss's
+    implicit: Mask | None = None  # the implicit h
+    distilled: Mask | None = None  # the distilled h
+    copies: Mask | None = None  # losses of perturbed copies
 
     @classmethod
     def of(cls, wanted: Wanted, interval: int) -> "Marks":
@@ -91,20 +78,15 @@ class Marks(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What a stretch of steps leaves, of one seed.
-
-    Attributes:
-        rows: what was measured, by the names of `Marks.rows`, a row a step; rows that are
-            not marked do not count.
-        losses: training loss of each step.
-        finite: whether the parameters still are.
-    """
+    """What a stretch of steps leaves, of one seed."""
 
     state: InnerState
     carry: Carry
+    # what was measured, by the names of `Marks.rows`, a row a step; rows that are not marked do not
+    # count
     rows: dict[str, Float[Array, "steps columns"]]
-    losses: Float[Array, " steps"]
-    finite: Bool[Array, ""]
+    losses: Float[Array, " steps"]  # training loss of each step
+    finite: Bool[Array, ""]  # whether the parameters still are
 
 
 @dataclass(frozen=True)

@@ -34,23 +34,16 @@ MOST = 2**14
 
 
 class Basis(eqx.Module):
-    """Directions in phi for one interval, and the range of numbers that they were made for.
+    """Directions in phi for one interval, and the range of numbers that they were made for."""
 
-    Attributes:
-        directions: r orthonormal columns, then the probes; the identity where that is cheaper.
-        rank: singular directions that the tolerance asked for; the others fill the columns up.
-        probes: how many of the columns are probes.
-        low: lower end of the covered range.
-        high: upper end.
-        outside: numbers met outside of it when the tangents were pushed.
-    """
-
+    # r orthonormal columns, then the probes; the identity where that is cheaper
     directions: Float[Array, "q columns"]
+    # singular directions that the tolerance asked for; the others fill the columns up
     rank: Int[Array, ""]
-    probes: Int[Array, ""]
-    low: Float[Array, ""]
-    high: Float[Array, ""]
-    outside: Int[Array, ""]
+    probes: Int[Array, ""]  # how many of the columns are probes
+    low: Float[Array, ""]  # lower end of the covered range
+    high: Float[Array, ""]  # upper end
+    outside: Int[Array, ""]  # numbers met outside of it when the tangents were pushed
 
     @property
     def columns(self) -> int:
@@ -59,16 +52,13 @@ class Basis(eqx.Module):
 
 
 class Rows(NamedTuple):
-    """What a basis is made of, in float64.
+    """What a basis is made of, in float64."""
 
-    Attributes:
-        vectors: right singular vectors of the rows, the largest singular value first.
-        left_out: by rank from 0 to q, the share of the rows' norm that so many vectors leave out.
-        low, high: the range of numbers that the rows cover.
-    """
-
+    # right singular vectors of the rows, the largest singular value first
     vectors: Float[np.ndarray, "q q"]
+    # by rank from 0 to q, the share of the rows' norm that so many vectors leave out
     left_out: Float[np.ndarray, " q_plus_1"]
+    # low, high: the range of numbers that the rows cover
     low: float
     high: float
 

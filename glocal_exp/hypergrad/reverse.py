@@ -37,24 +37,17 @@ KEPT_BYTES = 2 * 2**30
 
 
 class PulledBack(NamedTuple):
-    """What training along a stretch of steps leaves, and hypergradients at its end.
-
-    Attributes:
-        h: Eq. 12 at the last step, if that was asked for.
-        value: the validation loss at the last step, if h was asked for.
-        mean: the derivative at the weighted mean of the parameters, pulled back through it, and the
-            loss there, if there are weights.
-        average: that mean of the parameters.
-        sharpness: between the two, of the last step's batch, if that was asked for.
-    """
+    """What training along a stretch of steps leaves, and hypergradients at its end."""
 
     state: InnerState
     losses: Float[Array, " steps"]
-    h: Float[Array, " q"] | None
-    value: Scalar | None
+    h: Float[Array, " q"] | None  # Eq. 12 at the last step, if that was asked for
+    value: Scalar | None  # the validation loss at the last step, if h was asked for
+    # the derivative at the weighted mean of the parameters, pulled back through it, and the loss
+    # there, if there are weights
     mean: Parts | None
-    average: PyTree | None
-    sharpness: Scalar | None
+    average: PyTree | None  # that mean of the parameters
+    sharpness: Scalar | None  # between the two, of the last step's batch, if that was asked for
 
 
 def train_and_pull_back(

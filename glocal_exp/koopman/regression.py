@@ -18,17 +18,11 @@ RankRule = Callable[[SingularValues], int]
 
 @dataclass(frozen=True, eq=False)
 class Transition:
-    """What a regression found, in terms of the snapshots it was given.
+    """What a regression found, in terms of the snapshots it was given."""
 
-    Attributes:
-        eigenvalues: of the transition.
-        weights: modes are the chosen snapshots times these.
-        of_future: whether the modes are made of the later snapshots or of the earlier ones.
-    """
-
-    eigenvalues: ByMode
-    weights: Complex[np.ndarray, "n r"]
-    of_future: bool
+    eigenvalues: ByMode  # of the transition
+    weights: Complex[np.ndarray, "n r"]  # modes are the chosen snapshots times these
+    of_future: bool  # whether the modes are made of the later snapshots or of the earlier ones
 
 
 def least_squares(past: Snapshots, future: Snapshots, rank: RankRule) -> Transition:

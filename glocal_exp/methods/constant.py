@@ -11,13 +11,9 @@ from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 
 @dataclass(frozen=True)
 class Constant(Method):
-    """What a comparison has to beat: `raise`, `lower` or `keep` each hyperparameter.
+    """What a comparison has to beat: `raise`, `lower` or `keep` each hyperparameter."""
 
-    Attributes:
-        moves: by name; those without one stay.
-    """
-
-    moves: Mapping[str, str]
+    moves: Mapping[str, str]  # by name; those without one stay
 
     def __post_init__(self):
         for name, move in self.moves.items():

@@ -17,15 +17,12 @@ class Discounted(Local):
     At mu = 1 that is real-time hypergradient descent
     (Franceschi et al. 2017), at mu = 0 hypergradient descent on the validation loss. The paper
     updates after every step, as with interval=1.
-
-    Attributes:
-        mu: what is kept of the past in each step.
-        learned: the paper's rule is for the learning rate; what is not named stays; all if None.
     """
 
     persistent: ClassVar[bool] = True
 
-    mu: float = 1.0
+    mu: float = 1.0  # what is kept of the past in each step
+    # the paper's rule is for the learning rate; what is not named stays; all if None
     learned: Sequence[str] | None = None
     evaluate: Literal["last", "every"] = "last"
 

@@ -10,15 +10,10 @@ from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 
 @dataclass(frozen=True)
 class EmaLocal(Method):
-    """Steps along the mean of the last `window` hypergradients, each weighing `decay` of the next.
+    """Steps along a mean of the last `window` hypergradients, each weighing `decay` of the next."""
 
-    Attributes:
-        window: hypergradients that count, in training steps.
-        decay: 0 is local, 1 the window's mean.
-    """
-
-    window: int
-    decay: float
+    window: int  # hypergradients that count, in training steps
+    decay: float  # 0 is local, 1 the window's mean
 
     def __post_init__(self):
         if not 0 <= self.decay <= 1:

@@ -14,14 +14,10 @@ class Evolution(Method):
     """Steps along the mean of (L_up - L_down) / (2 scale^2) times the move, over antithetic pairs.
 
     Copies start each interval anew; those of `Persistent` do not.
-
-    Attributes:
-        pairs: of copies; each costs two plain steps a step.
-        scale: standard deviation of the moves, in unconstrained units.
     """
 
-    pairs: int
-    scale: float
+    pairs: int  # of copies; each costs two plain steps a step
+    scale: float  # standard deviation of the moves, in unconstrained units
 
     def __post_init__(self):
         if self.pairs < 1:
@@ -43,14 +39,12 @@ class Persistent(Evolution):
     """Vicol et al. 2021 (PES), of the loss at each interval's end: copies go on as they are.
 
     A copy's move is then the sum of its moves since the start of training.
-
-    Attributes:
-        single: a pair draws its move once and keeps it throughout training, which varies less where
-            intervals are short (ES-Single, Vicol 2023; the same as noise reuse, Li et al. 2023).
     """
 
     persistent: ClassVar[bool] = True
 
+    # a pair draws its move once and keeps it throughout training, which varies less where intervals
+    # are short (ES-Single, Vicol 2023; the same as noise reuse, Li et al. 2023)
     single: bool = False
 
     def wanted(self, interval: int) -> Wanted:

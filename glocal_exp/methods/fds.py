@@ -25,21 +25,16 @@ class FDS(Method):
     parameters and their batches, which the paper draws anew, and neither gradients nor Hessian
     products are clipped. Any hyperparameters can be learned; forward mode's cost grows with their
     values, reverse mode's does not.
-
-    Attributes:
-        periods: values in a training, by hyperparameter; 1 of those not named.
-        sizes: first step sizes, by hyperparameter, in unconstrained units, which are the paper's
-            where the task's transform is `identity`; what is not named stays.
-        decay: of a step size when its sign changes.
-        meta_rate: the meta optimizer's, which has to be plain gradient descent.
     """
 
     keeps: ClassVar[int] = 0
 
-    periods: Mapping[str, int]
+    periods: Mapping[str, int]  # values in a training, by hyperparameter; 1 of those not named
+    # first step sizes, by hyperparameter, in unconstrained units, which are the paper's where the
+    # task's transform is `identity`; what is not named stays
     sizes: Mapping[str, float]
-    decay: float
-    meta_rate: float
+    decay: float  # of a step size when its sign changes
+    meta_rate: float  # the meta optimizer's, which has to be plain gradient descent
 
     def __post_init__(self):
         for name, count in self.periods.items():

@@ -7,14 +7,10 @@ from glocal_exp.methods.method import Estimate, Measured, Method, Moment
 
 @dataclass(frozen=True)
 class Global(Method):
-    """Steps along h_T, at T (S + 1) / 2 tangent steps in all when greedy.
+    """Steps along h_T, at T (S + 1) / 2 tangent steps in all when greedy."""
 
-    Attributes:
-        greedy: every outer step plays out from where the last interval ended, then keeps one
-            interval of it; otherwise every outer step is a whole training from the initial state
-            (S T tangent steps).
-    """
-
+    # every outer step plays out from where the last interval ended, then keeps one interval of it;
+    # otherwise every outer step is a whole training from the initial state (S T tangent steps)
     greedy: bool = True
 
     @property

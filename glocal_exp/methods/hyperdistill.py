@@ -19,20 +19,14 @@ class HyperDistill(Method):
     their number. The paper updates after every step, as with interval=1, in episodes that begin at
     a learned start, and fits between episodes; here there is one training, and fits are made along
     the batches to come. gradhpo (PyPI, 0.1.3) has the same product and fit.
-
-    Attributes:
-        gamma: what a step is taken to keep of the past.
-        horizon: training steps ahead that the length is fitted to.
-        every: horizons of training from one fit to the next.
-        learned: what is not named stays; all if None.
     """
 
     persistent: ClassVar[bool] = True
 
-    gamma: float
-    horizon: int
-    every: int
-    learned: Sequence[str] | None = None
+    gamma: float  # what a step is taken to keep of the past
+    horizon: int  # training steps ahead that the length is fitted to
+    every: int  # horizons of training from one fit to the next
+    learned: Sequence[str] | None = None  # what is not named stays; all if None
 
     def __post_init__(self):
         self.wanted(1)

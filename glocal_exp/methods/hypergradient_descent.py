@@ -23,16 +23,11 @@ class HypergradientDescent(Method):
     optimizer that descends at the rate beta' what it is on a logarithmic scale, so it is exact
     where the task's transform is `exp`; where it is `sigmoid` the odds alpha / (1 - alpha) are
     multiplied instead.
-
-    Attributes:
-        learned: the paper's rule is for the learning rate; what is not named stays.
-        rule: how alpha moves.
-        meta_rate: beta' of the multiplicative rule.
     """
 
-    learned: Sequence[str]
-    rule: Literal["additive", "multiplicative"] = "additive"
-    meta_rate: float = 0.1
+    learned: Sequence[str]  # the paper's rule is for the learning rate; what is not named stays
+    rule: Literal["additive", "multiplicative"] = "additive"  # how alpha moves
+    meta_rate: float = 0.1  # beta' of the multiplicative rule
 
     def __post_init__(self):
         if self.rule not in ("additive", "multiplicative"):

@@ -23,17 +23,13 @@ class Marthe(Method):
     as the authors' code has it (class `Marthe` for TensorFlow). The paper's: interval=1 and
     meta_optimizer=sgd, which beta replaces the rate of; `discounted.Discounted` has a fixed mu. In
     longer intervals h_t are the intervals' last, and mu stays for one.
-
-    Attributes:
-        alpha: of the meta rate's growth; None keeps that of the meta optimizer.
-        meta_rate: the meta optimizer's.
-        learned: one hyperparameter; the paper's is the learning rate. What is not named stays.
     """
 
     persistent: ClassVar[bool] = True
 
-    alpha: float | None
-    meta_rate: float
+    alpha: float | None  # of the meta rate's growth; None keeps that of the meta optimizer
+    meta_rate: float  # the meta optimizer's
+    # one hyperparameter; the paper's is the learning rate. What is not named stays
     learned: Sequence[str]
 
     def __post_init__(self):

@@ -10,12 +10,9 @@ class MeanIterate(Method):
     """Steps along h at the mean of the last `window` parameters (Polyak and Juditsky 1992).
 
     Its tangents are the mean of theirs; one gradient of the meta loss an interval.
-
-    Attributes:
-        window: iterates that are averaged.
     """
 
-    window: int
+    window: int  # iterates that are averaged
 
     def wanted(self, interval: int) -> Wanted:
         return Wanted(mean=len(last_of(self.window, 1, interval)))

@@ -25,16 +25,12 @@ class MetaOptimize(Method):
     matrix of its recursion an L. The paper updates after every step, as with interval=1; in longer
     intervals the products of all steps are added up. The paper's own experiments leave the
     Hessian out of d Theta / d x besides; here it is kept.
-
-    Attributes:
-        gamma: discount of the future; 1 weighs all of it alike.
-        learned: step sizes in the paper; what is not named stays.
     """
 
     persistent: ClassVar[bool] = True
 
-    gamma: float
-    learned: Sequence[str]
+    gamma: float  # discount of the future; 1 weighs all of it alike
+    learned: Sequence[str]  # step sizes in the paper; what is not named stays
 
     def chosen(self) -> Mapping[str, Iterable[str]]:
         return {"learned": self.learned}

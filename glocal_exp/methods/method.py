@@ -20,17 +20,11 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Distillation:
-    """How h is to be approximated by one product, and how its length is found.
+    """How h is to be approximated by one product, and how its length is found."""
 
-    Attributes:
-        gamma: what a step is taken to keep of the past.
-        horizon: training steps ahead that the length is fitted to.
-        every: horizons of training from one fit to the next; the first is at its start.
-    """
-
-    gamma: float
-    horizon: int
-    every: int
+    gamma: float  # what a step is taken to keep of the past
+    horizon: int  # training steps ahead that the length is fitted to
+    every: int  # horizons of training from one fit to the next; the first is at its start
 
     def __post_init__(self):
         if not 0 <= self.gamma < 1:

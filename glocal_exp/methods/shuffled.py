@@ -10,13 +10,9 @@ from glocal_exp.methods.method import Estimate, Measured, Method, Moment
 
 @dataclass(frozen=True)
 class Shuffled(Method):
-    """What a comparison has to beat: h_tau with random signs, the same ones for every run.
+    """What a comparison has to beat: h_tau with random signs, the same ones for every run."""
 
-    Attributes:
-        draw: which signs.
-    """
-
-    draw: int
+    draw: int  # which signs
 
     def __post_init__(self):
         if self.draw < 0:

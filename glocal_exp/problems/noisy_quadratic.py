@@ -59,17 +59,11 @@ class Spectrum:
 
 
 class NoisyQuadratic(OwnProblem):
-    """The problem; its spectrum is its data.
+    """The problem; its spectrum is its data."""
 
-    Attributes:
-        spectrum: of the examples.
-        learning_rate: at the start; learned through a sigmoid.
-        momentum: m, fixed.
-    """
-
-    spectrum: Spectrum
-    learning_rate: float
-    momentum: float = 0.0
+    spectrum: Spectrum  # of the examples
+    learning_rate: float  # at the start; learned through a sigmoid
+    momentum: float = 0.0  # m, fixed
 
     def __check_init__(self):
         if not isinstance(self.spectrum, Spectrum):
@@ -106,15 +100,10 @@ class NoisyQuadratic(OwnProblem):
 
 @dataclass(frozen=True)
 class Moments:
-    """Of (theta, v), mode by mode.
+    """Of (theta, v), mode by mode."""
 
-    Attributes:
-        mean: expected values.
-        covariance: of the noise of steps that are not fixed.
-    """
-
-    mean: Float[Array, "modes 2"]
-    covariance: Float[Array, "modes 2 2"]
+    mean: Float[Array, "modes 2"]  # expected values
+    covariance: Float[Array, "modes 2 2"]  # of the noise of steps that are not fixed
 
     def loss(self, examples: Batch) -> tuple[Scalar, Scalar]:
         """What the mean and what the noise adds to the expected loss."""

@@ -11,20 +11,13 @@ from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar, Step
 
 
 class Penalties(OwnProblem):
-    """Training: cross entropy + sum penalty_j w_j^2, by proximal descent. Validation: without.
+    """Training: cross entropy + sum penalty_j w_j^2, by proximal descent. Validation: without."""
 
-    Attributes:
-        penalty: of every word at the start.
-        words: how many there are; `telling` of them are likelier in one of two classes.
-        documents: how many for training, validation and testing.
-        learning_rate: of the descent.
-    """
-
-    penalty: float
-    words: int
+    penalty: float  # of every word at the start
+    words: int  # how many there are; `telling` of them are likelier in one of two classes
     telling: int
-    documents: tuple[int, int, int]
-    learning_rate: float
+    documents: tuple[int, int, int]  # how many for training, validation and testing
+    learning_rate: float  # of the descent
 
     def examples(self, seed: int) -> Splits:
         """Which words documents have, frequencies falling as 1 / sqrt(rank); two classes."""

@@ -50,18 +50,13 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Artifact:
-    """An entry of configs/figure, with `draw(context)`, or of configs/table, with `make(context)`.
+    """An entry of configs/figure (`draw(context)`) or of configs/table (`make(context)`)."""
 
-    Attributes:
-        title: the caption's first sentence.
-        reading: how to read it; fields and other values in braces are filled in.
-        apart: whether title and reading are two paragraphs.
-        on_request: whether it is built only when its id is given.
-    """
-
-    title: str
+    title: str  # the caption's first sentence
+    # how to read it; fields and other values in braces are filled in
     reading: str = field(default="", kw_only=True)
-    apart: bool = field(default=True, kw_only=True)
+    apart: bool = field(default=True, kw_only=True)  # whether title and reading are two paragraphs
+    # whether it is built only when its id is given
     on_request: bool = field(default=False, kw_only=True)
 
     def caption(self, *sources: str, **values: object) -> str:

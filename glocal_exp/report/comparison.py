@@ -29,19 +29,13 @@ HEADLINES = ("test_accuracy", "test_loss", "validation_accuracy", "validation_lo
 
 @dataclass(frozen=True)
 class Entry:
-    """A run with its settings and, for every column that was measured, how it ended.
-
-    Attributes:
-        final: the last value.
-        latest: the mean of the last `LATEST` values.
-        facts: seed, status, steps done and seconds.
-    """
+    """A run with its settings and, for every column that was measured, how it ended."""
 
     stored: StoredRun
     settings: Mapping[str, Any]
-    final: Mapping[str, float]
-    latest: Mapping[str, float]
-    facts: Mapping[str, Any]
+    final: Mapping[str, float]  # the last value
+    latest: Mapping[str, float]  # the mean of the last `LATEST` values
+    facts: Mapping[str, Any]  # seed, status, steps done and seconds
 
     @property
     def values(self) -> dict[str, Any]:
@@ -51,14 +45,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs in the order of their experiments and settings.
-
-    Attributes:
-        notes: sentences about what is left out.
-    """
+    """Runs in the order of their experiments and settings."""
 
     entries: Sequence[Entry]
-    notes: Sequence[str] = ()
+    notes: Sequence[str] = ()  # sentences about what is left out
 
     @cached_property
     def keys(self) -> list[str]:

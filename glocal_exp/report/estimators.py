@@ -28,20 +28,15 @@ SETTING = {"learning_rate": "lr", "momentum": "momentum", "b1": "b1"}
 
 @dataclass(frozen=True, kw_only=True)
 class Point(ABC):
-    """The start of interval `s` of a training run, with what was measured in it.
+    """The start of interval `s` of a training run, with what was measured in it."""
 
-    Attributes:
-        setting: the start of training, as a label.
-        outer_steps: intervals up to T.
-        intervals: what was measured, by validation images, `all` or their number, or by variation.
-    """
-
-    setting: str
+    setting: str  # the start of training, as a label
     seed: int
     s: int
-    outer_steps: int
+    outer_steps: int  # intervals up to T
     interval: int
     names: tuple[str, ...]
+    # what was measured, by validation images, `all` or their number, or by variation
     intervals: Mapping[str, Any]
 
     @property
@@ -100,19 +95,12 @@ def _label(init: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True)
 class Estimator:
-    """A way from an interval's trajectory to a hypergradient.
+    """A way from an interval's trajectory to a hypergradient."""
 
-    Attributes:
-        label: as printed.
-        method: what makes it.
-        validation: images that h_t is taken on; all of them if None.
-        order: its place among the others; without one it is the last.
-    """
-
-    label: str
-    method: Method
-    validation: int | None = None
-    order: float = math.inf
+    label: str  # as printed
+    method: Method  # what makes it
+    validation: int | None = None  # images that h_t is taken on; all of them if None
+    order: float = math.inf  # its place among the others; without one it is the last
 
     def __call__(self, point: Point, interval: str | None = None) -> Vector:
         """The estimate at a point, of its interval of this name; NaN where there is none."""
@@ -137,11 +125,7 @@ class Estimator:
 
 
 def load_estimator(configs: Path, name: str) -> Estimator:
-    """That of configs/estimator/<name>.yaml.
-
-    Raises:
-        UserError: it cannot be made.
-    """
+    """That of configs/estimator/<name>.yaml; `UserError` if it cannot be made."""
     config = configs / "estimator" / f"{name}.yaml"
     found = entries(config)
     # Other groups stand beside the method because its settings refer to them.

@@ -15,22 +15,18 @@ from glocal_exp.report.artifact import Context
 from glocal_exp.report.vectors import Vector, Vectors, cosine, relative_error, same_signs
 from glocal_exp.store.studies import unit_arrays
 
-TRUTHS = "another truth"
-"""What the row is called that compares truths with each other."""
+TRUTHS = "another truth"  # what the row is called that compares truths with each other
 NEGLIGIBLE = 0.01
 """Below this share of the largest component of the truth, a sign says nothing of the direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point(estimators.Point):
-    """What was played out from the start of an interval too; of the interval itself all h_t.
+    """What was played out from the start of an interval too; of the interval itself all h_t."""
 
-    Attributes:
-        playouts: by variation, h at the end of each interval up to T.
-        slopes: of the final loss by finite differences, one row a start.
-    """
-
+    # by variation, h at the end of each interval up to T
     playouts: dict[str, Float[np.ndarray, "intervals q"]]
+    # of the final loss by finite differences, one row a start
     slopes: Float[np.ndarray, "starts q"]
 
     def holds(self, wanted: Wanted) -> bool:

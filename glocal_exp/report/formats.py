@@ -6,8 +6,7 @@ from typing import Any
 
 from glocal_exp.report.tables.grouped import ABSENT, Sheet
 
-DAGGER = "\N{DAGGER}"
-"""Marks a mean or a seed with a run that diverged."""
+DAGGER = "\N{DAGGER}"  # marks a mean or a seed with a run that diverged
 TEX = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

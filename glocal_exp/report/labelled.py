@@ -10,8 +10,7 @@ from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.selection import Selection, select
 
 Cell = TypeVar("Cell", bound=Hashable)
-Conditions = Mapping[str, Any]
-"""As in `store.find_runs`, on the experiment too."""
+Conditions = Mapping[str, Any]  # as in `store.find_runs`, on the experiment too
 NEEDED = {"experiment", "label", "method"}
 
 

@@ -16,14 +16,11 @@ from glocal_exp.store import StoredRun
 
 @dataclass(frozen=True)
 class Run:
-    """A stored run with its records.
-
-    Attributes:
-        method: the label in legends and tables; `local_every` is local with every h_t, and a
-            tuning-free optimizer has its task's name.
-    """
+    """A stored run with its records."""
 
     stored: StoredRun
+    # the label in legends and tables; `local_every` is local with every h_t, and a tuning-free
+    # optimizer has its task's name
     method: str
     metrics: pd.DataFrame = field(repr=False)
 

@@ -19,23 +19,17 @@ SUMMARY = {
     "mean": "mean", "deviation": "std", "standard_error": "sem", "minimum": "min", "maximum": "max",
 }  # fmt: skip
 
-COMPARISON = {"none", "local", "glocal"}
-"""Choice: with these methods there is something to compare."""
+COMPARISON = {"none", "local", "glocal"}  # choice: with these methods there is something to compare
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The runs of one experiment that are compared: equal in steps, one variant a method.
-
-    Attributes:
-        steps: T of all of them.
-        runs: by method in legend order, then by seed.
-        notes: sentences about what is absent, unfinished, out of date or left out.
-    """
+    """The runs of one experiment that are compared: equal in steps, one variant a method."""
 
     experiment: str
-    steps: int
-    runs: tuple[Run, ...]
+    steps: int  # T of all of them
+    runs: tuple[Run, ...]  # by method in legend order, then by seed
+    # sentences about what is absent, unfinished, out of date or left out
     notes: tuple[str, ...] = ()
     incomplete: bool = False
 

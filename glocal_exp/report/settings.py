@@ -9,8 +9,7 @@ from typing import Any
 from glocal_exp.store import StoredRun
 
 NAMES = ("dataset", "model", "task", "method")
-NAMED = ("experiment", "data", *NAMES)
-"""What is told apart by values alone."""
+NAMED = ("experiment", "data", *NAMES)  # what is told apart by values alone
 PLACES = ("experiment", "preset", "source", "device", "tracker", "study")
 """Groups whose choice says where and how a run was made, or is seen from what it sets."""
 NO_SETTINGS = ("experiment", "names", "seed", "seeds", "device", "keep_arrays", "microbatch")
@@ -18,8 +17,7 @@ NO_SETTINGS += ("validation_chunk",)
 """Keys of a stored config that tell no two variants apart."""
 OF_IMAGES = ("dataset", "model", "task", "augmentation", "validation", "data_dir")
 """Without effect on a problem that brings its own examples."""
-OF_METHODS = ("dmd", "steady_state")
-"""Without effect on a method that has no such setting."""
+OF_METHODS = ("dmd", "steady_state")  # without effect on a method that has no such setting
 
 
 Known = dict[Path, tuple[Any, dict[str, Any]]]

@@ -12,50 +12,40 @@ from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.runs import Run
-from glocal_exp.report.searches import searched
 from glocal_exp.report.selection import Selection, select, together
 from glocal_exp.report.truth_points import points, scores
 from glocal_exp.stats import mean_interval
 from glocal_exp.store import find_runs
+from glocal_exp.store.files import read_manifest
+from glocal_exp.store.studies import load_study, study_config
 
 START = "task.init.learning_rate"
 NONE = "none"  # nothing moves, whatever the meta optimizer
 SWEPT = 3.3
 """Plain steps that one with a sweep back costs (LeNet on one core, `results/benchmarks/LOG.md`)."""
-TANGENT = 2.1
-"""Likewise each tangent of a step, beside the step itself."""
+TANGENT = 2.1  # likewise each tangent of a step, beside the step itself
 STEPS = ("plain", "tangent", "reverse")
+SEARCH = "search"  # the study
 COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach", "seconds"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """What is compared under one meta optimizer: every method of which there are such runs.
+    """What is compared under one meta optimizer: every method of which there are such runs."""
 
-    Attributes:
-        title: what it is called.
-        where: conditions as of `store.find_runs`.
-        tuning_free: tasks of optimizers with nothing to learn; they stand at every start.
-        trials: numbers of trainings after which searches are looked at.
-    """
-
-    title: str
-    where: Mapping[str, Any]
+    title: str  # what it is called
+    where: Mapping[str, Any]  # conditions as of `store.find_runs`
+    # tasks of optimizers with nothing to learn; they stand at every start
     tuning_free: Sequence[str] = ()
-    trials: Sequence[int] = ()
+    trials: Sequence[int] = ()  # numbers of trainings after which searches are looked at
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is stored from one initial learning rate under one meta optimizer.
+    """What is stored from one initial learning rate under one meta optimizer."""
 
-    Attributes:
-        meta_optimizer: the group's id; constant hyperparameters are in every one's cells.
-        start: initial learning rate.
-    """
-
-    meta_optimizer: str
-    start: float
+    meta_optimizer: str  # the group's id; constant hyperparameters are in every one's cells
+    start: float  # initial learning rate
     selection: Selection
 
 
@@ -162,6 +152,45 @@ def _constants(found: Sequence[Cell], starts: int) -> pd.Series:
     ends = pd.DataFrame({cell.start: cell.selection.finals(NONE) for cell in found})
     means: Any = ends.dropna().mean(axis=1)
     return means if len(ends.columns) == starts else means.iloc[:0]
+
+
+def searched(
+    context: Context, setting: tuple[str, int], trials: Sequence[int], constant: pd.Series
+) -> list[dict[str, Any]]:
+    """A row a search over constants and number of trials, with columns as of `gains`.
+
+    What a search comes to is the test accuracy of its best training by validation. It has no start,
+    and no times: constants' may be of another machine.
+
+    Args:
+        setting: experiment and steps that the searches' trainings have.
+        trials: after how many trainings.
+        constant: percent by seed that constants end with.
+    """
+    frame: Any = load_study(context.studies, SEARCH) if trials else pd.DataFrame()
+    rows = []
+    for folder, trained in frame.groupby("folder") if len(frame) else ():
+        config = study_config(folder)
+        if (config.experiment, config.steps) != setting:
+            continue
+        choices = (read_manifest(folder) or {}).get("choices") or {}
+        kind, seed = choices.get(f"{SEARCH}@study", SEARCH), int(trained["seed"].iloc[0])
+        for count in trials:
+            of = trained[trained["trial"] < count]
+            if len(of) == count:
+                end = 100 * of["chosen_test_accuracy"].iloc[-1]
+                rows.append({"method": kind, "cost": float(count), "seed": seed, "end": end})
+    found: Any = pd.DataFrame(rows, columns=["method", "cost", "seed", "end"])
+    found = found.join(constant.rename("constant"), on="seed", how="inner")
+    summary = []
+    for (kind, cost), of in found.groupby(["method", "cost"]):
+        mean = mean_interval(of["end"] - of["constant"])
+        summary.append({
+            "method": kind, "cost": cost, "seconds": np.nan, "gain": mean.value, "low": mean.low,
+            "high": mean.high, "reach": np.nan, "never": np.nan, "runs": len(of), "starts": 0,
+            "seeds": len(of),
+        })  # fmt: skip
+    return summary
 
 
 def _of_cell(cell: Cell) -> list[dict[str, Any]]:

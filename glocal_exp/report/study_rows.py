@@ -14,11 +14,7 @@ from glocal_exp.store.studies import load_study
 
 
 def load(context: Context, study: str) -> pd.DataFrame:
-    """All rows of a study.
-
-    Raises:
-        MissingStudy: nothing of it is stored.
-    """
+    """All rows of a study; `MissingStudy` if nothing of it is stored."""
     frame = load_study(context.studies, study)
     if frame.empty:
         raise MissingStudy(study)

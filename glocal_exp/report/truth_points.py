@@ -15,8 +15,7 @@ from glocal_exp.report.vectors import same_signs
 from glocal_exp.stats import mean_interval
 from glocal_exp.store.studies import unit_arrays
 
-Truth = tuple[str, str]
-"""Which derivative, and by which hyperparameter."""
+Truth = tuple[str, str]  # which derivative, and by which hyperparameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +23,10 @@ class TruthPoint(estimators.Point):
     """What a change at the start of an interval does to the end of training, too.
 
     Of the interval itself all fields of `Measured`.
-
-    Attributes:
-        values: hyperparameters in natural units.
-        truths: of each a value for each order of the batches.
     """
 
-    values: Mapping[str, float]
+    values: Mapping[str, float]  # hyperparameters in natural units
+    # of each a value for each order of the batches
     truths: Mapping[Truth, Float[np.ndarray, " orders"]]
 
     @property

@@ -7,15 +7,6 @@ from glocal_exp.store.manifest import environment, utc_now
 from glocal_exp.store.status import status
 
 __all__ = [
-    "RunDirectory",
-    "StoredRun",
-    "config_hash",
-    "environment",
-    "find_runs",
-    "load_runs",
-    "run_path",
-    "source_fingerprint",
-    "status",
-    "target_modules",
-    "utc_now",
-]
+    "RunDirectory", "StoredRun", "config_hash", "environment", "find_runs", "load_runs", "run_path",
+    "source_fingerprint", "status", "target_modules", "utc_now",
+]  # fmt: skip

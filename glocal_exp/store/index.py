@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from glocal_exp.store.load import StoredRun
 
 INDEX = ".index.json"
-LEAST = 500
-"""Runs from which on there is an index: fewer are listed in a few seconds without."""
+LEAST = 500  # runs from which on there is an index: fewer are listed in a few seconds without
 SHARING = {"manifest", "config"}
 Entry = Mapping[str, Any]
-LATEST = 5
-"""Evaluations at the end whose mean is told beside the last: no choice of the best."""
+LATEST = 5  # evaluations at the end whose mean is told beside the last: no choice of the best
 KEPT_APART = ("hypergradient/", "diagnostic/")
 COUNTS = (
     "seed", "outer_step", "step", "skipped", "diverged", "plain_steps", "tangent_steps",

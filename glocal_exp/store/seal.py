@@ -14,8 +14,7 @@ from typing import Any
 from glocal_exp.store import files
 
 SEAL, CHECKSUMS = "seal", "checksums"
-MAY_GO = ("weights.npz",)
-"""Large, and read by no figure: whoever passes a run on may leave it out."""
+MAY_GO = ("weights.npz",)  # large, and read by no figure: whoever passes a run on may leave it out
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,14 +32,10 @@ class Blocks(InnerProblem):
     """A linear regression with many outputs whose p weights are in q blocks, each with its rate.
 
     The work of a step is proportional to p, and of its tangents to p q, with nothing else in it.
-
-    Attributes:
-        size: p, a multiple of 16.
-        rates: q, at most p.
     """
 
-    size: int = eqx.field(static=True)
-    rates: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)  # p, a multiple of 16
+    rates: int = eqx.field(static=True)  # q, at most p
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
         weights = jax.random.normal(key, (FEATURES, self.size // FEATURES)) / FEATURES

@@ -19,56 +19,39 @@ Row = dict[str, float | int | str]
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a unit has found.
+    """What a unit has found."""
 
-    Attributes:
-        rows: of the study's table; units may have different columns.
-        arrays: larger things by name.
-    """
-
-    rows: list[Row]
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    rows: list[Row]  # of the study's table; units may have different columns
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)  # larger things by name
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of work that is not done again once it is stored.
+    """A piece of work that is not done again once it is stored."""
 
-    Attributes:
-        name: unique in the study, and fit for a file: letters, digits, `-`, `.`, `=` and `_`.
-    """
-
-    name: str
+    name: str  # unique in the study, and fit for a file: letters, digits, `-`, `.`, `=` and `_`
     measure: Callable[[], Measurement]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a training run of the config would be made of.
-
-    Attributes:
-        start: begins the run, from its first step.
-        matmul_precision: of products in float32, as JAX names it; None leaves it as it is.
-    """
+    """What a training run of the config would be made of."""
 
     problem: "InnerProblem"
     splits: "Splits"
     plan: "Plan"
-    start: Callable[[], "Loop"]
+    start: Callable[[], "Loop"]  # begins the run, from its first step
+    # of products in float32, as JAX names it; None leaves it as it is
     matmul_precision: str | None = None
 
 
 @dataclass(frozen=True)
 class Lab:
-    """What a study works with.
+    """What a study works with."""
 
-    Attributes:
-        seed: of whatever is random.
-        build: makes the setting with some others in place of its own, by dotted key; a `UserError`
-            if there are none such or they do not fit.
-    """
-
-    seed: int
+    seed: int  # of whatever is random
+    # makes the setting with some others in place of its own, by dotted key; a `UserError` if there
+    # are none such or they do not fit
     build: Callable[[Mapping[str, Any]], Setting]
 
     @cached_property
@@ -78,13 +61,10 @@ class Lab:
 
 
 class Study(Protocol):
-    """A study: a frozen dataclass whose fields are config values.
+    """A study: a frozen dataclass whose fields are config values."""
 
-    Attributes:
-        trains: whether the training setting counts; if not, the study's own settings are all that
-            its results follow from.
-    """
-
+    # whether the training setting counts; if not, the study's own settings are all that its results
+    # follow from
     trains: bool
 
     def units(self, lab: Lab) -> Iterable[Unit]:

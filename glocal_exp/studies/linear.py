@@ -11,17 +11,11 @@ from scipy.linalg import block_diag
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """z_{t+1} = A z_t and h_t = C z_t.
+    """z_{t+1} = A z_t and h_t = C z_t."""
 
-    Attributes:
-        transition: A.
-        readout: C, with orthonormal rows.
-        start: z_1.
-    """
-
-    transition: Float[np.ndarray, "d d"]
-    readout: Float[np.ndarray, "q d"]
-    start: Float[np.ndarray, " d"]
+    transition: Float[np.ndarray, "d d"]  # A
+    readout: Float[np.ndarray, "q d"]  # C, with orthonormal rows
+    start: Float[np.ndarray, " d"]  # z_1
 
     def trajectory(
         self, steps: int, shocks: Float[np.ndarray, "steps q"] | None = None

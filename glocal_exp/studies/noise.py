@@ -22,19 +22,12 @@ TRIVIAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """h_{t+1} = A h_t + c, seen with white noise, and the answers.
+    """h_{t+1} = A h_t + c, seen with white noise, and the answers."""
 
-    Attributes:
-        trajectory: what is seen.
-        steady: the fixed point.
-        sizes: root mean square of each component without noise.
-        eigenvalues: of A, and 1.
-    """
-
-    trajectory: Float[np.ndarray, "sigma q"]
-    steady: Float[np.ndarray, " q"]
-    sizes: Float[np.ndarray, " q"]
-    eigenvalues: Complex[np.ndarray, " d"]
+    trajectory: Float[np.ndarray, "sigma q"]  # what is seen
+    steady: Float[np.ndarray, " q"]  # the fixed point
+    sizes: Float[np.ndarray, " q"]  # root mean square of each component without noise
+    eigenvalues: Complex[np.ndarray, " d"]  # of A, and 1
 
     def error(self, estimate: Float[np.ndarray, " q"]) -> float:
         """Root mean square over components of the error in units of their size; inf for none."""

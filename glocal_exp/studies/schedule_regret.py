@@ -31,32 +31,22 @@ STARTED = 1000
 
 @dataclass(frozen=True)
 class Exact:
-    """The exact derivative of the expected final loss, from each interval's first state.
+    """The exact derivative of the expected final loss, from each interval's first state."""
 
-    Attributes:
-        fall: later rates fall by so many meta steps an interval.
-        rest: whether a change of the rate is one of all later rates too.
-    """
-
-    fall: float
-    rest: bool
+    fall: float  # later rates fall by so many meta steps an interval
+    rest: bool  # whether a change of the rate is one of all later rates too
 
 
 @dataclass(frozen=True)
 class Course:
-    """What runs of a unit share.
-
-    Attributes:
-        method: of the engine, or `Exact`.
-        programs: compiled for runs of the same momentum whose method wants the same.
-    """
+    """What runs of a unit share."""
 
     momentum: float
     outer_steps: int
     start: float
     meta_optimizer: optax.GradientTransformation
-    method: Any
-    programs: Programs
+    method: Any  # of the engine, or `Exact`
+    programs: Programs  # compiled for runs of the same momentum whose method wants the same
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,13 @@ class Search:
 
     The test accuracy of the best trial so far is what a search of that many trials comes to; test
     accuracies of others decide nothing.
-
-    Attributes:
-        sampler: makes an optuna sampler, given its `seed`.
-        space: by setting of the config (`task.init.learning_rate`), keyword arguments of optuna's
-            `FloatDistribution`.
-        trials: trainings in all.
     """
 
-    sampler: Callable[..., optuna.samplers.BaseSampler]
+    sampler: Callable[..., optuna.samplers.BaseSampler]  # makes an optuna sampler, given its `seed`
+    # by setting of the config (`task.init.learning_rate`), keyword arguments of optuna's
+    # `FloatDistribution`
     space: Mapping[str, Mapping[str, Any]]
-    trials: int
+    trials: int  # trainings in all
     trains: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -20,13 +20,7 @@ ROUNDING = 1e-10  # what both sides may differ by without noise; hypergradients 
 
 @dataclass(frozen=True)
 class Theorem:
-    """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes.
-
-    Attributes:
-        noises: "measurement" is in what is seen of the interval alone; "process" moves the
-            trajectory itself, to its end.
-        amplitudes: see `bound.terms`; `configs/study/theorem.yaml` explains the other settings.
-    """
+    """Medians over draws of system and noise, one row a window, horizon and rule of amplitudes."""
 
     systems: Mapping[str, Mapping[str, Any]]
     levels: Sequence[float]
@@ -34,7 +28,10 @@ class Theorem:
     horizons: Sequence[int]
     draws: int
     unit_tolerances: Sequence[float]
+    # "measurement" is in what is seen of the interval alone; "process" moves the trajectory itself,
+    # to its end
     noises: Sequence[Noise] = ("measurement", "process")
+    # see `bound.terms`; `configs/study/theorem.yaml` explains the other settings
     amplitudes: Sequence[str] = ("newest", "first")
     trains: ClassVar[bool] = False
 

@@ -9,19 +9,12 @@ from glocal_exp.errors import UserError
 
 @dataclass(frozen=True)
 class Variation:
-    """What differs from the training run itself.
+    """What differs from the training run itself."""
 
-    Attributes:
-        float64: compute in it, from the same numbers.
-        start: 0 for the run's own weights, else the number of a random perturbation of them.
-        start_size: its size, relative to the standard deviation of each array of weights.
-        order: 0 for the run's own batches, else the number of another order of them.
-    """
-
-    float64: bool = False
-    start: int = 0
-    start_size: float = 0.0
-    order: int = 0
+    float64: bool = False  # compute in it, from the same numbers
+    start: int = 0  # 0 for the run's own weights, else the number of a random perturbation of them
+    start_size: float = 0.0  # its size, relative to the standard deviation of each array of weights
+    order: int = 0  # 0 for the run's own batches, else the number of another order of them
 
     @property
     def name(self) -> str:
@@ -42,17 +35,11 @@ def check_outer_steps(outer_steps: Sequence[int]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Varied:
-    """Settings of a study of intervals, as trained and otherwise.
+    """Settings of a study of intervals, as trained and otherwise."""
 
-    Attributes:
-        outer_steps: s, of the intervals.
-        starts: how many other starts there are.
-        start_size: their distance, see `Variation`.
-    """
-
-    outer_steps: Sequence[int]
-    starts: int
-    start_size: float
+    outer_steps: Sequence[int]  # s, of the intervals
+    starts: int  # how many other starts there are
+    start_size: float  # their distance, see `Variation`
     trains: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -14,12 +14,9 @@ class FlipCrop:
     """Mirrors half of the images, and shifts each by up to `padding` pixels either way.
 
     What a shift brings in is the image reflected at its border.
-
-    Attributes:
-        padding: pixels; less than an image's height and width.
     """
 
-    padding: int
+    padding: int  # pixels; less than an image's height and width
 
     def __post_init__(self):
         if self.padding < 0:

@@ -18,12 +18,9 @@ class ClassBalanced(Weighted):
     w_c is proportional to (1 - beta) / (1 - beta^n_c), the inverse effective number of the n_c
     training examples of the class, and the mean over the classes is 1 (Cui et al. 2019, Eq. 4).
     With beta = 0 all weigh the same. Nothing is learned: phi is empty.
-
-    Attributes:
-        weights: w_c.
     """
 
-    weights: tuple[float, ...] = eqx.field(static=True)
+    weights: tuple[float, ...] = eqx.field(static=True)  # w_c
 
     def __init__(
         self, classifier: Classifier, rule: Rule, beta: float, class_counts: Sequence[int]

@@ -22,22 +22,19 @@ class Classifier(eqx.Module):
     """A network together with the normalisation of its uint8 images, as functions of `params`.
 
     A batch is `{"x": uint8 (n, height, width, channels), "y": int32 (n,)}`.
-
-    Attributes:
-        network: maps a key to a network, a module that maps images to logits.
-        mean: per channel, of the training images scaled to [0, 1].
-        std: likewise.
-        microbatch: examples at a time inside one training step (all if None); the gradient is the
-            same mean, but on a CPU the intermediate arrays then stay in the cache.
-        at_once: microbatches that the compiler may work on side by side.
-        augmentation: changes raw training images at random, given a key; None leaves them.
     """
 
+    # maps a key to a network, a module that maps images to logits
     network: Callable[[PRNGKeyArray], Any] = eqx.field(static=True)
+    # per channel, of the training images scaled to [0, 1]
     mean: tuple[float, ...] = eqx.field(static=True, converter=tuple)
-    std: tuple[float, ...] = eqx.field(static=True, converter=tuple)
+    std: tuple[float, ...] = eqx.field(static=True, converter=tuple)  # likewise
+    # examples at a time inside one training step (all if None); the gradient is the same mean, but
+    # on a CPU the intermediate arrays then stay in the cache
     microbatch: int | None = eqx.field(static=True, default=None)
+    # microbatches that the compiler may work on side by side
     at_once: int = eqx.field(static=True, default=1)
+    # changes raw training images at random, given a key; None leaves them
     augmentation: Augmentation | None = eqx.field(static=True, default=None)
 
     @classmethod
@@ -98,13 +95,9 @@ class Classifier(eqx.Module):
 
 
 class Classification(InnerProblem):
-    """Training a classifier: the meta loss is its mean loss, as is the inner loss by default.
+    """Training a classifier: the meta loss is its mean loss, as is the inner loss by default."""
 
-    Attributes:
-        classifier: the network and its loss.
-    """
-
-    classifier: Classifier
+    classifier: Classifier  # the network and its loss
 
     @abstractmethod
     def optimizer(self, phi: Hyperparams) -> optax.GradientTransformation:

@@ -11,15 +11,11 @@ from glocal_exp.types import Batch, Hyperparams, InnerState, Named
 
 
 class FixedOptimizer(Classification):
-    """What a run with method=none trains: phi is empty.
+    """What a run with method=none trains: phi is empty."""
 
-    Attributes:
-        rule: the optimizer, whole.
-        averaged: whether it is a schedule-free one, whose average of iterates is what is evaluated
-            (Defazio et al. 2024), not the point that gradients are taken at.
-    """
-
-    rule: Rule = eqx.field(static=True, converter=whole)
+    rule: Rule = eqx.field(static=True, converter=whole)  # the optimizer, whole
+    # whether it is a schedule-free one, whose average of iterates is what is evaluated (Defazio et
+    # al. 2024), not the point that gradients are taken at
     averaged: bool = eqx.field(static=True, default=False)
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:

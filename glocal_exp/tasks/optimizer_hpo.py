@@ -17,16 +17,13 @@ from glocal_exp.types import Batch, Hyperparams, InnerState, Named, Scalar
 
 
 class OptimizerHPO(Classification):
-    """phi holds the hyperparameters of an optax rule; the inner loss is cross entropy.
+    """phi holds the hyperparameters of an optax rule; the inner loss is cross entropy."""
 
-    Attributes:
-        rule: any optax rule that takes its hyperparameters by name and lets gradients through.
-        phi0: unconstrained starting values by name, in the rule's order.
-        transforms: by name, the map to natural units.
-    """
-
+    # any optax rule that takes its hyperparameters by name and lets gradients through
     rule: Callable[..., optax.GradientTransformation] = eqx.field(static=True)
+    # unconstrained starting values by name, in the rule's order
     phi0: tuple[tuple[str, float], ...] = eqx.field(static=True)
+    # by name, the map to natural units
     transforms: tuple[tuple[str, str], ...] = eqx.field(static=True)
 
     def __init__(

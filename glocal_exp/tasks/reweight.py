@@ -17,18 +17,15 @@ def _numbers(values: Sequence[float]) -> tuple[float, ...]:  # what a config may
 
 
 class Reweight(Weighted, RowSpaceProblem):
-    """phi is the weight network mu; the inner loss is the mean of L_i mu(L_i) over the batch.
+    """phi is the weight network mu; the inner loss is the mean of L_i mu(L_i) over the batch."""
 
-    Attributes:
-        weight: maps a key to mu, a module that maps losses (n,) to weights (n,).
-        detach_weights: whether the weights count as constants when the inner loss is
-            differentiated by the network's parameters. A hypergradient sees that they depend on
-            them all the same: what they are after t steps is part of the training that it follows.
-        shown_losses: records show the weights of these losses.
-    """
-
+    # maps a key to mu, a module that maps losses (n,) to weights (n,)
     weight: Callable[[PRNGKeyArray], PyTree] = eqx.field(static=True)
+    # whether the weights count as constants when the inner loss is differentiated by the network's
+    # parameters. A hypergradient sees that they depend on them all the same: what they are after t
+    # steps is part of the training that it follows
     detach_weights: bool = eqx.field(static=True, default=False)
+    # records show the weights of these losses
     shown_losses: tuple[float, ...] = eqx.field(static=True, converter=_numbers, default=())
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:

@@ -13,19 +13,13 @@ from glocal_exp.errors import UserError
 
 @dataclass(frozen=True)
 class Transform:
-    """An increasing map from the real line onto an open range.
+    """An increasing map from the real line onto an open range."""
 
-    Attributes:
-        forward: unconstrained to natural units, differentiable.
-        inverse: the natural starting value to unconstrained.
-        low: lower end of the range, excluded.
-        high: upper end, excluded.
-    """
-
+    # unconstrained to natural units, differentiable
     forward: Callable[[Float[Array, ""]], Float[Array, ""]]
-    inverse: Callable[[float], float]
-    low: float
-    high: float
+    inverse: Callable[[float], float]  # the natural starting value to unconstrained
+    low: float  # lower end of the range, excluded
+    high: float  # upper end, excluded
 
 
 TRANSFORMS = {

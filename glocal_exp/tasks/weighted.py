@@ -31,12 +31,9 @@ class Weighted(Classification):
 
     L_i is the cross entropy of example i; the meta loss is the plain mean of them. Of the optimizer
     nothing is learned, and of the weights only what a subclass puts into phi.
-
-    Attributes:
-        rule: the inner optimizer, whole.
     """
 
-    rule: Rule = eqx.field(static=True, converter=whole)
+    rule: Rule = eqx.field(static=True, converter=whole)  # the inner optimizer, whole
 
     def init(self, key: PRNGKeyArray) -> tuple[InnerState, Hyperparams]:
         return self.start(key, {}), {}

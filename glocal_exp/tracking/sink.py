@@ -19,14 +19,11 @@ class Sink:
 
     What a tracker leaves out does nothing, so that this class itself tracks nothing. Any call may
     raise: `Fanout` then drops the tracker with one line.
-
-    Attributes:
-        name: what that line calls it.
-        patience: of a tracker that may hang: for how many seconds its `start` and `finish` are
-            waited for. Its calls are made in other threads, in order; None makes them at once.
     """
 
-    name: str = "Tracker"
+    name: str = "Tracker"  # what that line calls it
+    # of a tracker that may hang: for how many seconds its `start` and `finish` are waited for. Its
+    # calls are made in other threads, in order; None makes them at once
     patience: Mapping[str, float] | None = None
 
     def start(self, run_info: Mapping[str, Any]) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from glocal_exp.app.replay import compare, outdated
-from glocal_exp.app.replay_studies import outdated_studies
+from glocal_exp.app.replay import compare, outdated, outdated_studies
 from glocal_exp.store import find_runs
 from glocal_exp.store.status import read_replays
 from glocal_exp.store.studies import study_directories

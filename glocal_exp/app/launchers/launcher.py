@@ -17,24 +17,17 @@ from glocal_exp.errors import BusyError, UserError
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
-LOGS = "logs"
-"""The folder, beside that of the runs, of what started processes print."""
+LOGS = "logs"  # the folder, beside that of the runs, of what started processes print
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A job of a sweep, in the two ways in which it may be done.
+    """A job of a sweep, in the two ways in which it may be done."""
 
-    Attributes:
-        heading: what is said of it, with its place in the sweep.
-        work: does it in this process.
-        command: the command of `glocal` that does it in another.
-    """
-
-    heading: str
+    heading: str  # what is said of it, with its place in the sweep
     job: "Job"
-    work: "Callable[[Job], None]"
-    command: str
+    work: "Callable[[Job], None]"  # does it in this process
+    command: str  # the command of `glocal` that does it in another
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -59,15 +52,10 @@ class End(NamedTuple):
 
 
 class Launcher(ABC):
-    """Runs tasks, several at a time or one after another.
+    """Runs tasks, several at a time or one after another."""
 
-    Attributes:
-        is_here: in this process, one after another.
-        retries: how often a task is taken up again whose process was killed or lost.
-    """
-
-    is_here: bool = False
-    retries: int = 0
+    is_here: bool = False  # in this process, one after another
+    retries: int = 0  # how often a task is taken up again whose process was killed or lost
 
     @abstractmethod
     def run(self, tasks: Iterable[Task], stop: Stop) -> Generator[End]:

@@ -15,8 +15,7 @@ from glocal_exp.app.launchers.started import Order, Started
 from glocal_exp.errors import UserError
 from glocal_exp.store.manifest import usable_cores
 
-MEMORY = 0.75
-"""The part of a GPU's memory that JAX takes unless it is told otherwise."""
+MEMORY = 0.75  # the part of a GPU's memory that JAX takes unless it is told otherwise
 Process = subprocess.Popen
 
 

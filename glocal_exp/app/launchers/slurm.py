@@ -12,12 +12,10 @@ from typing import Any
 from glocal_exp.app.launchers.started import LOST, Order, Started, needed
 from glocal_exp.app.say import INTERRUPTED, say
 
-LARGEST_ARRAY = 1000
-"""Slurm's own limit, unless a cluster sets another."""
+LARGEST_ARRAY = 1000  # Slurm's own limit, unless a cluster sets another
 LOOK_SECONDS = 5.0  # choice: between two questions to Slurm; a job unknown to it twice is lost
 STAY_SECONDS = 600.0  # choice: for Slurm to end a job that it has asked to end
-FOLDER = "slurm"
-"""Beside the logs: submitit's files."""
+FOLDER = "slurm"  # beside the logs: submitit's files
 
 
 class Attempt:

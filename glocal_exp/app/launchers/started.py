@@ -24,8 +24,7 @@ from glocal_exp.app.stop import UNTIL, Stop
 from glocal_exp.errors import UserError
 from glocal_exp.store.files import make_directory
 
-LOST = -1000
-"""In place of an exit code: what was to give one is gone."""
+LOST = -1000  # in place of an exit code: what was to give one is gone
 ERROR = re.compile(r"error: |[\w.]+(Error|Exception): ")
 """How a sentence begins, or the end of a traceback, which notes may follow."""
 PAUSE_SECONDS = 0.1  # choice: between two looks at what is under way
@@ -33,18 +32,12 @@ PAUSE_SECONDS = 0.1  # choice: between two looks at what is under way
 
 @dataclass(frozen=True)
 class Order:
-    """What a process is to do, as it travels to where it is started.
+    """What a process is to do, as it travels to where it is started."""
 
-    Attributes:
-        words: of the command line, behind `glocal`.
-        log: what it prints is added to this file.
-        folder: that it is started in.
-        environment: variables, over those that are there.
-    """
-
-    words: tuple[str, ...]
-    log: Path
-    folder: Path
+    words: tuple[str, ...]  # of the command line, behind `glocal`
+    log: Path  # what it prints is added to this file
+    folder: Path  # that it is started in
+    # variables, over those that are there
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, **options: Any) -> subprocess.Popen:
@@ -68,16 +61,11 @@ class Order:
 
 @dataclass
 class Underway:
-    """A task that has been handed over.
-
-    Attributes:
-        size: bytes of its log before.
-        began: when it was seen to have begun; None while it waits for its turn.
-    """
+    """A task that has been handed over."""
 
     task: Task
-    size: int
-    began: float | None = None
+    size: int  # bytes of its log before
+    began: float | None = None  # when it was seen to have begun; None while it waits for its turn
 
 
 class Started(Launcher):

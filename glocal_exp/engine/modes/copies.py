@@ -23,16 +23,11 @@ from glocal_exp.types import Batch, Hyperparams, InnerState
 
 
 class Particles(eqx.Module):
-    """Pairs of copies: those moved up, then those moved down, (2 pairs, ...).
-
-    Attributes:
-        moves: of the pairs in this interval.
-        moved: their sum since the copies began.
-    """
+    """Pairs of copies: those moved up, then those moved down, (2 pairs, ...)."""
 
     states: InnerState
-    moves: Float[Array, "pairs q"]
-    moved: Float[Array, "pairs q"]
+    moves: Float[Array, "pairs q"]  # of the pairs in this interval
+    moved: Float[Array, "pairs q"]  # their sum since the copies began
 
 
 @dataclass(frozen=True)

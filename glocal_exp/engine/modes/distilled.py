@@ -22,17 +22,11 @@ from glocal_exp.types import Hyperparams, InnerState, Scalar
 
 
 class Distillate(eqx.Module):
-    """What is carried beside the state.
+    """What is carried beside the state."""
 
-    Attributes:
-        mean: x*, of the inexact leaves of the states so far.
-        count: of these.
-        theta: by the last fit; 1 before, which is right where the past is forgotten at the rate
-            gamma.
-    """
-
-    mean: PyTree
-    count: Int[Array, ""]
+    mean: PyTree  # x*, of the inexact leaves of the states so far
+    count: Int[Array, ""]  # of these
+    # by the last fit; 1 before, which is right where the past is forgotten at the rate gamma
     theta: Scalar
 
 

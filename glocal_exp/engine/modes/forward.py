@@ -32,18 +32,13 @@ Observe = Callable[[InnerState, Batch, PRNGKeyArray], PyTree]
 
 
 class Tangential(eqx.Module):
-    """What is carried along with the state.
+    """What is carried along with the state."""
 
-    Attributes:
-        tangents: Z.
-        mean: of the parameters and of their tangents, summed over the window so far; None where no
-            method wants it.
-        discount: in this interval, where the method adapts it.
-    """
-
-    tangents: Tangents
+    tangents: Tangents  # Z
+    # of the parameters and of their tangents, summed over the window so far; None where no method
+    # wants it
     mean: tuple[PyTree, Tangents] | None
-    discount: Scalar | None = None
+    discount: Scalar | None = None  # in this interval, where the method adapts it
 
 
 @dataclass(frozen=True)

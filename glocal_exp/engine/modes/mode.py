@@ -16,13 +16,9 @@ from glocal_exp.types import Hyperparams, InnerState
 
 
 class Mode(Choice):
-    """How hypergradients are computed.
+    """How hypergradients are computed."""
 
-    Attributes:
-        counts: the field of `records.Costs` that its steps count in.
-    """
-
-    counts: ClassVar[str]
+    counts: ClassVar[str]  # the field of `records.Costs` that its steps count in
 
     def costs(self, plan: Plan, length: int) -> Costs:
         """Of a segment, its gradients of the validation loss apart."""

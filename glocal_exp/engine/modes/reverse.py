@@ -35,19 +35,13 @@ class Tape:
 
 
 class Trail(eqx.Module):
-    """A playout that is to be swept back through.
+    """A playout that is to be swept back through."""
 
-    Attributes:
-        states: at the starts of its intervals, those that the sweep has not come to.
-        cotangent: of the state that the sweep has come to.
-        h: what it has gathered.
-        tape: not a part of checkpoints.
-    """
-
+    # at the starts of its intervals, those that the sweep has not come to
     states: tuple[InnerState, ...]
-    cotangent: PyTree
-    h: Float[Array, " q"]
-    tape: Tape = eqx.field(static=True)
+    cotangent: PyTree  # of the state that the sweep has come to
+    h: Float[Array, " q"]  # what it has gathered
+    tape: Tape = eqx.field(static=True)  # not a part of checkpoints
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
 
 Apart = Mapping[str, Sequence[float]]
-LAST = 5
-"""Evaluations at the end of training whose mean is a run's accuracy."""
+LAST = 5  # evaluations at the end of training whose mean is a run's accuracy
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,12 @@ class Difference(OfRuns):
     experiments; its contrary are the other sign, and equality. `equal` holds where the 90 %
     interval lies within the margin (two one-sided tests); its contrary are differences, corrected
     likewise, of means beyond the margin.
-
-    Attributes:
-        expected: what it says.
-        margin: points.
     """
 
     subject: str
     other: str
-    expected: Literal["above", "equal"]
-    margin: float = 0.5
+    expected: Literal["above", "equal"]  # what it says
+    margin: float = 0.5  # points
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         apart = {

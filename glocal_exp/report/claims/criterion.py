@@ -14,26 +14,18 @@ from glocal_exp.report.selection import Selection, select
 from glocal_exp.store import find_runs
 
 AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
-LEVEL = 0.05
-"""Of every test; of a claim's tests together (Holm)."""
+LEVEL = 0.05  # of every test; of a claim's tests together (Holm)
 
-ROLES = ("method", "subject", "target", "other")
-"""Settings of claims that name a method."""
+ROLES = ("method", "subject", "target", "other")  # settings of claims that name a method
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict with what stands behind it.
+    """A verdict with what stands behind it."""
 
-    Attributes:
-        verdict: one of the four words.
-        ours: the numbers, in words.
-        size: of what they were measured on.
-    """
-
-    verdict: str
-    ours: str
-    size: str
+    verdict: str  # one of the four words
+    ours: str  # the numbers, in words
+    size: str  # of what they were measured on
 
 
 class Criterion(ABC):
@@ -41,27 +33,19 @@ class Criterion(ABC):
 
     @abstractmethod
     def judge(self, context: Context) -> Finding:
-        """The verdict.
-
-        Raises:
-            MissingRuns: what it needs is not stored.
-        """
+        """The verdict; `MissingRuns` if what it needs is not stored."""
 
 
 @dataclass(frozen=True)
 class OfRuns(Criterion):
-    """What stored runs decide.
+    """What stored runs decide."""
 
-    Attributes:
-        experiments: those that the claim is about.
-        across: keys of the configs, and values, each combination of which counts as an experiment.
-        where: further conditions on the runs, as in `store.find_runs`.
-        steps: of a claim about long training: shorter runs do not refute it.
-    """
-
-    experiments: Sequence[str]
+    experiments: Sequence[str]  # those that the claim is about
+    # keys of the configs, and values, each combination of which counts as an experiment
     across: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
+    # further conditions on the runs, as in `store.find_runs`
     where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    # of a claim about long training: shorter runs do not refute it
     steps: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:

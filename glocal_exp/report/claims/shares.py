@@ -18,18 +18,12 @@ from glocal_exp.report.selection import Selection
 
 @dataclass(frozen=True)
 class InIntervals(OfRuns):
-    """Whether a condition holds in so large a share of the intervals of all runs of a method.
+    """Whether a condition holds in so large a share of the intervals of all runs of a method."""
 
-    Attributes:
-        holds: the condition, of columns of the records, as `pandas.DataFrame.eval` reads it.
-        rows: which intervals count, likewise; all if empty.
-        share: of the intervals, at least.
-    """
-
-    holds: str
-    share: float
+    holds: str  # the condition, of columns of the records, as `pandas.DataFrame.eval` reads it
+    share: float  # of the intervals, at least
     method: str = "glocal"
-    rows: str = ""
+    rows: str = ""  # which intervals count, likewise; all if empty
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         frames = [run.metrics for one in selections.values() for run in one.runs]
@@ -42,20 +36,13 @@ class InIntervals(OfRuns):
 
 @dataclass(frozen=True)
 class InTable(Criterion):
-    """Whether a condition holds in so large a share of the rows of a table of this repository.
-
-    Attributes:
-        holds: the condition, of columns of its CSV file, as `pandas.DataFrame.eval` reads it.
-        rows: which rows count, likewise; all if empty.
-        share: of the rows, at least.
-        of: what a row is, in words.
-    """
+    """Whether a condition holds in so large a share of the rows of a table of this repository."""
 
     table: str
-    holds: str
-    rows: str = ""
-    share: float = 1.0
-    of: str = "rows"
+    holds: str  # the condition, of columns of its CSV file, as `pandas.DataFrame.eval` reads it
+    rows: str = ""  # which rows count, likewise; all if empty
+    share: float = 1.0  # of the rows, at least
+    of: str = "rows"  # what a row is, in words
 
     def judge(self, context: Context) -> Finding:
         data = load(context.configs / "table" / f"{self.table}.yaml").make(context).data
@@ -66,15 +53,12 @@ class InTable(Criterion):
 
 @dataclass(frozen=True)
 class OfStudy(Criterion):
-    """What a study of known systems decides.
-
-    Attributes:
-        where: values that rows have which count.
-        rows: a further condition on them, as `pandas.DataFrame.query` reads it; none if empty.
-    """
+    """What a study of known systems decides."""
 
     study: str
+    # values that rows have which count
     where: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    # a further condition on them, as `pandas.DataFrame.query` reads it; none if empty
     rows: str = field(default="", kw_only=True)
 
     def found(self, context: Context) -> Any:
@@ -88,15 +72,10 @@ class OfStudy(Criterion):
 
 @dataclass(frozen=True)
 class InDraws(OfStudy):
-    """Whether an inequality holds in so large a share of all draws of a study.
+    """Whether an inequality holds in so large a share of all draws of a study."""
 
-    Attributes:
-        holds: the column with the share of a row's draws; the column `draws` has their number.
-        share: of the draws, at least.
-    """
-
-    holds: str
-    share: float = 1.0
+    holds: str  # the column with the share of a row's draws; the column `draws` has their number
+    share: float = 1.0  # of the draws, at least
 
     def judge(self, context: Context) -> Finding:
         found = self.found(context)
@@ -109,17 +88,11 @@ class InDraws(OfStudy):
 
 @dataclass(frozen=True)
 class Falls(OfStudy):
-    """Whether a median is smaller at the far end of each series: a sign test over the series.
+    """Whether a median is smaller at the far end of each series: a sign test over the series."""
 
-    Attributes:
-        column: the median.
-        along: what a series runs along.
-        series: columns that tell series apart.
-    """
-
-    column: str
-    along: str
-    series: Sequence[str]
+    column: str  # the median
+    along: str  # what a series runs along
+    series: Sequence[str]  # columns that tell series apart
 
     def judge(self, context: Context) -> Finding:
         rows = self.found(context).sort_values(self.along)
@@ -133,17 +106,11 @@ class Falls(OfStudy):
 
 @dataclass(frozen=True)
 class CostsLess(Criterion):
-    """Whether one time is at most a share of another in every round of a stored benchmark.
+    """Whether one time is at most a share of another in every round of a stored benchmark."""
 
-    Attributes:
-        benchmark: its file in results/benchmarks, without ending.
-        target: the ratio's name there.
-        share: choice; what counts as little.
-    """
-
-    benchmark: str
-    target: str
-    share: float
+    benchmark: str  # its file in results/benchmarks, without ending
+    target: str  # the ratio's name there
+    share: float  # choice; what counts as little
 
     def judge(self, context: Context) -> Finding:
         file = context.studies.parent / "benchmarks" / f"{self.benchmark}.json"

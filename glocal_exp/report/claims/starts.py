@@ -19,19 +19,14 @@ class AboveFromStarts(Criterion):
 
     A seed's is the mean over the starts, of seeds that subject and other have from all of them. The
     others are one family of tests.
-
-    Attributes:
-        figure: of runs from several starts, `recovery` or one like it.
-        starts: initial learning rates.
-        subject, others: GROUP/METHOD, of the figure's groups.
-        margin: points; what is surely nearer counts as equal.
     """
 
-    starts: Sequence[float]
+    starts: Sequence[float]  # initial learning rates
+    # subject, others: GROUP/METHOD, of the figure's groups
     subject: str
     others: Sequence[str]
-    figure: str = "recovery"
-    margin: float = 0.5
+    figure: str = "recovery"  # of runs from several starts, `recovery` or one like it
+    margin: float = 0.5  # points; what is surely nearer counts as equal
 
     def judge(self, context: Context) -> Finding:
         file = context.configs / f"figure/{self.figure}.yaml"

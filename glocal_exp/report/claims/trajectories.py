@@ -22,16 +22,11 @@ class Converges(OfRuns):
 
     It does where the mean of the last h_t and that of as many before them are apart by less than a
     part of the former's length: means, since the batches' noise in single ones does not settle.
-
-    Attributes:
-        last: how many h_t.
-        within: the part.
-        share: of the intervals, at least.
     """
 
-    last: int
-    within: float
-    share: float
+    last: int  # how many h_t
+    within: float  # the part
+    share: float  # of the intervals, at least
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
@@ -55,14 +50,10 @@ class Predicts(OfRuns):
 
     Of the intervals whose every h_t is stored, one step ahead and at the end: more often than not,
     by sign tests, corrected by Holm. Intervals of one training count as independent.
-
-    Attributes:
-        ahead: how many h_t are predicted from those before them.
-        delays: m of the Hankel DMD.
     """
 
-    ahead: int = 10
-    delays: int = 10
+    ahead: int = 10  # how many h_t are predicted from those before them
+    delays: int = 10  # m of the Hankel DMD
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
@@ -113,16 +104,11 @@ class Modes(OfRuns):
 
     Steady ones are of an order of magnitude, |b_j u_j| nearest to that power of ten, and all others
     are smaller after the interval than at its start.
-
-    Attributes:
-        order: of the paper, a power of ten.
-        hyperparameter: the component u_j is read at.
-        tolerance: within which of 1 an eigenvalue counts as steady.
     """
 
-    order: float
-    hyperparameter: str = "learning_rate"
-    tolerance: float = 0.02
+    order: float  # of the paper, a power of ten
+    hyperparameter: str = "learning_rate"  # the component u_j is read at
+    tolerance: float = 0.02  # within which of 1 an eigenvalue counts as steady
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:

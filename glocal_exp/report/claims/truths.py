@@ -22,15 +22,11 @@ class RightMoreOften(Criterion):
     By a sign test over the derivatives whose sign one of two alone has (McNemar's, exact), and by
     one of whether it is right, corrected together by Holm. Derivatives by two hyperparameters, and
     at two intervals of one training, count as independent.
-
-    Attributes:
-        truth: which derivative of the final loss.
-        moved: by which hyperparameters.
-        subject, others: files of configs/estimator.
     """
 
-    truth: str
-    moved: Sequence[str]
+    truth: str  # which derivative of the final loss
+    moved: Sequence[str]  # by which hyperparameters
+    # subject, others: files of configs/estimator
     subject: str
     others: Sequence[str]
 

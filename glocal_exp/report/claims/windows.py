@@ -14,19 +14,12 @@ from glocal_exp.store import find_runs
 
 @dataclass(frozen=True)
 class BestWindow(Criterion):
-    """Whether one window ends above every other, paired by delays and seed (Holm over windows).
+    """Whether one window ends above every other, paired by delays and seed (Holm over windows)."""
 
-    Attributes:
-        experiment: whose runs of glocal.
-        best: the window that the claim names.
-        column: of the records, an accuracy.
-        margin: points, within which two windows are equal.
-    """
-
-    experiment: str
-    best: int
-    column: str = "validation_accuracy"
-    margin: float = 0.5
+    experiment: str  # whose runs of glocal
+    best: int  # the window that the claim names
+    column: str = "validation_accuracy"  # of the records, an accuracy
+    margin: float = 0.5  # points, within which two windows are equal
 
     def judge(self, context: Context) -> Finding:
         selection, grid = windows_and_delays(context, self.experiment, self.column)

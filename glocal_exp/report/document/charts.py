@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 
 from glocal_exp.report import style
 
-MEAN = "mean"
-"""What stands for a seed where a trace is of all seeds together."""
+MEAN = "mean"  # what stands for a seed where a trace is of all seeds together
 INK, GRID = "#222222", "#DDDDDD"
 ZERO = {"zeroline": True, "zerolinecolor": INK}
 DIGITS = 5  # that count; more would not be seen
@@ -28,19 +27,13 @@ TEX = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes.
+    """One pair of axes."""
 
-    Attributes:
-        title: above it, in HTML, so that it breaks where it has to.
-        traces: of Plotly, each with a name and with `meta`.
-        height: pixels.
-    """
-
-    title: str
-    traces: Sequence[go.Scatter]
+    title: str  # above it, in HTML, so that it breaks where it has to
+    traces: Sequence[go.Scatter]  # of Plotly, each with a name and with `meta`
     x: Mapping[str, Any] = field(default_factory=dict)
     y: Mapping[str, Any] = field(default_factory=dict)
-    height: int = 235
+    height: int = 235  # pixels
 
     def as_plotly(self) -> dict[str, Any]:
         """Data and layout; a mistake in a setting is an error here."""
@@ -63,22 +56,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """An interactive figure.
+    """An interactive figure."""
 
-    Attributes:
-        name: its id in the page.
-        title: what it shows and what it is of.
-        switches: key of `meta` -> value -> as printed, with its colour if it has one.
-        source: where its numbers are from.
-        rows: whether a panel has labelled rows, and so is wide.
-    """
-
-    name: str
-    title: str
+    name: str  # its id in the page
+    title: str  # what it shows and what it is of
     panels: Sequence[Panel]
-    switches: Switches
-    source: str = ""
-    rows: bool = False
+    switches: Switches  # key of `meta` -> value -> as printed, with its colour if it has one
+    source: str = ""  # where its numbers are from
+    rows: bool = False  # whether a panel has labelled rows, and so is wide
 
 
 def numbers(values: Any) -> list[float | None]:

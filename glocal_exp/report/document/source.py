@@ -39,11 +39,7 @@ class Lookup:
     folder: Path
 
     def frame(self, table: str) -> pd.DataFrame:
-        """A table's records.
-
-        Raises:
-            UserError: it is not there.
-        """
+        """A table's records; `UserError` if it is not there."""
         file = self.folder / f"{table}.csv"
         if not file.exists():
             raise UserError(f"{file} is not there; `glocal tables {table}` makes it.")

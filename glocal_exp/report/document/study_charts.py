@@ -1,22 +1,14 @@
 """Charts of studies: estimates beside the truth, the theorem's bound, the regret of schedules."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from glocal_exp.report import study_rows, style
-from glocal_exp.report.document.charts import (
-    ZERO,
-    Chart,
-    Panel,
-    line,
-    plain,
-    points,
-    row_panel,
-    seed_switches,
-)
+from glocal_exp.report.document import charts
 from glocal_exp.report.document.source import Source
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import points as study_points
@@ -27,7 +19,7 @@ from glocal_exp.report.objects import entries
 from glocal_exp.report.tables.regret import DIVERGED, summarize
 
 
-def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
+def fidelity(source: Source, *ids: str) -> Iterator[charts.Chart]:
     """A panel a setting, a row an estimator: cosines to the true hypergradient, point by point."""
     found, origin = study_points(source.context)
     compared, notes = estimators(source.context.configs, found, ids)
@@ -42,44 +34,41 @@ def fidelity(source: Source, *ids: str) -> Iterator[Chart]:
             meta = {"interval": str(s), "seed": str(seed)}
             where = [labels.index(one) for one in at["estimator"]]
             shift = 0.18 * (intervals.index(s) - (len(intervals) - 1) / 2)
-            traces.append(
-                points(
-                    at["cosine"], [row + shift for row in where], colours[s], meta,
-                    name=f"s = {s}, seed {seed}",
-                )
-            )  # fmt: skip
-        x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]} | ZERO
-        panels.append(row_panel(str(setting), traces, x, labels))
+            rows = [row + shift for row in where]
+            name = f"s = {s}, seed {seed}"
+            traces.append(charts.points(at["cosine"], rows, colours[s], meta, name=name))
+        x = {"title": {"text": "cosine to the truth"}, "range": [-1.08, 1.08]} | charts.ZERO
+        panels.append(charts.row_panel(str(setting), traces, x, labels))
     title = "Direction of the estimates: 1 is right, below 0 is wrong"
     switches = {"interval": {str(s): (f"interval {s}", colours[s]) for s in intervals}}
-    switches |= seed_switches(seeds)
-    yield Chart("fidelity", title, panels, switches, " ".join([*notes, origin]), rows=True)
+    switches |= charts.seed_switches(seeds)
+    yield charts.Chart("fidelity", title, panels, switches, " ".join([*notes, origin]), rows=True)
 
 
-def bound(source: Source) -> Iterator[Chart]:
+def bound(source: Source) -> Iterator[charts.Chart]:
     """A panel a system: both sides of Eq. 15 against tau, as in the figure `theorem` (c)."""
     settings = entries(source.context.configs / "figure" / "theorem.yaml")
     frame = study_rows.load(source.context, "theorem")
     at = {name: settings[name] for name in ("level", "horizon")}
     seen = study_rows.chosen(frame, DRAWN | MEASURED | at)
     looks = {name: SIDES[name] for name in ("left", "right", "proven")}
-    switch = {name: (plain(look["label"]), look["color"]) for name, look in looks.items()}
+    switch = {name: (charts.plain(look["label"]), look["color"]) for name, look in looks.items()}
     panels = []
     for system, title in settings["systems"].items():
         of = study_rows.chosen(seen, {"system": system}).sort_values("interval")
         traces = [
-            line(of["interval"], of[name], look["color"], {"side": name}, bold=True)
+            charts.line(of["interval"], of[name], look["color"], {"side": name}, bold=True)
             for name, look in looks.items()
         ]
         x = {"title": {"text": "tau"}, "type": "log", "tickvals": of["interval"].tolist()}
         y = {"type": "log", "dtick": 1, "exponentformat": "power"}
-        panels.append(Panel(title, traces, x, y))
+        panels.append(charts.Panel(title, traces, x, y))
     setting = f"noise {settings['level']}, T - s tau = {settings['horizon']}"
     title = f"Both sides of Eq. 15: medians, {setting}"
-    yield Chart("bound", title, panels, {"side": switch}, source=study_rows.provenance(seen))
+    yield charts.Chart("bound", title, panels, {"side": switch}, source=study_rows.provenance(seen))
 
 
-def regret(source: Source, study: str) -> Iterator[Chart]:
+def regret(source: Source, study: str) -> Iterator[charts.Chart]:
     """A panel a length and meta optimizer, a row a method: each spectrum and start, and all."""
     frame = study_rows.load(source.context, study)
     settings = entries(source.context.configs / "figure" / f"{study}.yaml")
@@ -101,26 +90,19 @@ def regret(source: Source, study: str) -> Iterator[Chart]:
                 cells = np.exp(logs.groupby(["spectrum", "start"])["regret"].mean())
                 about = [f"spectrum {a}, start {b}" for a, b in cells.index]
                 spread = [row + 0.3 * np.sin(2.4 * n) for n in range(len(cells))]
-                one, colour = {"method": method}, colour_of(method)
-                traces.append(
-                    points(
-                        cells, spread, colour, one, name=methods[method], text=about, size=5,
-                        opacity=0.45,
-                    )
+                draw = partial(
+                    charts.points, colour=colour_of(method), meta={"method": method},
+                    name=methods[method],
                 )  # fmt: skip
+                traces.append(draw(cells, spread, text=about, size=5, opacity=0.45))
                 mean = means[means["method"] == method].iloc[0]
                 text = f"mean of {int(mean['runs'])} runs, {int(mean['diverged'])} diverged"
-                traces.append(
-                    points(
-                        [mean["regret"]], [row], colour, one, name=methods[method], text=text,
-                        size=11, symbol="diamond",
-                    )
-                )  # fmt: skip
+                traces.append(draw([mean["regret"]], [row], text=text, size=11, symbol="diamond"))
             x = {"type": "log", "title": {"text": "final loss / best schedule's"}}
             x |= {"tickvals": [1, 2, 5, 10, 30, 100], "tickformat": "~g"}
-            name = plain(f"{title}, {length} outer steps")
-            panels.append(row_panel(name, traces, x, list(methods.values())))
+            name = charts.plain(f"{title}, {length} outer steps")
+            panels.append(charts.row_panel(name, traces, x, list(methods.values())))
     switch = {method: (label, colour_of(method)) for method, label in methods.items()}
     origin = study_rows.provenance(frame)
     title = "Regret on noisy quadratics: diamonds are geometric means of all runs"
-    yield Chart("schedule-regret", title, panels, {"method": switch}, origin, rows=True)
+    yield charts.Chart("schedule-regret", title, panels, {"method": switch}, origin, rows=True)

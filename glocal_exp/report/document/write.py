@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,8 +110,8 @@ def template(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Form(ABC):
-    """One of the two forms of the report: how figures and tables stand in its words."""
+class InMarkdown:
+    """The report for REPORT.md: pictures, and links to tables."""
 
     source: Source
 
@@ -132,44 +131,28 @@ class Form(ABC):
         } | {name: getattr(lookup, name) for name in ("cell", "cells", "span", "claim", "has")}
         return EMPTY.sub("\n\n", template("report.md.j2").render(words))
 
-    @abstractmethod
-    def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
-        """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
-
-    @abstractmethod
     def picture(self, name: str) -> str:
         """A drawn figure that has no chart, with its caption."""
-
-    @abstractmethod
-    def table(self, name: str, whole: bool = False) -> str:
-        """A stored table, with how to read it and its runs; Markdown links to it unless `whole`."""
-
-    @abstractmethod
-    def scoreboard(self) -> str:
-        """Every claim with its verdict."""
-
-
-class InMarkdown(Form):
-    """For REPORT.md: pictures, and links to tables."""
-
-    def picture(self, name: str) -> str:
         return self.figure(name, static=[name])
 
     def figure(self, kind: str, *arguments: Any, static: Sequence[str] = ()) -> str:
+        """The charts of an entry of `CHARTS`; `static` figures show the same in print."""
         pictures = [f"![{name}](figures/{name}.png)" for name in static]
         captions = ", ".join(f"[{name}](figures/{name}.txt)" for name in static)
         return "\n\n".join([*pictures, *([f"*Captions, with runs: {captions}.*"] * bool(static))])
 
     def table(self, name: str, whole: bool = False) -> str:
+        """A stored table, with how to read it and its runs; Markdown links to it unless `whole`."""
         link = f"*Table: [{name}](tables/{name}.md), with its runs.*"
         return f"{self.source.lookup.text(name)[0]}\n\n{link}" if whole else link
 
     def scoreboard(self) -> str:
+        """Every claim with its verdict."""
         return self.source.lookup.text("claims")[0]
 
 
-class InPage(Form):
-    """For report.html: figures that answer, tables whole."""
+class InPage(InMarkdown):
+    """The same for report.html: figures that answer, tables whole."""
 
     @cached_property
     def markdown(self) -> MarkdownIt:

@@ -17,8 +17,7 @@ from glocal_exp.report.comparison import Comparison, compare
 from glocal_exp.report.figures.learning_curves import Styles, draw_accuracy, draw_column
 from glocal_exp.store import find_runs
 
-MOST = len(style.STYLES) + len(style.SPARE)
-"""Kinds of runs that can be told apart in a picture."""
+MOST = len(style.STYLES) + len(style.SPARE)  # kinds of runs that can be told apart in a picture
 ACROSS = 4
 ROW_HEIGHT, LEGEND_HEIGHT = 1.55, 0.16  # inches: of a row of panels, of a line of the legend
 OVER_TRAINING = "Over training: thin lines are seeds, bold ones their mean where all have a value."

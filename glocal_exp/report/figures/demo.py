@@ -23,18 +23,13 @@ GUESS = float(np.log(2))  # the loss of no model
 
 @dataclass(frozen=True)
 class Demonstration(Artifact):
-    """Test accuracy over training and over cost of one experiment, test loss over time of another.
+    """Test accuracy over training and cost of one experiment, test loss over time of another."""
 
-    Attributes:
-        images, penalties: the experiments; the second trains with none and local.
-        methods: of the first.
-        study: the search in as much time as local takes in the second; drawn if it is stored.
-    """
-
+    # images, penalties: the experiments; the second trains with none and local
     images: str
     penalties: str
-    methods: Sequence[str]
-    study: str
+    methods: Sequence[str]  # of the first
+    study: str  # the search in as much time as local takes in the second; drawn if it is stored
 
     def draw(self, context: Context) -> Drawing:
         first, lacking = select_all(context, [self.images], self.methods)

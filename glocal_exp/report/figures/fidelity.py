@@ -32,13 +32,9 @@ HORIZONS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class FidelityFigure(Artifact):
-    """One panel a setting, one row an estimator.
+    """One panel a setting, one row an estimator."""
 
-    Attributes:
-        estimators: files of configs/estimator; all if None.
-    """
-
-    estimators: Sequence[str] | None = None
+    estimators: Sequence[str] | None = None  # files of configs/estimator; all if None
 
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)
@@ -83,13 +79,9 @@ def _panel(
 
 @dataclass(frozen=True)
 class SensitivityFigure(Artifact):
-    """One column a setting.
+    """One column a setting."""
 
-    Attributes:
-        validation: images that h_t inside of an interval is taken on.
-    """
-
-    validation: int
+    validation: int  # images that h_t inside of an interval is taken on
 
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)

@@ -30,23 +30,15 @@ OTHER: dict[str, Any] = {"color": style.BLUE, "linewidth": 0.6}
 
 @dataclass(frozen=True)
 class Fig4(Artifact):
-    """Eigenvalues of Hankel DMD, mode magnitudes of one hyperparameter, windows and delays.
+    """Eigenvalues of Hankel DMD, mode magnitudes of one hyperparameter, windows and delays."""
 
-    Attributes:
-        experiments: of the first that has stored arrays, the first such seed is drawn.
-        grid: the experiment over windows and delays; its panel is left out where nothing is stored.
-        column: of the grid's records.
-        outer_step: s, whose interval is decomposed.
-        hyperparameter: the component u_j is read at.
-        steps: how many training steps of |b_j lambda_j^t u_j| are drawn.
-    """
-
-    experiments: Sequence[str]
+    experiments: Sequence[str]  # of the first that has stored arrays, the first such seed is drawn
+    # the experiment over windows and delays; its panel is left out where nothing is stored
     grid: str
-    column: str = "validation_accuracy"
-    outer_step: int = 1
-    hyperparameter: str = "learning_rate"
-    steps: int = 100
+    column: str = "validation_accuracy"  # of the grid's records
+    outer_step: int = 1  # s, whose interval is decomposed
+    hyperparameter: str = "learning_rate"  # the component u_j is read at
+    steps: int = 100  # how many training steps of |b_j lambda_j^t u_j| are drawn
 
     def draw(self, context: Context) -> Drawing:
         selection, arrays = self._first(context)

@@ -41,17 +41,11 @@ MARKS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Forecast(Artifact):
-    """Errors by steps ahead, and in how many intervals the last h_t is further away.
+    """Errors by steps ahead, and in how many intervals the last h_t is further away."""
 
-    Attributes:
-        experiments: whose runs of glocal count.
-        ahead: hypergradients at an interval's end that are predicted from those before them.
-        delays: m of the Hankel DMD.
-    """
-
-    experiments: Sequence[str]
-    ahead: int = 10
-    delays: int = 10
+    experiments: Sequence[str]  # whose runs of glocal count
+    ahead: int = 10  # hypergradients at an interval's end that are predicted from those before them
+    delays: int = 10  # m of the Hankel DMD
 
     def draw(self, context: Context) -> Drawing:
         selections, missing = select_all(context, self.experiments, where={"method": "glocal"})
@@ -90,13 +84,9 @@ class Forecast(Artifact):
 
 @dataclass(frozen=True)
 class ModeCounts(Artifact):
-    """Shares of intervals by what DMD found in them: steady, growing and oscillating modes.
+    """Shares of intervals by what DMD found in them: steady, growing and oscillating modes."""
 
-    Attributes:
-        experiments: whose runs of glocal count, and their labels.
-    """
-
-    experiments: Mapping[str, str]
+    experiments: Mapping[str, str]  # whose runs of glocal count, and their labels
 
     def draw(self, context: Context) -> Drawing:
         selections, missing = select_all(context, self.experiments, where={"method": "glocal"})

@@ -28,15 +28,10 @@ SEED: dict[str, Any] = {"color": "#777777", "marker": "|", "linestyle": "", "mar
 
 @dataclass(frozen=True)
 class Forest(Artifact):
-    """A panel a pair of methods, a row an experiment.
+    """A panel a pair of methods, a row an experiment."""
 
-    Attributes:
-        experiments: with their labels.
-        pairs: subject and other.
-    """
-
-    experiments: Mapping[str, str]
-    pairs: Sequence[Sequence[str]]
+    experiments: Mapping[str, str]  # with their labels
+    pairs: Sequence[Sequence[str]]  # subject and other
 
     def draw(self, context: Context) -> Drawing:
         stored = [self._selections(context, *pair) for pair in self.pairs]

@@ -24,15 +24,11 @@ Styles = Mapping[str, style.MethodStyle]
 
 @dataclass(frozen=True)
 class LearningCurves(Artifact):
-    """One row of panels an experiment: test accuracy, its end enlarged, then its hyperparameters.
+    """One row of panels an experiment: test accuracy, its end enlarged, then hyperparameters."""
 
-    Attributes:
-        experiments: experiment -> its label.
-        methods: those that the comparison needs; others that are stored are drawn too, but for
-            optimizers that have nothing to learn beside those that have.
-    """
-
-    experiments: Mapping[str, str]
+    experiments: Mapping[str, str]  # experiment -> its label
+    # those that the comparison needs; others that are stored are drawn too, but for optimizers that
+    # have nothing to learn beside those that have
     methods: Sequence[str] = ("none", "local", "global", "glocal")
 
     def draw(self, context: Context) -> Drawing:

@@ -39,19 +39,15 @@ SIDES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 SYSTEMS = ((style.BLACK, "o"), (style.BLUE, "s"), (style.ORANGE, "D"), (style.PURPLE, "^"))
 DRAWN: dict[str, Any] = {"unit_tolerance": 0.02, "amplitudes": "newest"}
-MEASURED = {"noise": "measurement"}
-"""Of the study's settings those that are shown."""
+MEASURED = {"noise": "measurement"}  # of the study's settings those that are shown
 LINEAR_UP_TO = 10  # training steps; a horizon of 0 has no place on a logarithmic axis
 
 
 @dataclass(frozen=True)
 class NoiseFigure(Artifact):
-    """Errors of the steady state above those of the eigenvalues.
+    """Errors of the steady state above those of the eigenvalues."""
 
-    Attributes:
-        panels: title of a column -> system and `variants`, each with its label.
-    """
-
+    # title of a column -> system and `variants`, each with its label
     panels: Mapping[str, Mapping[str, Any]]
 
     def draw(self, context: Context) -> Drawing:
@@ -94,13 +90,9 @@ def draw_error(axes: Axes, frame: pd.DataFrame, quantity: str, **look: Any) -> N
 
 @dataclass(frozen=True)
 class LastFigure(Artifact):
-    """One panel a variant of DMD.
+    """One panel a variant of DMD."""
 
-    Attributes:
-        variants: variant -> the title of its panel.
-    """
-
-    variants: Mapping[str, str]
+    variants: Mapping[str, str]  # variant -> the title of its panel
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "noise")
@@ -133,18 +125,12 @@ class LastFigure(Artifact):
 
 @dataclass(frozen=True)
 class TheoremFigure(Artifact):
-    """Four panels: without noise, with noise, against the interval, and the bound's looseness.
+    """Four panels: without noise, with noise, against the interval, and the bound's looseness."""
 
-    Attributes:
-        system: the one in the first three panels.
-        systems: system -> its label in the last panel.
-        level: of the noise in the second and third panel.
-        interval, horizon: where they are not on an axis.
-    """
-
-    system: str
-    systems: dict[str, str]
-    level: float
+    system: str  # the one in the first three panels
+    systems: dict[str, str]  # system -> its label in the last panel
+    level: float  # of the noise in the second and third panel
+    # interval, horizon: where they are not on an axis
     interval: int
     horizon: int
 

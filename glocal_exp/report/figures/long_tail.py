@@ -13,8 +13,7 @@ from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.selection import Selection
 
 BARS_HEIGHT, CURVES_HEIGHT = 2.2, 2.0  # inches
-GROUPS = 10
-"""So many groups of bars: with more classes, neighbours in size share one."""
+GROUPS = 10  # so many groups of bars: with more classes, neighbours in size share one
 FILLS: tuple[dict[str, Any], ...] = (
     {"facecolor": style.BLACK},
     {"facecolor": "white", "edgecolor": style.BLACK, "hatch": "....", "linewidth": 0.5},
@@ -38,15 +37,10 @@ TIMES: tuple[tuple[float, str, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True)
 class OfKinds(Artifact):
-    """What both are made from.
+    """What both are made from."""
 
-    Attributes:
-        kinds: as in `report.labelled.conditions`.
-        where: further conditions on all of them.
-    """
-
-    kinds: Sequence[Mapping[str, Any]]
-    where: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Sequence[Mapping[str, Any]]  # as in `report.labelled.conditions`
+    where: Mapping[str, Any] = field(default_factory=dict)  # further conditions on all of them
 
 
 class ClassAccuracy(OfKinds):

@@ -23,17 +23,11 @@ MARK: dict[str, Any] = {"linestyle": "", "markersize": 5.5, "markeredgecolor": "
 
 @dataclass(frozen=True)
 class OneInterval(Artifact):
-    """A row a start: one hyperparameter's h_t in an interval, then up to T with phi held.
+    """A row a start: one hyperparameter's h_t in an interval, then up to T with phi held."""
 
-    Attributes:
-        starts: settings of the fidelity study, as its tables call them.
-        estimator: file of configs/estimator; its modes are drawn.
-        s: the outer step.
-    """
-
-    starts: Sequence[str]
-    estimator: str = "glocal"
-    s: int = 1
+    starts: Sequence[str]  # settings of the fidelity study, as its tables call them
+    estimator: str = "glocal"  # file of configs/estimator; its modes are drawn
+    s: int = 1  # the outer step
     seed: int = 0
     hyperparameter: str = "learning_rate"
 

@@ -20,17 +20,13 @@ LIMITS, TICKS = (0.4, 2 * DIVERGED), (1, 10, 100)
 
 @dataclass(frozen=True)
 class ScheduleRegretFigure(Artifact):
-    """A panel for each length and meta optimizer, a row for each method.
-
-    Attributes:
-        methods: method -> its label, from the top; those that follow the exact derivative and
-            those that follow nothing stand apart by their colours.
-        meta_optimizers: meta optimizer -> the title of its column.
-    """
+    """A panel for each length and meta optimizer, a row for each method."""
 
     study: str
+    # method -> its label, from the top; those that follow the exact derivative and those that
+    # follow nothing stand apart by their colours
     methods: Mapping[str, str]
-    meta_optimizers: Mapping[str, str]
+    meta_optimizers: Mapping[str, str]  # meta optimizer -> the title of its column
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, self.study)

@@ -23,14 +23,10 @@ BAND = (-8.0, 21.0)  # points that the lower panels hold; what is outside is at 
 
 @dataclass(frozen=True)
 class FromStarts(Artifact):
-    """What both are made from.
-
-    Attributes:
-        groups: by meta optimizer, a row or column each.
-    """
+    """What both are made from."""
 
     experiment: str
-    groups: Mapping[str, Group]
+    groups: Mapping[str, Group]  # by meta optimizer, a row or column each
 
 
 @dataclass(frozen=True)
@@ -102,15 +98,10 @@ def _scale(upper: Axes, lower: Axes, starts: Sequence[float]) -> None:
 
 @dataclass(frozen=True)
 class Pareto(FromStarts):
-    """A column a measure, a row a meta optimizer; the first column is of estimates alone.
+    """A column a measure, a row a meta optimizer; the first column is of estimates alone."""
 
-    Attributes:
-        starts: initial learning rates.
-        truth: derivative that estimates are compared with.
-    """
-
-    starts: Sequence[float]
-    truth: str
+    starts: Sequence[float]  # initial learning rates
+    truth: str  # derivative that estimates are compared with
 
     def draw(self, context: Context) -> Drawing:
         found: Any

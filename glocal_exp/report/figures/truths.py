@@ -21,17 +21,11 @@ RATIOS = (0.02, 50.0)  # that the lower axes hold; what is outside is at their b
 
 @dataclass(frozen=True)
 class TruthsFigure(Artifact):
-    """A column a derivative; above, how often its sign is met, below, by what factor its size is.
+    """A column a derivative; above, how often its sign is met, below, the factor to its size."""
 
-    Attributes:
-        estimators: files of configs/estimator, in rows.
-        truths: derivative -> the title of its column.
-        moved: the hyperparameters, at most two.
-    """
-
-    estimators: Sequence[str]
-    truths: Mapping[str, str]
-    moved: Sequence[str]
+    estimators: Sequence[str]  # files of configs/estimator, in rows
+    truths: Mapping[str, str]  # derivative -> the title of its column
+    moved: Sequence[str]  # the hyperparameters, at most two
 
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)

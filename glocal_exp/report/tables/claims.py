@@ -12,8 +12,7 @@ from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.tables.grouped import Found
 
 NEEDED = {"place", "claim", "paper", "criterion"}
-UNREADABLE = (KeyError, NameError, SyntaxError)
-"""Of a condition; pandas' own is a NameError."""
+UNREADABLE = (KeyError, NameError, SyntaxError)  # of a condition; pandas' own is a NameError
 
 
 def claims(context: Context, file: str) -> Found:

@@ -25,23 +25,16 @@ Labels = Mapping[str, Mapping[Any, Any]]
 
 @dataclass(frozen=True)
 class Column:
-    """One column in print. A cell whose first entry is missing or not finite is a dash.
+    """One column in print. A cell whose first entry is missing or not finite is a dash."""
 
-    Attributes:
-        header: as printed; text between dollar signs is TeX, here and in cells.
-        entries: of the record, that a cell is made from: a name, or several.
-        form: a cell from these, a template of `str.format` or a function.
-        at: what the record must have, where several records make a row; means where they are many.
-        words: no numbers, so that they begin on the left.
-        once: empty where it and all such columns before it are as in the row above.
-    """
-
-    header: str
-    entries: str | Sequence[str]
+    header: str  # as printed; text between dollar signs is TeX, here and in cells
+    entries: str | Sequence[str]  # of the record, that a cell is made from: a name, or several
+    # a cell from these, a template of `str.format` or a function
     form: str | Callable[..., str] = "{}"
+    # what the record must have, where several records make a row; means where they are many
     at: Record = field(default_factory=dict)
-    words: bool = False
-    once: bool = False
+    words: bool = False  # no numbers, so that they begin on the left
+    once: bool = False  # empty where it and all such columns before it are as in the row above
 
     @property
     def names(self) -> Sequence[str]:
@@ -61,20 +54,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table.
+    """A table."""
 
-    Attributes:
-        data: the records, in full precision; the CSV file.
-        columns: what is printed of them. Where a column is of some records alone, those with the
-            same words make a row; else each record does.
-        missing: experiments that lack runs it asks for.
-        labels: entry -> value -> as printed; others are printed as they are.
-    """
-
-    data: pd.DataFrame
+    data: pd.DataFrame  # the records, in full precision; the CSV file
+    # what is printed of them. Where a column is of some records alone, those with the same words
+    # make a row; else each record does
     columns: Sequence[Column]
     caption: str
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # experiments that lack runs it asks for
+    # entry -> value -> as printed; others are printed as they are
     labels: Labels = field(default_factory=dict)
 
     @property
@@ -108,44 +96,31 @@ def _together(values: Sequence[Any]) -> Any:
 
 @dataclass(frozen=True)
 class Found:
-    """Rows to make a table of.
-
-    Attributes:
-        sources: where they are from, a paragraph of the caption each.
-        words: what fills in braces, besides the table's settings.
-        labels: column of the rows -> value -> as printed, in the order in which it is printed.
-        names: the hyperparameters, for what there is one of each.
-        missing: experiments that lack runs it asks for.
-    """
+    """Rows to make a table of."""
 
     rows: pd.DataFrame
-    sources: Sequence[str]
+    sources: Sequence[str]  # where they are from, a paragraph of the caption each
+    # what fills in braces, besides the table's settings
     words: Mapping[str, Any] = field(default_factory=dict)
+    # column of the rows -> value -> as printed, in the order in which it is printed
     labels: Labels = field(default_factory=dict)
-    names: Sequence[str] = ()
-    missing: tuple[str, ...] = ()
+    names: Sequence[str] = ()  # the hyperparameters, for what there is one of each
+    missing: tuple[str, ...] = ()  # experiments that lack runs it asks for
 
 
 @dataclass(frozen=True)
 class Grouped(Artifact):
-    """A table from rows, all else being entries of the YAML file.
+    """A table from rows, all else being entries of the YAML file."""
 
-    Attributes:
-        rows: dotted path of a function of the context and the settings that returns `Found`.
-        columns: entries of `Column`; a form without braces is a function of `report.formats` or a
-            dotted path. With `across`, names of entries, there is a column for each of their
-            values. Braces in a heading are filled in; {name} in entries stands for every
-            hyperparameter.
-        settings: for the function.
-        by: columns of the rows that tell groups apart; each row is a record if there are none.
-        numbers: of a group: entry -> aggregate of pandas, or [column, aggregate]; * for every
-            other column.
-    """
-
-    rows: str
+    rows: str  # dotted path of a function of the context and the settings that returns `Found`
+    # entries of `Column`; a form without braces is a function of `report.formats` or a dotted path.
+    # With `across`, names of entries, there is a column for each of their values. Braces in a
+    # heading are filled in; {name} in entries stands for every hyperparameter
     columns: Sequence[Mapping[str, Any]]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # for the function
+    # columns of the rows that tell groups apart; each row is a record if there are none
     by: Sequence[str] = ()
+    # of a group: entry -> aggregate of pandas, or [column, aggregate]; * for every other column
     numbers: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

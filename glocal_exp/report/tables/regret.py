@@ -11,8 +11,7 @@ from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context
 from glocal_exp.report.tables.grouped import Found
 
-DIVERGED = 1e3
-"""A final loss so many times the best schedule's, or none at all, counts as diverged."""
+DIVERGED = 1e3  # a final loss so many times the best schedule's, or none at all, counts as diverged
 SETTING = ["momentum", "outer_steps", "method", "meta_optimizer"]
 
 

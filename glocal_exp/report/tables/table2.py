@@ -15,8 +15,7 @@ from glocal_exp.report.selection import Selection, together
 from glocal_exp.report.tables.grouped import Found
 
 FACTOR = "dataset.imbalance.factor"
-Cell = tuple[str, str, int]
-"""Data set, row, imbalance factor."""
+Cell = tuple[str, str, int]  # data set, row, imbalance factor
 
 
 def reweighting(
