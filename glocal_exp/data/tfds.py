@@ -62,17 +62,23 @@ class Tfds:
 
     def roots(self) -> list[Path]:
         """Where to look; the first is where to prepare."""
-        default = Path(os.path.expanduser(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")))
-        if self.data_dir is None:
+        default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+        default = Path(os.path.expanduser(default))
+        if not self.data_dir:
             return [default]
         folder = existing_folder(self.data_dir)
         return [folder, folder / "tensorflow_datasets", default]
 
     def find(self, spec: DatasetSpec) -> Path | None:
-        """The folder of the newest version; not of one whose preparation was cut off."""
+        """The newest version that can be read, else the newest."""
         infos = [i for root in self.roots() for i in (root / str(spec.tfds)).glob(f"*/{INFO}")]
+        # not one whose preparation was cut off
         found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
-        return max(found, key=lambda folder: [*map(int, folder.name.split("."))], default=None)
+
+        def rank(folder: Path) -> tuple[bool, list[int]]:
+            return is_readable(folder), [int(number) for number in folder.name.split(".")]
+
+        return max(found, key=rank, default=None)
 
 
 def announced(folder: Path) -> dict[str, int]:
@@ -88,12 +94,17 @@ def announced(folder: Path) -> dict[str, int]:
         raise UserError(
             f"{info} is damaged ({type(error).__name__}): delete {folder}, prepare it again."
         ) from error
-    if not any(path for known in FORMATS for path in folder.glob(f"*.{known}-*")):
+    if not is_readable(folder):
         raise UserError(
             f"{folder} holds no files in the formats {' or '.join(FORMATS)}: delete it, prepare it"
             " again."
         )
     return found
+
+
+def is_readable(folder: Path) -> bool:
+    """Whether a version holds files in a format that is read here."""
+    return any(path for known in FORMATS for path in folder.glob(f"*.{known}-*"))
 
 
 def missing_packages(*names: str) -> str:

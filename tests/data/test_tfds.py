@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import split, tfds
+from glocal_exp.data.bundled import Bundled
 from glocal_exp.data.files import Files
+from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.errors import UserError
 from tests.data.tfds_writers import write_tfds
@@ -86,14 +89,6 @@ def test_where_it_looks(tmp_path, arrays, where):
     assert Tfds(str(tmp_path / "given")).load(MNIST).place == str(folder)
 
 
-def test_the_newest_version_is_taken(tmp_path, arrays):
-    folder = write_tfds(tmp_path, "mnist", arrays)
-    for name in ("3.0.10", "3.0.9", "incomplete.AB12_9.9.9"):
-        folder.with_name(name).mkdir()
-        (folder.with_name(name) / "dataset_info.json").write_text("{")
-    assert Tfds(str(tmp_path)).find(MNIST) == folder.with_name("3.0.10")
-
-
 @pytest.mark.parametrize("said", [True, False])
 def test_a_directory_of_tfrecord_is_read_as_it_is(tmp_path, arrays, said):
     """Older versions of TFDS knew TFRecord alone, and did not say it."""
@@ -107,14 +102,31 @@ def test_a_directory_of_tfrecord_is_read_as_it_is(tmp_path, arrays, said):
     assert_same(Tfds(str(tmp_path)).load(MNIST), Files(str(tmp_path / "idx")).load(MNIST))
 
 
-def test_another_format_is_named_and_no_obstacle_to_other_sources(tmp_path, arrays):
-    folder = write_tfds(tmp_path, "mnist", arrays)
+@pytest.fixture
+def riegeli(tmp_path, arrays):
+    """A version in a format that is not read here."""
+    folder = write_tfds(tmp_path, "fashion_mnist", arrays)
     for shard in folder.glob("*.array_record-*"):
         shard.rename(str(shard).replace("array_record", "riegeli"))
-    sentence = "mnist/3.0.1 holds no files in the formats array_record or tfrecord"
-    assert sentence in str(Tfds(str(tmp_path)).absence(MNIST))
+    return folder
+
+
+def test_another_format_is_named_and_no_obstacle_to_other_sources(tmp_path, riegeli):
+    reader, wanted = Tfds(str(tmp_path)), spec("fmnist")
+    sentence = "3.0.1 holds no files in the formats array_record or tfrecord"
     with pytest.raises(UserError, match=sentence):
-        Tfds(str(tmp_path)).load(MNIST)
+        reader.load(wanted)
+    data = Auto([reader, Bundled()]).load(wanted)
+    assert data.source == "bundled"
+    assert sentence in data.skipped[0]
+
+
+def test_the_newest_version_that_can_be_read_is_taken(tmp_path, arrays, riegeli):
+    riegeli.rename(riegeli.with_name("9.9.9"))
+    folder = write_tfds(tmp_path, "fashion_mnist", arrays)
+    for name in ("3.0.10", "3.0.9", "incomplete.AB12_4.0.0"):
+        shutil.copytree(folder, folder.with_name(name))
+    assert Tfds(str(tmp_path)).find(spec("fmnist")) == folder.with_name("3.0.10")
 
 
 @pytest.mark.parametrize("keep", [None, 0.0, 0.47, 0.999])
