@@ -110,7 +110,7 @@ def are_in(directory: str | Path) -> bool:
 def read_manifest(directory: str | Path) -> dict[str, Any] | None:
     """The manifest of a run or a study; None when it is absent or not readable."""
     try:
-        manifest = json.loads((Path(directory) / MANIFEST).read_text())
+        manifest = json.loads((Path(directory) / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) else None
@@ -162,7 +162,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """The columns, and the cells of each row, all of them; see `read_rows`."""
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             columns, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError:
         return [], []
@@ -189,6 +189,8 @@ def _column(cells: Sequence[str]) -> Sequence[Any]:
     nothing, logical = float("nan"), {"True", "False", ""}
     if cells[0] in logical and set(cells) <= logical:
         return [cell == "True" if cell else nothing for cell in cells]
+    if "_" in "".join(cells):  # a name, though 1_000 is a number to Python
+        return cells
     # Python's own conversion is exact; pandas' is so only in some versions.
     with contextlib.suppress(ValueError):
         return list(map(int, cells))

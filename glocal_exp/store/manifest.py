@@ -121,8 +121,10 @@ def _version(package: str) -> str | None:
 
 
 def _argument(word: str) -> str:
-    key, equals, value = word.partition("=")
-    if not equals or not ABSOLUTE.search(value):
+    if word.startswith(("/", "~/")):  # of an option before it: --config-dir PATH
+        return "PATH"
+    key, _, value = word.partition("=")
+    if not ABSOLUTE.search(value):
         return word
     path = Path(os.path.normpath(value.strip("'\"")))
     if path.is_relative_to(REPOSITORY):
