@@ -19,15 +19,7 @@ from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
 from glocal_exp.errors import UserError
 from tests.data.tfds_writers import write_tfds
-from tests.data.writers import (
-    KEYS,
-    cifar10_batches,
-    small,
-    spec,
-    truncate,
-    write_cifar,
-    write_idx,
-)
+from tests.data.writers import KEYS, cifar10_batches, small, spec, truncate, write_cifar, write_idx
 
 MNIST = spec("mnist")
 

@@ -205,23 +205,19 @@ def test_a_sink_can_be_used_for_one_seed_after_another(fake, tmp_path):
     assert "W&B" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_resumed_run_logs_only_what_is_new(fake, tmp_path, capsys):
+HELD = (
+    "W&B already holds seed 0 of this run up to step 200; "
+    "it keeps those rows and gets only later ones.\n"
+)
+
+
+@pytest.mark.parametrize(("start", "told"), [(100, ""), (0, HELD)], ids=["resumed", "afresh"])
+def test_a_run_that_wandb_has_gets_only_what_is_new(fake, tmp_path, capsys, start, told):
     fake.global_settings.api_key = "k"
     fake.steps_on_server[run_id(info()["path"])] = 201  # rows up to step 200 are there
-    drive(tracked("online", dir=tmp_path), steps=range(100, 501, 100))
+    drive(tracked("online", dir=tmp_path), steps=range(start, 501, 100))
     assert [step for step, _ in fake.runs[0].rows] == [300, 400, 500]
-    assert capsys.readouterr().err == ""
-
-
-def test_a_run_started_afresh_under_an_old_id_is_told_about(fake, tmp_path, capsys):
-    fake.global_settings.api_key = "k"
-    fake.steps_on_server[run_id(info()["path"])] = 201
-    drive(tracked("online", dir=tmp_path))
-    assert [step for step, _ in fake.runs[0].rows] == [300]
-    assert capsys.readouterr().err == (
-        "W&B already holds seed 0 of this run up to step 200; "
-        "it keeps those rows and gets only later ones.\n"
-    )
+    assert capsys.readouterr().err == told
 
 
 def test_a_record_given_twice_is_logged_once(fake, tmp_path):
@@ -328,21 +324,6 @@ def test_a_directory_that_cannot_be_made_costs_one_line(fake, tmp_path, capsys):
     assert fake.runs == []
 
 
-@pytest.mark.parametrize("mode", ["auto", "online"])
-def test_a_server_that_cannot_be_reached_leaves_offline_runs(fake, tmp_path, capsys, mode):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        host = f"127.0.0.1:{server.getsockname()[1]}"
-    fake.global_settings.api_key = "k"
-    fake.global_settings.base_url = f"http://{host}"
-    drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
-    assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
-    assert [len(run.rows) for run in fake.runs] == [4, 4]
-    assert capsys.readouterr().err == (
-        "W&B cannot be used online, so its runs are kept offline "
-        f"({host}: [Errno 111] Connection refused)\n"
-    )
-
-
 class Answers(http.server.BaseHTTPRequestHandler):
     """Answers with what the first two parts of the asked path say: code and body."""
 
@@ -399,15 +380,27 @@ def test_a_server_is_there_if_it_answers_as_wandb_does(server, code, body, known
 
 
 @pytest.mark.parametrize("mode", ["auto", "online"])
-def test_another_server_leaves_offline_runs(fake, tmp_path, capsys, server, mode):
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/500/html", " answers HTTP 500, and not as W&B would"),
+        ("", ": [Errno 111] Connection refused"),
+    ],
+)
+def test_another_server_or_none_leaves_offline_runs(
+    fake, tmp_path, capsys, server, path, told, mode
+):
+    host = server[7:]
+    if not path:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            host = f"127.0.0.1:{closed.getsockname()[1]}"
     fake.global_settings.api_key = "k"
-    fake.global_settings.base_url = f"{server}/500/html"
+    fake.global_settings.base_url = f"http://{host}{path}"
     drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
     assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
-    assert capsys.readouterr().err == (
-        "W&B cannot be used online, so its runs are kept offline "
-        f"({server[7:]} answers HTTP 500, and not as W&B would)\n"
-    )
+    assert [len(run.rows) for run in fake.runs] == [4, 4]
+    line = f"W&B cannot be used online, so its runs are kept offline ({host}{told})\n"
+    assert capsys.readouterr().err == line
 
 
 def test_a_server_that_takes_no_run_leaves_it_offline_under_its_own_id(fake, tmp_path, capsys):
@@ -494,37 +487,29 @@ def test_a_variable_that_wandb_refuses_is_told_and_kept_from_it(
     assert {run.arguments["mode"] for run in fake.runs} == {"offline"}
 
 
-def test_a_refused_key_says_nothing_where_wandb_is_turned_off(fake, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("WANDB_API_KEY", "k\n")
-    fake.global_settings.mode = "disabled"
-    drive(tracked("auto", dir=tmp_path))
-    assert fake.runs[0].arguments["mode"] == "disabled"
-    assert capsys.readouterr().err == ""
-
-
-def test_online_without_a_key_says_so_and_stays_offline(fake, tmp_path, capsys):
-    drive(tracked("online", dir=tmp_path))
-    assert fake.runs[0].arguments["mode"] == "offline"
-    assert "no API key is configured" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
-    ("mode", "key", "configured", "expected"),
+    ("mode", "key", "configured", "expected", "told"),
     [
-        ("auto", None, "online", "offline"),
-        ("auto", "k", "online", "online"),
-        ("auto", "k", "offline", "offline"),  # WANDB_MODE or `wandb offline`
-        ("auto", "k", "disabled", "disabled"),
-        ("online", "k", "offline", "online"),  # what is typed wins
-        ("offline", "k", "online", "offline"),
+        ("auto", None, "online", "offline", ""),
+        ("auto", "k", "online", "online", ""),
+        ("auto", "k", "offline", "offline", ""),  # WANDB_MODE or `wandb offline`
+        ("auto", "k", "disabled", "disabled", ""),
+        ("auto", "k\n", "disabled", "disabled", ""),  # a refused key that is not needed
+        ("online", "k", "offline", "online", ""),  # what is typed wins
+        ("online", None, "online", "offline", "(no API key is configured"),
+        ("offline", "k", "online", "offline", ""),
     ],
 )
 def test_mode_follows_what_is_typed_then_settings_then_the_key(
-    fake, tmp_path, mode, key, configured, expected
+    fake, tmp_path, monkeypatch, capsys, mode, key, configured, expected, told
 ):
-    fake.global_settings.mode, fake.global_settings.api_key = configured, key
+    fake.global_settings.mode = configured
+    if key is not None:
+        monkeypatch.setenv("WANDB_API_KEY", key)
     drive(tracked(mode, dir=tmp_path))
     assert fake.runs[0].arguments["mode"] == expected
+    err = capsys.readouterr().err
+    assert told in err if told else err == ""
 
 
 def test_a_mode_that_is_none_is_the_users_error():
