@@ -22,6 +22,7 @@ from glocal_exp.errors import UserError
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+ELSEWHERE = "choose another output_dir (in Python: store)"
 # In the directory of a run or a study.
 MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
 UNITS = "units"  # of a study, a folder
@@ -80,20 +81,17 @@ def remove_temporaries(directory: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The sentence for a failed write: what is wrong, and what to do about it."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    advice = "choose another output_dir (in Python: store) or repair the disk"
+    advice = f"{ELSEWHERE} or repair the disk"
     if error.errno in FULL:
         reason = "the disk is full or over its quota"
         advice = (
             "free some space and give the same command again, it goes on from the last checkpoint"
         )
     elif error.errno in DENIED:
-        reason = reason.lower()
-        advice = (
-            "choose another output_dir (in Python: store) or change the directory's permissions"
-        )
+        reason, advice = reason.lower(), f"{ELSEWHERE} or change the directory's permissions"
     elif error.errno in IN_THE_WAY:
         reason = "a file is where a directory should be, or the other way round"
-        advice = "move it away or choose another output_dir (in Python: store)"
+        advice = f"move it away or {ELSEWHERE}"
     return UserError(f"cannot write {path}: {reason}; {advice}")
 
 

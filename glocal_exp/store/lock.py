@@ -50,7 +50,7 @@ class LockedDirectory:
         if strange := [name for name in strange if os.path.lexists(self.path / name)]:
             raise UserError(
                 f"{self.path} holds {', '.join(strange[:3])}, which this program did not write; "
-                "move that away, or choose another output_dir (in Python: store)."
+                f"move that away, or {files.ELSEWHERE}."
             )
 
     def _is_ours(self) -> bool:

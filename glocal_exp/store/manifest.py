@@ -81,12 +81,10 @@ def git_state(repository: Path) -> dict[str, Any]:
 
     Only code and configs count as dirty, since a sweep writes its results into the same checkout.
     """
-    known = _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py") is not None
-    commit = _git(repository, "rev-parse", "HEAD") if known else None
-    changes = _git(repository, "status", "--porcelain", "--", *CODE) if known else None
-    if commit is None or changes is None:
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes)}
+    tracked = _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py")
+    commit = _git(repository, "rev-parse", "HEAD") if tracked else None
+    changes = _git(repository, "status", "--porcelain", "--", *CODE) if commit else None
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def publishable(arguments: list[str]) -> list[str]:

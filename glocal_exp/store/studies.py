@@ -72,11 +72,9 @@ class StudyDirectory(LockedDirectory):
         self, unit: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
     ) -> None:
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
-        contents = {"npz": files.pack_arrays(arrays)} if arrays else {}
-        contents |= {"csv": files.format_rows(rows)}
-        paths = {
-            self.path / files.UNITS / f"{unit}.{ending}": made for ending, made in contents.items()
-        }
+        contents = {f"{unit}.npz": files.pack_arrays(arrays)} if arrays else {}
+        contents[f"{unit}.csv"] = files.format_rows(rows)
+        paths = {self.path / files.UNITS / name: content for name, content in contents.items()}
         files.write_together(paths)
         self._update(paths)
         self._whole.add(unit)

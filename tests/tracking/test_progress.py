@@ -11,7 +11,7 @@ from rich.console import Console
 from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking import Fanout
 from glocal_exp.tracking.progress import ProgressSink, short_names
-from glocal_exp.tracking.seed_progress import Pace
+from glocal_exp.tracking.seed_progress import Pace, SeedProgress
 
 SGD = {"learning_rate": 0.0123456, "momentum": 0.9, "weight_decay": 5e-4}
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -270,6 +270,17 @@ def test_terminal_fits_into_eighty_columns():
     sink.finish("complete", 12345)
     assert max(len(line) for line in last_screen(stream, 100)) <= 80
     assert "step 300/1000" in last_screen(stream, 2)[0]
+
+
+def test_a_record_may_come_while_the_bars_are_drawn():
+    run = SeedProgress("glocal", 1000, 0, Clock())
+
+    def names(all_of_them):
+        run.take(record(100))
+        return short_names(all_of_them)
+
+    assert run.facts(names) == []
+    assert run.facts(names)[1:] == ["lr 0.0123", "momentum 0.9", "wd 0.0005"]
 
 
 def test_bar_length_follows_the_work():
