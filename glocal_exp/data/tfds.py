@@ -173,11 +173,12 @@ def read(folder: Path) -> RawImages:
 def read_part(folder: Path, part: str, count: int) -> tuple[Images, Labels]:
     """All images and labels of a part, of which there are to be `count`."""
     from PIL import Image
-    from tensorflow_datasets.proto import tf_example_pb2  # pyright: ignore
+    from tensorflow_datasets.proto import tf_example_pb2
 
+    parsed = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
     images, labels = [], []
     for record in records(folder, part):
-        features = tf_example_pb2.Example.FromString(record).features.feature
+        features = parsed(record).features.feature
         with Image.open(io.BytesIO(features["image"].bytes_list.value[0])) as image:
             images.append(np.asarray(image, np.uint8))
         labels.append(features["label"].int64_list.value[0])

@@ -116,9 +116,8 @@ def whole_units(folder: Path) -> list[str]:
     broken = changed_files(folder, manifest)
     if is_copy(folder, manifest) or files.CONFIG in broken:
         return []
-    stored, lost = (
-        {Path(n).stem for n in names} for names in (manifest.get(CHECKSUMS) or {}, broken)
-    )
+    stored = {Path(name).stem for name in manifest.get(CHECKSUMS) or {}}
+    lost = {Path(name).stem for name in broken}
     return sorted(stored - lost - {Path(files.CONFIG).stem})
 
 
