@@ -3,12 +3,9 @@
 Format: www.cs.toronto.edu/~kriz/cifar.html.
 """
 
-import bz2
-import gzip
-import lzma
+import io
 import posixpath
 import tarfile
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +15,9 @@ import numpy as np
 
 from glocal_exp.data import cifar_pickle
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, unlike
+from glocal_exp.data.files import candidate_folders, read_bytes, uncompressed, unlike
 from glocal_exp.data.source import DatasetSpec, Images, Labels, RawImages
 from glocal_exp.errors import UserError
-
-ODD = (ValueError, RecursionError)  # of headers that no archive has
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-"""By the first bytes of a compressed file."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +41,24 @@ class CifarFiles:
         places = candidate_folders(data_dir, [self.batches, *self.folders], self.batches)
         held = {p: [(p / name).is_file() for name in (*self.train, *self.test)] for p in places}
         whole = [place for place, there in held.items() if all(there)]
-        names = (self.archive, self.archive.removesuffix(".gz"))
-        archives = [p / name for p in places for name in names if (p / name).is_file()]
+        archives = [archive for place in places for archive in self._archives(place)]
         some = [place for place, there in held.items() if any(there)]
         return next(iter([*whole, *archives, *some]), None)
 
     def read(self, place: Path, spec: DatasetSpec) -> RawImages:
         """All batches, of what is whole; raises `UserError` that names the first file at fault."""
-        names, troubles = (self.archive, self.archive.removesuffix(".gz")), []
-        beside = [folder / name for folder in (place, place.parent) for name in names]
-        for one in dict.fromkeys([place, *(path for path in beside if path.is_file())]):
+        troubles = []
+        for one in dict.fromkeys([place, *self._archives(place), *self._archives(place.parent)]):
             try:
                 return self._read(one, spec)
             except UserError as error:
                 troubles.append(error)
         raise troubles[0]
+
+    def _archives(self, folder: Path) -> list[Path]:
+        """The original archive in a folder, as it is and unpacked by a browser."""
+        paths = (folder / self.archive, folder / self.archive.removesuffix(".gz"))
+        return [path for path in paths if path.is_file()]
 
     def _read(self, place: Path, spec: DatasetSpec) -> RawImages:
         contents = self.contents(place)
@@ -121,45 +117,17 @@ class CifarFiles:
 
 def unpacked(path: Path, names: Collection[str]) -> dict[str, bytes]:
     """Those of `names` that are files in a tar archive; links are not followed."""
-    found: dict[str, bytes] = {}
+    content, found = uncompressed(path, read_bytes(path)), {}
     try:
-        with open(path, "rb") as stored:
-            start = stored.read(6)
-        opened = next((o for magic, o in OPENERS.items() if start.startswith(magic)), open)
-        with opened(path, "rb") as plain, _tar(_Bounded(plain)) as archive:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
                 name = posixpath.normpath(member.name)
                 if name in names and member.isreg() and not member.issparse():
                     stream = archive.extractfile(member)
                     found[name] = stream.read() if stream else b""
-            while archive.fileobj.read(2**20):  # to the end, where the checksum of it all is
-                pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, *ODD) as error:
+    except (tarfile.TarError, OSError, ValueError, RecursionError) as error:  # of odd headers
         raise unlike(path, f"is truncated or damaged ({error})") from error
     return found
-
-
-def _tar(stream: Any) -> tarfile.TarFile:
-    return tarfile.open(fileobj=stream, mode="r:")
-
-
-class _Bounded:
-    """A stream of which no more is read than the largest data set, whatever headers announce."""
-
-    def __init__(self, stream: Any):
-        self._stream, self.tell = stream, stream.tell
-
-    def read(self, size: int = -1) -> bytes:
-        self._check(LARGEST + 1 if size < 0 else self.tell() + size)
-        return self._stream.read(size)
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        self._check(place)
-        return self._stream.seek(place, whence)
-
-    def _check(self, place: int) -> None:
-        if place > LARGEST:
-            raise tarfile.ReadError("it holds more than any data set")
 
 
 def unpickled(path: Path, content: bytes) -> dict[str, Any]:

@@ -1,6 +1,12 @@
 """The original files of a data set, below a folder of the user's."""
 
+import bz2
+import gzip
+import io
+import lzma
+import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,25 +41,34 @@ class Files:
 
     def _find(self, spec: DatasetSpec) -> Path | str:
         """Where the files lie, or a clause that says why they do not."""
-        if self.data_dir is None:
+        if not self.data_dir:
             return "neither data_dir nor GLOCAL_DATA_DIR is set"
         if spec.format is None:
             return f"{spec.title} has no file format"
-        place = spec.format.find(existing_folder(self.data_dir))
+        folder = existing_folder(self.data_dir)
+        try:
+            place = spec.format.find(folder)
+        except OSError as error:  # a folder in it is closed to this user
+            raise unreadable(error.filename, error) from error
         return place or f"{self.data_dir} holds no {spec.format.describe()}"
 
 
 def existing_folder(data_dir: str) -> Path:
     """`data_dir` as a path; raises `UserError` if it is not a readable folder."""
-    folder = Path(data_dir).expanduser()
+    folder = Path(os.path.expanduser(data_dir))
     try:
         next(folder.iterdir(), None)
     except OSError as error:
-        raise UserError(
-            f"data_dir={data_dir} cannot be read ({error.strerror}): set it, or GLOCAL_DATA_DIR, to"
-            " the folder that holds the data sets."
-        ) from error
+        raise unreadable(f"data_dir={data_dir}", error) from error
     return folder
+
+
+def unreadable(what: str | Path, error: OSError) -> UserError:
+    """What to raise for a file or a folder that cannot be read."""
+    return UserError(
+        f"{what} cannot be read ({error.strerror}): check its permissions, or set data_dir or"
+        " GLOCAL_DATA_DIR to the folder that holds the data sets."
+    )
 
 
 def candidate_folders(data_dir: Path, names: Iterable[str], inner: str) -> list[Path]:
@@ -74,6 +89,8 @@ def candidate_folders(data_dir: Path, names: Iterable[str], inner: str) -> list[
 LARGEST = 2**28
 """Bytes that are read of a file, and unpacked from it, at most: the largest, CIFAR-100's archive,
 holds 187 MB."""
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+"""By the first bytes of a compressed file."""
 
 
 def unlike(path: Path, trouble: str) -> UserError:
@@ -88,6 +105,19 @@ def read_bytes(path: Path) -> bytes:
             raise unlike(path, "is larger than any file of a data set")
         return path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): check the file and its permissions."
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def uncompressed(path: Path, stored: bytes) -> bytes:
+    """What a file holds, by its first bytes, not by its name; browsers unpack without renaming."""
+    opener = next((o for magic, o in OPENERS.items() if stored.startswith(magic)), None)
+    if opener is None:
+        return stored
+    try:
+        with opener(io.BytesIO(stored), "rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise unlike(path, f"is truncated or damaged ({error})") from error
+    if len(content) > LARGEST:
+        raise unlike(path, "unpacks to more than any file of a data set")
+    return content

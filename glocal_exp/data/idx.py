@@ -3,10 +3,7 @@
 Format: yann.lecun.com/exdb/mnist.
 """
 
-import gzip
-import io
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +12,10 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glocal_exp.data.checksums import check, file_check
-from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, unlike
+from glocal_exp.data.files import LARGEST, candidate_folders, read_bytes, uncompressed, unlike
 from glocal_exp.data.source import DatasetSpec, FileCheck, RawImages
 from glocal_exp.errors import UserError
 
-GZIP_MAGIC = b"\x1f\x8b"
 KINDS = {1: "labels", 3: "images"}
 
 
@@ -83,20 +79,6 @@ def locate(folder: Path, name: str) -> list[Path]:
     # The published checksums are those of the compressed files, so they come first.
     paths = [folder / f"{variant}{ending}" for variant in variants for ending in (".gz", "")]
     return [path for path in paths if path.is_file()]
-
-
-def uncompressed(path: Path, stored: bytes) -> bytes:
-    """What a file holds, by its first bytes, not by its name; browsers unpack without renaming."""
-    if not stored.startswith(GZIP_MAGIC):
-        return stored
-    try:
-        with gzip.open(io.BytesIO(stored)) as stream:
-            content = stream.read(LARGEST + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise unlike(path, f"is truncated or damaged ({error})") from error
-    if len(content) > LARGEST:
-        raise unlike(path, "unpacks to more than any file of a data set")
-    return content
 
 
 def parse(path: Path, content: bytes, dimensions: int) -> UInt8[np.ndarray, "..."]:

@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: reads ArrayRecord without TensorFlow, downloads and prepares with it.
+"""TensorFlow Datasets: reads what is prepared without TensorFlow, downloads and prepares with it.
 
 TFDS shuffles when it prepares, so its order differs from that of the original files; the canonical
 order of `checksums` makes the splits the same.
@@ -13,10 +13,12 @@ import socket
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,10 +27,9 @@ from glocal_exp.data.files import existing_folder
 from glocal_exp.data.source import DatasetSpec, ImageData, Images, Labels, RawImages
 from glocal_exp.errors import UserError
 
-ARRAY_RECORD, INFO = "array_record", "dataset_info.json"
+INFO = "dataset_info.json"
 EXTRA = "the extra tfds (pip install '.[tfds]')"
-READERS = ("tensorflow_datasets", "array_record", "importlib_resources")
-CHUNK = 1_000
+PACKAGES = ("tensorflow_datasets", "array_record", "importlib_resources")
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,17 @@ class Tfds:
     name: ClassVar[str] = "tfds"
 
     def absence(self, spec: DatasetSpec) -> str | None:
-        """None if it is prepared in a form that can be read here; nothing is downloaded."""
+        """None if it is prepared and can be read here; nothing is downloaded."""
         if spec.tfds is None:
             return f"{spec.title} has no name in TensorFlow Datasets"
         try:
             folder = self.find(spec)
             if folder is None:
                 return f"{spec.tfds} is not prepared in {' or '.join(map(str, self.roots()))}"
-            if trouble := only_tensorflow(folder):
-                return trouble
+            announced(folder)
         except UserError as error:  # one that is damaged is none
             return str(error).rstrip(".")
-        missing = missing_packages(*READERS)
+        missing = missing_packages(*PACKAGES)
         return f"reading it needs {missing}, part of {EXTRA}" if missing else None
 
     def load(self, spec: DatasetSpec) -> ImageData:
@@ -58,60 +58,53 @@ class Tfds:
         if spec.tfds is None:
             raise UserError(f"{spec.title} is not in TensorFlow Datasets: use source=files.")
         folder = self.find(spec) or prepare(spec.tfds, self.roots()[0])
-        if trouble := only_tensorflow(folder):
-            raise UserError(f"{trouble}.")
         return assemble(spec, read(folder), self.name, folder)
 
     def roots(self) -> list[Path]:
         """Where to look; the first is where to prepare."""
-        default = Path(os.path.expanduser(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")))
-        if self.data_dir is None:
+        default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+        default = Path(os.path.expanduser(default))
+        if not self.data_dir:
             return [default]
         folder = existing_folder(self.data_dir)
         return [folder, folder / "tensorflow_datasets", default]
 
     def find(self, spec: DatasetSpec) -> Path | None:
-        """The newest version that can be read, else the newest in another format."""
+        """The newest version that can be read, else the newest."""
         infos = [i for root in self.roots() for i in (root / str(spec.tfds)).glob(f"*/{INFO}")]
-        found = [info.parent for info in infos if version(info.parent)]
-        found.sort(key=lambda folder: (ARRAY_RECORD in file_formats(folder), version(folder)))
-        return found[-1] if found else None
+        # not one whose preparation was cut off
+        found = [i.parent for i in infos if re.fullmatch(r"\d+\.\d+\.\d+", i.parent.name)]
+
+        def rank(folder: Path) -> tuple[bool, list[int]]:
+            return is_readable(folder), [int(number) for number in folder.name.split(".")]
+
+        return max(found, key=rank, default=None)
 
 
-def only_tensorflow(folder: Path) -> str:
-    """Why a version without ArrayRecord is not read, and what to do about it, if it is one."""
-    formats = file_formats(folder)
-    if ARRAY_RECORD in formats:
-        return ""
-    return (
-        f"{folder} is prepared as {formats[0]}, which only TensorFlow reads: add ArrayRecord files"
-        f" to it with `python scripts/convert_tfds.py {folder}`"
-    )
+def announced(folder: Path) -> dict[str, int]:
+    """How many images a version has in each part, says its `dataset_info.json`.
 
-
-def file_formats(folder: Path) -> list[str]:
-    """What a version is prepared as, says its `dataset_info.json`; `UserError` if it is damaged.
-
-    Older versions of TFDS knew TFRecord alone, and did not say it.
+    Raises `UserError` if it is damaged, or if there is nothing in a format that is read here.
     """
     info = folder / INFO
     try:
-        content = json.loads(info.read_text())
-        formats = (
-            content.get("fileFormat", "tfrecord"),
-            *content.get("alternativeFileFormats", ()),
-        )
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        parts = json.loads(info.read_text(encoding="utf-8"))["splits"]
+        found = {part["name"]: sum(map(int, part["shardLengths"])) for part in parts}
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"{info} is damaged ({type(error).__name__}): delete {folder}, prepare it again."
         ) from error
-    return [str(name).lower() for name in formats]
+    if not is_readable(folder):
+        raise UserError(
+            f"{folder} holds no files in the formats {' or '.join(FORMATS)}: delete it, prepare it"
+            " again."
+        )
+    return found
 
 
-def version(folder: Path) -> tuple[int, ...]:
-    """The numbers of a folder named like 3.0.1; none of one whose preparation was cut off."""
-    named = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", folder.name)
-    return tuple(map(int, named.groups())) if named else ()
+def is_readable(folder: Path) -> bool:
+    """Whether a version holds files in a format that is read here."""
+    return any(path for known in FORMATS for path in folder.glob(f"*.{known}-*"))
 
 
 def missing_packages(*names: str) -> str:
@@ -119,14 +112,10 @@ def missing_packages(*names: str) -> str:
     return " and ".join(name for name in names if importlib.util.find_spec(name) is None)
 
 
-def imported() -> Any:
-    """The package `tensorflow_datasets`; raises `UserError` if it or what it needs is missing."""
-    missing = missing_packages(*READERS)
-    if missing:
+def need_packages() -> None:
+    """Raise `UserError` if the package `tensorflow_datasets` or what it needs is missing."""
+    if missing := missing_packages(*PACKAGES):
         raise UserError(f"source=tfds needs {missing}: install {EXTRA}, or use source=files.")
-    import tensorflow_datasets
-
-    return tensorflow_datasets
 
 
 def prepare(name: str, root: Path) -> Path:
@@ -136,11 +125,13 @@ def prepare(name: str, root: Path) -> Path:
             f"{name} is not prepared in {root}, and to download and prepare it TFDS needs"
             f" TensorFlow: install {EXTRA}, or use source=files."
         )
-    tfds = imported()
+    need_packages()
+    import tensorflow_datasets as tfds
+
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
-        builder = tfds.builder(name, data_dir=root, file_format=ARRAY_RECORD)
+        builder = tfds.builder(name, data_dir=root, file_format="array_record")
         refuse_offline(builder.url_infos, root)
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
@@ -166,30 +157,63 @@ def refuse_offline(urls: Iterable[str], root: Path) -> None:
 
 
 def read(folder: Path) -> RawImages:
-    """Both parts of a version prepared as ArrayRecord."""
-    tfds = imported()
+    """Both parts of a prepared version."""
+    need_packages()
+    counts = announced(folder)
     try:
-        builder = tfds.builder_from_directory(folder)
-        return RawImages(*read_part(tfds, builder, "train"), *read_part(tfds, builder, "test"))
+        parts = [read_part(folder, part, counts[part]) for part in ("train", "test")]
     except Exception as error:  # a damaged shard surfaces as anything from KeyError to RuntimeError
         raise UserError(
             f"{folder} is incomplete or damaged ({brief(error)}): delete that folder and prepare"
             " it again with source=tfds."
         ) from error
+    return RawImages(*parts[0], *parts[1])
 
 
-def read_part(tfds: Any, builder: Any, part: str) -> tuple[Images, Labels]:
-    """All images and labels of a part, decoded here: TFDS's own decoding takes twice the time."""
+def read_part(folder: Path, part: str, count: int) -> tuple[Images, Labels]:
+    """All images and labels of a part, of which there are to be `count`."""
     from PIL import Image
+    from tensorflow_datasets.proto import tf_example_pb2
 
-    shape = builder.info.features["image"].shape
-    source = builder.as_data_source(part, decoders={"image": tfds.decode.SkipDecoding()})
-    images = np.empty((len(source), *shape), np.uint8)
-    labels = np.empty(len(source), np.int64)
-    for start in range(0, len(source), CHUNK):
-        indices = range(start, min(start + CHUNK, len(source)))
-        for index, example in zip(indices, source.__getitems__(indices), strict=True):
-            with Image.open(io.BytesIO(example["image"])) as image:
-                images[index] = np.asarray(image, np.uint8).reshape(shape)
-            labels[index] = example["label"]
-    return images, labels
+    parsed = tf_example_pb2.Example.FromString  # pyright: ignore[reportAttributeAccessIssue]
+    images, labels = [], []
+    for record in records(folder, part):
+        features = parsed(record).features.feature
+        with Image.open(io.BytesIO(features["image"].bytes_list.value[0])) as image:
+            images.append(np.asarray(image, np.uint8))
+        labels.append(features["label"].int64_list.value[0])
+    if len(images) != count:
+        raise ValueError(f"{part} holds {len(images):,} images, not {count:,} as it says")
+    height, width = images[0].shape[:2]
+    return np.stack(images).reshape(count, height, width, -1), np.array(labels, np.int64)
+
+
+def records(folder: Path, part: str) -> Iterator[bytes]:
+    """Those of a part, of the first format that it is in."""
+    for known, records_of in FORMATS.items():
+        if shards := sorted(folder.glob(f"*-{part}.{known}-*")):
+            return chain.from_iterable(map(records_of, shards))
+    return iter(())
+
+
+def of_array_record(shard: Path) -> Iterable[bytes]:
+    """The records of a file, which `array_record` reads."""
+    from array_record.python import array_record_module  # pyright: ignore[reportAttributeAccessIssue]
+
+    with closing(array_record_module.ArrayRecordReader(str(shard))) as reader:
+        return reader.read_all()
+
+
+def of_tfrecord(shard: Path) -> Iterator[bytes]:
+    """The records of a file: of each, length and its checksum, content and its checksum."""
+    with shard.open("rb") as stream:
+        while header := stream.read(12):
+            size = int.from_bytes(header[:8], "little")
+            record = stream.read(size)
+            if len(header) < 12 or len(record) < size or len(stream.read(4)) < 4:
+                raise ValueError(f"{shard.name} is truncated")
+            yield record
+
+
+FORMATS = {"array_record": of_array_record, "tfrecord": of_tfrecord}
+"""Readers of what TFDS may prepare, by the name in a shard's."""

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,13 @@ class RunDirectory(LockedDirectory):
         except (UserError, KeyError, ValueError):
             self._is_torn = True
 
-    def _begins_with(self, entry: Path) -> bool:
-        aside = self.path / ASIDE  # beside it there is what has not been set aside yet
-        ours = (ASIDE, CHECKPOINTS, files.CONFIG, *CONTENTS)
-        return (entry.name in ours and aside.is_dir()) or super()._begins_with(entry)
+    def _is_ours(self) -> bool:
+        # beside what has been set aside there is what has not been yet
+        return super()._is_ours() or (self.path / ASIDE).is_dir()
 
     def _knows(self, entry: Path) -> bool:
         if entry.name == CHECKPOINTS and entry.is_dir() and not entry.is_symlink():
-            return all(CHECKPOINT.fullmatch(e.name) for e in entry.iterdir())
+            return all(CHECKPOINT.fullmatch(e.name) for e in entry.glob("*"))
         return entry.name in (*CONTENTS, ASIDE) or super()._knows(entry)
 
     def clear(self, *, keep: bool = False) -> None:
@@ -68,9 +68,10 @@ class RunDirectory(LockedDirectory):
         Args:
             keep: move it to a folder `damaged/<count>` instead.
         """
-        self._refuse_others()
         try:
-            aside = self.path / ASIDE / str(len([*self.path.glob(f"{ASIDE}/*")]) + 1)
+            self._refuse_others()
+            asides = (self.path / ASIDE / str(number) for number in count(1))
+            aside = next(folder for folder in asides if not folder.exists())
             if keep:
                 files.make_directory(aside)
             # The manifest goes last: without it what is left would be a stranger's.

@@ -22,6 +22,7 @@ from glocal_exp.errors import UserError
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+ELSEWHERE = "choose another output_dir (in Python: store)"
 # In the directory of a run or a study.
 MANIFEST, CONFIG, METRICS, LOCK = "manifest.json", "config.yaml", "metrics.csv", "lock"
 UNITS = "units"  # of a study, a folder
@@ -80,20 +81,17 @@ def remove_temporaries(directory: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UserError:
     """The sentence for a failed write: what is wrong, and what to do about it."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    advice = "choose another output_dir (in Python: store) or repair the disk"
+    advice = f"{ELSEWHERE} or repair the disk"
     if error.errno in FULL:
         reason = "the disk is full or over its quota"
         advice = (
             "free some space and give the same command again, it goes on from the last checkpoint"
         )
     elif error.errno in DENIED:
-        reason = reason.lower()
-        advice = (
-            "choose another output_dir (in Python: store) or change the directory's permissions"
-        )
+        reason, advice = reason.lower(), f"{ELSEWHERE} or change the directory's permissions"
     elif error.errno in IN_THE_WAY:
         reason = "a file is where a directory should be, or the other way round"
-        advice = "move it away or choose another output_dir (in Python: store)"
+        advice = f"move it away or {ELSEWHERE}"
     return UserError(f"cannot write {path}: {reason}; {advice}")
 
 
@@ -110,7 +108,7 @@ def are_in(directory: str | Path) -> bool:
 def read_manifest(directory: str | Path) -> dict[str, Any] | None:
     """The manifest of a run or a study; None when it is absent or not readable."""
     try:
-        manifest = json.loads((Path(directory) / MANIFEST).read_text())
+        manifest = json.loads((Path(directory) / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) else None
@@ -162,7 +160,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """The columns, and the cells of each row, all of them; see `read_rows`."""
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             columns, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError:
         return [], []
@@ -189,6 +187,8 @@ def _column(cells: Sequence[str]) -> Sequence[Any]:
     nothing, logical = float("nan"), {"True", "False", ""}
     if cells[0] in logical and set(cells) <= logical:
         return [cell == "True" if cell else nothing for cell in cells]
+    if "_" in "".join(cells):  # a name, though 1_000 is a number to Python
+        return cells
     # Python's own conversion is exact; pandas' is so only in some versions.
     with contextlib.suppress(ValueError):
         return list(map(int, cells))

@@ -69,7 +69,7 @@ def import_closure(
         file = _file(name, root)
         if file is None:
             raise ValueError(f"{name} is no module under {root}")
-        closure[name] = _parsed(file.read_text())
+        closure[name] = _parsed(file.read_bytes())
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
         for target in _imports(closure[name], package):
             if target.split(".")[0] == name.split(".")[0] and _file(target, root):

@@ -83,9 +83,10 @@ def stamp(directory: Path, manifest: Mapping[str, Any]) -> list[Any]:
 def write_index(root: Path, runs: Iterable["StoredRun"]) -> None:
     """Keep what has been read of complete runs, where they are many and the folder allows it."""
     entries = {
-        run.path.relative_to(root).as_posix(): run.entry for run in runs if run.entry != run.known
+        run.path.relative_to(root).as_posix(): entry
+        for run in runs
+        if (entry := run.entry) and entry != run.known
     }
-    entries = {name: entry for name, entry in entries.items() if entry}
     if entries and len(known := read_index(root) | entries) >= LEAST:
         with contextlib.suppress(UserError):
             files.write_atomically(root / INDEX, json.dumps(_shared(known)).encode())

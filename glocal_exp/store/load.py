@@ -78,15 +78,14 @@ class StoredRun:
             return self.known["config"]
         file = self.path / files.CONFIG
         try:
-            text = file.read_text()
+            text = file.read_text(encoding="utf-8")
             seed = SEED.search(text)
             # Seeds of one variant have all else in common, and parsing takes its time.
-            shared = _parsed(SEED.sub("", text))
+            return _parsed(SEED.sub("", text)) | ({"seed": int(seed[1])} if seed else {})
         except FileNotFoundError:
             return {}
         except Exception as error:
             raise files.cannot_read(file, error) from error
-        return shared | ({"seed": int(seed[1])} if seed else {})
 
     @property
     def damage(self) -> str | None:
@@ -206,15 +205,14 @@ def load_runs(
     runs = find_runs(root, where, check_source=check_source)
     for run in runs:
         try:
+            if broken := run.damage:
+                raise UserError(f"{run.path}: {broken}; run it again")
             columns, rows = files.read_table(run.path / files.METRICS)
+            named = {name: run.column(name) for name in RUN_COLUMNS}
+            named |= {f"config/{key}": run.value(key) for key in config}
         except UserError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
-        if broken := run.damage:
-            warnings.warn(f"left out: {run.path}: {broken}; run it again", stacklevel=2)
-            continue
-        named = {name: run.column(name) for name in RUN_COLUMNS}
-        named |= {f"config/{key}": run.value(key) for key in config}
         cells: dict[str, Sequence[str]] = {"seed": [str(run.seed)] * len(rows)}
         if rows:
             cells.update(zip(columns, zip(*rows, strict=True), strict=True))

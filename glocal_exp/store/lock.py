@@ -29,11 +29,11 @@ class LockedDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        files.make_directory(self.path)
-        self._refuse_others()
         self._lock = RunLock(self.path / files.LOCK)
-        self._lock.acquire()
         try:
+            files.make_directory(self.path)
+            self._refuse_others()
+            self._lock.acquire()
             files.remove_temporaries(self.path)
             self.manifest: dict[str, Any] = intact_manifest(self.path)
             self._open()
@@ -44,25 +44,25 @@ class LockedDirectory:
             raise
 
     def _refuse_others(self) -> None:
-        """Raise a `UserError` if this is no directory of the program: nothing in it is touched.
-
-        It has a manifest from its first file to its last, so one without is none unless empty.
-        """
-        knows = self._knows if (self.path / files.MANIFEST).is_file() else self._begins_with
-        if strange := sorted(entry.name for entry in self.path.iterdir() if not knows(entry)):
-            known = files.CONFIG in strange and all(self._knows(self.path / n) for n in strange)
-            if known and files.are_in(self.path):
-                return  # what has lost its manifest
+        """Raise a `UserError` if this is no directory of the program: nothing in it is touched."""
+        knows = self._knows if self._is_ours() else self._begins_with
+        strange = sorted(entry.name for entry in self.path.iterdir() if not knows(entry))
+        if strange := [name for name in strange if os.path.lexists(self.path / name)]:
             raise UserError(
                 f"{self.path} holds {', '.join(strange[:3])}, which this program did not write; "
-                "move that away, or choose another output_dir (in Python: store)."
+                f"move that away, or {files.ELSEWHERE}."
             )
+
+    def _is_ours(self) -> bool:
+        """Whether there is a manifest, as from the first file to the last, or one has been lost."""
+        is_left = (self.path / files.CONFIG).exists() and files.are_in(self.path)
+        return is_left or (self.path / files.MANIFEST).is_file()
 
     def _begins_with(self, entry: Path) -> bool:
         """Whether a file may be there before the manifest is."""
-        pid = entry.name == files.LOCK and not entry.is_symlink()
-        ours = pid and (entry.stat().st_size == 0 or _read_pid(entry).isdigit())
-        return ours or bool(files.TEMPORARY.fullmatch(entry.name))
+        if entry.name == files.LOCK and entry.is_file() and not entry.is_symlink():
+            return (_read_pid(entry) or "0").isdigit()
+        return bool(files.TEMPORARY.fullmatch(entry.name))
 
     def _knows(self, entry: Path) -> bool:
         """Whether a file of the directory is one that the program writes."""
@@ -116,8 +116,9 @@ class RunLock:
         except OSError as error:
             self.release()  # a full disk: nothing is to be left behind
             raise files.cannot_write(self.path, error) from error
+        process = _read_pid(self.path) or "unknown"
         raise BusyError(
-            f"run {self.path.parent} is being written by process {_read_pid(self.path)}; "
+            f"run {self.path.parent} is being written by process {process}; "
             "wait for it or stop it, or choose another seed or output_dir"
         )
 
@@ -138,7 +139,9 @@ def holder(path: str | Path) -> str | None:
     except OSError:
         return None
     try:
-        return None if _flock(descriptor, fcntl.LOCK_SH) else _read_pid(Path(path))
+        return None if _flock(descriptor, fcntl.LOCK_SH) else _read_pid(Path(path)) or "unknown"
+    except OSError:  # of a file system without locks, where nobody can hold one
+        return None
     finally:
         os.close(descriptor)
 
@@ -160,7 +163,8 @@ def _is_file(descriptor: int, path: Path) -> bool:
 
 
 def _read_pid(path: Path) -> str:
+    """What a lock's file says; for a moment it is empty, or just removed."""
     try:
-        return path.read_text().strip() or "unknown"
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return "unknown"
+        return ""

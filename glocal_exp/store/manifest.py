@@ -81,12 +81,10 @@ def git_state(repository: Path) -> dict[str, Any]:
 
     Only code and configs count as dirty, since a sweep writes its results into the same checkout.
     """
-    known = _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py") is not None
-    commit = _git(repository, "rev-parse", "HEAD") if known else None
-    changes = _git(repository, "status", "--porcelain", "--", *CODE) if known else None
-    if commit is None or changes is None:
-        return {"commit": None, "dirty": None}
-    return {"commit": commit, "dirty": bool(changes)}
+    tracked = _git(repository, "ls-files", "--error-unmatch", "glocal_exp/__init__.py")
+    commit = _git(repository, "rev-parse", "HEAD") if tracked else None
+    changes = _git(repository, "status", "--porcelain", "--", *CODE) if commit else None
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def publishable(arguments: list[str]) -> list[str]:
@@ -121,8 +119,10 @@ def _version(package: str) -> str | None:
 
 
 def _argument(word: str) -> str:
-    key, equals, value = word.partition("=")
-    if not equals or not ABSOLUTE.search(value):
+    if word.startswith(("/", "~/")):  # of an option before it: --config-dir PATH
+        return "PATH"
+    key, _, value = word.partition("=")
+    if not ABSOLUTE.search(value):
         return word
     path = Path(os.path.normpath(value.strip("'\"")))
     if path.is_relative_to(REPOSITORY):

@@ -40,15 +40,25 @@ def damage(directory: Path, manifest: Mapping[str, Any]) -> str | None:
     if sealed(manifest) != manifest:
         there = os.path.exists(directory / files.MANIFEST)
         return f"{files.MANIFEST} has been changed" if there else f"{files.MANIFEST} is lost"
-    there = f"seed={manifest.get('seed')}"
-    if directory.name.startswith("seed=") and there not in (directory.name, "seed=None"):
-        return f"it is a copy of {there}"
+    if is_copy(directory, manifest):
+        return f"it is a copy of seed={manifest['seed']}"
+    changed = changed_files(directory, manifest)
+    return f"{', '.join(changed)} changed or lost since the end" if changed else None
+
+
+def is_copy(directory: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether it has the name of another seed than that which was written into it."""
+    seed, name = manifest.get("seed"), directory.name
+    return seed is not None and name.startswith("seed=") and name != f"seed={seed}"
+
+
+def changed_files(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Those of which a manifest has checksums, and they are others now."""
     stated = dict(manifest.get(CHECKSUMS) or {})
     for name in [name for name in MAY_GO if not (directory / name).exists()]:
         stated.pop(name, None)
     found = checksums((directory / name for name in stated), directory)
-    changed = [name for name, digest in stated.items() if found[name] != digest]
-    return f"{', '.join(changed)} changed or lost since the end" if changed else None
+    return [name for name, digest in stated.items() if found[name] != digest]
 
 
 def unreadable(directory: Path, manifest: Mapping[str, Any]) -> str:

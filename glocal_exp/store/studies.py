@@ -6,6 +6,7 @@ done, `units/<name>.csv` and perhaps `units/<name>.npz`.
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from omegaconf import OmegaConf
 
 from glocal_exp.store import files
 from glocal_exp.store.lock import LockedDirectory
-from glocal_exp.store.seal import CHECKSUMS, checksums, damage, intact_manifest, sealed
+from glocal_exp.store.seal import (
+    CHECKSUMS,
+    changed_files,
+    checksums,
+    damage,
+    intact_manifest,
+    is_copy,
+    sealed,
+)
 from glocal_exp.store.status import is_replayed
 
 
@@ -44,31 +53,31 @@ class StudyDirectory(LockedDirectory):
             self.update_manifest()  # first: without it what is there would be a stranger's
             if units.exists():
                 name = f"{files.UNITS}-{old.get('source_hash', 'unknown')}"
-                count = len([*self.path.glob(f"{name}*")])
-                self.aside = self.path / (f"{name}-{count + 1}" if count else name)
+                names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+                self.aside = next(p for p in map(self.path.joinpath, names) if not p.exists())
                 units.rename(self.aside)
         files.make_directory(units)
         self.write_config(self._config)
         self._update([self.path / files.CONFIG], status="partial")
+        self._whole = set(whole_units(self.path))
 
     def _knows(self, entry: Path) -> bool:
         return entry.name.startswith(files.UNITS) or super()._knows(entry)
 
     def has(self, unit: str) -> bool:
-        """Whether the unit is stored, as it was written."""
-        return unit in whole_units(self.path)
+        """Whether the unit is stored, and was as it was written when this was opened."""
+        return unit in self._whole
 
     def store(
         self, unit: str, rows: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
     ) -> None:
         """Store a unit, its arrays first: rows that are there have all that belongs to them."""
-        contents = {"npz": files.pack_arrays(arrays)} if arrays else {}
-        contents |= {"csv": files.format_rows(rows)}
-        paths = {
-            self.path / files.UNITS / f"{unit}.{ending}": made for ending, made in contents.items()
-        }
+        contents = {f"{unit}.npz": files.pack_arrays(arrays)} if arrays else {}
+        contents[f"{unit}.csv"] = files.format_rows(rows)
+        paths = {self.path / files.UNITS / name: content for name, content in contents.items()}
         files.write_together(paths)
         self._update(paths)
+        self._whole.add(unit)
 
     def _update(self, paths: Iterable[Path], **fields: Any) -> None:
         """Set fields of the manifest, with checksums of files that have been written."""
@@ -104,15 +113,12 @@ def study_directories(root: str | Path, study: str = "*") -> list[Path]:
 def whole_units(folder: Path) -> list[str]:
     """Those all of whose files, and whose config, are as they were written."""
     manifest = intact_manifest(folder)
-    stated = manifest.get(CHECKSUMS) or {}
-    if "copy" in (damage(folder, manifest) or ""):
+    broken = changed_files(folder, manifest)
+    if is_copy(folder, manifest) or files.CONFIG in broken:
         return []
-    found = checksums((folder / name for name in stated), folder)
-    broken = {Path(name).stem for name, digest in stated.items() if found[name] != digest}
-    config = Path(files.CONFIG).stem
-    if config in broken:
-        return []
-    return sorted({Path(name).stem for name in stated} - broken - {config})
+    stored = {Path(name).stem for name in manifest.get(CHECKSUMS) or {}}
+    lost = {Path(name).stem for name in broken}
+    return sorted(stored - lost - {Path(files.CONFIG).stem})
 
 
 def unit_rows(folder: str | Path, unit: str) -> pd.DataFrame:

@@ -95,7 +95,7 @@ class ProgressSink(Sink):
             table = Table.grid(*(Column(no_wrap=each) for each in fixed), padding=(0, 1))
             bar = ProgressBar(total=run.total, completed=run.work, width=24)
             table.add_row(Text(run.label), bar, Text(run.steps_done), Text(run.time_left))
-            facts = "  ".join(run.facts(short_names(run.hyperparameters)))
+            facts = "  ".join(run.facts(short_names))
             lines += [table, Text(f"  {facts}", no_wrap=True, overflow="ellipsis")]
         return Group(*lines)
 

@@ -99,13 +99,13 @@ class SeedProgress:
             parts.append(f"{share} of the work")
         if self.time_left not in ("", UNKNOWN):
             parts.append(self.time_left)
-        return f"{self.label}: {', '.join([*parts, *self.facts(self.hyperparameters)])}"
+        return f"{self.label}: {', '.join([*parts, *self.facts()])}"
 
-    def facts(self, names: Iterable[str]) -> list[str]:
+    def facts(self, names_of: Callable[[Iterable[str]], Iterable[str]] = list) -> list[str]:
         """The headline metric, the hyperparameters in natural units, and what is unusual.
 
         Args:
-            names: what to call the hyperparameters, one each.
+            names_of: makes of the names of all hyperparameters what to call them.
         """
         headline = [name for name in (*HEADLINE_METRICS, *self.metrics) if name in self.metrics]
         facts = []
@@ -113,7 +113,8 @@ class SeedProgress:
             value, step = self.metrics[name]
             when = f" at step {step}" if step != self.step else ""
             facts.append(f"{name.replace('_', ' ')} {value:.4g}{when}")
-        shown = list(zip(names, self.hyperparameters.values(), strict=True))
+        values = self.hyperparameters  # at one moment: bars are drawn in a thread of their own
+        shown = list(zip(names_of(values), values.values(), strict=True))
         facts += [f"{name} {value:.3g}" for name, value in shown[:SHOWN_HYPERPARAMETERS]]
         if len(shown) > SHOWN_HYPERPARAMETERS:
             facts.append(f"and {len(shown) - SHOWN_HYPERPARAMETERS} more")

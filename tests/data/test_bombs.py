@@ -13,7 +13,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from glocal_exp.data import cifar, files, idx
+from glocal_exp.data import cifar_pickle, files, idx
 from glocal_exp.data.files import Files
 from tests.data.writers import (
     IDX_NAMES,
@@ -37,7 +37,7 @@ MEMORY = 2 * LARGEST + 2**27
 @pytest.fixture(autouse=True)
 def _no_more_memory(monkeypatch):
     """Python's own allocations, NumPy's too, stay below what two files may take."""
-    for module in (files, idx, cifar):
+    for module in (files, idx):
         monkeypatch.setattr(module, "LARGEST", LARGEST)
     tracemalloc.start()
     yield
@@ -93,7 +93,7 @@ def bomb(path, opener, member):
 @pytest.mark.parametrize("opener", [gzip.open, bz2.open], ids=["gz", "bz2"])
 def test_an_archive_that_unpacks_to_gigabytes(tmp_path, member, opener):
     bomb(tmp_path / ARCHIVE, opener, member)
-    assert_refused(tmp_path, CIFAR10, f"{ARCHIVE} .*more than any data set")
+    assert_refused(tmp_path, CIFAR10, f"{ARCHIVE} unpacks to more than any file of a data set")
 
 
 def test_an_archive_with_a_member_that_is_one_large_hole(tmp_path, ten):
@@ -223,7 +223,5 @@ def test_of_torn_files_alone_the_first_is_named(tmp_path, arrays):
 
 def test_the_originals_pickle_is_far_below_the_limit():
     batch = {b"data": np.zeros((10_000, 3072), np.uint8), b"labels": [1] * 10_000}
-    from glocal_exp.data import cifar_pickle
-
     for protocol in range(2, 6):
         assert cifar_pickle.load(pickle.dumps(batch, protocol))["labels"] == [1] * 10_000

@@ -14,7 +14,8 @@ import pytest
 
 from glocal_exp.data import DatasetSpec, cifar_pickle, split
 from glocal_exp.data.cifar import CifarFiles
-from glocal_exp.data.idx import locate, uncompressed
+from glocal_exp.data.files import uncompressed
+from glocal_exp.data.idx import locate
 from glocal_exp.data.tfds import Tfds
 from tests.data.writers import IDX_NAMES, KEYS, spec
 

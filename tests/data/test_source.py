@@ -1,8 +1,10 @@
 """Where data are found: the bundled part, the choice among sources, the configs that name them."""
 
 import dataclasses
+import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -85,8 +87,10 @@ class TestAuto:
         assert data.source == "bundled"
         assert [reason.split(":")[0] for reason in data.skipped] == ["files", "tfds"]
 
-    def test_without_a_data_directory(self):
-        data = source("auto", None).load(spec("fmnist"))
+    @pytest.mark.parametrize("data_dir", [None, ""])  # a variable may be set to nothing
+    def test_without_a_data_directory(self, data_dir, monkeypatch, tmp_path):
+        monkeypatch.chdir(write_idx(tmp_path, small((28, 28, 1))))
+        data = source("auto", data_dir).load(spec("fmnist"))
         assert data.source == "bundled"
         assert data.skipped[0] == "files: neither data_dir nor GLOCAL_DATA_DIR is set"
 
@@ -106,18 +110,29 @@ class TestAuto:
         with pytest.raises(UserError, match=f"lacks {IDX_NAMES[2]}"):
             source("auto", tmp_path).load(spec("fmnist"))
 
-    def test_tfds_in_a_format_that_cannot_be_read_is_passed_over_with_its_reason(self, tmp_path):
-        write_tfds(tmp_path, "fashion_mnist", small((28, 28, 1)), "tfrecord")
-        data = source("auto", tmp_path).load(spec("fmnist"))
-        assert data.source == "bundled"
-        assert "prepared as tfrecord, which only TensorFlow reads" in data.skipped[1]
-
 
 @pytest.mark.parametrize("name", ["auto", "files", "tfds"])
 @pytest.mark.parametrize("dataset", ["fmnist", "cifar10"])
-def test_a_missing_data_directory(tmp_path, name, dataset):
+@pytest.mark.parametrize("data_dir", ["/nowhere", "~nobody.of.this.name/nowhere"])
+def test_a_missing_data_directory(name, dataset, data_dir):
     with pytest.raises(UserError, match=r"data_dir=.*nowhere cannot be read \(No such file"):
-        source(name, tmp_path / "nowhere").load(spec(dataset))
+        source(name, data_dir).load(spec(dataset))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who may not read")
+@pytest.mark.parametrize("name", ["auto", "files"])
+@pytest.mark.parametrize("dataset", ["fmnist", "cifar10"])
+def test_a_folder_that_is_closed_to_the_user(name, dataset):
+    with tempfile.TemporaryDirectory() as open_to_all:  # pytest's own are closed to others
+        os.chmod(open_to_all, 0o755)
+        os.mkdir(f"{open_to_all}/{dataset}", 0o600)
+        reader, wanted = source(name, open_to_all), spec(dataset)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(UserError, match=rf"{dataset}.* cannot be read \(Permission denied"):
+                reader.load(wanted)
+        finally:
+            os.seteuid(0)
 
 
 def test_a_file_for_a_data_directory(tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +13,13 @@ import numpy as np
 import pytest
 
 from glocal_exp.data import split, tfds
+from glocal_exp.data.bundled import Bundled
 from glocal_exp.data.files import Files
+from glocal_exp.data.source import Auto
 from glocal_exp.data.tfds import Tfds
-from glocal_exp.data.tfrecord import convert
 from glocal_exp.errors import UserError
 from tests.data.tfds_writers import write_tfds
-from tests.data.writers import (
-    KEYS,
-    cifar10_batches,
-    small,
-    spec,
-    write_cifar,
-    write_idx,
-)
+from tests.data.writers import KEYS, cifar10_batches, small, spec, truncate, write_cifar, write_idx
 
 MNIST = spec("mnist")
 
@@ -86,78 +81,53 @@ def test_where_it_looks(tmp_path, arrays, where):
     assert Tfds(str(tmp_path / "given")).load(MNIST).place == str(folder)
 
 
-def test_the_newest_readable_version_is_taken(tmp_path, arrays):
-    old = write_tfds(tmp_path, "mnist", arrays)
-    for version, file_format in (("3.0.10", "array_record"), ("4.0.0", "tfrecord")):
-        folder = old.with_name(version)
-        folder.mkdir()
-        info = json.loads((old / "dataset_info.json").read_text())
-        info |= {"version": version, "fileFormat": file_format}
+@pytest.mark.parametrize("said", [True, False])
+def test_a_directory_of_tfrecord_is_read_as_it_is(tmp_path, arrays, said):
+    """Older versions of TFDS knew TFRecord alone, and did not say it."""
+    folder = write_tfds(tmp_path, "mnist", arrays, "tfrecord")
+    if not said:
+        info = json.loads((folder / "dataset_info.json").read_text())
+        del info["fileFormat"]
         (folder / "dataset_info.json").write_text(json.dumps(info))
-    (tmp_path / "mnist/incomplete.AB12_9.9.9").mkdir()
-    (tmp_path / "mnist/incomplete.AB12_9.9.9/dataset_info.json").write_text("{")
-    assert Tfds(str(tmp_path)).find(MNIST) == old.with_name("3.0.10")
-
-
-def test_a_directory_of_tfrecord_gets_a_sentence_and_a_conversion(tmp_path, arrays):
-    folder = write_tfds(tmp_path, "mnist", arrays, "tfrecord")
-    reader = Tfds(str(tmp_path))
-    command = f"python scripts/convert_tfds.py {folder}"
-    assert f"`{command}`" in str(reader.absence(MNIST))
-    with pytest.raises(UserError, match="is prepared as tfrecord") as caught:
-        reader.load(MNIST)
-    assert command in str(caught.value)
-    result = run(*command.split()[1:])
-    assert (result.returncode, result.stderr) == (0, "")
-    assert len(result.stdout.split()) == 2
     write_idx(tmp_path / "idx", arrays)
-    assert_same(reader.load(MNIST), Files(str(tmp_path / "idx")).load(MNIST))
-    assert not list(folder.glob("partial.*"))
+    assert Tfds(str(tmp_path)).absence(MNIST) is None
+    assert_same(Tfds(str(tmp_path)).load(MNIST), Files(str(tmp_path / "idx")).load(MNIST))
 
 
-@pytest.mark.parametrize("keep", [0.47, 0.999])
-def test_a_truncated_tfrecord_is_not_converted(tmp_path, arrays, keep):
-    folder = write_tfds(tmp_path, "mnist", arrays, "tfrecord")
-    shard = next(folder.glob("*test.tfrecord*"))
-    shard.write_bytes(shard.read_bytes()[: int(shard.stat().st_size * keep)])
-    before = (folder / "dataset_info.json").read_bytes()
-    with pytest.raises(UserError, match=r"mnist-test.tfrecord-00000-of-00001 is truncated"):
-        convert(folder)
-    assert (folder / "dataset_info.json").read_bytes() == before
-    assert not list(folder.glob("*array_record*"))
+@pytest.fixture
+def riegeli(tmp_path, arrays):
+    """A version in a format that is not read here."""
+    folder = write_tfds(tmp_path, "fashion_mnist", arrays)
+    for shard in folder.glob("*.array_record-*"):
+        shard.rename(str(shard).replace("array_record", "riegeli"))
+    return folder
 
 
-def test_a_tfrecord_that_lacks_records_is_not_converted(tmp_path, arrays):
-    folder = write_tfds(tmp_path, "mnist", arrays, "tfrecord")
-    next(folder.glob("*test.tfrecord*")).unlink()
-    with pytest.raises(UserError, match="holds 40 records, not 60"):
-        convert(folder)
-    assert not list(folder.glob("*array_record*"))
+def test_another_format_is_named_and_no_obstacle_to_other_sources(tmp_path, riegeli):
+    reader, wanted = Tfds(str(tmp_path)), spec("fmnist")
+    sentence = "3.0.1 holds no files in the formats array_record or tfrecord"
+    with pytest.raises(UserError, match=sentence):
+        reader.load(wanted)
+    data = Auto([reader, Bundled()]).load(wanted)
+    assert data.source == "bundled"
+    assert sentence in data.skipped[0]
 
 
-@pytest.mark.parametrize("name", ["nothing/3.0.1", "mnist", "mnist/3.0.1"])
-def test_only_tfrecord_is_converted(tmp_path, arrays, name):
-    write_tfds(tmp_path, "mnist", arrays)
-    with pytest.raises(UserError, match="no version prepared as TFRecord"):
-        convert(tmp_path / name)
+def test_the_newest_version_that_can_be_read_is_taken(tmp_path, arrays, riegeli):
+    riegeli.rename(riegeli.with_name("9.9.9"))
+    folder = write_tfds(tmp_path, "fashion_mnist", arrays)
+    for name in ("3.0.10", "3.0.9", "incomplete.AB12_4.0.0"):
+        shutil.copytree(folder, folder.with_name(name))
+    assert Tfds(str(tmp_path)).find(spec("fmnist")) == folder.with_name("3.0.10")
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:70_000])
-
-
-@pytest.mark.parametrize("damage", [Path.unlink, truncate, lambda path: path.write_bytes(b"")])
-def test_a_damaged_shard_names_its_folder(tmp_path, arrays, damage):
-    folder = write_tfds(tmp_path, "mnist", arrays)
-    damage(next(folder.glob("*test.array_record*")))
+@pytest.mark.parametrize("keep", [None, 0.0, 0.47, 0.999])
+@pytest.mark.parametrize("file_format", ["array_record", "tfrecord"])
+def test_a_damaged_shard_names_its_folder(tmp_path, arrays, file_format, keep):
+    folder = write_tfds(tmp_path, "mnist", arrays, file_format)
+    shard = next(folder.glob("*test.*-of-*"))
+    shard.unlink() if keep is None else truncate(shard, keep)
     with pytest.raises(UserError, match=r"mnist/3.0.1 is incomplete or damaged .*prepare it again"):
-        Tfds(str(tmp_path)).load(MNIST)
-
-
-def test_a_damaged_description_is_named(tmp_path, arrays):
-    folder = write_tfds(tmp_path, "mnist", arrays)
-    (folder / "dataset_info.json").write_text('{"fileFormat": ')
-    with pytest.raises(UserError, match=r"dataset_info.json is damaged"):
         Tfds(str(tmp_path)).load(MNIST)
 
 
@@ -206,19 +176,8 @@ def test_a_data_set_that_tfds_does_not_have(tmp_path):
         Tfds(str(tmp_path)).load(own)
 
 
-def test_without_a_format_a_folder_is_of_an_older_tfds(tmp_path, arrays):
-    """Which wrote TFRecord, and did not say it."""
-    write_tfds(tmp_path, "mnist", arrays)
-    folder = tmp_path / "mnist/3.0.1"
-    info = json.loads((folder / "dataset_info.json").read_text())
-    del info["fileFormat"]
-    (folder / "dataset_info.json").write_text(json.dumps(info))
-    assert tfds.file_formats(folder) == ["tfrecord"]
-    assert "is prepared as tfrecord" in str(Tfds(str(tmp_path)).absence(MNIST))
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "null"])
-def test_a_damaged_description_is_no_obstacle_to_other_sources(tmp_path, arrays, content):
+@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "null", '{"splits": 3}'])
+def test_a_damaged_description_is_named_and_no_obstacle_to_other_sources(tmp_path, arrays, content):
     write_tfds(tmp_path, "mnist", arrays)
     (tmp_path / "mnist/3.0.1/dataset_info.json").write_text(content)
     assert "is damaged" in str(Tfds(str(tmp_path)).absence(MNIST))

@@ -27,7 +27,7 @@ def examples(pictures: np.ndarray, numbers: np.ndarray) -> list[bytes]:
 def write_tfds(root: Path, name: str, arrays: dict, file_format: str = "array_record") -> Path:
     """A version of a data set as TFDS prepares it, in an order of its own."""
     folder = root / name / "3.0.1"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     splits = []
     for seed, part in enumerate(("train", "test")):
         order = np.random.default_rng(seed).permutation(len(arrays[f"{part}_labels"]))

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -125,6 +126,17 @@ def test_what_is_set_aside_is_taken_up_wherever_that_was_stopped(tmp_path, monke
             assert sorted(kept) == sorted(content)
             with RunDirectory(path) as directory:
                 directory.update_manifest(status="running", seed=0)
+
+
+def test_what_was_set_aside_stays_though_an_older_folder_has_gone(tmp_path):
+    for number in range(3):
+        with RunDirectory(tmp_path) as directory:
+            directory.update_manifest(status="failed", number=number)
+            directory.clear(keep=True)
+        if number == 1:
+            shutil.rmtree(tmp_path / "damaged/1")
+    kept = [json.loads(path.read_text())["number"] for path in tmp_path.glob("damaged/*/*.json")]
+    assert sorted(kept) == [1, 2]
 
 
 def test_empty_content_and_no_directory(tmp_path):

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -101,13 +105,40 @@ def test_older_source_is_stale(root, monkeypatch):
     assert find_runs(root, where)[0].status == "stale"
 
 
-def test_a_bad_config_is_named(root):
-    path = run_path(root, "a", "none-0123abcd", 0)
-    (path / "config.yaml").write_text("a: [1,")
-    with pytest.warns(UserWarning, match=r"none-0123abcd.*config\.yaml changed"):
+@pytest.mark.parametrize(
+    ("variant", "seed", "text", "said"),
+    [
+        ("none", 0, "a: [1,", r"config\.yaml changed"),
+        ("glocal", 1, "a: [1,", r"cannot read .*config\.yaml"),  # partial, so without checksums
+        ("glocal", 1, "no mapping", r"cannot read .*config\.yaml"),
+    ],
+)
+def test_a_bad_config_is_named(root, variant, seed, text, said):
+    path = run_path(root, "b", f"{variant}-0123abcd", seed)
+    (path / "config.yaml").write_text(text)
+    with pytest.warns(UserWarning, match=rf"{variant}-0123abcd.*{said}|{said}"):
         frame = load_runs(root, config=["a"])
     assert str(path) not in set(frame["path"])
     assert len(frame)
+
+
+def test_what_is_not_ascii_is_read_whatever_the_locale(root):
+    path = run_path(root, "a", "none-0123abcd", 0)
+    with RunDirectory(path) as directory:
+        directory.write_config("steps: 200\ntitle: mètre\n")
+        directory.append(replace(record(7), hyperparameters={"η": 0.5}))
+    program = (
+        "import sys\nfrom glocal_exp.store import load_runs\n"
+        "where = {'experiment': 'a', 'method': 'none', 'seed': 0}\n"
+        "frame = load_runs(sys.argv[1], where, ['title'])\n"
+        "print(ascii([float(frame['hyperparameter/\\u03b7'].max()), frame['config/title'].max()]))"
+    )
+    variables = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with RunDirectory(path) as directory:
+        directory.complete()
+    command = [sys.executable, "-c", program, root]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert done.stdout == "[0.5, 'm\\xe8tre']\n", done.stderr
 
 
 def test_nothing_stored(tmp_path):

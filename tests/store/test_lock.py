@@ -1,11 +1,15 @@
+import errno
 import fcntl
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from glocal_exp.errors import UserError
+from glocal_exp.store import RunDirectory
 from glocal_exp.store import lock as lock_module
 from glocal_exp.store.lock import RunLock, holder
 from glocal_exp.store.status import status
@@ -80,3 +84,48 @@ def test_a_file_removed_while_it_is_being_locked_is_not_the_lock(tmp_path, monke
     with pytest.raises(UserError):
         third.acquire()
     second.release()
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def without(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr(lock_module.fcntl, "flock", without)
+    assert status(tmp_path) == "missing"
+    with pytest.raises(UserError, match="No locks available; choose another output_dir"):
+        RunDirectory(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"years of work"])
+def test_another_programs_lock_stays(tmp_path, content):
+    (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(UserError, match="holds lock, which this program did not write"):
+        RunDirectory(tmp_path)
+    assert (tmp_path / "lock").read_bytes() == content
+
+
+def test_files_that_another_process_removes_meanwhile_are_nobodys(tmp_path, monkeypatch):
+    (tmp_path / "lock").touch()
+    entries = Path.iterdir
+
+    def removed(path):
+        found = list(entries(path))
+        (tmp_path / "lock").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "iterdir", removed)
+    with RunDirectory(tmp_path) as directory:
+        directory.update_manifest(status="running")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become a user who may not read")
+def test_a_directory_that_may_not_be_read():
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
+        os.chmod(folder, 0o333)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(UserError, match="permission denied; choose another output_dir"):
+                RunDirectory(folder)
+        finally:
+            os.seteuid(0)

@@ -62,6 +62,8 @@ def test_environment_says_what_ran(monkeypatch):
         (f'output_dir="{REPOSITORY}"', "output_dir=."),
         (f"output_dir={REPOSITORY}/a,{REPOSITORY}/b", "output_dir=OUTPUT_DIR"),
         (f"from={REPOSITORY}/results/runs/a/seed=0", "from=results/runs/a/seed=0"),
+        ("/home/me/configs", "PATH"),
+        ("~/configs", "PATH"),
         *((same, same) for same in ("output_dir=../out", "data_dir=a/b", "method=local", "-m")),
         *((same, same) for same in ("data_dir=${oc.env:HOME}/a", "~task.init.momentum", "a=1e-3")),
     ],

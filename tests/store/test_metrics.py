@@ -50,6 +50,14 @@ def test_columns_that_come_later_are_empty_before(tmp_path):
     assert read_frame(path)["rank"].isna().tolist() == [True, False]
 
 
+def test_a_name_is_no_number(tmp_path):
+    path = tmp_path / "b.csv"
+    path.write_bytes(format_rows([{"name": "1_000", "size": 1}, {"name": "2_5", "size": 2}]))
+    frame = read_frame(path)
+    assert frame["name"].tolist() == ["1_000", "2_5"]
+    assert frame["size"].tolist() == [1, 2]
+
+
 def test_no_file_is_no_row(tmp_path):
     assert read_rows(tmp_path / "metrics.csv") == []
     assert read_frame(tmp_path / "metrics.csv").equals(pd.DataFrame())

@@ -39,6 +39,13 @@ def test_replays_are_added_in_their_order(file):
     assert read_replays(file)[2]["run"] == "fig2"
 
 
+def test_what_another_process_has_added_meanwhile_stays(file):
+    theirs = [*read_replays(file), {"stored": "y", "current": "c"}]
+    file.write_text(json.dumps(theirs))
+    add_replays([{"stored": "z", "current": "c"}], file)
+    assert [replay["stored"] for replay in read_replays(file)] == ["a", "b", "x", "y", "z"]
+
+
 def test_without_a_file_nothing_was_replayed(tmp_path):
     assert read_replays(tmp_path / "none.json") == []
     assert not is_replayed("a", "b", tmp_path / "none.json")

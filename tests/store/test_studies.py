@@ -1,5 +1,6 @@
 """Units of a study: stored once, kept while they fit, read back as one frame."""
 
+import shutil
 from unittest import mock
 
 import numpy as np
@@ -103,6 +104,15 @@ def test_units_set_aside_twice_are_both_kept(path):
         assert aside == path / f"units-{source}{'-2' * (number == 2)}"
         assert (aside / "b.csv").exists()
     assert len([*path.glob("units-*/b.csv")]) == 3
+    shutil.rmtree(path / "units-other")
+    fill(path, FACTS | {"source_hash": "oth"})
+    fill(path, FACTS | {"source_hash": "other"})
+    fill(path, FACTS | {"source_hash": "new"})
+    assert {p.name for p in path.glob("units-oth*")} == {
+        "units-oth",
+        "units-other",
+        "units-other-2",
+    }
 
 
 def test_two_writers_do_not_meet(path):

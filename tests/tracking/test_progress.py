@@ -11,7 +11,7 @@ from rich.console import Console
 from glocal_exp.records import IntervalRecord
 from glocal_exp.tracking import Fanout
 from glocal_exp.tracking.progress import ProgressSink, short_names
-from glocal_exp.tracking.seed_progress import Pace
+from glocal_exp.tracking.seed_progress import Pace, SeedProgress
 
 SGD = {"learning_rate": 0.0123456, "momentum": 0.9, "weight_decay": 5e-4}
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -67,7 +67,7 @@ def last_screen(stream: io.StringIO, lines: int) -> list[str]:
     return [line.rstrip() for line in text.split("\n") if line.strip()][-lines:]
 
 
-def test_time_left_is_the_work_left_over_the_speed_so_far() -> None:
+def test_time_left_is_the_work_left_over_the_speed_so_far():
     pace = Pace()
     assert pace.left(0.0, total=100) is None
     pace.mark(10.0, 0)
@@ -78,14 +78,14 @@ def test_time_left_is_the_work_left_over_the_speed_so_far() -> None:
     assert pace.left(500.0, total=100) == 0.0
 
 
-def test_time_left_leaves_compilation_out() -> None:
+def test_time_left_leaves_compilation_out():
     pace = Pace()
     pace.mark(0.0, 0)
     pace.mark(70.0, 10, idle=50.0)  # ten units in twenty seconds
     assert pace.left(70.0, total=100) == 180.0
 
 
-def test_time_left_counts_from_where_a_resumed_run_started() -> None:
+def test_time_left_counts_from_where_a_resumed_run_started():
     clock = Clock()
     sink, stream = plain(clock)
     sink.start(info(resumed_step=800))
@@ -95,7 +95,7 @@ def test_time_left_counts_from_where_a_resumed_run_started() -> None:
     assert "0:00:10 left" in stream.getvalue().splitlines()[-1]
 
 
-def test_plain_line_holds_step_share_time_metric_and_natural_units() -> None:
+def test_plain_line_holds_step_share_time_metric_and_natural_units():
     clock = Clock()
     sink, stream = plain(clock)
     sink.start(info())
@@ -110,9 +110,7 @@ def test_plain_line_holds_step_share_time_metric_and_natural_units() -> None:
     )
 
 
-def test_plain_output_has_no_escape_codes_even_if_colours_are_forced(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_plain_output_has_no_escape_codes_even_if_colours_are_forced(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     sink = ProgressSink(plain_seconds=0)
     sink.start(info())
@@ -123,7 +121,7 @@ def test_plain_output_has_no_escape_codes_even_if_colours_are_forced(
     assert not set("\x1b\r") & set(output)
 
 
-def test_plain_lines_are_throttled_per_run_but_never_the_last() -> None:
+def test_plain_lines_are_throttled_per_run_but_never_the_last():
     clock = Clock()
     sink, stream = plain(clock, seconds=10.0)
     for seed in (0, 1):
@@ -139,7 +137,7 @@ def test_plain_lines_are_throttled_per_run_but_never_the_last() -> None:
     assert steps == [("0", "0"), ("1", "0"), ("0", "1000"), ("1", "1000")]
 
 
-def test_divergence_is_told_at_once_and_skipped_meta_steps_are_counted() -> None:
+def test_divergence_is_told_at_once_and_skipped_meta_steps_are_counted():
     clock = Clock()
     sink, stream = plain(clock, seconds=1e9)
     sink.start(info())
@@ -152,7 +150,7 @@ def test_divergence_is_told_at_once_and_skipped_meta_steps_are_counted() -> None
     assert lines[1].endswith("meta steps skipped 2, diverged")
 
 
-def test_what_keeps_a_run_waiting_before_its_first_step_is_told_at_once_and_costs_no_pace() -> None:
+def test_what_keeps_a_run_waiting_before_its_first_step_is_told_at_once_and_costs_no_pace():
     clock = Clock()
     sink, stream = plain(clock, seconds=10.0)
     sink.start(info(resumed_step=500))
@@ -169,7 +167,7 @@ def test_what_keeps_a_run_waiting_before_its_first_step_is_told_at_once_and_cost
     assert stream.getvalue().endswith("step 520/1000 (52%), 0:04:00 left\n")
 
 
-def test_an_accuracy_not_evaluated_leaves_the_last_one_on_show() -> None:
+def test_an_accuracy_not_evaluated_leaves_the_last_one_on_show():
     sink, stream = plain(Clock())
     sink.start(info())
     sink.record(record(0, accuracy=0.25))
@@ -177,7 +175,7 @@ def test_an_accuracy_not_evaluated_leaves_the_last_one_on_show() -> None:
     assert "test accuracy 0.25 at step 0," in stream.getvalue().splitlines()[1]
 
 
-def test_a_problem_without_accuracy_shows_its_own_metric_and_few_hyperparameters() -> None:
+def test_a_problem_without_accuracy_shows_its_own_metric_and_few_hyperparameters():
     sink, stream = plain(Clock())
     sink.start(info(3, steps=10))
     penalties = {f"penalty_{i}": float(i) for i in range(385)}
@@ -188,7 +186,7 @@ def test_a_problem_without_accuracy_shows_its_own_metric_and_few_hyperparameters
     )
 
 
-def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
+def test_a_playout_larger_than_the_run_sets_share_and_time_left():
     clock = Clock()
     sink, stream = plain(clock)
     sink.start(info(method="global"))
@@ -203,14 +201,14 @@ def test_a_playout_larger_than_the_run_sets_share_and_time_left() -> None:
     )
 
 
-def test_between_records_the_steps_move_on_with_the_share() -> None:
+def test_between_records_the_steps_move_on_with_the_share():
     sink, stream = plain(Clock())
     sink.start(info())
     sink.progress(1000, 1000, "", 0)  # trained to the end, not yet evaluated
     assert stream.getvalue() == "glocal seed 0: step 1000/1000 (100%)\n"
 
 
-def test_progress_of_one_seed_leaves_the_others_alone() -> None:
+def test_progress_of_one_seed_leaves_the_others_alone():
     sink, stream = plain(Clock())
     for seed in (0, 1):
         sink.start(info(seed))
@@ -218,7 +216,7 @@ def test_progress_of_one_seed_leaves_the_others_alone() -> None:
     assert stream.getvalue() == "glocal seed 1: step 50/1000 (5%), pushing tangents\n"
 
 
-def test_the_end_says_how_it_ended_and_how_long_it_took() -> None:
+def test_the_end_says_how_it_ended_and_how_long_it_took():
     clock = Clock()
     sink, stream = plain(clock, seconds=1e9)
     sink.start(info())
@@ -232,7 +230,7 @@ def test_the_end_says_how_it_ended_and_how_long_it_took() -> None:
     assert "left" not in lines[1]
 
 
-def test_terminal_shows_a_bar_and_a_line_of_facts_per_seed() -> None:
+def test_terminal_shows_a_bar_and_a_line_of_facts_per_seed():
     clock = Clock()
     sink, stream = terminal(clock)
     for seed in (0, 1):
@@ -262,7 +260,7 @@ def test_terminal_shows_a_bar_and_a_line_of_facts_per_seed() -> None:
     assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
 
 
-def test_terminal_fits_into_eighty_columns() -> None:
+def test_terminal_fits_into_eighty_columns():
     sink, stream = terminal(Clock(), width=80)
     sink.start(info(12345))
     sink.record(record(300, seed=12345, accuracy=0.123456))
@@ -274,7 +272,18 @@ def test_terminal_fits_into_eighty_columns() -> None:
     assert "step 300/1000" in last_screen(stream, 2)[0]
 
 
-def test_bar_length_follows_the_work() -> None:
+def test_a_record_may_come_while_the_bars_are_drawn():
+    run = SeedProgress("glocal", 1000, 0, Clock())
+
+    def names(all_of_them):
+        run.take(record(100))
+        return short_names(all_of_them)
+
+    assert run.facts(names) == []
+    assert run.facts(names)[1:] == ["lr 0.0123", "momentum 0.9", "wd 0.0005"]
+
+
+def test_bar_length_follows_the_work():
     def drawn(work: int) -> int:
         sink, stream = terminal(Clock())
         sink.start(info())
@@ -285,9 +294,7 @@ def test_bar_length_follows_the_work() -> None:
     assert [drawn(work) for work in (1000, 2000, 3000)] == [6, 12, 18]  # of 24
 
 
-def test_a_console_that_fails_is_told_once_and_the_run_goes_on(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_console_that_fails_is_told_once_and_the_run_goes_on(capsys):
     progress = ProgressSink(Console(file=Broken(), force_terminal=False), plain_seconds=0)
     sink = Fanout([progress])
     sink.start(info())
@@ -301,7 +308,7 @@ def test_a_console_that_fails_is_told_once_and_the_run_goes_on(
     )
 
 
-def test_a_terminal_that_fails_gives_stdout_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_that_fails_gives_stdout_back(capsys):
     sink = Fanout([terminal(Clock())[0]])
     stdout = sys.stdout
     sink.start(info())
@@ -311,9 +318,7 @@ def test_a_terminal_that_fails_gives_stdout_back(capsys: pytest.CaptureFixture[s
     assert "TypeError" in capsys.readouterr().err
 
 
-def test_a_closed_stdout_does_not_end_the_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_closed_stdout_does_not_end_the_run(monkeypatch, capsys):
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
@@ -333,5 +338,5 @@ def test_a_closed_stdout_does_not_end_the_run(
         ([], []),
     ],
 )
-def test_short_names_stay_distinct(names: list[str], short: list[str]) -> None:
+def test_short_names_stay_distinct(names, short):
     assert short_names(names) == short

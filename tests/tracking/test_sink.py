@@ -60,16 +60,14 @@ ALL_CALLS = [
 ]
 
 
-def test_fanout_hands_every_call_to_every_sink() -> None:
+def test_fanout_hands_every_call_to_every_sink():
     sinks = [Recorder(), Recorder()]
     drive(Fanout([*sinks, Sink()]))
     assert [sink.calls for sink in sinks] == [ALL_CALLS, ALL_CALLS]
 
 
 @pytest.mark.parametrize("moment", range(4))
-def test_a_sink_that_fails_is_dropped_with_one_line_and_the_others_go_on(
-    moment: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sink_that_fails_is_dropped_with_one_line_and_the_others_go_on(moment, capsys):
     failing, sound = Recorder(fails=ALL_CALLS[moment][0]), Recorder()
     drive(Fanout([failing, sound]))
     assert failing.calls == ALL_CALLS[: moment + 1]
@@ -94,14 +92,12 @@ class Failing(Sink):
         raise RuntimeError("again")
 
 
-def test_ctrl_c_passes_through_the_shield() -> None:
+def test_ctrl_c_passes_through_the_shield():
     with pytest.raises(KeyboardInterrupt):
         Shield(Failing(KeyboardInterrupt()))("record", RECORD)
 
 
-def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     sink = Failing(SystemExit(3))
     shield = Shield(sink)
@@ -110,7 +106,7 @@ def test_a_shield_outlives_its_own_clean_up_and_a_missing_stderr(
     assert sink.cleaned == 1
 
 
-def test_bounded_calls_are_made_in_order_in_other_threads_that_end() -> None:
+def test_bounded_calls_are_made_in_order_in_other_threads_that_end():
     threads: list[threading.Thread] = []
 
     class Patient(Recorder):
@@ -133,7 +129,7 @@ def test_bounded_calls_are_made_in_order_in_other_threads_that_end() -> None:
         assert not thread.is_alive()
 
 
-def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress() -> None:
+def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress():
     sink = Recorder()
     sink.patience = {}
     fanout = Fanout([sink])
@@ -150,7 +146,7 @@ def test_no_arrays_are_held_for_a_sink_and_one_of_patience_is_told_no_progress()
     ("body", "expected"),
     [("print('called', flush=True)", "called\n"), ("time.sleep(60)", ""), ("1 / 0", "")],
 )
-def test_what_is_called_at_exit_may_hang_or_raise(body: str, expected: str) -> None:
+def test_what_is_called_at_exit_may_hang_or_raise(body, expected):
     program = (
         "import time\n"
         "from glocal_exp.tracking.sink import at_exit\n"

@@ -95,7 +95,7 @@ class FakeWandb(types.ModuleType):
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]:
+def fake(monkeypatch, tmp_path) -> Iterator[FakeWandb]:
     for name in [n for n in os.environ if n.startswith("WANDB_") or n == "NETRC"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -150,9 +150,7 @@ def drive(sink: Fanout, seeds: tuple[int, ...] = (0,), steps: range = range(0, 3
     sink.finish("complete")
 
 
-def test_rows_config_and_names_of_every_seed_reach_its_own_run(
-    fake: FakeWandb, tmp_path: Path
-) -> None:
+def test_rows_config_and_names_of_every_seed_reach_its_own_run(fake, tmp_path):
     sink = tracked("offline", project="p", entity="e", tags=["a", "b"], dir=tmp_path / "out")
     drive(sink, seeds=(0, 7))
     assert [run.arguments["id"] for run in fake.runs] == [
@@ -186,7 +184,7 @@ def test_rows_config_and_names_of_every_seed_reach_its_own_run(
     assert (tmp_path / "out").is_dir()
 
 
-def test_seeds_may_end_one_by_one_with_their_own_status(fake: FakeWandb, tmp_path: Path) -> None:
+def test_seeds_may_end_one_by_one_with_their_own_status(fake, tmp_path):
     sink = tracked("offline", dir=tmp_path)
     for seed in (0, 1, 2):
         sink.start(info(seed))
@@ -198,7 +196,7 @@ def test_seeds_may_end_one_by_one_with_their_own_status(fake: FakeWandb, tmp_pat
     assert [len(run.rows) for run in fake.runs] == [0, 0, 1]
 
 
-def test_a_sink_can_be_used_for_one_seed_after_another(fake: FakeWandb, tmp_path: Path) -> None:
+def test_a_sink_can_be_used_for_one_seed_after_another(fake, tmp_path):
     sink = tracked("offline", dir=tmp_path)
     for seed in (0, 1):
         drive(sink, seeds=(seed,))
@@ -207,30 +205,22 @@ def test_a_sink_can_be_used_for_one_seed_after_another(fake: FakeWandb, tmp_path
     assert "W&B" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_resumed_run_logs_only_what_is_new(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+HELD = (
+    "W&B already holds seed 0 of this run up to step 200; "
+    "it keeps those rows and gets only later ones.\n"
+)
+
+
+@pytest.mark.parametrize(("start", "told"), [(100, ""), (0, HELD)], ids=["resumed", "afresh"])
+def test_a_run_that_wandb_has_gets_only_what_is_new(fake, tmp_path, capsys, start, told):
     fake.global_settings.api_key = "k"
     fake.steps_on_server[run_id(info()["path"])] = 201  # rows up to step 200 are there
-    drive(tracked("online", dir=tmp_path), steps=range(100, 501, 100))
+    drive(tracked("online", dir=tmp_path), steps=range(start, 501, 100))
     assert [step for step, _ in fake.runs[0].rows] == [300, 400, 500]
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == told
 
 
-def test_a_run_started_afresh_under_an_old_id_is_told_about(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fake.global_settings.api_key = "k"
-    fake.steps_on_server[run_id(info()["path"])] = 201
-    drive(tracked("online", dir=tmp_path))
-    assert [step for step, _ in fake.runs[0].rows] == [300]
-    assert capsys.readouterr().err == (
-        "W&B already holds seed 0 of this run up to step 200; "
-        "it keeps those rows and gets only later ones.\n"
-    )
-
-
-def test_a_record_given_twice_is_logged_once(fake: FakeWandb, tmp_path: Path) -> None:
+def test_a_record_given_twice_is_logged_once(fake, tmp_path):
     sink = tracked("offline", dir=tmp_path)
     sink.start(info())
     for step in (100, 100, 0, 200):
@@ -239,7 +229,7 @@ def test_a_record_given_twice_is_logged_once(fake: FakeWandb, tmp_path: Path) ->
     assert [step for step, _ in fake.runs[0].rows] == [100, 200]
 
 
-def test_the_id_depends_on_the_path_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_id_depends_on_the_path_alone(monkeypatch, tmp_path):
     path = tmp_path / "runs" / "x" / "seed=0"
     assert run_id(path) == run_id(str(path)) == run_id(f"{path}/") == run_id(path / "a" / "..")
     monkeypatch.chdir(tmp_path)
@@ -249,7 +239,7 @@ def test_the_id_depends_on_the_path_alone(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert all(i.isalnum() and len(i) <= 64 for i in ids)  # what W&B admits
 
 
-def test_metrics_not_evaluated_are_left_out_but_divergence_is_not() -> None:
+def test_metrics_not_evaluated_are_left_out_but_divergence_is_not():
     metrics = {"test_accuracy": math.nan, "train_loss": 2.0}
     assert set(metrics) & set(row(IntervalRecord(0, 1, 100, metrics, {}))) == {"train_loss"}
     diverged = row(IntervalRecord(0, 1, 100, metrics, {"lr": 1.0}, {"lr": math.nan}, diverged=True))
@@ -268,14 +258,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), RuntimeError("a\nb"), SystemExit(1)]
 )
-def test_an_error_at_any_moment_costs_one_line(
-    fake: FakeWandb,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    moment: str,
-    error: BaseException,
-) -> None:
+def test_an_error_at_any_moment_costs_one_line(fake, tmp_path, monkeypatch, capsys, moment, error):
     fake.trouble[moment] = raising(error)
     if moment == "import":
         monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
@@ -289,12 +272,8 @@ def test_an_error_at_any_moment_costs_one_line(
 
 @pytest.mark.parametrize("moment", MOMENTS[1:])
 def test_a_hang_at_any_moment_is_waited_for_in_bounded_time(
-    fake: FakeWandb,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    moment: str,
-) -> None:
+    fake, tmp_path, monkeypatch, capsys, moment
+):
     released = threading.Event()
     fake.trouble[moment] = lambda: released.wait(60)
     monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
@@ -310,7 +289,7 @@ def test_a_hang_at_any_moment_is_waited_for_in_bounded_time(
     )
 
 
-def test_logging_does_not_wait_for_a_service_that_hangs(fake: FakeWandb, tmp_path: Path) -> None:
+def test_logging_does_not_wait_for_a_service_that_hangs(fake, tmp_path):
     released = threading.Event()
     fake.trouble["log"] = lambda: released.wait(60)
     sink = tracked("offline", dir=tmp_path)
@@ -324,12 +303,7 @@ def test_logging_does_not_wait_for_a_service_that_hangs(fake: FakeWandb, tmp_pat
     assert len(fake.runs[0].rows) == 100  # nothing was lost when it woke up
 
 
-def test_no_more_threads_and_an_odd_record_cost_one_line(
-    fake: FakeWandb,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_no_more_threads_and_an_odd_record_cost_one_line(fake, tmp_path, monkeypatch, capsys):
     sink = tracked("offline", dir=tmp_path)
     sink.start(info())
     sink.record(IntervalRecord(0, 0, 0, {"test_accuracy": "high"}, {}))  # pyright: ignore
@@ -343,30 +317,11 @@ def test_no_more_threads_and_an_odd_record_cost_one_line(
     )
 
 
-def test_a_directory_that_cannot_be_made_costs_one_line(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_directory_that_cannot_be_made_costs_one_line(fake, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     drive(tracked("offline", dir=tmp_path / "file" / "out"))
     assert "NotADirectoryError" in capsys.readouterr().err
     assert fake.runs == []
-
-
-@pytest.mark.parametrize("mode", ["auto", "online"])
-def test_a_server_that_cannot_be_reached_leaves_offline_runs(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        host = f"127.0.0.1:{server.getsockname()[1]}"
-    fake.global_settings.api_key = "k"
-    fake.global_settings.base_url = f"http://{host}"
-    drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
-    assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
-    assert [len(run.rows) for run in fake.runs] == [4, 4]
-    assert capsys.readouterr().err == (
-        "W&B cannot be used online, so its runs are kept offline "
-        f"({host}: [Errno 111] Connection refused)\n"
-    )
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -419,30 +374,36 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("code", "body", "known"), ANSWERS)
-def test_a_server_is_there_if_it_answers_as_wandb_does(
-    server: str, code: int, body: str, known: bool
-) -> None:
+def test_a_server_is_there_if_it_answers_as_wandb_does(server, code, body, known):
     reason = f"{server[7:]} answers HTTP {code}, and not as W&B would"
     assert module.unreachable(f"{server}/{code}/{body}", 5.0) == (None if known else reason)
 
 
 @pytest.mark.parametrize("mode", ["auto", "online"])
-def test_another_server_leaves_offline_runs(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], server: str, mode: str
-) -> None:
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/500/html", " answers HTTP 500, and not as W&B would"),
+        ("", ": [Errno 111] Connection refused"),
+    ],
+)
+def test_another_server_or_none_leaves_offline_runs(
+    fake, tmp_path, capsys, server, path, told, mode
+):
+    host = server[7:]
+    if not path:
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            host = f"127.0.0.1:{closed.getsockname()[1]}"
     fake.global_settings.api_key = "k"
-    fake.global_settings.base_url = f"{server}/500/html"
+    fake.global_settings.base_url = f"http://{host}{path}"
     drive(tracked(mode, dir=tmp_path), seeds=(0, 1))
     assert [run.arguments["mode"] for run in fake.runs] == ["offline", "offline"]
-    assert capsys.readouterr().err == (
-        "W&B cannot be used online, so its runs are kept offline "
-        f"({server[7:]} answers HTTP 500, and not as W&B would)\n"
-    )
+    assert [len(run.rows) for run in fake.runs] == [4, 4]
+    line = f"W&B cannot be used online, so its runs are kept offline ({host}{told})\n"
+    assert capsys.readouterr().err == line
 
 
-def test_a_server_that_takes_no_run_leaves_it_offline_under_its_own_id(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_server_that_takes_no_run_leaves_it_offline_under_its_own_id(fake, tmp_path, capsys):
     fake.global_settings.api_key = "k"
     fake.trouble["init online"] = raising(RuntimeError("returned error 500:\n  oops" + "!" * 999))
     drive(tracked("auto", dir=tmp_path), seeds=(0, 1))
@@ -454,9 +415,7 @@ def test_a_server_that_takes_no_run_leaves_it_offline_under_its_own_id(
     assert len(line) < 300
 
 
-def test_a_later_run_that_fails_takes_no_earlier_one_along(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_later_run_that_fails_takes_no_earlier_one_along(fake, tmp_path, capsys):
     fake.global_settings.api_key = "k"
     fake.trouble["teardown"] = raising(AssertionError("this would end the first run"))
     sink = tracked("online", dir=tmp_path)
@@ -475,9 +434,7 @@ def test_a_later_run_that_fails_takes_no_earlier_one_along(
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), SystemExit(2)])
-def test_a_service_that_has_died_is_started_again(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: BaseException
-) -> None:
+def test_a_service_that_has_died_is_started_again(fake, tmp_path, capsys, error):
     fake.global_settings.api_key = "k"
     fake.trouble = {"init online": raising(TimeoutError()), "teardown": raising(error)}
     drive(tracked("online", dir=tmp_path))
@@ -485,9 +442,7 @@ def test_a_service_that_has_died_is_started_again(
     assert "so its runs are kept offline (TimeoutError())" in capsys.readouterr().err
 
 
-def test_what_fails_offline_too_costs_one_line(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_fails_offline_too_costs_one_line(fake, tmp_path, capsys):
     fake.global_settings.api_key = "k"
     fake.trouble["init"] = raising(OSError(28, "No space left on device"))
     drive(tracked("online", dir=tmp_path))
@@ -495,12 +450,12 @@ def test_what_fails_offline_too_costs_one_line(
     assert line.startswith("W&B stopped, the run goes on without it (OSError")
 
 
-def test_a_start_may_be_a_question_then_a_run_that_fails_and_another() -> None:
+def test_a_start_may_be_a_question_then_a_run_that_fails_and_another():
     sink = WandbSink(start_seconds=20.0, finish_seconds=7.0)
     assert sink.patience == {"start": 10 + 20 + 2 * 15, "finish": 7 + 15}
 
 
-def test_no_address_is_no_server() -> None:
+def test_no_address_is_no_server():
     assert "unknown url type" in str(module.unreachable("nothing", 1.0))
 
 
@@ -519,15 +474,8 @@ def test_no_address_is_no_server() -> None:
 )
 @pytest.mark.parametrize("mode", ["auto", "online", "offline"])
 def test_a_variable_that_wandb_refuses_is_told_and_kept_from_it(
-    fake: FakeWandb,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    value: str,
-    reason: str,
-    mode: str,
-) -> None:
+    fake, tmp_path, monkeypatch, capsys, name, value, reason, mode
+):
     monkeypatch.setenv("WANDB_API_KEY", "k")
     monkeypatch.setenv(name, value)
     line = f"W&B cannot be used online, so its runs are kept offline ({reason})\n"
@@ -539,55 +487,38 @@ def test_a_variable_that_wandb_refuses_is_told_and_kept_from_it(
     assert {run.arguments["mode"] for run in fake.runs} == {"offline"}
 
 
-def test_a_refused_key_says_nothing_where_wandb_is_turned_off(
-    fake: FakeWandb,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", "k\n")
-    fake.global_settings.mode = "disabled"
-    drive(tracked("auto", dir=tmp_path))
-    assert fake.runs[0].arguments["mode"] == "disabled"
-    assert capsys.readouterr().err == ""
-
-
-def test_online_without_a_key_says_so_and_stays_offline(
-    fake: FakeWandb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    drive(tracked("online", dir=tmp_path))
-    assert fake.runs[0].arguments["mode"] == "offline"
-    assert "no API key is configured" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
-    ("mode", "key", "configured", "expected"),
+    ("mode", "key", "configured", "expected", "told"),
     [
-        ("auto", None, "online", "offline"),
-        ("auto", "k", "online", "online"),
-        ("auto", "k", "offline", "offline"),  # WANDB_MODE or `wandb offline`
-        ("auto", "k", "disabled", "disabled"),
-        ("online", "k", "offline", "online"),  # what is typed wins
-        ("offline", "k", "online", "offline"),
+        ("auto", None, "online", "offline", ""),
+        ("auto", "k", "online", "online", ""),
+        ("auto", "k", "offline", "offline", ""),  # WANDB_MODE or `wandb offline`
+        ("auto", "k", "disabled", "disabled", ""),
+        ("auto", "k\n", "disabled", "disabled", ""),  # a refused key that is not needed
+        ("online", "k", "offline", "online", ""),  # what is typed wins
+        ("online", None, "online", "offline", "(no API key is configured"),
+        ("offline", "k", "online", "offline", ""),
     ],
 )
 def test_mode_follows_what_is_typed_then_settings_then_the_key(
-    fake: FakeWandb, tmp_path: Path, mode: str, key: str | None, configured: str, expected: str
-) -> None:
-    fake.global_settings.mode, fake.global_settings.api_key = configured, key
+    fake, tmp_path, monkeypatch, capsys, mode, key, configured, expected, told
+):
+    fake.global_settings.mode = configured
+    if key is not None:
+        monkeypatch.setenv("WANDB_API_KEY", key)
     drive(tracked(mode, dir=tmp_path))
     assert fake.runs[0].arguments["mode"] == expected
+    err = capsys.readouterr().err
+    assert told in err if told else err == ""
 
 
-def test_a_mode_that_is_none_is_the_users_error() -> None:
+def test_a_mode_that_is_none_is_the_users_error():
     with pytest.raises(UserError, match="auto, online, offline"):
         WandbSink("onlin")
 
 
 @pytest.mark.parametrize("project", [*"/\\#?%:", "a/b", "p" * 129, "a\n:" + "p" * 20])
-def test_a_project_that_wandb_refuses_is_the_users_error(
-    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, project: str
-) -> None:
+def test_a_project_that_wandb_refuses_is_the_users_error(fake, monkeypatch, project):
     with pytest.raises(UserError, match=r"tracker\.project \(or WANDB_PROJECT\)") as error:
         WandbSink(project=project)
     assert repr(project) in str(error.value)
@@ -598,9 +529,7 @@ def test_a_project_that_wandb_refuses_is_the_users_error(
 
 
 @pytest.mark.parametrize("tag", ["", "t" * 65, "t" * 70])
-def test_a_tag_that_wandb_refuses_is_the_users_error(
-    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, tag: str
-) -> None:
+def test_a_tag_that_wandb_refuses_is_the_users_error(fake, monkeypatch, tag):
     with pytest.raises(UserError, match=rf"of {len(tag)} letters: .* 1 to 64 letters\.$"):
         WandbSink(tags=["a", tag])
     monkeypatch.setenv("WANDB_TAGS", f"a,{tag}")
@@ -620,9 +549,7 @@ VARIABLES = {
 }
 
 
-def test_what_is_typed_wins_over_a_variable_and_that_over_the_default(
-    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_typed_wins_over_a_variable_and_that_over_the_default(fake, tmp_path, monkeypatch):
     for name, value in VARIABLES.items():
         monkeypatch.setenv(name, value)
     drive(tracked("offline", dir=tmp_path))
@@ -643,8 +570,8 @@ def test_what_is_typed_wins_over_a_variable_and_that_over_the_default(
 
 @pytest.mark.parametrize("home", ["writable", "missing", "read-only", "unset", "unknown"])
 def test_wandb_is_shown_a_place_where_there_is_no_home_to_write_into(
-    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
-) -> None:
+    fake, tmp_path, monkeypatch, home
+):
     (tmp_path / "home").mkdir()
     monkeypatch.setattr(os, "access", lambda path, _: home == "writable" and os.path.isdir(path))
     if home == "missing":
@@ -663,9 +590,7 @@ def test_wandb_is_shown_a_place_where_there_is_no_home_to_write_into(
     }
 
 
-def test_a_place_that_the_user_has_chosen_is_kept(
-    fake: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_place_that_the_user_has_chosen_is_kept(fake, tmp_path, monkeypatch):
     monkeypatch.delenv("HOME")
     monkeypatch.setenv("WANDB_CACHE_DIR", "/elsewhere")
     drive(tracked("offline", dir=tmp_path))
@@ -691,14 +616,8 @@ FORGE = "https://api.forge.coreweave.com"
 )
 @pytest.mark.parametrize("place", ["NETRC", "home"])
 def test_a_key_in_netrc_counts_for_its_own_host(
-    fake: FakeWandb,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    text: str | None,
-    url: str,
-    expected: bool,
-    place: str,
-) -> None:
+    fake, monkeypatch, tmp_path, text, url, expected, place
+):
     home = Path(tmp_path / "home")
     home.mkdir()
     path = home / ".netrc" if place == "home" else tmp_path / "elsewhere"
@@ -710,9 +629,7 @@ def test_a_key_in_netrc_counts_for_its_own_host(
 
 
 @pytest.mark.parametrize("name", ["WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"])
-def test_a_key_in_the_environment_counts(
-    fake: FakeWandb, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_key_in_the_environment_counts(fake, monkeypatch, name):
     assert not has_key("https://api.wandb.ai")
     monkeypatch.setenv(name, "k")
     assert has_key("https://api.wandb.ai")
@@ -721,9 +638,7 @@ def test_a_key_in_the_environment_counts(
 @pytest.mark.parametrize(
     ("tracker", "mode"), [("auto", "auto"), ("wandb", "online"), ("wandb_offline", "offline")]
 )
-def test_configs_make_the_sink_they_are_named_after(
-    fake: FakeWandb, tmp_path: Path, tracker: str, mode: str
-) -> None:
+def test_configs_make_the_sink_they_are_named_after(fake, tmp_path, tracker, mode):
     fake.global_settings.api_key = "k"
     with hydra.initialize_config_dir(str(CONFIGS), version_base=None):
         overrides = [f"+tracker={tracker}", f"+output_dir={tmp_path}", "tracker.tags=[x]"]
@@ -736,12 +651,12 @@ def test_configs_make_the_sink_they_are_named_after(
     assert (arguments["dir"], arguments["tags"]) == (str(tmp_path), ["x"])
 
 
-def test_the_tracker_none_is_no_tracker() -> None:
+def test_the_tracker_none_is_no_tracker():
     with hydra.initialize_config_dir(str(CONFIGS), version_base=None):
         config = hydra.compose(overrides=["+tracker=none"])
     assert type(instantiate(config.tracker)) is Sink
 
 
-def test_importing_the_package_imports_no_wandb() -> None:
+def test_importing_the_package_imports_no_wandb():
     program = "import sys, glocal_exp.tracking; sys.exit('wandb' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

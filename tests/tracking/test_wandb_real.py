@@ -140,7 +140,7 @@ def train(sink, steps, status):
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(tmp_path_factory) -> Path:
     """Two seeds of 300 steps, interrupted after 200 and resumed from 100 by a second program.
 
     The first has a key, but a server that never answers; the second has none.
@@ -166,7 +166,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path / "out"
 
 
-def test_offline_files_hold_the_rows_the_configuration_and_the_end(out: Path) -> None:
+def test_offline_files_hold_the_rows_the_configuration_and_the_end(out):
     assert [path.name for path in out.iterdir()] == ["wandb"]
     programs = defaultdict(list)
     for path in sorted(out.glob("wandb/offline-run-*/run-*.wandb")):
@@ -193,19 +193,19 @@ def test_offline_files_hold_the_rows_the_configuration_and_the_end(out: Path) ->
             assert found["group"] == "e/glocal-0a1b2c3d"
 
 
-def test_a_resumed_run_keeps_its_id_and_seeds_have_their_own(out: Path) -> None:
+def test_a_resumed_run_keeps_its_id_and_seeds_have_their_own(out):
     ids = [path.stem for path in out.glob("wandb/offline-run-*/run-*.wandb")]
     assert (len(ids), len(set(ids))) == (4, 2)
 
 
-def test_offline_files_hold_no_code_and_no_console(out: Path) -> None:
+def test_offline_files_hold_no_code_and_no_console(out):
     files = {path.name for path in out.glob("wandb/*/files/**/*") if path.is_file()}
     assert not files & {"output.log", "requirements.txt", "diff.patch"}
     assert not any(name.endswith(".py") for name in files)
 
 
 @linux
-def test_a_full_disk_is_silent_and_a_service_that_dies_costs_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_silent_and_a_service_that_dies_costs_one_line(tmp_path):
     code, out, err = run(
         tmp_path,
         """
@@ -228,7 +228,7 @@ print("trained")
 
 
 @linux
-def test_a_service_that_hangs_holds_up_neither_the_run_nor_its_end(tmp_path: Path) -> None:
+def test_a_service_that_hangs_holds_up_neither_the_run_nor_its_end(tmp_path):
     code, out, err = run(
         tmp_path,
         """
@@ -309,8 +309,8 @@ SERVERS = [
 @pytest.mark.parametrize("knows", [False, True])
 @pytest.mark.parametrize(("code", "body", "seconds", "told", "failed"), SERVERS)
 def test_a_server_that_takes_no_runs_leaves_them_offline(
-    tmp_path: Path, code: int, body: bytes, seconds: float, told: str, failed: str, knows: bool
-) -> None:
+    tmp_path, code, body, seconds, told, failed, knows
+):
     """Told so by the sink's own question or, if the server `knows` that one, by W&B."""
     with serving(code, body, knows, seconds) as host:
         program = f"{TRAIN}train(tracked(dir='../out', start_seconds=3), (0, 100), 'complete')"
@@ -338,9 +338,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("place", "key", "reason"), KEYS)
-def test_a_key_that_wandb_refuses_leaves_runs_offline(
-    tmp_path: Path, place: str, key: str, reason: str
-) -> None:
+def test_a_key_that_wandb_refuses_leaves_runs_offline(tmp_path, place, key, reason):
     with serving(404, b"", knows=True) as host:
         variables = {"WANDB_BASE_URL": f"http://{host}"}
         if place == "variable":
@@ -356,7 +354,7 @@ def test_a_key_that_wandb_refuses_leaves_runs_offline(
     assert offline_rows(tmp_path) == [2, 2]
 
 
-def test_variables_of_wandb_name_and_describe_the_runs(tmp_path: Path) -> None:
+def test_variables_of_wandb_name_and_describe_the_runs(tmp_path):
     names = ("PROJECT", "NAME", "RUN_GROUP", "ENTITY", "NOTES")
     variables = {f"WANDB_{name}": f"my {name.lower()}" for name in names}
     program = f"{TRAIN}train(tracked(dir='../out'), (0,), 'complete')"
@@ -377,7 +375,7 @@ HOMES = {
 
 
 @pytest.mark.parametrize("home", HOMES)
-def test_runs_are_kept_where_there_is_no_home_to_write_into(home: str) -> None:
+def test_runs_are_kept_where_there_is_no_home_to_write_into(home):
     prefix = HOMES[home]
     if STRANGER[0] in prefix and (os.getuid() or not shutil.which(STRANGER[0])):
         pytest.skip("only root can become a user who is not known")
@@ -392,7 +390,7 @@ def test_runs_are_kept_where_there_is_no_home_to_write_into(home: str) -> None:
         assert list(Path(folder, "cwd").iterdir()) == []
 
 
-def test_a_run_of_objects_is_logged_beside_its_store(tmp_path: Path) -> None:
+def test_a_run_of_objects_is_logged_beside_its_store(tmp_path):
     """`run(..., store=...)` of a problem of one's own, in a folder that gets nothing of it."""
     program = (
         "from tests import ridge\nfrom glocal_exp.app.own import run\n"
