@@ -22,8 +22,8 @@ WEIGHT = {"product": 0, "conv_general_dilated": 1, "dot_general": 0}
 
 def gradient(forward: Any, tangents: int = 0) -> int:
     """The loss and its gradient, with so many tangents of it, of a forward pass (a jaxpr)."""
-    counted = [layer(equation) for equation in products(forward.jaxpr)]
-    whole, first = sum(counted), counted[0]
+    first, *others = map(layer, products(forward.jaxpr))
+    whole = first + sum(others)
     return 3 * whole - first + tangents * (6 * whole - 4 * first)
 
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch.func import grad_and_value, jvp, vmap
 from torch.utils._pytree import tree_map
 
-from benchmarks.comparison import Outcome
+from benchmarks.measure import Outcome
 from benchmarks.work import START, Work
 from glocal_exp.models.lenet import LeNet
 from glocal_exp.models.wide_resnet import EPSILON, Block, GroupNorm, WideResNet

@@ -1,8 +1,12 @@
 """One h at the end of a stretch of training, and h after every step of it, beside the peers."""
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import Ours, paper_loop
-from benchmarks.work import Scale, make_work
+from collections.abc import Callable
+
+import jax
+
+from benchmarks.experiments import Scale
+from benchmarks.measure import Candidate, Comparison, Entry, Outcome, Target, costs
+from benchmarks.work import Work, make_work
 
 Q = 3
 CHUNK = 100  # PyTorch's fastest for a validation gradient, see `parts`
@@ -21,10 +25,10 @@ def build(scale: Scale) -> Entry:
     tau, some, batch = scale.stretch, max(2, scale.stretch // 4), scale.batch
     whole = make_work(scale, steps=tau)
     work, few = whole.tuning(Q).cut(validation=scale.subset), whole.cut(steps=some)
-    last = [Ours(work).way(mode, mode) for mode in MODES]
+    last = [work.ours(mode, mode) for mode in MODES]
     last += [work.peer(name, *way, chunk=CHUNK) for name, way in ALL.items()]
     paper = Candidate(PAPER, paper_loop(few.tuning(Q, whole=True)), peer="jax")
-    every = [Ours(few.tuning(Q)).way(OURS, "every"), paper]
+    every = [few.tuning(Q).ours(OURS, "every"), paper]
     # Reverse mode needs what one tangent needs: a map's transpose takes as many products.
     flops = tau * work.flops(batch, 1) + work.flops(scale.subset)
     each_flops = few.flops(batch, Q) + few.flops(scale.validation)
@@ -46,3 +50,18 @@ def build(scale: Scale) -> Entry:
         "TorchOpt takes weight decay as a penalty in the loss.",
     )
     return Entry("One hypergradient", comparisons, targets, notes)
+
+
+def paper_loop(work: Work) -> Callable[[], Outcome]:
+    """Algorithm 1 as it is written: a Python loop of jitted steps, h_t after each, (steps, q)."""
+    push, contract = jax.jit(work.push), jax.jit(work.contract)
+
+    def run() -> Outcome:
+        given, found = work.given, []
+        carry = given[:2]
+        for t in range(len(work.train["y"])):
+            carry, _ = push(given, carry, {name: part[t] for name, part in given.train.items()})
+            found.append(contract(given, *carry))
+        return {"h": jax.block_until_ready(found)}
+
+    return run

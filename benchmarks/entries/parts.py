@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import compare
-from benchmarks.work import CHOICES, Scale, make_work
+from benchmarks.experiments import Scale
+from benchmarks.measure import Candidate, Comparison, Entry, Target, costs
+from benchmarks.work import CHOICES, make_work
 from glocal_exp.engine import Forward, Loop, Plan, Schedule, Splits
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.window_mean import WindowMean
@@ -28,9 +28,9 @@ def build(scale: Scale) -> Entry:
     chunks["at once"] = {"chunk": images}
     pushed = {TOGETHER: {"together": True}, IN_TURN: {"together": False}}
     comparisons = [
-        compare(work, "plain", PLAIN, OURS, {EAGER: {}}),
-        *(compare(work.tuning(q), "tangent", TANGENT.format(q), OURS, pushed) for q in CHOICES),
-        compare(work, "validation_gradient", gradient, OURS, chunks),
+        work.compare("plain", PLAIN, OURS, {EAGER: {}}),
+        *(work.tuning(q).compare("tangent", TANGENT.format(q), OURS, pushed) for q in CHOICES),
+        work.compare("validation_gradient", gradient, OURS, chunks),
         Comparison(DMD, [Candidate(OURS, dmd(scale, Q))], unit="fit"),
         Comparison(HOST, [Candidate(OURS, host(scale))], unit="interval"),
     ]

@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
+from benchmarks.experiments import Scale
 from benchmarks.flops import products
-from benchmarks.ours import Ours, compare
-from benchmarks.work import Scale, Work, make_work
+from benchmarks.measure import Candidate, Comparison, Entry, Target, costs
+from benchmarks.work import Work, make_work
 from glocal_exp.store.manifest import usable_cores
 
 OURS, EAGER = "ours", "eager"
@@ -57,11 +57,11 @@ def _floored(
     work: Work, small: Work, part: str, name: str, pieces: float, peers: Any = None
 ) -> Comparison:
     """A part of `work`, and the two halves of its floor: `pieces` times those of the small one."""
-    parts = compare(work, part, name, OURS, peers)
+    parts = work.compare(part, name, OURS, peers)
 
     @cache
     def halves() -> dict[str, Callable[[], object]]:
-        given, whole = small.given, getattr(Ours(small), part)
+        given, whole = small.given, getattr(small, part)
         found = list(products(jax.make_jaxpr(whole)(given).jaxpr))
         sizes = [v.aval.size for equation in found for v in (*equation.invars, *equation.outvars)]
         accessed: Any = jax.jit(whole).lower(given).compile().cost_analysis()

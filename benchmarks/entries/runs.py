@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.work import Scale, whole_run
+from benchmarks.experiments import Scale, whole_run
+from benchmarks.measure import Comparison, Entry, Target, costs
+from glocal_exp.places import RESULTS
 
 NAME = "whole run"
 INTERVALS, STRIDE = 2, 4
-FIDELITY = Path(__file__).parents[2] / "results" / "tables" / "fidelity.csv"
+FIDELITY = RESULTS / "tables" / "fidelity.csv"
 TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is lower by no more
 
 
@@ -27,17 +27,17 @@ def build(scale: Scale) -> Entry:
         replace(whole_run(name, scale, *chosen, *length), facts=partial(fidelity, name))
         for name, chosen in settings.items()
     ]
-    local = costs(NAME, reverse, forward)
+    local, plain = costs(NAME, reverse, forward), costs(NAME, none)
     targets = [
-        Target("whole local / whole none", 4.5, local, costs(NAME, none)),
-        Target("whole split, one h / whole none", 2.5, costs(NAME, one), costs(NAME, none)),
-        Target("whole split / whole none", 4.5, costs(NAME, several), costs(NAME, none)),
+        Target("whole local / whole none", 4.5, local, plain),
+        Target("whole split, one h / whole none", 2.5, costs(NAME, one), plain),
+        Target("whole split / whole none", 4.5, costs(NAME, several), plain),
         Target("whole glocal / whole local", None, costs(NAME, exact), local),
+        Target("cheapest glocal / whole local", None, costs(NAME, *cheaper), local),
     ]
-    for kind, most, chosen in (("faithful ", 2.5, faithful), ("", None, cheaper)):
-        if chosen:
-            cheapest = costs(NAME, *chosen)
-            targets.append(Target(f"cheapest {kind}glocal / whole local", most, cheapest, local))
+    if faithful:
+        sides = costs(NAME, *faithful), local
+        targets.insert(-1, Target("cheapest faithful glocal / whole local", 2.5, *sides))
     notes = (
         f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
         f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
@@ -75,11 +75,9 @@ def _settings(scale: Scale) -> dict[str, list[str]]:
 
 def fidelity(name: str) -> dict[str, float]:
     """The share of intervals whose estimate points the right way; nothing where not measured."""
-    if not FIDELITY.exists():
-        return {}
     label = name.split(", ")[0] if name.startswith("local") else name.replace("stride=", "stride ")
-    table = pd.read_csv(FIDELITY)
-    rows = table[table["estimator"] == label]
+    table = pd.read_csv(FIDELITY).set_index("estimator")
+    rows = table.loc[table.index == label]
     if rows.empty:
         return {}
     return {"fidelity": float(np.average(rows["agreeing"], weights=rows["points"]))}

@@ -1,8 +1,8 @@
 """WideResNet's training step with and without tangents: the paper's network, smaller images."""
 
-from benchmarks.comparison import Entry, Target, costs
-from benchmarks.ours import compare
-from benchmarks.work import Scale, make_work
+from benchmarks.experiments import Scale
+from benchmarks.measure import Entry, Target, costs
+from benchmarks.work import make_work
 
 Q = 2  # the paper's task on this network learns a learning rate and a weight decay
 STEPS = 2
@@ -20,9 +20,9 @@ def build(scale: Scale) -> Entry:
     work = make_work(scale, *size, f"device.microbatch={pieces}", steps=STEPS)
     work = work.tuning(Q).cut(validation=images)
     comparisons = [
-        compare(work, "plain", PLAIN, OURS, {EAGER: {}}),
-        compare(work, "tangent", TANGENT, OURS),
-        compare(work, "validation_gradient", f"validation gradient, {images} images", OURS),
+        work.compare("plain", PLAIN, OURS, {EAGER: {}}),
+        work.compare("tangent", TANGENT, OURS),
+        work.compare("validation_gradient", f"validation gradient, {images} images", OURS),
     ]
     targets = [
         Target(f"{PLAIN} / {EAGER}", None, costs(PLAIN, OURS), costs(PLAIN, EAGER)),

@@ -3,13 +3,12 @@
 import pytest
 
 from benchmarks import machine, measure
-from benchmarks.comparison import Candidate, Comparison, Entry
+from benchmarks.measure import Candidate, Comparison, Entry
 
 CIRCUMSTANCES = {
     "machine": {"processor": "a processor", "cores": 2, "packages": {"jax": "1.2"}},
     "time": "time passed",
     "small": False,
-    "load_before": 0.1,
     "doubtful": [],
 }
 

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from benchmarks.command import NAMES, build
-from benchmarks.comparison import check
+from benchmarks.measure import check
 from benchmarks.work import CHOICES
 from tests.bench.results import measured
 

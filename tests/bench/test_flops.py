@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from benchmarks.experiments import SMALL
 from benchmarks.flops import gradient, layer, products
-from benchmarks.work import SMALL, make_work
+from benchmarks.work import make_work
 from glocal_exp.models.lenet import LeNet
 from tests.problems import KEY
 

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from benchmarks import machine, measure
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs, disagreements
-from benchmarks.measure import conclude, interleave
+from benchmarks.measure import (
+    Candidate,
+    Comparison,
+    Entry,
+    Target,
+    conclude,
+    costs,
+    disagreements,
+    interleave,
+)
 from glocal_exp.errors import UserError
 from tests.bench.results import Clock, entry, measured
 
@@ -137,6 +145,6 @@ def test_the_peak_is_the_fastest_product_in_operations_a_second():
 def test_others_take_what_the_cores_did_not_do_for_us(monkeypatch):
     monkeypatch.setattr(machine.os, "cpu_count", lambda: 2)
     # seconds that all ran, that we ran, and that passed
-    monkeypatch.setattr(machine, "busy", lambda: (116.0, 20.0, 10.0))
-    assert machine.others((100.0, 10.0, 0.0)) == (16.0 - 10.0) / (10.0 * 2)
+    monkeypatch.setattr(machine, "busy", lambda: np.array([116.0, 20.0, 10.0]))
+    assert machine.others(np.array([100.0, 10.0, 0.0])) == (16.0 - 10.0) / (10.0 * 2)
     assert machine.others(None) is None
