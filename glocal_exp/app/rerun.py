@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.utils import get_object
 
@@ -215,8 +217,10 @@ def _checked(path: str, name: Any) -> str:
 
 def text_of(value: Any) -> str:
     """A plain value in Hydra's override grammar."""
-    if isinstance(value, str | bool | None):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return QuotedString(value, Quote.double).with_quotes()
+    if isinstance(value, bool | None):
+        return json.dumps(value)
     if isinstance(value, Mapping):
         pairs = (f"{_checked('', name)}:{text_of(entry)}" for name, entry in value.items())
         return f"{{{','.join(pairs)}}}"
@@ -227,8 +231,13 @@ def text_of(value: Any) -> str:
 
 def typed(script: str, overrides: Iterable[str]) -> str:
     """A command with these overrides, as one types it in a shell."""
-    plain = [re.sub(r'="([\w./-]+)"$', r"=\1", word) for word in overrides]
-    return shlex.join(["python", f"scripts/{script}.py", *plain])
+    return shlex.join(["python", f"scripts/{script}.py", *map(_bare, overrides)])
+
+
+def _bare(word: str) -> str:
+    """An override without quotes, where its value is the same text without them."""
+    read, bare = OverridesParser.create().parse_override, re.sub(r'="([\w./-]+)"$', r"=\1", word)
+    return bare if bare == word or read(bare).value() == read(word).value() else word
 
 
 def _read(run: Path) -> Stored:

@@ -84,6 +84,7 @@ def read_replays(file: Path = REPLAYS) -> list[dict[str, Any]]:
 
 def add_replays(replays: Iterable[Mapping[str, Any]], file: Path = REPLAYS) -> None:
     """Append replays, each with the hashes `stored` and `current` and what it was found by."""
+    read_replays.cache_clear()  # another process may have added some meanwhile
     text = json.dumps([*read_replays(file), *replays], indent=1) + "\n"
     files.write_atomically(file, text.encode())
     read_replays.cache_clear()

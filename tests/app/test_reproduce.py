@@ -212,8 +212,9 @@ def test_before_a_limit_comes_what_fits(monkeypatch, minutes, order):
 
 @pytest.mark.parametrize("word", ["minutes=no", "minutes=0", "minutes=-1", "minutes=nan"])
 def test_a_limit_is_a_number_above_zero(word):
-    with pytest.raises(UserError, match=f"{word} is no number above 0, as minutes=8 is"):
-        reproduce([word], Stop())
+    for words in ([word], ["minutes=8", word]):
+        with pytest.raises(UserError, match=f"{word} is no number above 0, as minutes=8 is"):
+            reproduce(words, Stop())
 
 
 def test_another_folder_holds_runs(tmp_path):

@@ -49,7 +49,7 @@ class Processes(Started):
         self._places[process] = place
         return process
 
-    def ended(self, handles: Collection[Process]) -> dict[Process, int]:
+    def ended(self, handles: Collection[Process]) -> dict[Process, int | str]:
         codes = {handle: code for handle in handles if (code := handle.poll()) is not None}
         self._free += [self._places.pop(process) for process in codes]
         return codes
