@@ -49,6 +49,16 @@ class Comparison:
     flops: int | None = None  # operations that a unit needs, where they are counted
     point: tuple[str, float] | None = None  # an axis of a scaling study, and where on it
 
+    @property
+    def ours(self) -> "list[Cost]":
+        """A unit of it by each way that is ours: a side of a target."""
+        return costs(self.name, *(way.name for way in self.candidates if not way.peer))
+
+    @property
+    def peers(self) -> "list[Cost]":
+        """Likewise by each that is not."""
+        return costs(self.name, *(way.name for way in self.candidates if way.peer))
+
 
 @dataclass(frozen=True)
 class Target:

@@ -106,12 +106,10 @@ class Work:
         """A method of `torch` with its settings, which takes a package, as a candidate."""
         return Candidate(name, lambda: getattr(self.torch, part)(**settings), package)
 
-    def compare(
-        self, part: str, name: str, ours: str, peers: Mapping[str, Any] | None = None
-    ) -> Comparison:
+    def compare(self, part: str, name: str, **peers: Mapping[str, Any]) -> Comparison:
         """A part by ours and, with their settings, by PyTorch's ways of the same name."""
-        ways = [self.ours(ours, part)]
-        ways += [self.peer(peer, part, **settings) for peer, settings in (peers or {}).items()]
+        ways = [self.ours("ours", part)]
+        ways += [self.peer(peer, part, **settings) for peer, settings in peers.items()]
         if part == "validation_gradient":
             images = len(self.validation["y"])
             return Comparison(name, ways, unit="gradient", flops=self.flops(images))

@@ -31,7 +31,6 @@ class Cell:
     paths: tuple[Path, ...]  # the run directory of each
     states: tuple[str, ...]  # of each, as of `store.status`, or `of other images`
     work: int  # training steps of each, playouts included
-    gradients: int  # validation gradients of each
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -69,7 +68,6 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         cfg, plan = job.config, check(job.config)
         outer_steps = range(1, plan.schedule.outer_steps + 1)
         work = cfg.interval * sum(1 + plan.lookahead(s) for s in outer_steps)
-        gradients = len(outer_steps) * (len(plan.wanted.steps) + bool(plan.wanted.mean))
         runs = {seed: run for seed, run in _runs(job, others).items() if run[0] not in known}
         known |= {path for path, _ in runs.values()}
         left = [seed for seed, (_, state) in runs.items() if state != COMPLETE]
@@ -77,7 +75,7 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         for together in [stored, *([left] if batched else [[seed] for seed in left])]:
             if together:
                 paths, states = zip(*(runs[seed] for seed in together), strict=True)
-                yield Cell(_alone(job, together), paths, states, work, gradients)
+                yield Cell(_alone(job, together), paths, states, work)
 
 
 def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:

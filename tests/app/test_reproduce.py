@@ -275,6 +275,7 @@ def test_a_study_of_the_plan_is_missing_until_it_is_measured(tmp_path, capsys):
     (left,) = unmeasured([line], [])
     assert left.config.seed == 1
     assert "# 1 of 2 studies are stored\n" in capsys.readouterr().out
+    assert len(unmeasured([[*small, "seeds=[0,1]", line[-1]]], [])) == 1
     (folder,) = study_directories(tmp_path / "studies")
     next(folder.glob("units/*.csv")).write_text("changed")
     assert len(unmeasured([line], [])) == 2

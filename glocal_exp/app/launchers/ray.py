@@ -34,7 +34,8 @@ class Ray(Started):
     """
 
     def __init__(self, address: str | None, n: int, cores: float, gpus: float, retries: int):
-        self._ray, self.retries = needed("ray", "ray"), retries
+        super().__init__(n, retries)
+        self._ray = needed("ray", "ray")
         self._address, self._size = address, {"num_cpus": n * cores}
         self._options = {"num_cpus": cores, "num_gpus": gpus, "max_retries": retries}
 

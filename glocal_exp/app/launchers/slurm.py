@@ -62,8 +62,8 @@ class Slurm(Started):
         parameters: Mapping[str, Any],
         cluster: str,
     ):
-        self._submitit = needed("submitit", "slurm")
-        self.retries, self._cluster = retries, cluster
+        super().__init__(n, retries)
+        self._submitit, self._cluster = needed("submitit", "slurm"), cluster
         self._limit = {"slurm_max_num_timeout": requeues}
         self._parameters = {
             "name": "glocal",

@@ -69,7 +69,17 @@ class Underway:
 
 
 class Started(Launcher):
-    """What its kinds have in common; a handle is what one of them knows a started task by."""
+    """What its kinds have in common; a handle is what one of them knows a started task by.
+
+    Args:
+        n: how many tasks at a time, as far as there is room for them.
+        retries: how often a task is taken up again.
+    """
+
+    def __init__(self, n: int, retries: int):
+        if n < 1:
+            raise UserError(f"launcher.n={n} is not at least 1; raise it.")
+        self.retries = retries
 
     @abstractmethod
     def room(self, running: int) -> int:

@@ -95,7 +95,7 @@ class Losing(Started):
 def test_why_a_task_is_lost_is_in_its_log(tmp_path):
     (job,) = jobs([f"output_dir={tmp_path}"], sweep=False)
     task = Task("a", job, lambda job: None, "train")
-    assert list(Losing().run([task], Stop())) == [End(task, LOST, "lost")]
+    assert list(Losing(1, 0).run([task], Stop())) == [End(task, LOST, "lost")]
     assert task.log.read_text() == "the node is gone\n"
 
 
@@ -135,7 +135,10 @@ def test_a_cell_of_the_plan_has_no_launcher_in_its_command():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["launcher=processes", "launcher.n=0"], "launcher.n=0 is not at least 1"),
+        *[
+            ([f"launcher={name}", "launcher.n=0"], "launcher.n=0 is not at least 1")
+            for name in ("processes", "slurm", "ray")
+        ],
         (["launcher=processes", "launcher.n=two"], "launcher.n=two should be a whole number"),
         (["launcher=slurm", "+launcher.partitions=a"], "There is no setting launcher.partitions"),
         (["launcher=processes", "launcher.n=1,2"], "launcher has several values"),
