@@ -1,8 +1,7 @@
-"""What timings were taken on, how fast it is at best, and how busy it was."""
+"""What timings were taken on, and how busy it was."""
 
 import os
 import time
-from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -26,21 +25,6 @@ def describe() -> dict[str, Any]:
     found, installed = environment(), {d.name: d.version for d in distributions()}
     found["packages"] = {name: installed[name] for name in PACKAGES if name in installed}
     return {"cores": len(usable_cores()), **{name: found[name] for name in FACTS}}
-
-
-def matmul_peak(clock: Callable[[], float], size: int = 1024, seconds: float = 1.0) -> float:
-    """FLOP/s of float32 products of square matrices, 2 size^3 each: the best of so many seconds."""
-    import jax
-    import jax.numpy as jnp
-
-    a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
-    program = jax.jit(jnp.matmul).lower(a, a).compile()
-    best, end = float("inf"), clock() + seconds
-    while clock() < end or best == float("inf"):
-        start = clock()
-        jax.block_until_ready(program(a, a))
-        best = min(best, clock() - start)
-    return 2 * size**3 / best
 
 
 def busy() -> np.ndarray | None:

@@ -46,7 +46,6 @@ class Comparison:
     candidates: Sequence[Candidate]
     calls: int = 1  # units to a run of a candidate
     unit: str = "step"  # what is timed: step, gradient, run
-    flops: int | None = None  # operations that a unit needs, where they are counted
     point: tuple[str, float] | None = None  # an axis of a scaling study, and where on it
 
     @property
@@ -103,21 +102,21 @@ def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
     ]
     for comparison in comparisons:
         check(comparison)
-    peak, before = machine.matmul_peak(clock), machine.busy()
+    before = machine.busy()
     runs = {(c.name, way.name): way.run for c in comparisons for way in c.candidates}
     rounds = min(rounds, entry.rounds or rounds)
     seconds = interleave(runs, rounds, clock)
-    result: dict[str, Any] = {"title": entry.title, "rounds": rounds, "peak_flops": peak}
-    result |= {"others": machine.others(before), "comparisons": []}
+    result: dict[str, Any] = {"title": entry.title, "rounds": rounds, "comparisons": []}
+    result |= {"others": machine.others(before), "notes": entry.notes, "missing": missing}
     for c in comparisons:
-        row = {"name": c.name, "unit": c.unit, "flops": c.flops, "point": c.point}
-        row["candidates"] = [
+        ways = [
             {"name": way.name, "ours": not way.peer, "facts": {}}
             | {"seconds": [s / c.calls for s in seconds[c.name, way.name]]}
             for way in c.candidates
         ]
+        row = {"name": c.name, "unit": c.unit, "point": c.point, "candidates": ways}
         result["comparisons"].append(row)
-    return concluded(result | {"notes": entry.notes, "missing": missing}, entry)
+    return concluded(result, entry)
 
 
 def check(comparison: Comparison) -> None:
@@ -180,8 +179,6 @@ def concluded(result: dict[str, Any], entry: Entry) -> dict[str, Any]:
             seconds[key] = way["seconds"]
             way["facts"] |= facts.get(key, dict)()
             way["summary"] = summary(way["seconds"])
-            if c["flops"] is not None:
-                way["of_peak"] = c["flops"] / way["summary"]["median"] / result["peak_flops"]
     return result | {"targets": [conclude(target, seconds) for target in entry.targets]}
 
 

@@ -63,14 +63,9 @@ def _times(result: Mapping[str, Any]) -> pd.DataFrame:
     table = pd.DataFrame({"work": work.mask(work.duplicated(), "")})
     table["way"] = ways["name"].mask(ways["ours"], "**" + ways["name"] + "**")
     table["ms, median (range)"] = [_range(*span) for span in ways[SPAN].to_numpy()]
-    numbers = {}
-    if "of_peak" in ways:
-        numbers["GFLOP/s"] = "{:.0f}", ways["of_peak"] * result["peak_flops"] / 1e9
-        numbers["of peak"] = "{:.0f} %", 100 * ways["of_peak"]
     for column in sorted(ways.filter(like="facts.")):
-        numbers[column.removeprefix("facts.")] = "{:.3g}", ways[column]
-    for name, (form, values) in numbers.items():
-        table[name] = values.map(form.format, na_action="ignore")
+        name = column.removeprefix("facts.")
+        table[name] = ways[column].map("{:.3g}".format, na_action="ignore")
     return table.fillna("-")
 
 
@@ -84,10 +79,7 @@ def _circumstances(result: Mapping[str, Any]) -> Iterator[str]:
         "bold is ours."
     )
     yield from result["notes"]
-    yield (
-        f"{machine['processor']}, {machine['cores']} used; peak of matrix products "
-        f"{result['peak_flops'] / 1e9:.0f} GFLOP/s{busy}; {packages}."
-    )
+    yield (f"{machine['processor']}, {machine['cores']} used{busy}; {packages}.")
     yield from (f"Not timed: {name} ({why})." for name, why in result["missing"].items())
     if result["doubtful"]:
         yield f"Warning: these times are doubtful: {'; '.join(result['doubtful'])}."

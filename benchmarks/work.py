@@ -12,7 +12,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, PyTree
 
-from benchmarks import flops
 from benchmarks.experiments import Scale, experiment
 from benchmarks.measure import Candidate, Comparison, Outcome
 from glocal_exp import hypergrad
@@ -81,13 +80,6 @@ class Work:
         images = {name: part[:validation] for name, part in self.validation.items()}
         return replace(self, train=train, validation=images)
 
-    def flops(self, images: int, q: int = 0) -> int:
-        """Operations of the gradient for so many images, with q tangents."""
-        network = partial(self.problem.classifier.network, convolution="lax")
-        image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
-        params = jax.eval_shape(network, jax.random.key(0))
-        return images * flops.gradient(jax.make_jaxpr(lambda n, x: n(x))(params, image), q)
-
     def ours(self, name: str, part: str, *, compared: bool = True) -> Candidate:
         """A part as a candidate: compiled by the first call, and run to its end by each."""
         programs = Programs()
@@ -111,11 +103,8 @@ class Work:
         ways = [self.ours("ours", part)]
         ways += [self.peer(peer, part, **settings) for peer, settings in peers.items()]
         if part == "validation_gradient":
-            images = len(self.validation["y"])
-            return Comparison(name, ways, unit="gradient", flops=self.flops(images))
-        steps, batch = self.train["y"].shape
-        q = hypergrad.count(self.given.phi) if part == "tangent" else 0
-        return Comparison(name, ways, steps, flops=self.flops(batch, q))
+            return Comparison(name, ways, unit="gradient")
+        return Comparison(name, ways, len(self.train["y"]))
 
     def plain(self, given: Given) -> Outcome:
         """All training steps: losses, weights and momentum."""

@@ -23,15 +23,12 @@ def build(scale: Scale) -> Entry:
     tau, some, batch = scale.stretch, max(2, scale.stretch // 4), scale.batch
     whole = make_work(scale, steps=tau)
     work, few = whole.tuning(Q).cut(validation=scale.subset), whole.cut(steps=some)
-    # Reverse mode needs what one tangent needs: a map's transpose takes as many products.
-    flops = tau * work.flops(batch, 1) + work.flops(scale.subset)
     ways = [work.ours(mode, mode) for mode in ("reverse", "forward")]
     ways += [work.peer(name, *way, chunk=CHUNK) for name, way in PEERS.items()]
-    last = Comparison(f"one h over {tau} steps", ways, unit="h", flops=flops)
-    flops = few.flops(batch, Q) + few.flops(scale.validation)
+    last = Comparison(f"one h over {tau} steps", ways, unit="h")
     paper = Candidate("Python loop", paper_loop(few.tuning(Q, whole=True)), peer="jax")
     ways = [few.tuning(Q).ours("compiled interval", "every"), paper]
-    every = Comparison(f"every h_t of {some} steps", ways, some, "step with its h_t", flops)
+    every = Comparison(f"every h_t of {some} steps", ways, some, "step with its h_t")
     targets = [
         Target("one h, best of our modes / best of PyTorch", 1.0, last.ours, last.peers),
         Target("every h_t / the paper's formulation", None, every.ours, every.peers),

@@ -47,11 +47,8 @@ def build(scale: Scale) -> Entry:
         Target("host / interval", None, alone.ours, interval),
     )
     notes = (
-        f"Batches of {scale.batch} images. FLOP are those of the network's own matrix products "
-        "(`benchmarks/flops.py`), the peak is a product of 1024 x 1024 float32 matrices in the "
-        "same process.",
-        "q = 1 learns the rate, 2 and 3 add momentum and weight decay, 8 is a rate for each "
-        "parameter tensor, on both sides.",
+        f"Batches of {scale.batch} images; q = 1 learns the rate, 2 and 3 add momentum and weight "
+        "decay, 8 is a rate for each parameter tensor, on both sides.",
         "Host time is a whole interval of the engine on a problem that costs nothing.",
     )
     comparisons = [plain, *pushed.values(), gradient, fit, alone]

@@ -12,9 +12,7 @@ from glocal_exp.store.status import add_replays, read_replays
 from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
-from .commands import TOY, Shell, manifest, shell
-
-__all__ = ["shell"]
+from .commands import TOY, Shell, manifest
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,6 @@ from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
 from .commands import PACED, TOY, Command, Shell, assert_same, checkpoint, manifest, runs, until
-from .commands import shell as shell
 
 PLAN = ["c3_fmnist", *TOY[1:], "source=bundled", "batch_size=4", "seed=0,1"]
 

@@ -10,9 +10,7 @@ import pytest
 from glocal_exp.store.studies import load_study
 from tests.sealing import reseal
 
-from .commands import TOY, Shell, shell
-
-__all__ = ["shell"]
+from .commands import TOY, Shell
 
 
 @pytest.fixture

@@ -12,9 +12,7 @@ from glocal_exp.app.launchers.started import Order
 from tests.app.commands import manifest, runs, until
 
 from .clusters import asked
-from .clusters import slurm as slurm
 from .sweeps import MOMENTS, Sweep, assert_whole, parent
-from .sweeps import whole as whole
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'glocal-exp[slurm]'")
 SETTINGS = {
