@@ -134,5 +134,6 @@ def _lines(ways: pd.DataFrame) -> Figure:
         ticks = group["x"].unique()
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.set_xticks([], minor=True)
+        axes.margins(y=0.4)  # with room for the legend
         axes.legend(fontsize=style.SMALLEST_FONT)
     return drawn

@@ -19,6 +19,7 @@ from glocal_exp.store import files, status
 from glocal_exp.store.seal import intact_manifest
 
 COMPLETE = "complete"
+GOES_ON = (COMPLETE, "partial", "failed", "running")  # any other is run afresh
 SEEDS = ("seed", "seeds")
 UNNAMED = ("experiment", "output_dir", "source", "tracker", "launcher")
 
@@ -39,8 +40,10 @@ class Cell:
 
     @property
     def done(self) -> float:
-        """The share of its steps that the seed furthest behind has stored."""
-        return min(map(_stored_steps, self.paths)) / self.job.config.steps
+        """The share of its steps that the seed furthest behind has stored, and goes on from."""
+        seeds = zip(self.paths, self.states, strict=True)
+        steps = [_stored_steps(path) if state in GOES_ON else 0 for path, state in seeds]
+        return min(steps) / self.job.config.steps
 
     @property
     def is_complete(self) -> bool:

@@ -26,42 +26,27 @@ UNKNOWN_START = 120.0  # choice: seconds for compiling and an interval that were
 
 @dataclass(frozen=True)
 class Measured:
-    """A stored run's times and size.
+    """A stored run's times and size."""
 
-    Attributes:
-        device: the GPU, or the CPU with its cores.
-        method, network: what it trained with, and what, with its sizes.
-        settings: the values of `ALIKE`, by dotted key.
-        step: seconds of a training step, those of playouts counted, evaluation included; of seeds
-            side by side that of all together.
-        start: seconds that compiling took.
-        size: bytes on disk, by step of training.
-    """
-
-    device: str
+    device: str  # the GPU, or the CPU with its cores
     method: str
-    network: str
-    settings: Mapping[str, Any]
+    network: str  # what it trained, with its sizes
+    settings: Mapping[str, Any]  # the values of `ALIKE`, by dotted key
+    # Seconds of a training step, those of playouts counted, evaluation included; of seeds side by
+    # side that of all together.
     step: float
-    start: float
-    size: float
+    start: float  # seconds that compiling took
+    size: float  # bytes on disk, by step of training
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left of a cell.
+    """What is left of a cell."""
 
-    Attributes:
-        seconds: infinity where nothing like it has been measured.
-        first: seconds until an interval is stored.
-        size: bytes on disk.
-        source: where the seconds come from, in words.
-    """
-
-    seconds: float
-    first: float
-    size: float
-    source: str
+    seconds: float  # infinity where nothing like it has been measured
+    first: float  # seconds until an interval is stored
+    size: float  # bytes on disk
+    source: str  # where the seconds come from, in words
 
 
 class Speeds:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from glocal_exp.app.cells import cells, state_of
+from glocal_exp.app.cells import Cell, cells, state_of
 from glocal_exp.app.choices import choices, groups
 from glocal_exp.app.compose import Job, jobs
 from glocal_exp.app.plans import composed, studies, sweep, sweeps, unmeasured
@@ -99,6 +99,7 @@ def test_a_copy_is_verified_before_it_counts(whole, tmp_path, state, change):
     assert states(tmp_path) == ["complete", "complete"]
     change(runs(tmp_path)["local/0"])
     assert states(tmp_path) == [state, "complete"]
+    assert [cell.done for cell in found(tmp_path) if not cell.is_complete] == [0.0]
 
 
 def test_a_copy_made_with_other_images_does_not_count(whole, tmp_path):
@@ -117,12 +118,16 @@ def planned() -> list[Job]:
     return jobs(sweep(line, PLAN[1:]), sweep=True)
 
 
-def states(output: Path) -> list[str]:
-    """Of the plan's runs, by seed."""
+def found(output: Path) -> Iterable[Cell]:
+    """The plan's runs as they are there."""
     for job in planned():
         job.config.output_dir = str(output)
-    found = cells(planned(), batched=False, others=())
-    pairs = [pair for cell in found for pair in zip(cell.paths, cell.states, strict=True)]
+    return cells(planned(), batched=False, others=())
+
+
+def states(output: Path) -> list[str]:
+    """Of the plan's runs, by seed."""
+    pairs = [pair for cell in found(output) for pair in zip(cell.paths, cell.states, strict=True)]
     return [state for _, state in sorted(pairs)]
 
 
