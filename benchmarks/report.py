@@ -97,7 +97,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 def _bars(ways: pd.DataFrame) -> Figure:
     """A panel for each comparison, with a bar for each way and the range of its rounds."""
-    groups = list(ways.groupby(["work.name", "work.unit"], sort=False))
+    groups: Any = list(ways.groupby(["work.name", "work.unit"], sort=False))
     heights = [PANEL + BAR * len(group) for _, group in groups]
     drawn = Figure(figsize=(style.COLUMN_WIDTH, sum(heights) + 0.3))
     panels = drawn.subplots(len(groups), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -120,7 +120,7 @@ def _lines(ways: pd.DataFrame) -> Figure:
     """A panel for each axis, with a line for each way and the range of its rounds."""
     ways["axis"], ways["x"] = ways["work.point"].str[0], ways["work.point"].str[1]
     looks = dict(zip(ways["name"].unique(), cycle(style.MARKS)))
-    groups = list(ways.groupby(["axis", "work.unit"], sort=False))
+    groups: Any = list(ways.groupby(["axis", "work.unit"], sort=False))
     rows = -(-len(groups) // COLUMNS)
     drawn, panels = style.panels(rows, COLUMNS, LINE_HEIGHT * rows)
     for axes in panels.flat[len(groups) :]:

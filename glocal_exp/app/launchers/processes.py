@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -46,7 +46,7 @@ class Processes(Started):
         self._places[process] = place
         return process
 
-    def ended(self, handles: Collection[Process]) -> dict[Process, int | str]:
+    def ended(self, handles: Collection[Process]) -> Mapping[Process, int | str]:
         codes = {handle: code for handle in handles if (code := handle.poll()) is not None}
         self._free += [self._places.pop(process) for process in codes]
         return codes

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +50,7 @@ class Ray(Started):
         remote = self._ray.remote(attempt).options(**self._options)
         return [remote.remote(replace(o, environment={**own, **o.environment})) for o in orders]
 
-    def ended(self, handles: Collection[Any]) -> dict[Any, int | str]:
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
         ended, _ = self._ray.wait(list(handles), num_returns=len(handles), timeout=0)
         return {reference: self._code(reference) for reference in ended}
 

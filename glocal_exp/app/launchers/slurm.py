@@ -91,7 +91,7 @@ class Slurm(Started):
         say(f"submitted: {len(jobs)} jobs, {jobs[0].job_id} to {jobs[-1].job_id}")
         return jobs
 
-    def ended(self, handles: Collection[Any]) -> dict[Any, int | str]:
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
         if self._cluster == "slurm":
             gone = self._gone_from(handles)
             over = [job for job in handles if job in gone or job.paths.result_pickle.exists()]

@@ -90,7 +90,7 @@ class Started(Launcher):
         """Hand tasks over; a handle for each."""
 
     @abstractmethod
-    def ended(self, handles: Collection[Any]) -> dict[Any, int | str]:
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
         """Of those that have ended the exit codes, below zero for one that was killed.
 
         Of one that is lost what is known of it.
