@@ -1,17 +1,17 @@
-"""What timings were taken on, how fast it is at best, and how busy it was."""
+"""What timings were taken on, and how busy it was."""
 
 import os
 import time
-from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from glocal_exp.store.manifest import environment, usable_cores
 
 FACTS = ("processor", "platform", "python", "packages", "git", "started")
 PACKAGES = ("jax", "jaxlib", "optax", "equinox", "numpy", "torch", "higher", "torchopt")
-Busy = tuple[float, float, float]  # seconds that all processes and this one ran, and the time
 
 
 def use_cores(number: int) -> None:
@@ -27,36 +27,18 @@ def describe() -> dict[str, Any]:
     return {"cores": len(usable_cores()), **{name: found[name] for name in FACTS}}
 
 
-def matmul_peak(clock: Callable[[], float], size: int = 1024, seconds: float = 1.0) -> float:
-    """FLOP/s of float32 products of square matrices, 2 size^3 each: the best of so many seconds."""
-    import jax
-    import jax.numpy as jnp
-
-    a = jax.random.normal(jax.random.key(0), (size, size), jnp.float32)
-    program = jax.jit(jnp.matmul).lower(a, a).compile()
-    best, end = float("inf"), clock() + seconds
-    while clock() < end or best == float("inf"):
-        start = clock()
-        jax.block_until_ready(program(a, a))
-        best = min(best, clock() - start)
-    return 2 * size**3 / best
-
-
-def busy() -> Busy | None:
-    """None where the system does not say."""
-    try:
-        first = Path("/proc/stat").read_text().splitlines()[0].split()
-    except OSError:  # not Linux
+def busy() -> np.ndarray | None:
+    """Seconds that all processes and this one have run, and the time; None if it is not Linux."""
+    if not (stat := Path("/proc/stat")).exists():
         return None
-    user, nice, system, _, _, irq, soft, steal = (float(value) for value in first[1:9])
-    everyone = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
-    return everyone, time.process_time(), time.perf_counter()
+    user, nice, system, _, _, *others = map(float, stat.read_text().split()[1:9])
+    everyone = (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+    return np.array([everyone, time.process_time(), time.perf_counter()])
 
 
-def others(before: Busy | None) -> float | None:
+def others(before: np.ndarray | None) -> float | None:
     """Share of the time of all cores that other processes have taken since `busy` said this."""
-    now = busy()
-    if before is None or now is None:
+    if before is None:
         return None
-    everyone, mine, passed = (b - a for a, b in zip(before, now, strict=True))
-    return max(0.0, everyone - mine) / max(passed * (os.cpu_count() or 1), 1e-9)
+    everyone, mine, passed = busy() - before
+    return float(max(0.0, everyone - mine) / (passed * (os.cpu_count() or 1)))

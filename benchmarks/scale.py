@@ -8,16 +8,17 @@ import argparse
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.machine import describe
+from glocal_exp.app.cells import cells
 from glocal_exp.app.compose import Job, jobs
 from glocal_exp.app.launchers.launcher import Task
 from glocal_exp.app.stop import Stop
@@ -31,7 +32,7 @@ from glocal_exp.store.seal import CHECKSUMS, checksums, sealed
 
 SEEDS = 100  # of a variant
 TOUCHED = 100  # runs that have been copied anew since they were listed
-TEMPLATE = RESULTS / "runs" / "fig2_sgd"
+TEMPLATES = RESULTS / "runs" / "fig2_sgd"  # of which the shortest is copied
 
 
 def main() -> None:
@@ -39,21 +40,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10_000, help="run directories (%(default)s)")
     parser.add_argument("--jobs", type=int, default=100, help="jobs of a sweep (%(default)s)")
-    short = min(TEMPLATE.glob("glocal-*/seed=0"), key=lambda run: (run / METRICS).stat().st_size)
-    parser.add_argument("--template", type=Path, default=short)
     parser.add_argument("--launchers", nargs="*", default=["local", "processes"])
     options = parser.parse_args()
     print(describe()["processor"])
     with tempfile.TemporaryDirectory() as folder:
-        listing(options.template, Path(folder) / "runs", options.runs)
+        listing(Path(folder) / "runs", options.runs)
     with tempfile.TemporaryDirectory() as folder:
         launching(options.launchers, Path(folder), options.jobs)
 
 
-def listing(template: Path, root: Path, number: int) -> None:
+def listing(root: Path, number: int) -> None:
     """Time how long it takes to read back many runs: at first, with the index, and once stale."""
     with timed(f"make {number} run directories"):
-        copies = list(made(template, root, number))
+        copies = list(made(root, number))
     with timed("load_runs, without an index"):
         records = len(load_runs(root, check_source=False))
     (root / INDEX).unlink(missing_ok=True)
@@ -76,17 +75,21 @@ def listed(root: Path) -> None:
     write_index(root, runs)
 
 
-def made(template: Path, root: Path, number: int) -> Iterator[Path]:
+def made(root: Path, number: int) -> Iterator[Path]:
     """Copies of a run: variants of a learning rate, each of many seeds."""
-    manifest = json.loads((template / MANIFEST).read_text())
-    config = (template / CONFIG).read_text()
+    runs = TEMPLATES.absolute().glob("glocal-*/seed=0")
+    template = min(runs, key=lambda run: (run / METRICS).stat().st_size)
+    manifest, config = (
+        json.loads((template / MANIFEST).read_text()),
+        (template / CONFIG).read_text(),
+    )
     for count in range(number):
         variant, seed = divmod(count, SEEDS)
         path = root / "many" / f"glocal-{variant:08x}" / f"seed={seed}"
         path.mkdir(parents=True)
         for name in set(manifest[CHECKSUMS]) - {CONFIG}:
             if (template / name).exists():  # weights may not be
-                os.symlink(template.absolute() / name, path / name)
+                (path / name).symlink_to(template / name)
         text = re.sub(r"(?m)^seed: .*", f"seed: {seed}", config)
         rate = 0.01 + variant / 10_000
         text = re.sub(r"(?m)^(\s+learning_rate:) .*", rf"\1 {rate}", text, count=1)
@@ -103,14 +106,12 @@ def launching(names: list[str], output: Path, number: int) -> None:
     words = ["preset=smoke", "source=bundled", f"seed=range({number})", f"output_dir={output}"]
     with timed("compose the jobs", number):
         todo = jobs(words, sweep=True)
-    from glocal_exp.app.cells import cells
-
     list(cells(todo[:1], batched=True, others=()))  # reads the images
     with timed("see that none is stored", number):
         list(cells(todo, batched=True, others=()))
-    for words in ([], ["-c", "import glocal_exp.app.train"]):
-        with timed(f"start Python {' '.join(words[1:])}"):
-            subprocess.run([sys.executable, *(words or ["-c", ""])], check=True)
+    for words in ("", "import glocal_exp.app.train"):
+        with timed(f"start Python {words}"):
+            subprocess.run([sys.executable, "-c", words], check=True)
     for name in names:
         (job,) = jobs([f"launcher={name}", f"output_dir={output}"], sweep=False)
         nothing = (Job(str(count), job.config, {}) for count in range(number))
@@ -122,16 +123,11 @@ def launching(names: list[str], output: Path, number: int) -> None:
 @contextmanager
 def timed(what: str, jobs: int | None = None) -> Iterator[None]:
     """Print how long it took, on the clock and of the processor; and so for each of some jobs."""
-    start = _clocks()
+    start = np.array(os.times())
     yield
-    took, ran = (after - before for before, after in zip(start, _clocks(), strict=True))
-    each = f"; a job: {1000 * took / jobs:.0f} ms, {1000 * ran / jobs:.0f} ms" if jobs else ""
-    print(f"{what}: {took:.2f} s, {ran:.2f} s of the processor{each}", flush=True)
-
-
-def _clocks() -> tuple[float, float]:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
+    *ran, took = np.array(os.times()) - start
+    each = f"; a job: {1000 * took / jobs:.0f} ms, {1000 * sum(ran) / jobs:.0f} ms" if jobs else ""
+    print(f"{what}: {took:.2f} s, {sum(ran):.2f} s of the processor{each}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.func import grad_and_value, jvp, vmap
-from torch.utils._pytree import tree_map
 
-from benchmarks.comparison import Outcome
+from benchmarks.measure import Outcome
 from benchmarks.work import START, Work
 from glocal_exp.models.lenet import LeNet
 from glocal_exp.models.wide_resnet import EPSILON, Block, GroupNorm, WideResNet
@@ -68,8 +67,8 @@ class TorchWork:
         buffers = [optimizer.state[p]["momentum_buffer"] for p in params]
         return {"losses": torch.stack(losses), "weights": weights, "momentum": buffers}
 
-    def tangent(self, *, together: bool) -> Outcome:
-        """Steps with the forward derivative of the step: by `vmap`, or one `jvp` a tangent."""
+    def tangent(self) -> Outcome:
+        """Steps with the forward derivative of the step: `vmap` of `jvp` over the tangents."""
         q, at, losses = len(self.phi), (self.weights, self.zeros, self.phi), []
         zeros = [w.new_zeros((q, *w.shape)) for w in self.weights]
         tangents = (zeros, zeros, torch.eye(q, dtype=self.phi.dtype))
@@ -80,12 +79,7 @@ class TorchWork:
 
         for images in self.batches:
             push = partial(jvp, partial(step, *images), at, has_aux=True)
-            if together:
-                at, tangents, loss = vmap(push, out_dims=(None, 0, None))(tangents)
-            else:
-                each = [push(tree_map(lambda leaf: leaf[i], tangents)) for i in range(q)]  # noqa: B023
-                (at, _, loss), *_ = each
-                tangents = tree_map(lambda *leaves: torch.stack(leaves), *(one[1] for one in each))
+            at, tangents, loss = vmap(push, out_dims=(None, 0, None))(tangents)
             losses.append(loss)
         found = {"losses": torch.stack(losses), "weights": at[0], "momentum": at[1]}
         return found | {"weights tangents": tangents[0], "momentum tangents": tangents[1]}
@@ -96,7 +90,7 @@ class TorchWork:
 
     def forward(self, chunk: int) -> Outcome:
         """The last h by forward mode: all tangents of each step by `vmap` of `jvp`."""
-        found = self.tangent(together=True)
+        found = self.tangent()
         gradient = self._gradient(found["weights"], chunk)
         pairs = zip(found["weights tangents"], gradient, strict=True)
         return {"h": sum(torch.tensordot(pushed, g, g.ndim) for pushed, g in pairs)}

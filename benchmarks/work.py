@@ -1,6 +1,6 @@
-"""The work that all candidates get: a problem, its batches and validation images; whole runs."""
+"""The work that all candidates get: an interval's parts, ours and as peers do them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -10,44 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
-from benchmarks import flops
-from benchmarks.comparison import Candidate
+from benchmarks.experiments import Scale, experiment
+from benchmarks.measure import Candidate, Comparison, Outcome
 from glocal_exp import hypergrad
-from glocal_exp.app.build import Experiment, build
-from glocal_exp.app.compose import jobs
-from glocal_exp.data import Splits
-from glocal_exp.engine import Loop
-from glocal_exp.records import IntervalRecord
+from glocal_exp.engine.compiled import Programs
+from glocal_exp.hypergrad.forward import mean_over_chunks, with_params
 from glocal_exp.tasks.optimizer_hpo import OptimizerHPO
 from glocal_exp.tasks.rules import Number, sgd
-from glocal_exp.types import Batch, Hyperparams, InnerState, Tangents
+from glocal_exp.types import Batch, Hyperparams, InnerState, Stepped, Tangents
 
 START = {"learning_rate": 0.01, "momentum": 0.5, "weight_decay": 5e-4}  # configs/task/sgd.yaml
 TENSORS = 8  # of LeNet: the weight and the bias of each layer
 CHOICES = (1, 2, 3, TENSORS)
-TRAINING_IMAGES, VALIDATION_IMAGES, TEST_IMAGES = 54_000, 6_000, 10_000
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How large the work of all entries is."""
-
-    batch: int = 128  # training images to a step
-    steps: int = 10  # training steps to a run of a candidate
-    validation: int = 6000  # images of a full validation gradient
-    subset: int = 1000  # images of the validation gradients that end a hypergradient
-    stretch: int = 20  # tau of one h: so short, since later ones cannot be compared in float32
-    interval: int = 100  # tau of a whole run, and so many steps to its interval
-    window: int = 80  # sigma
-    delays: int = 10  # m
-    filters: tuple[int, ...] = (4, 8, 16, 32)  # of LeNet, where it is varied
-    wide: tuple[int, int] = (28, 2)  # depth and width of WideResNet
-
-
-FULL = Scale()
-SMALL = Scale(16, 2, 40, 20, 3, 6, 4, 2, (2, 4), (10, 1))  # seconds, to try an entry
+Carry = tuple[InnerState, Tangents]
 
 
 class Given(NamedTuple):
@@ -62,7 +39,10 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """Images and settings that every candidate gets; those of a run on a CPU."""
+    """Images and settings that every candidate gets, and what the compiled loops do with them.
+
+    A part returns what it computes, since XLA drops what is not returned.
+    """
 
     problem: Any  # with a `classifier`
     train: Batch  # images and labels of all steps, leading axes (steps, batch)
@@ -83,17 +63,6 @@ class Work:
         """The same in PyTorch, with its ways."""
         return import_module("benchmarks.torch_work").TorchWork(self)
 
-    def peer(self, name: str, part: str, package: str = "torch", **settings: Any) -> Candidate:
-        """A method of `torch` with its settings, which takes a package, as a candidate."""
-        return Candidate(name, lambda: getattr(self.torch, part)(**settings), package)
-
-    def flops(self, images: int, q: int = 0) -> int:
-        """Operations of the gradient for so many images, with q tangents."""
-        network = partial(self.problem.classifier.network, convolution="lax")
-        image = jax.ShapeDtypeStruct((1, *self.train["x"].shape[2:]), jnp.float32)
-        params = jax.eval_shape(network, jax.random.key(0))
-        return images * flops.gradient(jax.make_jaxpr(lambda n, x: n(x))(params, image), q)
-
     def tuning(self, q: int, *, whole: bool = False) -> "Work":
         """The same with q hyperparameters of SGD to learn.
 
@@ -111,6 +80,103 @@ class Work:
         images = {name: part[:validation] for name, part in self.validation.items()}
         return replace(self, train=train, validation=images)
 
+    def ours(self, name: str, part: str, *, compared: bool = True) -> Candidate:
+        """A part as a candidate: compiled by the first call, and run to its end by each."""
+        programs = Programs()
+
+        def run() -> Outcome:
+            return programs.call(part, getattr(self, part), {0: (self.given,)})[0]
+
+        def facts() -> dict[str, float]:
+            """What XLA plans for arguments, results and what lies between them."""
+            held = programs.memory().get(part)
+            return {} if held is None else {"memory, GiB": held / 2**30}
+
+        return Candidate(name, run, compared=compared, facts=facts)
+
+    def peer(self, name: str, part: str, package: str = "torch", **settings: Any) -> Candidate:
+        """A method of `torch` with its settings, which takes a package, as a candidate."""
+        return Candidate(name, lambda: getattr(self.torch, part)(**settings), package)
+
+    def compare(self, part: str, name: str, **peers: Mapping[str, Any]) -> Comparison:
+        """A part by ours and, with their settings, by PyTorch's ways of the same name."""
+        ways = [self.ours("ours", part)]
+        ways += [self.peer(peer, part, **settings) for peer, settings in peers.items()]
+        if part == "validation_gradient":
+            return Comparison(name, ways, unit="gradient")
+        return Comparison(name, ways, len(self.train["y"]))
+
+    def plain(self, given: Given) -> Outcome:
+        """All training steps: losses, weights and momentum."""
+
+        def body(state: InnerState, batch: Batch) -> Stepped:
+            return self.step(state, given.phi, batch)
+
+        state, losses = jax.lax.scan(body, given.state, given.train)
+        return {"losses": losses} | _leaves(state)
+
+    def tangent(self, given: Given) -> Outcome:
+        """The same, and tangents of weights and momentum, leading axis q."""
+        (state, tangents), losses = self._train(given)
+        return {"losses": losses} | _leaves(state) | _leaves(tangents, " tangents")
+
+    def validation_gradient(self, given: Given) -> Outcome:
+        """Of the validation loss at the start."""
+        (chunk, at_once), state = self.chunks.values(), given.state
+
+        def loss(params: PyTree, batch: Batch) -> Array:
+            return self.problem.meta_loss(with_params(state, params), given.phi, batch)
+
+        gradient = partial(jax.grad(loss), state.params)
+        mean = mean_over_chunks(gradient, given.validation, chunk, at_once=at_once)
+        return {"gradient": jax.tree.leaves(mean)}
+
+    def forward(self, given: Given) -> Outcome:
+        """The last h by tangents."""
+        return {"h": self.contract(given, *self._train(given)[0])}
+
+    def every(self, given: Given) -> Outcome:
+        """h after each step by tangents, (steps, q)."""
+
+        def body(carry: Carry, batch: Batch) -> tuple[Carry, Array]:
+            carry, _ = self.push(given, carry, batch)
+            return carry, self.contract(given, *carry)
+
+        return {"h": jax.lax.scan(body, given[:2], given.train)[1]}
+
+    def reverse(self, given: Given) -> Outcome:
+        """The last h by a sweep back."""
+        state, _, phi, *images = given
+        pull = partial(hypergrad.train_and_pull_back, self.problem, self.step)
+        return {"h": pull(state, phi, *images, **self.chunks).h}
+
+    def step(self, state: InnerState, phi: Hyperparams, batch: Batch) -> Stepped:
+        """One training step, and its loss."""
+        return self.problem.step(state, phi, batch, jax.random.key(0))
+
+    def push(self, given: Given, carry: Carry, batch: Batch) -> tuple[Carry, Array]:
+        """One training step with tangents, and its loss."""
+        state, tangents = carry
+        step = partial(self.step, batch=batch)
+        state, tangents, loss = hypergrad.push_tangents(step, state, given.phi, tangents)
+        return (state, tangents), loss
+
+    def contract(self, given: Given, state: InnerState, tangents: Tangents) -> Array:
+        """h of a state."""
+        images, chunks = given.validation, self.chunks
+        found = hypergrad.contract(self.problem, state, given.phi, tangents, images, **chunks)
+        return found.total
+
+    def _train(self, given: Given) -> tuple[Carry, Array]:
+        """State and tangents after all steps, and losses."""
+        return jax.lax.scan(partial(self.push, given), given[:2], given.train)
+
+
+def _leaves(state: InnerState, of: str = "") -> dict[str, list[Array]]:
+    """The inexact part of SGD's state is the momentum, a tree like the parameters."""
+    trees = {"weights": state.params, "momentum": state.opt_state}
+    return {f"{kind}{of}": jax.tree.leaves(tree) for kind, tree in trees.items()}
+
 
 def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
     """LeNet with learnable SGD at a scale, or with so many steps.
@@ -120,20 +186,11 @@ def make_work(scale: Scale, *overrides: str, steps: int | None = None) -> Work:
     made = experiment(scale, *overrides)
     data, settings = made.data, made.device.settings
     order = np.random.default_rng(0).permutation(len(data.train_labels))
-    chosen = (
-        np.resize(order, (steps or scale.steps, scale.batch)),
-        np.resize(order, scale.validation),
-    )
+    sizes = (steps or scale.steps, scale.batch), scale.validation
+    chosen = [np.resize(order, size) for size in sizes]
     train, validation = ({"x": data.train_images[i], "y": data.train_labels[i]} for i in chosen)
     chunks = {"chunk": settings.validation_chunk, "chunks_at_once": settings.chunks_at_once}
     return Work(made.problem, train, validation, chunks)
-
-
-def experiment(scale: Scale, *overrides: str) -> Experiment:
-    """What a run on the embedded Fashion-MNIST is made of, `overrides` as a run takes them."""
-    common = ["source=bundled", "device=cpu", "tracker=none", f"batch_size={scale.batch}"]
-    job = jobs([*common, *overrides], sweep=False)[0]
-    return build(job.config, job.choices)
 
 
 def starts(q: int) -> dict[str, float]:
@@ -158,39 +215,3 @@ def tuned_sgd(**learned: Number) -> optax.GradientTransformation:
         return jax.tree.unflatten(structure, scaled)
 
     return optax.chain(sgd(**START | {"learning_rate": 1.0}), optax.stateless(scale))
-
-
-def whole_run(
-    name: str, scale: Scale, *overrides: str, seeds: Sequence[int] = (0,), together: bool = True
-) -> Candidate:
-    """Makes the run which `overrides` describe, with its evaluations.
-
-    Several seeds run in one program if `together`, else one after another.
-    """
-    loops: list[Loop] = []
-
-    def run() -> list[IntervalRecord]:
-        if not loops:
-            made = experiment(scale, *overrides)
-            splits = image_splits(made, scale)
-            groups = [tuple(seeds)] if together else [(seed,) for seed in seeds]
-            loops.extend(made.loop(dict.fromkeys(group, splits)) for group in groups)
-        for loop in loops:
-            loop.restart()
-        return [record for loop in loops for record in loop]
-
-    return Candidate(name, run, compared=False)
-
-
-def image_splits(made: Experiment, scale: Scale) -> Splits:
-    """The embedded images over and over: as many as Fashion-MNIST's, if validation is 6,000."""
-
-    def part(images: np.ndarray, labels: np.ndarray, size: int) -> dict[str, np.ndarray]:
-        size = max(size * scale.validation // VALIDATION_IMAGES, 2 * scale.batch)
-        chosen = np.resize(np.arange(len(labels)), size)
-        return {"x": images[chosen], "y": labels[chosen].astype(np.int32)}
-
-    train = part(made.data.train_images, made.data.train_labels, TRAINING_IMAGES)
-    held_out = {name: values[: scale.validation] for name, values in train.items()}
-    test = part(made.data.test_images, made.data.test_labels, TEST_IMAGES)
-    return Splits(train, held_out, test, {})

@@ -1,6 +1,7 @@
 """What a user is meant to read."""
 
 import argparse
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -21,3 +22,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; --help shows what there is.")
+
+
+def file_path(text: str) -> Path:
+    """The `type` of an option that names a file to be written."""
+    if Path(text).name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} names no file")
+    return Path(text)

@@ -2,6 +2,9 @@
 
 import importlib
 import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def load(module):
@@ -12,3 +15,8 @@ def load(module):
         hint = "run `make setup` in the repository, and use its .venv/bin/python"
         print(f"error: {sys.executable} has no package {error.name}; {hint}.", file=sys.stderr)
         sys.exit(2)
+
+
+def draw(command):
+    """Do what a command of `glocal` does, from and into results/ of this repository."""
+    load("glocal_exp.app.command").main([command, *sys.argv[1:]], RESULTS)

@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `benchmarks` is 
 from _start import load
 
 if __name__ == "__main__":
-    sys.exit(load("benchmarks.command").main(sys.argv[1:]))
+    load("benchmarks.command").main()

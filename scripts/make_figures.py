@@ -1,10 +1,6 @@
 """Build figures from stored runs; `python scripts/make_figures.py --help` lists the options."""
 
-import sys
-from pathlib import Path
-
-from _start import load
+from _start import draw
 
 if __name__ == "__main__":
-    home = Path(__file__).resolve().parents[1] / "results"
-    load("glocal_exp.app.command").main(["figures", *sys.argv[1:]], home)
+    draw("figures")

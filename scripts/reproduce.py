@@ -3,10 +3,7 @@
 Into results/, where figures and tables of this repository are made from.
 """
 
-from pathlib import Path
-
-from _start import load
+from _start import RESULTS, load
 
 if __name__ == "__main__":
-    results = Path(__file__).resolve().parents[1] / "results"
-    load("glocal_exp.app.reproduce").main(output=results)
+    load("glocal_exp.app.reproduce").main(output=RESULTS)

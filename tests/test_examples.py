@@ -6,7 +6,7 @@ import pytest
 from docs.examples import cleaning, ridge, training_loop
 from glocal_exp.methods.local import Local
 from glocal_exp.methods.none import NoHPO
-from tests.app.commands import manifest, runs, shell  # noqa: F401
+from tests.app.commands import manifest, runs
 
 
 def test_ridge_finds_the_penalty_of_the_closed_form(tmp_path):
@@ -38,7 +38,7 @@ def test_a_training_loop_of_ones_own_is_tuned(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2 * 4
 
 
-def test_the_command_line_names_one(shell, tmp_path):  # noqa: F811
+def test_the_command_line_names_one(shell, tmp_path):
     given = ["problem=docs.examples.ridge.Ridge", "problem.penalty=3", "batch_size=60"]
     given += ["steps=60", "interval=30", "method=local", "tracker=none", f"output_dir={tmp_path}"]
     done = shell.run(*given)

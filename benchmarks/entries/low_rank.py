@@ -6,8 +6,8 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Outcome, Target, costs
-from benchmarks.work import Scale, experiment, image_splits
+from benchmarks.experiments import Scale, experiment, image_splits
+from benchmarks.measure import Candidate, Comparison, Entry, Outcome, Target, costs
 from glocal_exp.engine import Hooks, Loop, Splits
 
 INTERVALS = 10  # outer steps of training before the second and third comparison

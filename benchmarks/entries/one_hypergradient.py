@@ -1,19 +1,21 @@
 """One h at the end of a stretch of training, and h after every step of it, beside the peers."""
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import Ours, paper_loop
-from benchmarks.work import Scale, make_work
+from collections.abc import Callable
+
+import jax
+
+from benchmarks.experiments import Scale
+from benchmarks.measure import Candidate, Comparison, Entry, Outcome, Target
+from benchmarks.work import Work, make_work
 
 Q = 3
 CHUNK = 100  # PyTorch's fastest for a validation gradient, see `parts`
-MODES = ("reverse", "forward")
-BACK = {
+PEERS = {
     "PyTorch, reverse": ("reverse", "torch"),
     "higher": ("higher", "higher"),
     "TorchOpt": ("torchopt", "torchopt"),
+    "torch.func, forward": ("forward", "torch"),
 }
-ALL = BACK | {"torch.func, forward": ("forward", "torch")}
-OURS, PAPER = "compiled interval", "Python loop"
 
 
 def build(scale: Scale) -> Entry:
@@ -21,22 +23,15 @@ def build(scale: Scale) -> Entry:
     tau, some, batch = scale.stretch, max(2, scale.stretch // 4), scale.batch
     whole = make_work(scale, steps=tau)
     work, few = whole.tuning(Q).cut(validation=scale.subset), whole.cut(steps=some)
-    last = [Ours(work).way(mode, mode) for mode in MODES]
-    last += [work.peer(name, *way, chunk=CHUNK) for name, way in ALL.items()]
-    paper = Candidate(PAPER, paper_loop(few.tuning(Q, whole=True)), peer="jax")
-    every = [Ours(few.tuning(Q)).way(OURS, "every"), paper]
-    # Reverse mode needs what one tangent needs: a map's transpose takes as many products.
-    flops = tau * work.flops(batch, 1) + work.flops(scale.subset)
-    each_flops = few.flops(batch, Q) + few.flops(scale.validation)
-    one, all_ = f"one h over {tau} steps", f"every h_t of {some} steps"
-    comparisons = [
-        Comparison(one, last, unit="h", flops=flops),
-        Comparison(all_, every, some, "step with its h_t", each_flops),
-    ]
-    sides = costs(one, *MODES), costs(one, *BACK)
+    ways = [work.ours(mode, mode) for mode in ("reverse", "forward")]
+    ways += [work.peer(name, *way, chunk=CHUNK) for name, way in PEERS.items()]
+    last = Comparison(f"one h over {tau} steps", ways, unit="h")
+    paper = Candidate("Python loop", paper_loop(few.tuning(Q, whole=True)), peer="jax")
+    ways = [few.tuning(Q).ours("compiled interval", "every"), paper]
+    every = Comparison(f"every h_t of {some} steps", ways, some, "step with its h_t")
     targets = [
-        Target("one h, best of our modes / best PyTorch reverse", 1.0, *sides),
-        Target("every h_t / the paper's formulation", None, costs(all_, OURS), costs(all_, PAPER)),
+        Target("one h, best of our modes / best of PyTorch", 1.0, last.ours, last.peers),
+        Target("every h_t / the paper's formulation", None, every.ours, every.peers),
     ]
     notes = (
         f"One h: {tau} steps of {batch} images with {Q} hyperparameters, then a "
@@ -45,4 +40,19 @@ def build(scale: Scale) -> Entry:
         "validation gradient of all images at once after each.",
         "TorchOpt takes weight decay as a penalty in the loss.",
     )
-    return Entry("One hypergradient", comparisons, targets, notes)
+    return Entry("One hypergradient", [last, every], targets, notes)
+
+
+def paper_loop(work: Work) -> Callable[[], Outcome]:
+    """Algorithm 1 as it is written: a Python loop of jitted steps, h_t after each, (steps, q)."""
+    push, contract = jax.jit(work.push), jax.jit(work.contract)
+
+    def run() -> Outcome:
+        given, found = work.given, []
+        carry = given[:2]
+        for t in range(len(work.train["y"])):
+            carry, _ = push(given, carry, {name: part[t] for name, part in given.train.items()})
+            found.append(contract(given, *carry))
+        return {"h": jax.block_until_ready(found)}
+
+    return run

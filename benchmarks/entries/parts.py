@@ -5,54 +5,53 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison import Candidate, Comparison, Entry, Target, costs
-from benchmarks.ours import compare
-from benchmarks.work import CHOICES, Scale, make_work
+from benchmarks.experiments import Scale
+from benchmarks.measure import Candidate, Comparison, Entry, Target
+from benchmarks.work import CHOICES, make_work
 from glocal_exp.engine import Forward, Loop, Plan, Schedule, Splits
 from glocal_exp.koopman import HankelDMD, SteadyStateEstimator
 from glocal_exp.methods.window_mean import WindowMean
 from glocal_exp.records import IntervalRecord
 from glocal_exp.studies.complexity import Blocks
 
-OURS, EAGER, TOGETHER, IN_TURN = "ours", "eager", "torch.func, vmap", "torch.func, one by one"
-PLAIN, TANGENT, Q = "plain step", "tangent step, q = {}", 3
-DMD, HOST = f"DMD and its steady state, q = {Q}", "host, one interval"
+Q = 3
 FAR = 10**6  # intervals of a run that is never finished
 
 
 def build(scale: Scale) -> Entry:
     """All parts, compiled when they are first called."""
-    work, images, tangent = make_work(scale), scale.validation, TANGENT.format(Q)
-    gradient = f"validation gradient, {images:,} images"
+    work, images = make_work(scale), scale.validation
     chunks = {f"chunks of {size:,}": {"chunk": size} for size in (100, 1000) if size < images}
     chunks["at once"] = {"chunk": images}
-    pushed = {TOGETHER: {"together": True}, IN_TURN: {"together": False}}
-    comparisons = [
-        compare(work, "plain", PLAIN, OURS, {EAGER: {}}),
-        *(compare(work.tuning(q), "tangent", TANGENT.format(q), OURS, pushed) for q in CHOICES),
-        compare(work, "validation_gradient", gradient, OURS, chunks),
-        Comparison(DMD, [Candidate(OURS, dmd(scale, Q))], unit="fit"),
-        Comparison(HOST, [Candidate(OURS, host(scale))], unit="interval"),
+    plain = work.compare("plain", "plain step", eager={})
+    pushed = {
+        q: work.tuning(q).compare("tangent", f"tangent step, q = {q}", **{"torch.func, vmap": {}})
+        for q in CHOICES
+    }
+    tangent = pushed[Q]
+    name = f"validation gradient, {images:,} images"
+    gradient = work.compare("validation_gradient", name, **chunks)
+    way = Candidate("ours", dmd(scale, Q))
+    fit = Comparison(f"DMD and its steady state, q = {Q}", [way], unit="fit")
+    alone = Comparison("host, one interval", [Candidate("ours", host(scale))], unit="interval")
+    interval = [
+        {(tangent.name, "ours"): float(scale.interval), (gradient.name, "ours"): scale.window}
     ]
-    plain, step, whole = (costs(name, OURS) for name in (PLAIN, tangent, gradient))
-    interval = [{(tangent, OURS): float(scale.interval), (gradient, OURS): float(scale.window)}]
     targets = (
-        Target("plain step / PyTorch's", 0.85, plain, costs(PLAIN, EAGER)),
-        Target(f"{tangent} / plain step", 4.5, step, plain),
-        Target(f"{tangent} / torch.func's", 0.65, step, costs(tangent, *pushed)),
-        Target("validation gradient / plain step", 35.0, whole, plain),
-        Target("validation gradient / PyTorch's", 0.7, whole, costs(gradient, *chunks)),
-        Target("DMD / interval", 1e-3, costs(DMD, OURS), interval),
-        Target("host / interval", None, costs(HOST, OURS), interval),
+        Target("plain step / PyTorch's", 0.85, plain.ours, plain.peers),
+        Target(f"{tangent.name} / plain step", 4.5, tangent.ours, plain.ours),
+        Target(f"{tangent.name} / torch.func's", 0.65, tangent.ours, tangent.peers),
+        Target("validation gradient / plain step", 35.0, gradient.ours, plain.ours),
+        Target("validation gradient / PyTorch's", 0.7, gradient.ours, gradient.peers),
+        Target("DMD / interval", 1e-3, fit.ours, interval),
+        Target("host / interval", None, alone.ours, interval),
     )
     notes = (
-        f"Batches of {scale.batch} images. FLOP are those of the network's own matrix products "
-        "(`benchmarks/flops.py`), the peak is a product of 1024 x 1024 float32 matrices in the "
-        "same process.",
-        "q = 1 learns the rate, 2 and 3 add momentum and weight decay, 8 is a rate for each "
-        "parameter tensor, on both sides.",
+        f"Batches of {scale.batch} images; q = 1 learns the rate, 2 and 3 add momentum and weight "
+        "decay, 8 is a rate for each parameter tensor, on both sides.",
         "Host time is a whole interval of the engine on a problem that costs nothing.",
     )
+    comparisons = [plain, *pushed.values(), gradient, fit, alone]
     return Entry("The parts of one interval", comparisons, targets, notes)
 
 

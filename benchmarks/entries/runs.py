@@ -1,53 +1,36 @@
 """What a user pays: whole runs of none, local, split and glocal, the exact and its cheaper kin."""
 
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
+from benchmarks.experiments import Scale, whole_run
+from benchmarks.measure import Comparison, Entry, Target, costs
 
-from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.work import Scale, whole_run
-
-NAME = "whole run"
 INTERVALS, STRIDE = 2, 4
-FIDELITY = Path(__file__).parents[2] / "results" / "tables" / "fidelity.csv"
-TOLERANCE = 0.05  # a setting is as good as the exact one if its fidelity is lower by no more
 
 
 def build(scale: Scale) -> Entry:
     """Runs of `INTERVALS` intervals each."""
     settings = _settings(scale)
-    none, reverse, forward, one, several, exact, *cheaper = settings
-    least = fidelity(exact).get("fidelity", np.inf) - TOLERANCE
-    faithful = [name for name in cheaper if fidelity(name).get("fidelity", 0.0) >= least]
     length = [f"interval={scale.interval}", f"steps={INTERVALS * scale.interval}"]
-    ways = [
-        replace(whole_run(name, scale, *chosen, *length), facts=partial(fidelity, name))
-        for name, chosen in settings.items()
-    ]
-    local = costs(NAME, reverse, forward)
+    ways = [whole_run(name, scale, *chosen, *length) for name, chosen in settings.items()]
+    whole, by = Comparison("whole run", ways, unit="run"), partial(costs, "whole run")
+    none, reverse, forward, one, several, exact, *cheaper = settings
+    local = by(reverse, forward)
     targets = [
-        Target("whole local / whole none", 4.5, local, costs(NAME, none)),
-        Target("whole split, one h / whole none", 2.5, costs(NAME, one), costs(NAME, none)),
-        Target("whole split / whole none", 4.5, costs(NAME, several), costs(NAME, none)),
-        Target("whole glocal / whole local", None, costs(NAME, exact), local),
+        Target("whole local / whole none", 4.5, local, by(none)),
+        Target("whole split, one h / whole none", 2.5, by(one), by(none)),
+        Target("whole split / whole none", 4.5, by(several), by(none)),
+        Target("whole glocal / whole local", None, by(exact), local),
+        Target("cheapest glocal / whole local", 2.5, by(*cheaper), local),
     ]
-    for kind, most, chosen in (("faithful ", 2.5, faithful), ("", None, cheaper)):
-        if chosen:
-            cheapest = costs(NAME, *chosen)
-            targets.append(Target(f"cheapest {kind}glocal / whole local", most, cheapest, local))
     notes = (
         f"{INTERVALS} intervals of {scale.interval} steps of {scale.batch} images, the "
         f"hypergradients on {scale.validation:,} validation images where not said otherwise; "
         "evaluations are in it, compiling and writing are not. With a stride there are fewer "
-        "delays, which span about as many steps.",
-        "Fidelity is the share of intervals of real training where the estimate has a positive "
-        "cosine to the true global hypergradient (results/tables/fidelity). Faithful is what has "
-        f"that of the exact glocal, less {TOLERANCE:g} at most.",
+        "delays, which span about as many steps. How often each points the right way: "
+        "results/tables/fidelity.",
     )
-    return Entry("Whole runs", [Comparison(NAME, ways, unit="run")], targets, notes, rounds=5)
+    return Entry("Whole runs", [whole], targets, notes, rounds=5)
 
 
 def _settings(scale: Scale) -> dict[str, list[str]]:
@@ -71,15 +54,3 @@ def _settings(scale: Scale) -> dict[str, list[str]]:
         f"glocal, {fewer}": [*every, subset],
         f"{strided}, {fewer}": [*seldom, subset],
     }
-
-
-def fidelity(name: str) -> dict[str, float]:
-    """The share of intervals whose estimate points the right way; nothing where not measured."""
-    if not FIDELITY.exists():
-        return {}
-    label = name.split(", ")[0] if name.startswith("local") else name.replace("stride=", "stride ")
-    table = pd.read_csv(FIDELITY)
-    rows = table[table["estimator"] == label]
-    if rows.empty:
-        return {}
-    return {"fidelity": float(np.average(rows["agreeing"], weights=rows["points"]))}

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import jax
 
-from benchmarks.comparison import Candidate, Comparison, Entry
-from benchmarks.ours import Ours
-from benchmarks.work import CHOICES, Scale, Work, make_work, whole_run
+from benchmarks.experiments import Scale, whole_run
+from benchmarks.measure import Candidate, Comparison, Entry
+from benchmarks.work import CHOICES, Work, make_work
 
 REPRODUCIBLE = 40  # steps, up to which two formulations of h can be compared in float32
 
@@ -35,11 +35,11 @@ def _derivatives(scale: Scale) -> Iterator[Comparison]:
     for filters in scale.filters:
         made = make_work(scale, f"model.filters={filters}").tuning(3).cut(validation=scale.subset)
         p = sum(leaf.size for leaf in jax.tree.leaves(made.given.state.params))
-        ways = [Ours(made).way("plain training", "plain", compared=False), *_modes(made)]
+        ways = [made.ours("plain training", "plain", compared=False), *_modes(made)]
         yield Comparison(f"{steps} steps, p = {p}", ways, unit="run", point=("p (parameters)", p))
     name = "validation gradient"
     for images in sorted({max(2, scale.validation // part) for part in (60, 6, 2, 1)}):
-        way = Ours(work.cut(validation=images)).way(name, "validation_gradient")
+        way = work.cut(validation=images).ours(name, "validation_gradient")
         point = "validation images", images
         yield Comparison(f"{name}, {images} images", [way], unit="gradient", point=point)
 
@@ -58,4 +58,4 @@ def _whole_runs(scale: Scale) -> Iterator[Comparison]:
 
 
 def _modes(work: Work, compared: bool = True) -> list[Candidate]:
-    return [Ours(work).way(mode, mode, compared=compared) for mode in ("forward", "reverse")]
+    return [work.ours(mode, mode, compared=compared) for mode in ("forward", "reverse")]

@@ -1,7 +1,7 @@
 """One seed against three: in one program, side by side, or one after another."""
 
-from benchmarks.comparison import Comparison, Entry, Target, costs
-from benchmarks.work import Scale, whole_run
+from benchmarks.experiments import Scale, whole_run
+from benchmarks.measure import Comparison, Entry, Target, costs
 
 SEEDS = (0, 1, 2)
 ONE, TOGETHER, IN_TURN = "one seed", "three, one program", "three, in turn"

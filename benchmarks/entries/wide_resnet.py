@@ -1,13 +1,11 @@
 """WideResNet's training step with and without tangents: the paper's network, smaller images."""
 
-from benchmarks.comparison import Entry, Target, costs
-from benchmarks.ours import compare
-from benchmarks.work import Scale, make_work
+from benchmarks.experiments import Scale
+from benchmarks.measure import Entry, Target
+from benchmarks.work import make_work
 
 Q = 2  # the paper's task on this network learns a learning rate and a weight decay
 STEPS = 2
-OURS, EAGER = "compiled loop", "PyTorch"
-PLAIN, TANGENT = "plain step", f"tangent step, q = {Q}"
 MICROBATCH = 4  # examples at a time, as for this model on a CPU (`configs/model/wide_resnet.yaml`)
 VALIDATION = 200  # images of the validation gradient, in the model's own chunks
 
@@ -19,18 +17,17 @@ def build(scale: Scale) -> Entry:
     size = ["model=wide_resnet", f"model.depth={depth}", f"model.width={width}"]
     work = make_work(scale, *size, f"device.microbatch={pieces}", steps=STEPS)
     work = work.tuning(Q).cut(validation=images)
-    comparisons = [
-        compare(work, "plain", PLAIN, OURS, {EAGER: {}}),
-        compare(work, "tangent", TANGENT, OURS),
-        compare(work, "validation_gradient", f"validation gradient, {images} images", OURS),
-    ]
+    plain = work.compare("plain", "plain step", PyTorch={})
+    tangent = work.compare("tangent", f"tangent step, q = {Q}")
+    gradient = work.compare("validation_gradient", f"validation gradient, {images} images")
     targets = [
-        Target(f"{PLAIN} / {EAGER}", None, costs(PLAIN, OURS), costs(PLAIN, EAGER)),
-        Target(f"{TANGENT} / {PLAIN}", None, costs(TANGENT, OURS), costs(PLAIN, OURS)),
+        Target("plain step / PyTorch", None, plain.ours, plain.peers),
+        Target(f"{tangent.name} / plain step", None, tangent.ours, plain.ours),
     ]
     notes = (
         f"{STEPS} steps of {scale.batch} grey images of 28x28 pixels, {pieces} at a time in ours, "
         "as in its validation gradient.",
         "Memory is what XLA plans for arguments, results and what lies between them.",
     )
-    return Entry(f"WideResNet {depth}-{width}", comparisons, targets, notes, rounds=3)
+    title = f"WideResNet {depth}-{width}"
+    return Entry(title, [plain, tangent, gradient], targets, notes, rounds=3)

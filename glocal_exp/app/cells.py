@@ -19,6 +19,7 @@ from glocal_exp.store import files, status
 from glocal_exp.store.seal import intact_manifest
 
 COMPLETE = "complete"
+GOES_ON = (COMPLETE, "partial", "failed", "running")  # any other is run afresh
 SEEDS = ("seed", "seeds")
 UNNAMED = ("experiment", "output_dir", "source", "tracker", "launcher")
 
@@ -31,7 +32,6 @@ class Cell:
     paths: tuple[Path, ...]  # the run directory of each
     states: tuple[str, ...]  # of each, as of `store.status`, or `of other images`
     work: int  # training steps of each, playouts included
-    gradients: int  # validation gradients of each
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -40,8 +40,10 @@ class Cell:
 
     @property
     def done(self) -> float:
-        """The share of its steps that the seed furthest behind has stored."""
-        return min(map(_stored_steps, self.paths)) / self.job.config.steps
+        """The share of its steps that the seed furthest behind has stored, and goes on from."""
+        seeds = zip(self.paths, self.states, strict=True)
+        steps = [_stored_steps(path) if state in GOES_ON else 0 for path, state in seeds]
+        return min(steps) / self.job.config.steps
 
     @property
     def is_complete(self) -> bool:
@@ -69,7 +71,6 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         cfg, plan = job.config, check(job.config)
         outer_steps = range(1, plan.schedule.outer_steps + 1)
         work = cfg.interval * sum(1 + plan.lookahead(s) for s in outer_steps)
-        gradients = len(outer_steps) * (len(plan.wanted.steps) + bool(plan.wanted.mean))
         runs = {seed: run for seed, run in _runs(job, others).items() if run[0] not in known}
         known |= {path for path, _ in runs.values()}
         left = [seed for seed, (_, state) in runs.items() if state != COMPLETE]
@@ -77,7 +78,7 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         for together in [stored, *([left] if batched else [[seed] for seed in left])]:
             if together:
                 paths, states = zip(*(runs[seed] for seed in together), strict=True)
-                yield Cell(_alone(job, together), paths, states, work, gradients)
+                yield Cell(_alone(job, together), paths, states, work)
 
 
 def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
-from glocal_exp.errors import Parser, UserError
+from glocal_exp.errors import Parser, UserError, file_path
 from glocal_exp.places import OUTPUTS
 from glocal_exp.report import formats, style
 from glocal_exp.report.comparison import Comparison, compare
@@ -130,9 +130,9 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     add("--draw", **names, help="metrics or hyperparameters to draw over training")
     add("--against", metavar="NAME", help="draw their last values over a setting or column instead")
     place = OUTPUTS / "figures" / "compared"
-    add("--out", type=Path, default=place, help="of pictures, without ending (%(default)s)")
+    add("--out", type=file_path, default=place, help="of pictures, without ending (%(default)s)")
     add("--html", action="store_true", help="instead of pictures a page with switches and values")
-    add("--csv", type=Path, metavar="FILE", help="write all that is known, a row a run")
+    add("--csv", type=file_path, metavar="FILE", help="write all that is known, a row a run")
     return parser.parse_intermixed_args(list(arguments))
 
 

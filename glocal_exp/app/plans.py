@@ -21,8 +21,7 @@ OWN = {"output_dir", "data_dir", "device", "tracker", "launcher"}
 def sweeps(name: str) -> list[list[str]]:
     """What a part of the plan, or an experiment, consists of."""
     if name in choices("plan"):
-        plan = read(f"plan/{name}")
-        return [shlex.split(f"{line} {plan['settings']}") for line in plan.get("sweeps", ())]
+        return _lines(name, "sweeps")
     from glocal_exp.report.objects import swept  # and with it matplotlib, which is slow
 
     values = swept(CONFIGS / "experiment" / f"{name}.yaml")
@@ -31,8 +30,12 @@ def sweeps(name: str) -> list[list[str]]:
 
 def studies(name: str) -> list[list[str]]:
     """The studies of a part of the plan; an experiment has none."""
-    plan = read(f"plan/{name}") if name in choices("plan") else {}
-    return [shlex.split(f"{line} {plan['settings']}") for line in plan.get("studies", ())]
+    return _lines(name, "studies") if name in choices("plan") else []
+
+
+def _lines(name: str, kind: str) -> list[list[str]]:
+    plan = read(f"plan/{name}")
+    return [shlex.split(f"{line} {plan['settings']}") for line in plan.get(kind, ())]
 
 
 def sweep(words: Sequence[str], settings: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from glocal_exp.app.main import entry_point
 from glocal_exp.app.say import say
 from glocal_exp.app.stop import Stop
 from glocal_exp.app.study import prepared
-from glocal_exp.errors import Parser, UserError
+from glocal_exp.errors import Parser, UserError, file_path
 from glocal_exp.store import StoredRun, find_runs
 from glocal_exp.store.load import current_source
 from glocal_exp.store.manifest import REPOSITORY, git_state
@@ -51,7 +51,7 @@ def replay(arguments: Sequence[str], stop: Stop) -> int:
     add("--intervals", type=int, default=1, help="outer steps (%(default)s)")
     add("--units", type=int, default=3, help="units of a study (%(default)s)")
     add("--module", action="append", default=[], help="of your own, that runs name")
-    add("--output", type=Path, default=REPLAYS, help="file (results/replays.json)")
+    add("--output", type=file_path, default=REPLAYS, help="file (results/replays.json)")
     options = parser.parse_args(arguments)
     if min(options.intervals, options.units) < 1:
         parser.error("--intervals and --units are at least 1")
@@ -127,10 +127,9 @@ def _of_run(run: StoredRun, options: Namespace) -> tuple[dict[str, Any], Differe
             f"{run.path} was trained on other images than those of {parts.info['title']} here; "
             "give its data by data_dir (GLOCAL_DATA_DIR)."
         )
-    stored = run.metrics().set_index("outer_step")
+    stored = run.metrics().set_index("outer_step").to_dict("index")
     records = islice(experiment.loop({run.seed: parts}), 1 + options.intervals)
-    new = [record.row() for record in records]
-    each = [compare(row, stored.loc[row["outer_step"]].to_dict()) for row in new]
+    each = [compare(record.row(), stored.get(record.outer_step, {})) for record in records]
     about = {"run": run.path.relative_to(options.runs).as_posix(), "intervals": options.intervals}
     return about, pd.DataFrame(each).max().to_dict()
 

@@ -1,5 +1,6 @@
 """The reproduction of the paper: `glocal reproduce [ID ...] [KEY=VALUE ...]`."""
 
+import contextlib
 import math
 import os
 import shutil
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
     from glocal_exp.app.launchers.launcher import Launcher
     from glocal_exp.app.speed import Speeds
 
-FIRST = (
-    "tier_a",
-    "short",
-    "estimators",
-    "studies",
-)  # what figures, tables and report are made from
+FIRST = ("tier_a", "short", "estimators", "studies")
+"""The parts that figures, tables and report are made from."""
 TEXT = """\
 Run what the reproduction of the paper consists of, as far as it is not stored yet.
 
@@ -194,17 +191,19 @@ def _parsed(arguments: Sequence[str]) -> Namespace:
     if wrong := [name for name in names if name not in known]:
         hint = hint_at(wrong[0], known)
         raise UserError(f"There is no experiment {wrong[0]}; {hint}choose from {', '.join(known)}.")
-    try:
-        command.minutes = min(map(float, own["minutes"]), default=math.inf)
-    except ValueError:
-        command.minutes = math.nan
-    if not command.minutes > 0:
-        raise UserError(f"minutes={own['minutes'][0]} is no number above 0, as minutes=8 is.")
+    command.minutes = min(map(_minutes, own["minutes"]), default=math.inf)
     command.others = [Path(place).expanduser() for place in own["also"]]
     if lost := [place for place in command.others if not (place / "runs").is_dir()]:
         raise UserError(f"also={lost[0]} holds no folder runs; name an output_dir of other runs.")
     command.names, command.settings = names or [*FIRST], settings
     return command
+
+
+def _minutes(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if (minutes := float(text)) > 0:
+            return minutes
+    raise UserError(f"minutes={text} is no number above 0, as minutes=8 is.")
 
 
 main = entry_point(reproduce)

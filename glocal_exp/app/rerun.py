@@ -4,6 +4,7 @@ A stored config is data from a stranger: it chooses among what is here and sets 
 whether it names other code is looked at by `check_targets` before anything is made of it.
 """
 
+import contextlib
 import json
 import re
 import shlex
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from hydra.utils import get_object
 
@@ -27,7 +30,7 @@ REPEATED = (*NUMERIC, "problem", "dmd", "steady_state", "augmentation", "device"
 REPEATED += ("seed", "validation_chunk", "seeds", "keep_arrays", "study")
 """Keys that are set by value. Where a run is written to and tracked belongs to the machine."""
 HOMES = ("models", "tasks", "problems", "methods", "koopman", "engine.modes", "studies")
-HOMES = ("optax", *(f"glocal_exp.{room}" for room in HOMES))
+HOMES = ("optax.", *(f"glocal_exp.{room}." for room in HOMES))
 """Where what a stored config may name is defined: what is set up by it, and does nothing else."""
 LARGEST, DEEPEST = 2**20, 20  # bytes of a stored config, and its levels
 
@@ -114,13 +117,12 @@ def check_targets(config: Any, trusted: Any, modules: Collection[str]) -> None:
     for target in sorted(set(targets(config)) - set(targets(trusted))):
         if target.rpartition(".")[0] in modules:
             continue
-        try:
-            # By the object: `glocal_exp.tasks.rules.optax.jnp.save` begins with such a name too.
-            ours = f"{target}.".startswith(tuple(f"{name}." for name in HOMES))
-            home = str(getattr(get_object(target), "__module__", "")) if ours else ""
-        except (HydraException, ImportError, ValueError, AttributeError):
-            home = ""
-        if not f"{home}.".startswith(tuple(f"{name}." for name in HOMES)):
+        home = ""
+        with contextlib.suppress(HydraException, ImportError, ValueError, AttributeError):
+            if target.startswith(HOMES):
+                # The object's own: `glocal_exp.tasks.rules.optax.jnp.save` begins so too.
+                home = str(getattr(get_object(target), "__module__", ""))
+        if not f"{home}.".startswith(HOMES):
             words = _naming(config.get("problem"))
             raise UserError(
                 f"The stored config names {target}, which is no part of this package; if you trust "
@@ -215,8 +217,10 @@ def _checked(path: str, name: Any) -> str:
 
 def text_of(value: Any) -> str:
     """A plain value in Hydra's override grammar."""
-    if isinstance(value, str | bool | None):
-        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return QuotedString(value, Quote.double).with_quotes()
+    if isinstance(value, bool | None):
+        return json.dumps(value)
     if isinstance(value, Mapping):
         pairs = (f"{_checked('', name)}:{text_of(entry)}" for name, entry in value.items())
         return f"{{{','.join(pairs)}}}"
@@ -227,8 +231,13 @@ def text_of(value: Any) -> str:
 
 def typed(script: str, overrides: Iterable[str]) -> str:
     """A command with these overrides, as one types it in a shell."""
-    plain = [re.sub(r'="([\w./-]+)"$', r"=\1", word) for word in overrides]
-    return shlex.join(["python", f"scripts/{script}.py", *plain])
+    return shlex.join(["python", f"scripts/{script}.py", *map(_bare, overrides)])
+
+
+def _bare(word: str) -> str:
+    """An override without quotes, where its value is the same text without them."""
+    read, bare = OverridesParser.create().parse_override, re.sub(r'="([\w./-]+)"$', r"=\1", word)
+    return bare if bare == word or read(bare).value() == read(word).value() else word
 
 
 def _read(run: Path) -> Stored:

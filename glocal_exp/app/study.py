@@ -157,11 +157,12 @@ def _identified(job: Job, study: Study, source: str) -> dict[str, Any]:
 
 
 def is_measured(job: Job) -> bool:
-    """Whether all of a job's study, of its one seed, is stored."""
+    """Whether all of a job's study is stored, of each of its seeds."""
     facts = _identified(job, instantiate_group("study", job.config.study), job.choices["source"])
     root = Path(job.config.output_dir) / "studies"
-    path = run_path(root, facts["study"], facts["variant"], *seeds(job.config))
-    return stored_status(path, facts["config_hash"], facts["source_hash"]) == "complete"
+    paths = [run_path(root, facts["study"], facts["variant"], seed) for seed in seeds(job.config)]
+    known = facts["config_hash"], facts["source_hash"]
+    return all(stored_status(path, *known) == "complete" for path in paths)
 
 
 main = entry_point(run)

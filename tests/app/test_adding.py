@@ -2,9 +2,7 @@
 
 import pytest
 
-from .commands import TINY, Shell, manifest, rows, runs, shell
-
-__all__ = ["shell"]
+from .commands import TINY, Shell, manifest, rows, runs
 
 
 @pytest.mark.slow  # a whole process that compiles

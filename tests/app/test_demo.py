@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from .commands import TINY, TOY, manifest, rows, runs, shell
-
-__all__ = ["shell"]
+from .commands import TINY, TOY, manifest, rows, runs
 
 
 @pytest.mark.slow

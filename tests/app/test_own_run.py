@@ -23,7 +23,7 @@ from glocal_exp.store import find_runs
 from glocal_exp.tracking import ProgressSink
 from glocal_exp.types import RowSpaceProblem
 from tests import ridge
-from tests.app.commands import assert_same, manifest, runs, shell  # noqa: F401
+from tests.app.commands import assert_same, manifest, runs
 from tests.problems import images, reweighting
 from tests.report.synthetic import write_run
 
@@ -175,7 +175,7 @@ def test_a_bound_problem_stays_what_it_is(tmp_path):
     assert replace(task, detach_weights=True).detach_weights
 
 
-def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F811
+def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     done = shell.run("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
     assert done.code == 0, done.err
@@ -193,7 +193,7 @@ def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F8
     assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
 
 
-def test_what_python_gave_is_repeated_there(shell, tmp_path):  # noqa: F811
+def test_what_python_gave_is_repeated_there(shell, tmp_path):
     stored(tmp_path / "runs")
     (path,) = runs(tmp_path).values()
     refused = shell.run(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
@@ -201,7 +201,7 @@ def test_what_python_gave_is_repeated_there(shell, tmp_path):  # noqa: F811
     assert refused.err.endswith("in Python, and is repeated by that call.\n")
 
 
-def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):  # noqa: F811
+def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     for words in (["method=local"], ["method=none", "meta_optimizer=mean_sign"]):
         assert shell.run(*given, *words, f"output_dir={tmp_path}").code == 0
@@ -229,7 +229,7 @@ def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):  # noqa: F811
         ([*NAMED, "problem.problem.penlty=1"], "There is no setting problem.problem.penlty"),
     ],
 )
-def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):  # noqa: F811
+def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):
     done = shell.run(*lines, "tracker=none", f"output_dir={tmp_path}")
     assert done.code == 2
     assert words in done.err

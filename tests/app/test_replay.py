@@ -8,13 +8,11 @@ import pytest
 
 from glocal_exp.app.replay import compare, outdated, outdated_studies
 from glocal_exp.store import find_runs
-from glocal_exp.store.status import read_replays
+from glocal_exp.store.status import add_replays, read_replays
 from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
-from .commands import TOY, Shell, manifest, shell
-
-__all__ = ["shell"]
+from .commands import TOY, Shell, manifest
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +152,14 @@ def test_what_is_current_needs_no_replay(current):
 def test_differences_are_relative_but_for_accuracies(name, new, old, expected):
     found = compare({name: new}, {name: old})
     assert found == {kind: pytest.approx(value) for kind, value in expected.items()}
+
+
+def test_what_another_process_has_noted_meanwhile_stays(tmp_path):
+    file = tmp_path / "replays.json"
+    assert read_replays(file) == []
+    file.write_text('[{"stored": "a", "current": "b"}]')
+    add_replays([{"stored": "b", "current": "c"}], file)
+    assert [replay["stored"] for replay in read_replays(file)] == ["a", "b"]
 
 
 def test_what_was_not_stored_differs():

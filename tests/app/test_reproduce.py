@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from glocal_exp.app.cells import cells, state_of
+from glocal_exp.app.cells import Cell, cells, state_of
 from glocal_exp.app.choices import choices, groups
 from glocal_exp.app.compose import Job, jobs
 from glocal_exp.app.plans import composed, studies, sweep, sweeps, unmeasured
@@ -27,7 +27,6 @@ from glocal_exp.store.studies import study_directories
 from tests.sealing import reseal
 
 from .commands import PACED, TOY, Command, Shell, assert_same, checkpoint, manifest, runs, until
-from .commands import shell as shell
 
 PLAN = ["c3_fmnist", *TOY[1:], "source=bundled", "batch_size=4", "seed=0,1"]
 
@@ -100,6 +99,7 @@ def test_a_copy_is_verified_before_it_counts(whole, tmp_path, state, change):
     assert states(tmp_path) == ["complete", "complete"]
     change(runs(tmp_path)["local/0"])
     assert states(tmp_path) == [state, "complete"]
+    assert [cell.done for cell in found(tmp_path) if not cell.is_complete] == [0.0]
 
 
 def test_a_copy_made_with_other_images_does_not_count(whole, tmp_path):
@@ -118,12 +118,16 @@ def planned() -> list[Job]:
     return jobs(sweep(line, PLAN[1:]), sweep=True)
 
 
-def states(output: Path) -> list[str]:
-    """Of the plan's runs, by seed."""
+def found(output: Path) -> Iterable[Cell]:
+    """The plan's runs as they are there."""
     for job in planned():
         job.config.output_dir = str(output)
-    found = cells(planned(), batched=False, others=())
-    pairs = [pair for cell in found for pair in zip(cell.paths, cell.states, strict=True)]
+    return cells(planned(), batched=False, others=())
+
+
+def states(output: Path) -> list[str]:
+    """Of the plan's runs, by seed."""
+    pairs = [pair for cell in found(output) for pair in zip(cell.paths, cell.states, strict=True)]
     return [state for _, state in sorted(pairs)]
 
 
@@ -212,8 +216,9 @@ def test_before_a_limit_comes_what_fits(monkeypatch, minutes, order):
 
 @pytest.mark.parametrize("word", ["minutes=no", "minutes=0", "minutes=-1", "minutes=nan"])
 def test_a_limit_is_a_number_above_zero(word):
-    with pytest.raises(UserError, match=f"{word} is no number above 0, as minutes=8 is"):
-        reproduce([word], Stop())
+    for words in ([word], ["minutes=8", word]):
+        with pytest.raises(UserError, match=f"{word} is no number above 0, as minutes=8 is"):
+            reproduce(words, Stop())
 
 
 def test_another_folder_holds_runs(tmp_path):
@@ -274,6 +279,7 @@ def test_a_study_of_the_plan_is_missing_until_it_is_measured(tmp_path, capsys):
     (left,) = unmeasured([line], [])
     assert left.config.seed == 1
     assert "# 1 of 2 studies are stored\n" in capsys.readouterr().out
+    assert len(unmeasured([[*small, "seeds=[0,1]", line[-1]]], [])) == 1
     (folder,) = study_directories(tmp_path / "studies")
     next(folder.glob("units/*.csv")).write_text("changed")
     assert len(unmeasured([line], [])) == 2

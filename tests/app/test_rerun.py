@@ -1,6 +1,7 @@
 """A stored config is repeated as it was or refused, and runs no code of its own."""
 
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import numeric_config
 from glocal_exp.app.identity import stored_config
-from glocal_exp.app.rerun import check_targets
+from glocal_exp.app.rerun import check_targets, text_of, typed
 from glocal_exp.errors import UserError
 from glocal_exp.places import ROOT
 from glocal_exp.store import config_hash
@@ -91,6 +93,17 @@ def test_from_repeats_a_stored_config(overrides, tmp_path):
     assert {key: again[key] for key in stored if key != "seeds"} == {
         key: value for key, value in stored.items() if key != "seeds"
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\\b", "a\\", "a\nb", 'say "x"', 'a\\"b', "${x}", "10", "1e3", "null", "", "a,b", "\\n"],
+)
+def test_a_text_is_written_and_typed_as_what_it_is(text):
+    read = OverridesParser.create().parse_override
+    word = f"experiment={text_of(text)}"
+    assert read(word).value() == text
+    assert read(shlex.split(typed("train", [word]))[-1]).value() == text
 
 
 def test_other_settings_win_over_the_repeated_ones(tmp_path):

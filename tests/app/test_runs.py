@@ -20,11 +20,9 @@ from .commands import (
     manifest,
     rows,
     runs,
-    shell,
     until,
 )
 
-__all__ = ["shell"]
 NONE = [*TINY, "method=none"]
 
 

@@ -24,11 +24,9 @@ from .commands import (
     manifest,
     rows,
     runs,
-    shell,
     until,
 )
 
-__all__ = ["shell"]
 RANDOM = random.Random(0)  # how long after a checkpoint a run is stopped
 METHODS = ["none", "local", "glocal", "global"]
 NOTE = "interrupted: what was done is kept; the same command goes on.\n"

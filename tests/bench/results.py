@@ -3,13 +3,12 @@
 import pytest
 
 from benchmarks import machine, measure
-from benchmarks.comparison import Candidate, Comparison, Entry
+from benchmarks.measure import Candidate, Comparison, Entry
 
 CIRCUMSTANCES = {
     "machine": {"processor": "a processor", "cores": 2, "packages": {"jax": "1.2"}},
     "time": "time passed",
     "small": False,
-    "load_before": 0.1,
     "doubtful": [],
 }
 
@@ -32,16 +31,15 @@ class Clock:
 def entry(clock, *targets, **changes):
     """Two comparisons: ours 2 s and a peer 4 s a run of two steps; ours 3 s."""
     ways = (clock.way("ours", 2.0), clock.way("peer", 4.0, peer="numpy"))
-    step = Comparison("step", ways, calls=2, flops=6 * 10**9)
+    step = Comparison("step", ways, calls=2)
     gradient = Comparison("gradient", (clock.way("ours", 3.0),), unit="gradient")
     return Entry("A title", (step, gradient), targets, **changes)
 
 
 def measured(given, clock, rounds=2):
-    """Without warming up, on a machine of 12 GFLOP/s where nobody else is."""
+    """Without warming up, on a machine where nobody else is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "WARM_UP", 0.0)
         patch.setattr(measure, "PAUSE", 0.0)
-        patch.setattr(machine, "matmul_peak", lambda clock: 12e9)
         patch.setattr(machine, "others", lambda before: 0.0)
         return measure.measure(given, rounds, clock)

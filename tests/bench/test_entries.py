@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from benchmarks.command import NAMES, build
-from benchmarks.comparison import check
+from benchmarks.measure import check
 from benchmarks.work import CHOICES
 from tests.bench.results import measured
 
@@ -39,7 +39,6 @@ def test_parts_and_axes_are_all_there():
     assert min(counted.values()) >= 2
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 def test_one_hypergradient_can_be_measured_in_seconds():
     result = measured(small("one_hypergradient"), time.perf_counter, rounds=1)
@@ -49,7 +48,6 @@ def test_one_hypergradient_can_be_measured_in_seconds():
     assert result["targets"][1]["ratio"]["median"] > 0
 
 
-@pytest.mark.slow
 def test_both_modes_agree_where_p_is_varied():
     (first, *_) = (c for c in small("scaling").comparisons if c.point[0].startswith("p "))
     check(first)

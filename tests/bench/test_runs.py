@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.entries.parts import dmd, host
-from benchmarks.work import SMALL, whole_run
+from benchmarks.experiments import SMALL, whole_run
 
 pytestmark = pytest.mark.slow
 

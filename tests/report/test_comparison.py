@@ -162,6 +162,8 @@ def test_a_condition_on_a_last_value(compared):
         (["--draw", "learning_rte"], "did you mean hyperparameter/learning_rate?"),
         (["--draw", "test_accuracy", "--against", "method"], "what is drawn against is a number"),
         (["--drow", "x"], "unrecognized arguments: --drow x"),
+        (["--out", "."], "argument --out: '.' names no file"),
+        (["--csv", "/"], "argument --csv: '/' names no file"),
         (["nowhere"], "There is no folder nowhere; give one of runs, or KEY=VALUE."),
     ],
 )

@@ -5,14 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from glocal_exp.app.launchers.started import Order, Started
-from glocal_exp.errors import UserError
 from glocal_exp.store.manifest import usable_cores
 
 MEMORY = 0.75  # the part of a GPU's memory that JAX takes unless it is told otherwise
@@ -23,9 +22,7 @@ class Processes(Started):
     """`n` at a time; with more of them than cores or GPUs, some share one."""
 
     def __init__(self, n: int, retries: int):
-        if n < 1:
-            raise UserError(f"launcher.n={n} is not at least 1; raise it.")
-        self.retries = retries
+        super().__init__(n, retries)
         self._free, self._places = list(range(n))[::-1], {}
         self._cores, self._gpus = _shares(usable_cores(), n), _shares(_gpus(), n)
 
@@ -49,7 +46,7 @@ class Processes(Started):
         self._places[process] = place
         return process
 
-    def ended(self, handles: Collection[Process]) -> dict[Process, int]:
+    def ended(self, handles: Collection[Process]) -> Mapping[Process, int | str]:
         codes = {handle: code for handle in handles if (code := handle.poll()) is not None}
         self._free += [self._places.pop(process) for process in codes]
         return codes

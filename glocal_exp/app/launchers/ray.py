@@ -3,11 +3,11 @@
 import os
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glocal_exp.app.launchers.started import LOST, PAUSE_SECONDS, Order, Started, needed
+from glocal_exp.app.launchers.started import PAUSE_SECONDS, Order, Started, needed
 
 PASSED_ON = ("GLOCAL_", "WANDB_", "JAX_", "XLA_", "PYTHONPATH")
 """Variables, by their beginnings, that workers do not have of themselves."""
@@ -34,7 +34,8 @@ class Ray(Started):
     """
 
     def __init__(self, address: str | None, n: int, cores: float, gpus: float, retries: int):
-        self._ray, self.retries = needed("ray", "ray"), retries
+        super().__init__(n, retries)
+        self._ray = needed("ray", "ray")
         self._address, self._size = address, {"num_cpus": n * cores}
         self._options = {"num_cpus": cores, "num_gpus": gpus, "max_retries": retries}
 
@@ -49,15 +50,15 @@ class Ray(Started):
         remote = self._ray.remote(attempt).options(**self._options)
         return [remote.remote(replace(o, environment={**own, **o.environment})) for o in orders]
 
-    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
         ended, _ = self._ray.wait(list(handles), num_returns=len(handles), timeout=0)
         return {reference: self._code(reference) for reference in ended}
 
-    def _code(self, reference: Any) -> int:
+    def _code(self, reference: Any) -> int | str:
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayError:
-            return LOST
+        except self._ray.exceptions.RayError as error:
+            return str(error)
 
     def interrupt(self, handles: Collection[Any]) -> None:
         for reference in handles:

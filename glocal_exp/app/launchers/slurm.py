@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from glocal_exp.app.launchers.started import LOST, Order, Started, needed
+from glocal_exp.app.launchers.started import Order, Started, needed
 from glocal_exp.app.say import INTERRUPTED, say
 
 LARGEST_ARRAY = 1000  # Slurm's own limit, unless a cluster sets another
@@ -62,8 +62,8 @@ class Slurm(Started):
         parameters: Mapping[str, Any],
         cluster: str,
     ):
-        self._submitit = needed("submitit", "slurm")
-        self.retries, self._cluster = retries, cluster
+        super().__init__(n, retries)
+        self._submitit, self._cluster = needed("submitit", "slurm"), cluster
         self._limit = {"slurm_max_num_timeout": requeues}
         self._parameters = {
             "name": "glocal",
@@ -76,7 +76,6 @@ class Slurm(Started):
             "slurm_signal_delay_s": warning,
             "slurm_additional_parameters": dict(parameters),
         }
-        self._orders: dict[Any, Order] = {}
         self._looked = 0.0
         self._missing: set[Any] = set()
         self._gone: set[Any] = set()
@@ -89,11 +88,10 @@ class Slurm(Started):
         executor = self._submitit.AutoExecutor(folder, cluster=self._cluster, **self._limit)
         executor.update_parameters(**self._parameters)
         jobs = executor.map_array(Attempt(), orders)
-        self._orders = dict(zip(jobs, orders, strict=True))
         say(f"submitted: {len(jobs)} jobs, {jobs[0].job_id} to {jobs[-1].job_id}")
         return jobs
 
-    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
         if self._cluster == "slurm":
             gone = self._gone_from(handles)
             over = [job for job in handles if job in gone or job.paths.result_pickle.exists()]
@@ -101,17 +99,14 @@ class Slurm(Started):
             over = [job for job in handles if job.done()]
         return {job: self._code(job) for job in over}
 
-    def _code(self, job: Any) -> int:
-        """What the process returned; else what is known goes to the log of its task."""
+    def _code(self, job: Any) -> int | str:
+        """What the process returned, else what Slurm or submitit say of it."""
         said = job.stdout() or ""
         if job.paths.result_pickle.exists():
-            outcome, found = self._submitit.core.utils.pickle_load(job.paths.result_pickle)
+            outcome, said = self._submitit.core.utils.pickle_load(job.paths.result_pickle)
             if outcome == "success":
-                return found
-            said = found
-        with self._orders[job].log.open("a") as log:
-            log.write(f"{said}\n# Slurm job {job.job_id}: {job.paths.stdout}\n")
-        return LOST
+                return said
+        return f"{said}\n# Slurm job {job.job_id}: {job.paths.stdout}"
 
     def _gone_from(self, jobs: Collection[Any]) -> set[Any]:
         """Those that Slurm knows no more."""

@@ -69,7 +69,17 @@ class Underway:
 
 
 class Started(Launcher):
-    """What its kinds have in common; a handle is what one of them knows a started task by."""
+    """What its kinds have in common; a handle is what one of them knows a started task by.
+
+    Args:
+        n: how many tasks at a time, as far as there is room for them.
+        retries: how often a task is taken up again.
+    """
+
+    def __init__(self, n: int, retries: int):
+        if n < 1:
+            raise UserError(f"launcher.n={n} is not at least 1; raise it.")
+        self.retries = retries
 
     @abstractmethod
     def room(self, running: int) -> int:
@@ -80,8 +90,11 @@ class Started(Launcher):
         """Hand tasks over; a handle for each."""
 
     @abstractmethod
-    def ended(self, handles: Collection[Any]) -> dict[Any, int]:
-        """Exit codes of those that have ended, below zero for one that was killed or lost."""
+    def ended(self, handles: Collection[Any]) -> Mapping[Any, int | str]:
+        """Of those that have ended the exit codes, below zero for one that was killed.
+
+        Of one that is lost what is known of it.
+        """
 
     @abstractmethod
     def interrupt(self, handles: Collection[Any]) -> None:
@@ -151,12 +164,17 @@ def _announce(underway: Underway) -> None:
         say(f"{underway.task.heading}: begun, its log is {_shown(log)}")
 
 
-def _end(underway: Underway, code: int) -> End:
-    """Say how a task ended."""
+def _end(underway: Underway, code: int | str) -> End:
+    """Say how a task ended; what is known of one that is lost goes to its log."""
     _announce(underway)
     task, log = underway.task, _shown(underway.task.log)
     took = f" after {time.monotonic() - underway.began:.0f} s" if underway.began else ""
     told = _sentence(task.log, underway.size)
+    if isinstance(code, str):
+        make_directory(task.log.parent)
+        with task.log.open("a") as file:
+            file.write(f"{code}\n")
+        code = LOST
     if code == 0:
         say(f"{task.heading}: done{took}")
     elif code == INTERRUPTED:

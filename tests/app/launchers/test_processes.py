@@ -12,7 +12,6 @@ from glocal_exp.store.lock import RunLock
 from tests.app.commands import assert_same, checkpoint, manifest, runs, until
 
 from .sweeps import MOMENTS, Sweep, assert_whole, pid_in
-from .sweeps import whole as whole
 
 TWO = ["launcher=processes", "launcher.n=2"]
 

@@ -8,9 +8,7 @@ import pytest
 from tests.app.commands import manifest, runs
 
 from .clusters import RayCluster, kill
-from .clusters import ray as ray
 from .sweeps import MOMENTS, Sweep, assert_whole, parent
-from .sweeps import whole as whole
 
 pytestmark = pytest.mark.slow
 RAY = ["launcher=ray"]

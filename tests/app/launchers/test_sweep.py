@@ -1,7 +1,7 @@
 """What comes of tasks, however a launcher says that they ended; and what it is made of."""
 
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from glocal_exp.app.cells import cells
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.launchers.launcher import End, Launcher, Local, Task
 from glocal_exp.app.launchers.processes import Processes
-from glocal_exp.app.launchers.started import LOST
+from glocal_exp.app.launchers.started import LOST, Order, Started
 from glocal_exp.app.say import BUSY, INTERRUPTED
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.app.sweep import launcher_of, run_all
@@ -76,6 +76,29 @@ def test_a_started_process_has_the_limit_of_the_one_that_starts_it(monkeypatch):
     assert Stop().seconds_left == pytest.approx(120, abs=5)
 
 
+class Losing(Started):
+    """Loses what it is given."""
+
+    def room(self, running: int) -> int:
+        return 1 - running
+
+    def submit(self, orders: Sequence[Order]) -> Sequence[str]:
+        return ["handle"]
+
+    def ended(self, handles: Collection[str]) -> dict[str, int | str]:
+        return dict.fromkeys(handles, "the node is gone")
+
+    def interrupt(self, handles: Collection[str]) -> None:
+        raise NotImplementedError
+
+
+def test_why_a_task_is_lost_is_in_its_log(tmp_path):
+    (job,) = jobs([f"output_dir={tmp_path}"], sweep=False)
+    task = Task("a", job, lambda job: None, "train")
+    assert list(Losing(1, 0).run([task], Stop())) == [End(task, LOST, "lost")]
+    assert task.log.read_text() == "the node is gone\n"
+
+
 def test_in_this_process_each_error_is_told_and_the_next_goes_on(capsys):
     errors = {"a": BusyError("has it"), "b": UserError("is wrong."), "c": ValueError("broken")}
 
@@ -112,7 +135,10 @@ def test_a_cell_of_the_plan_has_no_launcher_in_its_command():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["launcher=processes", "launcher.n=0"], "launcher.n=0 is not at least 1"),
+        *[
+            ([f"launcher={name}", "launcher.n=0"], "launcher.n=0 is not at least 1")
+            for name in ("processes", "slurm", "ray")
+        ],
         (["launcher=processes", "launcher.n=two"], "launcher.n=two should be a whole number"),
         (["launcher=slurm", "+launcher.partitions=a"], "There is no setting launcher.partitions"),
         (["launcher=processes", "launcher.n=1,2"], "launcher has several values"),
