@@ -10,13 +10,11 @@ import yaml
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.claims.accuracy import Difference, Diverges
+from glocal_exp.report.claims.accuracy import AboveFromStarts, BestWindow, Difference, Diverges
 from glocal_exp.report.claims.courses import Aggressive, Follows, TimesRatio
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED, holm
 from glocal_exp.report.claims.shares import CostsLess, Falls, InDraws, InIntervals, InTable
-from glocal_exp.report.claims.starts import AboveFromStarts
 from glocal_exp.report.claims.trajectories import Converges, Modes, Predicts
-from glocal_exp.report.claims.windows import BestWindow
 from glocal_exp.report.objects import entries
 from glocal_exp.store import find_runs
 from tests.sealing import reseal

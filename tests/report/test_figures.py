@@ -12,8 +12,8 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.claims.accuracy import windows_and_delays
 from glocal_exp.report.claims.trajectories import prediction_errors
-from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.figures.fig4 import NEAR, Fig4, draw_grid
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest, families, told_apart

@@ -8,9 +8,9 @@ import pytest
 
 from glocal_exp.methods.method import Measured, Moment
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.claims import truths as claims
+from glocal_exp.report.claims import trajectories as claims
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, UNDECIDED
-from glocal_exp.report.claims.truths import RightMoreOften
+from glocal_exp.report.claims.trajectories import RightMoreOften
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.objects import load
 from glocal_exp.report.truth_points import points, scores

@@ -10,8 +10,8 @@ import numpy as np
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.runs import readable
 from glocal_exp.report.selection import Selection, select
-from glocal_exp.store import find_runs
 
 AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
 LEVEL = 0.05  # of every test; of a claim's tests together (Holm)
@@ -87,13 +87,19 @@ def verdict(holds: Any, contrary: Any = True) -> str:
     return AGREES if holds else DISAGREES if contrary else UNDECIDED
 
 
+def decided(p_values: Sequence[float], effects: np.ndarray) -> str:
+    """The verdict on effects that should all be above 0, by tests corrected by Holm."""
+    sure = holm(p_values) < LEVEL
+    return verdict((sure & (effects > 0)).all(), (sure & (effects < 0)).any())
+
+
 def chosen(
     context: Context,
     experiment: str,
     methods: Sequence[str],
     where: Mapping[str, Any] | None = None,
 ) -> Selection:
-    """The finished runs of an experiment, at the largest size that has all of the methods.
+    """The finished runs of an experiment, at the largest size at which all methods share a seed.
 
     Args:
         where: further conditions on them, as in `store.find_runs`.
@@ -103,8 +109,7 @@ def chosen(
         UserError: a condition is on what no run has.
     """
     conditions = dict(where or {})
-    stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
-    stored = [run for run in stored if not run.damage]
+    stored = readable(context.runs, experiment)
     for key in conditions:
         if stored and (key == "experiment" or all(run.column(key) is None for run in stored)):
             raise UserError(
@@ -113,18 +118,22 @@ def chosen(
     lengths = {run.column("steps") or 0 for run in stored}
     for steps in sorted(lengths, reverse=True):
         found = select(context.runs, experiment, where={**conditions, "steps": steps}, ends=True)
-        if found and set(methods) <= set(found.methods):
+        if found and common_seeds(found, methods):
             runs = tuple(run for run in found.runs if run.method in methods)
             return replace(found, runs=runs)
     raise MissingRuns(experiment)
+
+
+def common_seeds(selection: Selection, methods: Sequence[str]) -> set[int]:
+    """Those that all of the methods have."""
+    return set.intersection(*({run.seed for run in selection.of(name)} for name in methods))
 
 
 def size(selections: Mapping[str, Selection], *, of_all: bool = False) -> str:
     """Steps and seeds of experiments, in words; `of_all`: seeds that all of their methods have."""
     by_size: dict[str, list[str]] = {}
     for name, one in selections.items():
-        of_each = [{run.seed for run in one.of(method)} for method in one.methods]
-        seeds = len(set.intersection(*of_each)) if of_all and of_each else len(one.seeds)
+        seeds = len(common_seeds(one, one.methods) if of_all else one.seeds)
         words = f"T = {one.steps:,}, {seeds} seed{'s' * (seeds != 1)}"
         by_size.setdefault(words, []).append(name)
     return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from glocal_exp.report import study_rows
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
-from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, OfRuns, verdict
+from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, decided, verdict
 from glocal_exp.report.objects import load
 from glocal_exp.report.selection import Selection
 
@@ -28,7 +28,7 @@ class InIntervals(OfRuns):
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         frames = [run.metrics for one in selections.values() for run in one.runs]
         data = _rows(pd.concat(frames, ignore_index=True), "outer_step > 0")
-        true = _where(_rows(data, self.rows), self.holds)
+        true = _where(_rows(data, self.rows), self.holds, MissingRuns(*self.experiments))
         found, asked = 100 * true.mean(), 100 * self.share
         words = f"in {found:.0f} % of {len(true):,} intervals ({asked:.0f} % asked for)"
         return verdict(true.mean() >= self.share), words
@@ -46,7 +46,7 @@ class InTable(Criterion):
 
     def judge(self, context: Context) -> Finding:
         data = load(context.configs / "table" / f"{self.table}.yaml").make(context).data
-        true = _where(_rows(data, self.rows), self.holds)
+        true = _where(_rows(data, self.rows), self.holds, MissingRuns())
         words = f"{int(true.sum())} of {len(true)} {self.of}"
         return Finding(verdict(true.mean() >= self.share), words, f"table {self.table}")
 
@@ -99,8 +99,7 @@ class Falls(OfStudy):
         ends = rows.groupby(list(self.series))[self.column]
         falls = (ends.last() < ends.first()).to_numpy()
         fallen, number = int(falls.sum()), len(falls)
-        sure = binomtest(fallen, number).pvalue < LEVEL
-        found = verdict(sure and 2 * fallen > number, sure)
+        found = decided([binomtest(fallen, number).pvalue], np.array([2 * fallen - number]))
         return Finding(found, f"in {fallen} of {number} series", f"study {self.study}")
 
 
@@ -128,5 +127,8 @@ def _rows(data: pd.DataFrame, condition: str) -> pd.DataFrame:
     return data.query(condition, engine="python") if condition else data
 
 
-def _where(data: pd.DataFrame, condition: str) -> np.ndarray:
+def _where(data: pd.DataFrame, condition: str, missing: MissingRuns) -> np.ndarray:
+    """Of each row whether it holds; where no row counts, nothing is said."""
+    if data.empty:
+        raise missing
     return np.asarray(data.eval(condition, engine="python"), bool)
