@@ -1,5 +1,6 @@
 """Runs from several starts under several meta optimizers: what a method costs, and gains."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -215,17 +216,15 @@ def right_directions(context: Context, methods: Sequence[str], truth: str) -> pd
     Empty where no truths are stored.
     """
     columns = ["method", "right", "ratio", "points"]
-    try:
-        found, _ = points(context)
-    except MissingStudy:
-        return pd.DataFrame(columns=columns)
     rows = []
-    for name in methods:
-        if not (context.configs / f"estimator/{name}.yaml").exists():
-            continue
-        made = load_estimator(context.configs, name)
-        if all(map(made.fits, found)):
-            scored: Any = scores(found, [made]).reindex(columns=["truth", "right", "ratio"])
-            own = scored[scored["truth"] == truth]
-            rows.append((name, own["right"].mean(), own["ratio"].median(), len(own)))
+    with contextlib.suppress(MissingStudy):
+        found, _ = points(context)
+        for name in methods:
+            if not (context.configs / f"estimator/{name}.yaml").exists():
+                continue
+            made = load_estimator(context.configs, name)
+            if all(map(made.fits, found)):
+                scored = scores(found, [made])
+                own = scored[scored["truth"] == truth]
+                rows.append((name, own["right"].mean(), own["ratio"].median(), len(own)))
     return pd.DataFrame(rows, columns=columns)

@@ -9,15 +9,7 @@ import pandas as pd
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.claims.criterion import (
-    LEVEL,
-    Criterion,
-    Finding,
-    OfRuns,
-    holm,
-    size,
-    verdict,
-)
+from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, size, surely, verdict
 from glocal_exp.report.formats import signed
 from glocal_exp.report.labelled import alike
 from glocal_exp.report.objects import load
@@ -69,7 +61,7 @@ def above(apart: Apart, margin: float) -> str:
 def tests(apart: Apart, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Means, which of them are surely not 0 (Holm), and which differences lie within the margin."""
     means = np.array([np.mean(values) for values in apart.values()])
-    sure = holm([p_value(values) for values in apart.values()]) < LEVEL
+    sure = surely([p_value(values) for values in apart.values()])
     intervals = [mean_interval(values, 0.9) for values in apart.values()]
     equal = np.array([-margin < low and high < margin for _, low, high in intervals])
     return means, sure, equal
@@ -118,14 +110,14 @@ class BestWindow(Criterion):
     def judge(self, context: Context) -> Finding:
         selection, grid = windows_and_delays(context, self.experiment, self.column)
         table = grid.pivot(index=["delays", "seed"], columns="window", values="value")
-        others = [window for window in table if window != self.best]
-        if self.best not in table or not others:
-            raise MissingRuns(self.experiment)
         apart = {
-            f"than {window}": (table[self.best] - table[window]).dropna().tolist()
-            for window in others
+            f"than {window}": values
+            for window in table
+            if window != self.best and self.best in table
+            if (values := (table[self.best] - table[window]).dropna().tolist())
         }
-        apart = {name: values for name, values in apart.items() if values}
+        if not apart:
+            raise MissingRuns(self.experiment)
         found = above(apart, self.margin)
         return Finding(found, in_words(apart), size({self.experiment: selection}))
 

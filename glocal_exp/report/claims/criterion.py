@@ -1,22 +1,29 @@
-"""What decides a claim, and what it finds."""
+"""What decides a claim, what it finds, and the scoreboard of all."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from glocal_exp.errors import UserError
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.runs import readable
 from glocal_exp.report.selection import Selection, select
+from glocal_exp.report.tables.grouped import Found
 
 AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
 LEVEL = 0.05  # of every test; of a claim's tests together (Holm)
 
 ROLES = ("method", "subject", "target", "other")  # settings of claims that name a method
+NEEDED = {"place", "claim", "paper", "criterion"}
+UNREADABLE = (KeyError, NameError, SyntaxError)  # of a condition; pandas' own is a NameError
 
 
 @dataclass(frozen=True)
@@ -87,9 +94,14 @@ def verdict(holds: Any, contrary: Any = True) -> str:
     return AGREES if holds else DISAGREES if contrary else UNDECIDED
 
 
+def surely(p_values: Sequence[float]) -> np.ndarray:
+    """Which of one family of tests are sure, at `LEVEL`, corrected by Holm."""
+    return holm(p_values) < LEVEL
+
+
 def decided(p_values: Sequence[float], effects: np.ndarray) -> str:
     """The verdict on effects that should all be above 0, by tests corrected by Holm."""
-    sure = holm(p_values) < LEVEL
+    sure = surely(p_values)
     return verdict((sure & (effects > 0)).all(), (sure & (effects < 0)).any())
 
 
@@ -145,3 +157,38 @@ def holm(values: Sequence[float]) -> np.ndarray:
     order = np.argsort(given, kind="stable")
     stepped = np.arange(len(given), 0, -1) * given[order]
     return np.minimum(1.0, np.maximum.accumulate(stepped))[np.argsort(order)]
+
+
+def claims(context: Context, file: str) -> Found:
+    """A row a claim, in the order of the paper's text.
+
+    Args:
+        file: seen from the repository; by id what a claim says, where, and what decides it.
+    """
+    path = context.configs.parent / file
+    rows, missing = [], []
+    for name, settings in entries(path).items():
+        finding, lacking = judge(name, settings, path, context)
+        missing += lacking
+        about = {key: settings[key] for key in ("place", "claim", "paper")}
+        rows.append({"id": name} | about | vars(finding))
+    counts = Counter(row["verdict"] for row in rows)
+    if set(counts) == {NOT_RUN}:
+        raise MissingRuns(*dict.fromkeys(missing))
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return Found(pd.DataFrame(rows), [], {"total": total}, missing=tuple(dict.fromkeys(missing)))
+
+
+def judge(name: str, settings: dict, path: Path, context: Context) -> tuple[Finding, list[str]]:
+    """What is found of a claim, and the experiments whose runs it lacks; of studies none."""
+    if not isinstance(settings, dict) or set(settings) != NEEDED:
+        raise UserError(f"{path}: {name} should have {', '.join(sorted(NEEDED))}.")
+    lacking = []
+    try:
+        if settings["criterion"] is not None:
+            return instantiate(settings["criterion"], path).judge(context), []
+    except UNREADABLE as error:
+        raise UserError(f"{path}: {name}'s criterion cannot be read: {error}.") from error
+    except MissingRuns as error:
+        lacking = [] if isinstance(error, MissingStudy) else list(error.args)
+    return Finding(NOT_RUN, "", ""), lacking

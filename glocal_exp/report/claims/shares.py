@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from glocal_exp.report import study_rows
-from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.artifact import Context, MissingRuns
 from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, decided, verdict
 from glocal_exp.report.objects import load
 from glocal_exp.report.selection import Selection
@@ -63,11 +63,8 @@ class OfStudy(Criterion):
 
     def found(self, context: Context) -> Any:
         """The rows that count; `MissingStudy` if there are none."""
-        stored = study_rows.chosen(study_rows.load(context, self.study), self.where)
-        found = _rows(stored, self.rows)
-        if found.empty:
-            raise MissingStudy(self.study)
-        return found
+        frame = _rows(study_rows.load(context, self.study), self.rows)
+        return study_rows.needed(frame, self.study, self.where)
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class CostsLess(Criterion):
 
     def judge(self, context: Context) -> Finding:
         file = context.studies.parent / "benchmarks" / f"{self.benchmark}.json"
-        found: Any = json.loads(file.read_text()) if file.exists() else {"targets": []}
+        found: Any = json.loads(file.read_text("utf-8")) if file.exists() else {"targets": []}
         ratios = [one["ratios"] for one in found["targets"] if one["name"] == self.target]
         if not ratios:
             raise MissingRuns()

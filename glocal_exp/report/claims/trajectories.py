@@ -14,10 +14,8 @@ from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, decid
 from glocal_exp.report.estimators import load_estimator, settings_of
 from glocal_exp.report.runs import Run, stored_spectrum
 from glocal_exp.report.selection import Selection
-from glocal_exp.report.truth_points import points, scores
+from glocal_exp.report.truth_points import STUDY, points, scores
 from glocal_exp.report.vectors import relative_error
-
-COLUMNS = ["truth", "hyperparameter", "point", "estimator", "right"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,7 @@ class Predicts(OfRuns):
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
-        intervals = [
-            arrays["trajectory"]
-            for _, run, arrays in _stored(selections, "trajectory")
-            if every_h(run)
-        ]
-        if not intervals:
-            raise MissingRuns(*selections)
-        errors = [prediction_errors(h, self.ahead, self.delays) for h in intervals]
+        errors = predictions(selections, self.ahead, self.delays)
         nearer = np.array([one["dmd"] < one["last"] for one in errors])[:, [0, -1]]
         counts, shares = nearer.sum(axis=0), nearer.mean(axis=0)
         tests = [float(binomtest(int(count), len(nearer)).pvalue) for count in counts]
@@ -80,9 +71,18 @@ class Predicts(OfRuns):
         return decided(tests, shares - 0.5), words
 
 
-def every_h(run: Run) -> bool:
-    """Whether every h_t of its windows has been measured."""
-    return run.stored.value("method.stride", 1) == 1
+def predictions(
+    selections: Mapping[str, Selection], ahead: int, delays: int
+) -> list[dict[str, Float[np.ndarray, " ahead"]]]:
+    """`prediction_errors` of each stored window that is long enough, and of which every h_t is."""
+    found = [
+        prediction_errors(arrays["trajectory"], ahead, delays)
+        for _, run, arrays in _stored(selections, "trajectory")
+        if run.stored.value("method.stride", 1) == 1 and len(arrays["trajectory"]) > ahead + delays
+    ]
+    if not found:
+        raise MissingRuns(*selections)
+    return found
 
 
 def prediction_errors(
@@ -169,11 +169,11 @@ class RightMoreOften(Criterion):
         found, _ = points(context)
         made = [load_estimator(context.configs, name) for name in (self.subject, *self.others)]
         if not all(one.fits(point) for one in made for point in found):
-            raise MissingStudy("truths")
-        rows: Any = scores(found, made).reindex(columns=COLUMNS)
+            raise MissingStudy(STUDY)
+        rows: Any = scores(found, made)
         rows = rows[(rows["truth"] == self.truth) & rows["hyperparameter"].isin(self.moved)]
         if rows.empty:
-            raise MissingStudy("truths")
+            raise MissingStudy(STUDY)
         right = rows.pivot(columns="estimator", index=["point", "hyperparameter"], values="right")
         right = right[[one.label for one in made]]
         own, rivals = right.to_numpy()[:, :1], right.to_numpy()[:, 1:]
@@ -182,5 +182,5 @@ class RightMoreOften(Criterion):
         alone = zip(more.tolist(), (more + less).tolist(), strict=True)
         tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]
         counts = "; ".join(f"{count:.0f} ({label})" for label, count in right.sum().items())
-        size = f"study truths, {settings_of(found)}"
+        size = f"study {STUDY}, {settings_of(found)}"
         return Finding(decided(tests, more - less), f"right of {len(right)}: {counts}", size)

@@ -50,7 +50,7 @@ def bound(source: Source) -> Iterator[charts.Chart]:
     settings = entries(source.context.configs / "figure" / "theorem.yaml")
     frame = study_rows.load(source.context, "theorem")
     at = {name: settings[name] for name in ("level", "horizon")}
-    seen = study_rows.chosen(frame, DRAWN | MEASURED | at)
+    seen = study_rows.needed(frame, "theorem", DRAWN | MEASURED | at)
     looks = {name: SIDES[name] for name in ("left", "right", "proven")}
     switch = {name: (charts.plain(look["label"]), look["color"]) for name, look in looks.items()}
     panels = []
