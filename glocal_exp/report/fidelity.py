@@ -74,8 +74,9 @@ def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> Point | N
     )
     if "all" not in intervals or "base" not in playouts:
         return None
+    known = frame.reindex(columns=["kind", "unit", "hyperparameter", "slope"])
     slopes = (
-        frame[frame.kind == "slope"]
+        known[known.kind == "slope"]
         .pivot_table(index="unit", columns="hyperparameter", values="slope", sort=False)
         .reindex(columns=list(about["names"]))
         .to_numpy(float)

@@ -143,7 +143,11 @@ def gains(
             "starts": own["start"].nunique(), "seeds": own["seed"].nunique(),
         })  # fmt: skip
     frame = pd.DataFrame(summary)
-    frame["front"] = [_on_front(row, frame) for row in summary]
+    metas, cost, gain = (frame[name] for name in ("meta_optimizer", "cost", "gain"))
+    frame["front"] = [
+        not ((metas == meta) & (cost <= own_cost) & (gain > own_gain)).any()
+        for meta, own_cost, own_gain in zip(metas, cost, gain, strict=True)
+    ]
     return frame, found
 
 
@@ -201,12 +205,6 @@ def _of_cell(cell: Cell) -> list[dict[str, Any]]:
             "seconds": run.total("seconds") / base.total("seconds"),
         })  # fmt: skip
     return rows
-
-
-def _on_front(row: Mapping[str, Any], frame: Any) -> bool:
-    same = frame[frame["meta_optimizer"] == row["meta_optimizer"]]
-    better = (same["cost"] <= row["cost"]) & (same["gain"] > row["gain"])
-    return not better.any()
 
 
 def right_directions(context: Context, methods: Sequence[str], truth: str) -> pd.DataFrame:

@@ -32,18 +32,17 @@ class Converges(OfRuns):
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
-        drifts = [self._drift(arrays) for *_, arrays in _stored(selections, "trajectory")]
+        drifts = []
+        for *_, arrays in _stored(selections, "trajectory"):
+            h = np.asarray(arrays["trajectory"], np.float64)
+            before, end = h[-2 * self.last : -self.last], h[-self.last :]
+            drifts.append(relative_error(before.mean(axis=0), end.mean(axis=0)))
         settled = np.asarray(drifts) < self.within
         words = (
             f"{int(settled.sum())} of the {len(settled)} intervals whose h are stored settle, "
             f"median change {100 * np.median(drifts):.0f} %"
         )
         return verdict(settled.mean() >= self.share), words
-
-    def _drift(self, arrays: Mapping[str, np.ndarray]) -> float:
-        h = np.asarray(arrays["trajectory"], np.float64)
-        before, end = h[-2 * self.last : -self.last].mean(axis=0), h[-self.last :].mean(axis=0)
-        return float(np.linalg.norm(end - before) / np.linalg.norm(end))
 
 
 @dataclass(frozen=True)
