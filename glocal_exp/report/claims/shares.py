@@ -96,7 +96,8 @@ class Falls(OfStudy):
         ends = rows.groupby(list(self.series))[self.column]
         falls = (ends.last() < ends.first()).to_numpy()
         fallen, number = int(falls.sum()), len(falls)
-        found = decided([binomtest(fallen, number).pvalue], np.array([2 * fallen - number]))
+        chance = float(binomtest(fallen, number).pvalue)
+        found = decided([chance], np.array([2 * fallen - number]))
         return Finding(found, f"in {fallen} of {number} series", f"study {self.study}")
 
 

@@ -44,7 +44,7 @@ def complexity(context: Context) -> Found:
     smallest = study_rows.needed(frame, STUDY, {"sweep": "p"}).sort_values("p").iloc[0]
     words: dict[str, Any] = {name: int(smallest[name]) for name in ("S", "tau", "p", "q")}
     words |= {"repeats": len(set(frame["repeat"])), "memory": memory_in_words(frame)}
-    labels = {"method": dict(zip(METHODS, METHODS, strict=True))}
+    labels = {"method": {name: name for name in METHODS}}
     return Found(pd.DataFrame(rows), [study_rows.provenance(frame)], words, labels)
 
 
