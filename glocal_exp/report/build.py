@@ -2,9 +2,10 @@
 
 import argparse
 import contextlib
+import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from glocal_exp.store import find_runs
 from glocal_exp.store.files import make_directory, write_together
 
 Kind = Literal["figure", "table"]
+Outcome = Literal["nothing", "incomplete", "complete"]
 SHOWN = 3  # of what is left out, by name
 FORMS = {"md": formats.markdown, "csv": formats.csv_text, "tex": formats.latex}
 
@@ -56,36 +58,42 @@ def _build(kind: Kind, repository: Path, options: argparse.Namespace) -> int:
             f"--runs={options.runs} is no directory; give the folder `runs` of an output directory."
         )
     context = Context.of(repository, options.runs, options.studies)
-    is_new = not options.out.exists()
-    make_directory(options.out)
     chosen = options.ids or [
         n for n, path in configs.items() if not entries(path).get("on_request")
     ]
     for run in find_runs(options.runs, {"status": "damaged"}):
         print(f"warning: left out: {run.path}: {run.damage}; run it again", file=sys.stderr)
     makers, tell = {name: load(configs[name]) for name in chosen}, bool(options.ids)
-    came = {name: _write(name, of, context, options.out, tell) for name, of in makers.items()}
+    others = [] if options.ids else _unknown_experiments(options.runs, folder)
+    with output(options.out) as out:
+        came = {name: _write(name, of, context, out, tell) for name, of in makers.items()}
+        own = others if kind == "figure" else []
+        results = [*came.values(), *(_write_own(name, context, out) for name in own)]
     absent = [name for name, how in came.items() if how == "nothing"]
     if absent and not options.ids:
         advice = f"`glocal {kind}s {absent[0]}` says how to make one"
         more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
         print(f"not stored, so left out: {', '.join(absent[:SHOWN])}{more}; {advice}")
-    others = [] if options.ids else _unknown_experiments(options.runs, folder)
-    results = list(came.values())
-    if kind == "figure":
-        results += [_write_own(name, context, options.out) for name in others]
-    elif others:
+    if others and kind == "table":
         print(f"in no table: {', '.join(others)}; `glocal compare {options.runs}` lists them")
-    with contextlib.suppress(OSError):  # of what came to be there
-        if is_new:
-            options.out.rmdir()
     complete, nothing = results.count("complete"), results.count("nothing")
     return int(nothing == len(results) or (options.strict and complete < len(results)))
 
 
-def _write(
-    name: str, maker: Any, context: Context, out: Path, tell: bool = True
-) -> Literal["nothing", "incomplete", "complete"]:
+@contextlib.contextmanager
+def output(folder: Path) -> Iterator[Path]:
+    """A folder to write to; if it is new and nothing comes to be there, there is none after."""
+    is_new = not folder.exists()
+    make_directory(folder)
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # of what came to be there
+            if is_new:
+                folder.rmdir()
+
+
+def _write(name: str, maker: Any, context: Context, out: Path, tell: bool = True) -> Outcome:
     try:
         if hasattr(maker, "draw"):
             with style.applied():
@@ -105,14 +113,13 @@ def _write(
     return "incomplete" if made.missing else "complete"
 
 
-def _write_own(experiment: str, context: Context, out: Path) -> Literal["nothing", "complete"]:
+def _write_own(experiment: str, context: Context, out: Path) -> Outcome:
     """Learning curves of an experiment that no figure shows."""
     try:
-        _write(experiment, ExperimentCurves(experiment), context, out)
+        return _write(experiment, ExperimentCurves(experiment), context, out)
     except UserError as error:
         print(f"{experiment}: {error}")
         return "nothing"
-    return "complete"
 
 
 def _how(absent: MissingRuns, context: Context) -> str:
@@ -120,7 +127,7 @@ def _how(absent: MissingRuns, context: Context) -> str:
     if not isinstance(absent, MissingStudy):
         return f"no stored runs; {_commands(absent.args, context)}"
     command = f"glocal study study={absent} {_output_dir(context.studies)}"
-    return f"nothing is stored; to make it: {command}"
+    return f"not enough is stored; to make it: {command}"
 
 
 def _commands(experiments: Sequence[str], context: Context) -> str:
@@ -131,7 +138,8 @@ def _commands(experiments: Sequence[str], context: Context) -> str:
 def _output_dir(stored: Path) -> str:
     """The setting that leads to a folder of runs or studies, as seen from here if it is below."""
     place, here = stored.parent.resolve(), Path.cwd()
-    return f"output_dir={place.relative_to(here) if place.is_relative_to(here) else place}"
+    shown = place.relative_to(here) if place.is_relative_to(here) else place
+    return shlex.quote(f"output_dir={shown}")
 
 
 def _unknown_experiments(runs: Path, configs: Path) -> list[str]:

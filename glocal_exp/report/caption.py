@@ -64,7 +64,9 @@ def describe(selection: Selection, context: Context, ignore: Collection[str] = (
         f"on {_common(runs, _device)}",
         f"commit {_common(runs, _commit)}",
     ]
-    variants = dict.fromkeys(run.stored.variant for run in runs if _of_a_command(run))
+    # Not of `run(..., store=...)` in Python, which has chosen no device and is called again.
+    chosen = [(run, run.stored.manifest.get("choices") or {"device"}) for run in runs]
+    variants = dict.fromkeys(run.stored.variant for run, choices in chosen if "device" in choices)
     command = f"glocal train from={_place(runs[0])}/VARIANT/seed=K"
     again = f"Any of them again: `{command}` ({', '.join(variants)})." if variants else ""
     compared = _compared(selection, context, ignore)
@@ -102,11 +104,6 @@ def _common(runs: Sequence[Run], get: Callable[[Run], str]) -> str:
 
 def _number(value: object, unknown: str = "unknown") -> str:
     return f"{value:,}" if isinstance(value, int) else unknown
-
-
-def _of_a_command(run: Run) -> bool:
-    """Not of `run(..., store=...)` in Python, which has chosen no device and is called again."""
-    return "device" in (run.stored.manifest.get("choices") or {"device"})
 
 
 def _place(run: Run) -> Path:

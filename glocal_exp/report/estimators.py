@@ -17,7 +17,7 @@ import pandas as pd
 from glocal_exp.errors import UserError
 from glocal_exp.methods.method import Estimate, Measured, Method, Moment, Wanted
 from glocal_exp.report import study_rows
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.objects import entries, instantiate
 from glocal_exp.report.vectors import Vector
 from glocal_exp.store.studies import study_config
@@ -66,7 +66,7 @@ def points(
             these rows make one.
 
     Raises:
-        MissingStudy: nothing of the study is stored.
+        MissingStudy: no point of the study is stored.
     """
     frame = study_rows.load(context, study)
     found = []
@@ -80,6 +80,8 @@ def points(
             about |= {"names": tuple(sorted(config.task.init))}
             if point := make(str(folder), rows, about):
                 found.append(point)
+    if not found:
+        raise MissingStudy(study)
     found.sort(key=lambda point: (point.setting, point.seed, point.s))
     return found, study_rows.provenance(frame, study)
 

@@ -54,7 +54,7 @@ def differences(
 
 
 def points(context: Context) -> tuple[list[Point], str]:
-    """Every point with a truth, and their provenance, as `report.estimators.points` has them."""
+    """Every point with an interval and a truth, as `report.estimators.points` has them."""
     return estimators.points(context, "fidelity", _point)
 
 
@@ -64,8 +64,6 @@ def by_setting(found: Sequence[Point]) -> dict[str, list[Point]]:
 
 
 def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> Point | None:
-    if not ((frame.kind == "truth") & (frame.variation == "base")).any():
-        return None
     intervals, playouts = (
         {
             unit.removeprefix(prefix): unit_arrays(folder, unit)["h"]
@@ -74,8 +72,11 @@ def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> Point | N
         }
         for prefix in (f"s{about['s']}.interval.", f"s{about['s']}.truth.")
     )
+    if "all" not in intervals or "base" not in playouts:
+        return None
+    known = frame.reindex(columns=["kind", "unit", "hyperparameter", "slope"])
     slopes = (
-        frame[frame.kind == "slope"]
+        known[known.kind == "slope"]
         .pivot_table(index="unit", columns="hyperparameter", values="slope", sort=False)
         .reindex(columns=list(about["names"]))
         .to_numpy(float)

@@ -25,19 +25,16 @@ def conditions(kind: Mapping[str, Any], where: Conditions, **words: str) -> Cond
         UserError: it has other settings.
     """
     names = set(kind) if isinstance(kind, Mapping) else set()
-    if wrong := sorted((NEEDED - names) | (names - NEEDED - {"where"})):
-        needed = ", ".join(sorted(NEEDED))
-        raise UserError(
-            f"The row {kind} is to have {needed} and perhaps where; correct {', '.join(wrong)}."
-        )
     try:
+        if wrong := sorted((NEEDED - names) | (names - NEEDED - {"where"})):
+            raise ValueError(f"correct {', '.join(wrong)}")
         experiment = str(kind["experiment"]).format(**words)
         own = dict(kind.get("where") or {})
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError) as error:
         known = "".join(f" {{{word}}}" for word in words)
         raise UserError(
-            f"The row {kind} cannot be read ({error}); braces may hold{known or ' nothing'}, where "
-            "is {KEY: VALUE}."
+            f"The row {kind} cannot be read ({error}); it has {', '.join(sorted(NEEDED))} and "
+            f"perhaps where: {{KEY: VALUE}}, braces may hold{known or ' nothing'}."
         ) from error
     return {"experiment": experiment, "method": kind["method"], **own, **where}
 
@@ -50,8 +47,8 @@ def stored(
     Raises:
         MissingRuns: nothing has.
     """
-    asked = [(conditions(kind, where), kind) for kind in kinds]
-    wanted = {kind["label"]: of for of, kind in asked}
+    asked = [conditions(kind, where) for kind in kinds]
+    wanted = {kind["label"]: one for kind, one in zip(kinds, asked, strict=True)}
     found = alike(context, wanted)
     return found, missing(wanted, found)
 

@@ -1,12 +1,20 @@
 """Objects from YAML files: what of Hydra's `defaults` and `_target_` does without Hydra."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from glocal_exp.errors import UserError
+
+WRONG = (ImportError, AttributeError, TypeError, ValueError, LookupError, YAMLError)
+WRONG += (OmegaConfBaseException,)
+"""What a mistake in a YAML file raises."""
 
 
 def compose(config: Path) -> DictConfig:
@@ -19,10 +27,8 @@ def compose(config: Path) -> DictConfig:
     """
     if not config.is_file():
         raise UserError(f"there is no {config}; choose another of {config.parent}")
-    own = OmegaConf.load(config)
-    defaults = own.pop("defaults", ()) if isinstance(own, DictConfig) else ()
-    parts = []
-    for entry in defaults:
+    own, parts = _read(config), []
+    for entry in own.pop("defaults", ()):
         if isinstance(entry, DictConfig):
             ((folder, name),) = entry.items()
             folder = str(folder).removeprefix("/")
@@ -36,14 +42,14 @@ def compose(config: Path) -> DictConfig:
 
 def entries(config: Path) -> dict[str, Any]:
     """What a YAML file says, with its defaults."""
-    found = OmegaConf.to_container(compose(config), resolve=True)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    with _in_one_sentence(config):
+        found: Any = OmegaConf.to_container(compose(config), resolve=True)
+        return {str(key): value for key, value in found.items()}
 
 
 def swept(experiment: Path) -> dict[str, Any]:
     """What an experiment's file sweeps over by key, and those that it begins with."""
-    own: Any = OmegaConf.to_container(OmegaConf.load(experiment))
+    own: Any = OmegaConf.to_container(_read(experiment))
     found: dict[str, Any] = {}
     for other in own.get("defaults") or ():
         if isinstance(other, str) and other != "_self_":
@@ -76,13 +82,29 @@ def instantiate(settings: Any, config: Path) -> Any:
     values = {key: instantiate(value, config) for key, value in settings.items()}
     if "_target_" not in values:
         return values
-    try:
+    with _in_one_sentence(config):
         return named(str(values.pop("_target_")))(**values)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise UserError(f"{config} cannot be used: {error}; correct it") from error
 
 
 def named(path: str) -> Any:
     """What a dotted path leads to."""
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+def _read(config: Path) -> DictConfig:
+    with _in_one_sentence(config):
+        found = OmegaConf.load(config)
+        if not isinstance(found, DictConfig):
+            raise TypeError("it has no entries of the form KEY: VALUE")
+        return found
+
+
+@contextlib.contextmanager
+def _in_one_sentence(config: Path) -> Iterator[None]:
+    """What is wrong in a file as one sentence that names it."""
+    try:
+        yield
+    except WRONG as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{config} cannot be used: {reason}; correct it") from error

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float
 
 from glocal_exp.errors import UserError
 from glocal_exp.koopman import Spectrum
-from glocal_exp.store import StoredRun
+from glocal_exp.store import StoredRun, find_runs
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ class Run:
         """The number of validation images that a hypergradient uses."""
         subset = self.stored.value("validation.subset")
         return int(subset) if subset else self.images("validation")
+
+
+def readable(root: Path, experiment: str) -> list[StoredRun]:
+    """What is stored of an experiment, of whatever source, but for damaged runs."""
+    stored = find_runs(root, {"experiment": experiment}, check_source=False)
+    return [run for run in stored if not run.damage]
 
 
 def read(stored: Sequence[StoredRun]) -> tuple[list[Run], list[str]]:

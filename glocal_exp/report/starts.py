@@ -1,5 +1,6 @@
 """Runs from several starts under several meta optimizers: what a method costs, and gains."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,11 @@ import pandas as pd
 
 from glocal_exp.report import caption
 from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
-from glocal_exp.report.estimators import estimators
-from glocal_exp.report.runs import Run
+from glocal_exp.report.estimators import load_estimator
+from glocal_exp.report.runs import Run, readable
 from glocal_exp.report.selection import Selection, select, together
 from glocal_exp.report.truth_points import points, scores
 from glocal_exp.stats import mean_interval
-from glocal_exp.store import find_runs
 from glocal_exp.store.files import read_manifest
 from glocal_exp.store.studies import load_study, study_config
 
@@ -26,7 +26,8 @@ SWEPT = 3.3
 TANGENT = 2.1  # likewise each tangent of a step, beside the step itself
 STEPS = ("plain", "tangent", "reverse")
 SEARCH = "search"  # the study
-COLUMNS = ["meta_optimizer", "start", "method", "seed", "gain", "cost", "reach", "seconds"]
+KIND = ["meta_optimizer", "method", "trials"]  # the last of searches alone
+COLUMNS = [*KIND, "start", "seed", "gain", "cost", "reach", "never", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ def cells(context: Context, experiment: str, groups: Mapping[str, Group]) -> lis
     Raises:
         MissingRuns: no group is stored.
     """
-    stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
-    stored = [run for run in stored if not run.damage]
+    stored = readable(context.runs, experiment)
     starts = sorted(map(float, {run.value(START) for run in stored} - {None}))
     lengths = Counter(run.column("steps") for run in stored)
     alike = {"steps": max(lengths, key=lambda steps: (lengths[steps], steps), default=0)}
@@ -125,25 +125,29 @@ def gains(
     found = [cell for cell in found if any(np.isclose(cell.start, start) for start in starts)]
     rows: Any = pd.DataFrame([row for cell in found for row in _of_cell(cell)], columns=COLUMNS)
     of_seeds = rows.groupby(["meta_optimizer", "method", "seed"])["start"]
-    rows = rows[of_seeds.transform("nunique") == len(starts)]
-    if rows.empty:
+    compared = rows[of_seeds.transform("nunique") == len(starts)].to_dict("records")
+    if not compared:
         raise MissingRuns(experiment)
-    summary = []
-    for (meta, method), own in rows.groupby(["meta_optimizer", "method"], sort=False):
+    setting, constants = (experiment, found[0].selection.steps), _constants(found, len(starts))
+    for meta, group in groups.items():
+        of_searches = searched(context, setting, group.trials, constants)
+        compared += [{"meta_optimizer": meta, **row} for row in of_searches]
+    rows, summary = pd.DataFrame(compared, columns=COLUMNS), []
+    for (meta, method, _), own in rows.groupby(KIND, sort=False, dropna=False):
         mean = mean_interval(own.groupby("seed")["gain"].mean())
         summary.append({
             "meta_optimizer": meta, "method": method, "cost": own["cost"].mean(),
             "seconds": own["seconds"].median(), "gain": mean.value, "low": mean.low,
-            "high": mean.high, "reach": own["reach"].fillna(1.0).median(),
-            "never": int(own["reach"].isna().sum()), "runs": len(own),
+            "high": mean.high, "reach": own["reach"].median(),
+            "never": own["never"].sum(min_count=1), "runs": len(own),
             "starts": own["start"].nunique(), "seeds": own["seed"].nunique(),
         })  # fmt: skip
-    setting, constants = (experiment, found[0].selection.steps), _constants(found, len(starts))
-    for meta, group in groups.items():
-        of_searches = searched(context, setting, group.trials, constants)
-        summary += [{"meta_optimizer": meta, **row} for row in of_searches]
     frame = pd.DataFrame(summary)
-    frame["front"] = [_on_front(row, frame) for row in summary]
+    metas, cost, gain = (frame[name] for name in ("meta_optimizer", "cost", "gain"))
+    frame["front"] = [
+        not ((metas == meta) & (cost <= own_cost) & (gain > own_gain)).any()
+        for meta, own_cost, own_gain in zip(metas, cost, gain, strict=True)
+    ]
     return frame, found
 
 
@@ -157,7 +161,7 @@ def _constants(found: Sequence[Cell], starts: int) -> pd.Series:
 def searched(
     context: Context, setting: tuple[str, int], trials: Sequence[int], constant: pd.Series
 ) -> list[dict[str, Any]]:
-    """A row a search over constants and number of trials, with columns as of `gains`.
+    """A row a search over constants and number of trials, whose seed is one of those of constants.
 
     What a search comes to is the test accuracy of its best training by validation. It has no start,
     and no times: constants' may be of another machine.
@@ -170,27 +174,18 @@ def searched(
     frame: Any = load_study(context.studies, SEARCH) if trials else pd.DataFrame()
     rows = []
     for folder, trained in frame.groupby("folder") if len(frame) else ():
-        config = study_config(folder)
-        if (config.experiment, config.steps) != setting:
+        config, seed = study_config(folder), int(trained["seed"].iloc[0])
+        if (config.experiment, config.steps) != setting or seed not in constant:
             continue
         choices = (read_manifest(folder) or {}).get("choices") or {}
-        kind, seed = choices.get(f"{SEARCH}@study", SEARCH), int(trained["seed"].iloc[0])
+        kind = choices.get(f"{SEARCH}@study", SEARCH)
         for count in trials:
             of = trained[trained["trial"] < count]
             if len(of) == count:
-                end = 100 * of["chosen_test_accuracy"].iloc[-1]
-                rows.append({"method": kind, "cost": float(count), "seed": seed, "end": end})
-    found: Any = pd.DataFrame(rows, columns=["method", "cost", "seed", "end"])
-    found = found.join(constant.rename("constant"), on="seed", how="inner")
-    summary = []
-    for (kind, cost), of in found.groupby(["method", "cost"]):
-        mean = mean_interval(of["end"] - of["constant"])
-        summary.append({
-            "method": kind, "cost": cost, "seconds": np.nan, "gain": mean.value, "low": mean.low,
-            "high": mean.high, "reach": np.nan, "never": np.nan, "runs": len(of), "starts": 0,
-            "seeds": len(of),
-        })  # fmt: skip
-    return summary
+                gain = 100 * of["chosen_test_accuracy"].iloc[-1] - constant[seed]
+                about = {"method": kind, "trials": count, "cost": count}
+                rows.append(about | {"seed": seed, "gain": gain})
+    return sorted(rows, key=lambda row: (row["method"], row["trials"]))
 
 
 def _of_cell(cell: Cell) -> list[dict[str, Any]]:
@@ -201,37 +196,33 @@ def _of_cell(cell: Cell) -> list[dict[str, Any]]:
         if run.method == NONE or base is None or not run.finished:
             continue
         end = base.last("test_accuracy")
+        reach = reached(run, end)
         rows.append({
             "meta_optimizer": cell.meta_optimizer, "start": cell.start, "method": run.method,
             "seed": run.seed, "gain": 100 * (run.last("test_accuracy") - end),
-            "cost": plain_steps(run) / run.steps, "reach": reached(run, end),
+            "cost": plain_steps(run) / run.steps, "never": float(np.isnan(reach)),
+            "reach": 1.0 if np.isnan(reach) else reach,
             "seconds": run.total("seconds") / base.total("seconds"),
         })  # fmt: skip
     return rows
 
 
-def _on_front(row: Mapping[str, Any], frame: Any) -> bool:
-    same = frame[frame["meta_optimizer"] == row["meta_optimizer"]]
-    better = (same["cost"] <= row["cost"]) & (same["gain"] > row["gain"])
-    return not better.any()
-
-
 def right_directions(context: Context, methods: Sequence[str], truth: str) -> pd.DataFrame:
     """By method, the share of points with the truth's sign, its median size, and of how many.
 
-    Estimators are those whose files have the methods' names. Empty where no truths are stored.
+    Estimators are those whose files have the methods' names, and to which what is stored is enough.
+    Empty where no truths are stored.
     """
     columns = ["method", "right", "ratio", "points"]
-    try:
-        found, _ = points(context)
-    except MissingStudy:
-        return pd.DataFrame(columns=columns)
-    known = [name for name in methods if (context.configs / f"estimator/{name}.yaml").exists()]
     rows = []
-    for name in known:
-        made, _ = estimators(context.configs, found, [name])
-        scored: Any = scores(found, made).reindex(columns=["truth", "right", "ratio"])
-        own = scored[scored["truth"] == truth]
-        right, ratio = own["right"].mean(), own["ratio"].median()
-        rows.append(dict(zip(columns, (name, right, ratio, len(own)), strict=True)))
+    with contextlib.suppress(MissingStudy):
+        found, _ = points(context)
+        for name in methods:
+            if not (context.configs / f"estimator/{name}.yaml").exists():
+                continue
+            made = load_estimator(context.configs, name)
+            if all(map(made.fits, found)):
+                scored = scores(found, [made])
+                own = scored[scored["truth"] == truth]
+                rows.append((name, own["right"].mean(), own["ratio"].median(), len(own)))
     return pd.DataFrame(rows, columns=columns)

@@ -35,6 +35,14 @@ def chosen(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     return frame.loc[mask]
 
 
+def needed(frame: pd.DataFrame, study: str, where: Mapping[str, Any]) -> pd.DataFrame:
+    """The same; `MissingStudy` if there are none yet."""
+    found = chosen(frame, where)
+    if found.empty:
+        raise MissingStudy(study)
+    return found
+
+
 def provenance(frame: pd.DataFrame, about: str = "") -> str:
     """Seeds, units, machine and commit of the rows shown, after what they are about."""
     manifests = [read_manifest(Path(folder)) or {} for folder in sorted(set(frame["folder"]))]

@@ -10,11 +10,12 @@ from jaxtyping import Float
 
 from glocal_exp.methods.method import Measured, Moment, Wanted
 from glocal_exp.report import estimators
-from glocal_exp.report.artifact import Context
+from glocal_exp.report.artifact import Context, MissingStudy
 from glocal_exp.report.vectors import same_signs
 from glocal_exp.stats import mean_interval
 from glocal_exp.store.studies import unit_arrays
 
+STUDY = "truths"
 Truth = tuple[str, str]  # which derivative, and by which hyperparameter
 
 
@@ -48,14 +49,13 @@ class TruthPoint(estimators.Point):
 
 def points(context: Context) -> tuple[list[TruthPoint], str]:
     """Every point with an interval, and their source, as `report.estimators.points` has them."""
-    return estimators.points(context, "truths", _point)
+    return estimators.points(context, STUDY, _point)
 
 
 def _point(folder: str, frame: pd.DataFrame, about: dict[str, Any]) -> TruthPoint | None:
-    intervals = frame.query("kind == 'interval'")
-    if intervals.empty:
+    intervals, prefix = frame.query("kind == 'interval'"), f"s{about['s']}.interval."
+    if f"{prefix}all" not in intervals["unit"].values:
         return None
-    prefix = f"s{about['s']}.interval."
     known = frame.query("kind != 'interval'").sort_values("order")
     return TruthPoint(
         **about,
@@ -73,6 +73,9 @@ def scores(found: Sequence[TruthPoint], compared: Iterable[estimators.Estimator]
 
     A truth has one if the interval of its mean over the orders excludes 0, and an estimate is right
     if it has the same. `ratio` is its size by the truth's, if what it says has one.
+
+    Raises:
+        MissingStudy: no truth has a sign.
     """
     rows = []
     for place, point in enumerate(found):
@@ -87,4 +90,6 @@ def scores(found: Sequence[TruthPoint], compared: Iterable[estimators.Estimator]
                 right = same_signs(np.array(estimate[name]), np.array(mean.value))
                 ratio = abs(estimate[name] / mean.value) if has_size else np.nan
                 rows.append({**about, "s": point.s, "right": float(right), "ratio": ratio})
+    if not rows:
+        raise MissingStudy(STUDY)
     return pd.DataFrame(rows)

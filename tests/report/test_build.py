@@ -113,21 +113,25 @@ def test_missing_runs_say_the_command(runs, tmp_path, capsys):
     assert not any(line.startswith(("c2", "fig2", "demo")) for line in all_of_them)
 
 
+def test_a_command_can_be_pasted_where_folders_have_spaces(tmp_path, capsys):
+    runs = tmp_path / "my results" / "runs"
+    runs.mkdir(parents=True)
+    assert build("figure", "c2", "--runs", runs, "--out", tmp_path) == 1
+    assert f"reproduce c2_kmnist 'output_dir={runs.parent}'\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code"),
+    ("kind", "arguments", "code"),
     [
-        (["table3"], 1),
-        (["final_accuracy"], 0),
-        (["final_accuracy", "--strict"], 1),  # it lacks experiments
-        (["final_accuracy", "table3"], 0),
+        ("table", ["table3"], 1),
+        ("table", ["final_accuracy"], 0),
+        ("table", ["final_accuracy", "--strict"], 1),  # it lacks experiments
+        ("table", ["final_accuracy", "table3"], 0),
+        ("figure", ["c1", "--strict"], 0),
     ],
 )
-def test_exit_codes(runs, tmp_path, arguments, code):
-    assert build("table", *arguments, "--runs", runs, "--out", tmp_path) == code
-
-
-def test_strict_is_content_with_all_that_was_asked_for(runs, tmp_path):
-    assert build("figure", "c1", "--strict", "--runs", runs, "--out", tmp_path) == 0
+def test_exit_codes(runs, tmp_path, kind, arguments, code):
+    assert build(kind, *arguments, "--runs", runs, "--out", tmp_path) == code
 
 
 def test_runs_that_nothing_shows_are_drawn_or_named(runs, tmp_path, capsys):
@@ -203,6 +207,10 @@ def test_a_new_artifact_is_one_python_file_and_one_yaml_file(tmp_path, monkeypat
     [
         ("title: x\n", "names no _target_"),
         ("_target_: glocal_exp.nowhere.X\n", "cannot be used"),
+        ("_target_: Grouped\n", "x.yaml cannot be used"),
+        ("_target_: [x\n", "x.yaml cannot be used"),
+        ("_target_: ${nowhere}\n", "x.yaml cannot be used"),
+        ("- Grouped\n", "x.yaml cannot be used: it has no entries of the form KEY: VALUE"),
         ("_target_: glocal_exp.report.tables.grouped.Grouped\nwrong: 1\n", "wrong"),
         (GROUPED, "missing a required argument: 'experiments'"),
         (GROUPED.replace("settings: {", "settings: {experiments: [a], methods: []"), "no_form"),
@@ -212,8 +220,10 @@ def test_a_wrong_config_is_named(tmp_path, text, message):
     config = tmp_path / "configs" / "table" / "x.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(text)
-    with pytest.raises(UserError, match=re.escape(message)):
+    with pytest.raises(UserError, match=re.escape(message)) as wrong:
         main("table", tmp_path, ["--out", str(tmp_path / "out")])
+    assert "\n" not in str(wrong.value)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

@@ -10,13 +10,11 @@ import yaml
 
 from glocal_exp.errors import UserError
 from glocal_exp.report.artifact import Context, MissingRuns
-from glocal_exp.report.claims.accuracy import Difference, Diverges
+from glocal_exp.report.claims.accuracy import AboveFromStarts, BestWindow, Difference, Diverges
 from glocal_exp.report.claims.courses import Aggressive, Follows, TimesRatio
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, NOT_RUN, UNDECIDED, holm
 from glocal_exp.report.claims.shares import CostsLess, Falls, InDraws, InIntervals, InTable
-from glocal_exp.report.claims.starts import AboveFromStarts
 from glocal_exp.report.claims.trajectories import Converges, Modes, Predicts
-from glocal_exp.report.claims.windows import BestWindow
 from glocal_exp.report.objects import entries
 from glocal_exp.store import find_runs
 from tests.sealing import reseal
@@ -188,8 +186,8 @@ def test_run_times_are_compared_as_ratios(tmp_path):
 
 
 def test_windows_are_compared_at_the_same_delays_and_seed(tmp_path):
-    def keep(window, delays, seed, value):
-        config = {"method": {"window": window, "delays": delays}}
+    def keep(window, delays, seed, value, **others):
+        config = {"method": {"window": window, "delays": delays}} | others
         path = write_run(tmp_path, "a", "glocal", seed, config=config)
         overwrite(path, "test_accuracy", [value / 100] * 5)
 
@@ -207,6 +205,11 @@ def test_windows_are_compared_at_the_same_delays_and_seed(tmp_path):
     assert BestWindow("a", 80, "test_accuracy").judge(context).verdict == AGREES
     assert BestWindow("a", 40, "test_accuracy").judge(context).verdict == DISAGREES
     with pytest.raises(MissingRuns):
+        BestWindow("a", 60, "test_accuracy").judge(context)
+    keep(40, 5, 0, 99.0, batch_size=64)  # one variant of a window counts, as in figures
+    assert BestWindow("a", 80, "test_accuracy").judge(context).verdict == AGREES
+    keep(60, 2, 0, 70.0)
+    with pytest.raises(MissingRuns):  # there are no others at these delays
         BestWindow("a", 60, "test_accuracy").judge(context)
 
 
@@ -238,6 +241,8 @@ def test_a_table_decides_by_the_share_of_its_rows(tmp_path):
     found = InTable("final_accuracy", "mean > 83").judge(context)
     assert (found.verdict, found.ours) == (DISAGREES, "1 of 2 rows")
     assert InTable("final_accuracy", "mean > 83", share=0.5).judge(context).verdict == AGREES
+    with pytest.raises(MissingRuns):  # nothing speaks against it either
+        InTable("final_accuracy", "mean > 83", rows="method == 'global'").judge(context)
     only = InTable("final_accuracy", "mean > 83", rows="method == 'glocal'").judge(context)
     assert (only.verdict, only.ours) == (AGREES, "1 of 1 rows")
 
@@ -320,8 +325,10 @@ def test_predicting_is_being_nearer_in_most_intervals(tmp_path, linear, verdict)
     assert found.ours == f"nearer in {share} of 8 intervals one step ahead, in {share} 10 ahead"
     config = {"method": {"stride": 4}}
     write_run(tmp_path, "b", "glocal", 0, keep_arrays=True, config=config)
-    with pytest.raises(MissingRuns):  # of every fourth h_t none is one step ahead
-        Predicts(["b"]).judge(Context(tmp_path))
+    # Of every fourth h_t none is one step ahead, and 80 are too few for 75 delays.
+    for claim in (Predicts(["b"]), Predicts(["a"], delays=75)):
+        with pytest.raises(MissingRuns):
+            claim.judge(Context(tmp_path))
 
 
 def test_a_cost_is_small_in_every_round_or_it_is_not(tmp_path):
@@ -348,6 +355,14 @@ def test_runs_that_are_longer_wait_for_their_companions(tmp_path):
     assert ABOVE.judge(context).size == "T = 2,000, 3 seeds (a)"
     write_run(tmp_path, "a", "glocal", 0, steps=4000)
     assert ABOVE.judge(context).size == "T = 4,000, 1 seed (a)"
+
+
+def test_methods_that_share_no_seed_are_not_compared(tmp_path):
+    write_run(tmp_path, "a", "glocal", 0)
+    write_run(tmp_path, "a", "local", 1)
+    for claim in (ABOVE, Aggressive(["a"], "glocal", "local")):
+        with pytest.raises(MissingRuns):
+            claim.judge(Context(tmp_path))
 
 
 def test_every_stored_claim_is_whole():

@@ -30,17 +30,16 @@ def two_curves():
     return [curve(metrics([1.0, 2.0, 3.0]), "x"), curve(lost, "x")]
 
 
-def test_a_curve_ends_before_divergence():
-    one = curve(metrics([1.0, 2.0, 3.0, 0.1, 0.1], diverged={3, 4}), "x")
-    assert one.to_dict() == {0: 1, 100: 2, 200: 3}
-
-
-def test_what_comes_back_after_divergence_is_not_drawn():
-    assert curve(metrics([1.0, 2.0, 3.0], diverged={1}), "x").tolist() == [1.0]
-
-
-def test_values_not_measured_are_no_divergence():
-    assert curve(metrics([1.0, np.nan, 3.0]), "x").index.tolist() == [0, 200]
+@pytest.mark.parametrize(
+    ("values", "diverged", "drawn"),
+    [
+        ([1.0, 2.0, 3.0, 0.1, 0.1], {3, 4}, {0: 1, 100: 2, 200: 3}),
+        ([1.0, 2.0, 3.0], {1}, {0: 1}),  # what comes back after divergence is not drawn
+        ([1.0, np.nan, 3.0], {}, {0: 1, 200: 3}),  # not measured is no divergence
+    ],
+)
+def test_a_curve_ends_before_divergence(values, diverged, drawn):
+    assert curve(metrics(values, diverged), "x").to_dict() == drawn
 
 
 def test_a_missing_column_is_an_empty_curve():

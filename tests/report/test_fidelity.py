@@ -173,9 +173,36 @@ def test_the_difference_is_relative():
     assert len(differences(found, "a", "c")) == 0
 
 
-def test_nothing_stored_is_said(tmp_path):
+@pytest.mark.parametrize("left", ["", "interval.all", "truth.base"])
+@pytest.mark.parametrize(
+    "maker",
+    [
+        *map(table, ("fidelity", "fidelity_overall", "sensitivity", "theorem_real")),
+        *(load(CONFIGS / f"figure/{name}.yaml") for name in ("fidelity", "sensitivity", "fig1")),
+        load(CONFIGS / "figure/horizon.yaml"),
+    ],
+)
+def test_a_study_without_points_shows_nothing(tmp_path, maker, left):
+    """As before its first point is whole: an interval without truth, or a truth without one."""
+    units = at_point(1, np.random.default_rng(0))
+    config = {"steps": 400, "interval": 100, "task": {"init": dict.fromkeys(NAMES, 0.1)}}
+    if left:
+        write_study(tmp_path, "fidelity", {f"s1.{left}": units[f"s1.{left}"]}, config)
+    make = getattr(maker, "draw", None) or maker.make
     with pytest.raises(MissingStudy):
-        table("fidelity", names=IDS).make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))
+        make(Context(tmp_path, studies=tmp_path, configs=CONFIGS))
+
+
+def test_what_needs_one_point_or_its_slopes_waits_for_them(tmp_path):
+    units = {
+        n: unit for n, unit in at_point(1, np.random.default_rng(0)).items() if "slope" not in n
+    }
+    config = {"steps": 400, "interval": 100, "task": {"init": dict.fromkeys(NAMES, 0.1)}}
+    write_study(tmp_path, "fidelity", units, config)
+    for name in ("fig1", "horizon"):  # the former is of another interval and start
+        maker = load(CONFIGS / f"figure/{name}.yaml")
+        with pytest.raises(MissingStudy):
+            maker.draw(Context(tmp_path, studies=tmp_path, configs=CONFIGS))
 
 
 def test_the_horizon_is_the_cosine_of_each_hypergradient_ahead(context):
@@ -183,10 +210,8 @@ def test_the_horizon_is_the_cosine_of_each_hypergradient_ahead(context):
     expected = cosine(point.playouts["base"], np.array([-0.1, 0.1, 0.1]))
     np.testing.assert_allclose(horizon(point), expected)
     figure = draw(load(CONFIGS / "figure" / "horizon.yaml"), context).figure
-    assert [axes.get_title() for axes in figure.axes] == [
-        "lr 0.01, momentum 0.5",
-        "lr 0.1, momentum 0.5",
-    ]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["lr 0.01, momentum 0.5", "lr 0.1, momentum 0.5"]
     thin = [line for line in figure.axes[0].lines if line.get_linewidth() == 0.5]
     assert [len(line.get_xdata()) for line in thin] == [4, 4, 2, 2]
 

@@ -18,16 +18,12 @@ TABLE = table("fidelity_overall", names=IDS)
 def point(truths, slopes=None, **intervals) -> Point:
     """Invented, with intervals of 100 steps and 300 steps left."""
     return Point(
-        setting="a",
-        seed=0,
-        s=1,
-        outer_steps=4,
-        interval=100,
+        setting="a", seed=0, s=1, outer_steps=4, interval=100,
         names=("learning_rate", "momentum", "weight_decay"),
         intervals={"all": trajectory(), "1000": trajectory()} | intervals,
         playouts={name: np.asarray(h)[None] for name, h in truths.items()},
         slopes=np.array([GOAL] if slopes is None else slopes),
-    )
+    )  # fmt: skip
 
 
 @pytest.fixture

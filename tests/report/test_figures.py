@@ -12,8 +12,8 @@ from matplotlib.text import Text
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import style
 from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.claims.accuracy import windows_and_delays
 from glocal_exp.report.claims.trajectories import prediction_errors
-from glocal_exp.report.claims.windows import windows_and_delays
 from glocal_exp.report.figures.fig4 import NEAR, Fig4, draw_grid
 from glocal_exp.report.figures.forecast import Forecast
 from glocal_exp.report.figures.forest import Forest, families, told_apart
@@ -284,7 +284,10 @@ def test_a_star_is_for_differences_that_claims_are_made_of():
     assert told_apart(apart, [["b"]]) == {"b"}
     assert told_apart(apart, [["a", "b"], ["nowhere"]]) == {"a", "b"}
     assert told_apart(apart | {"d": [-1.0, 2.0, 3.0]}, [["a", "b", "d"]]) == {"a"}
-    assert families(Context(Path(), configs=CONFIGS), "split", "glocal") == [["fig2_sgd_mean_sign"]]
+    context = Context(Path(), configs=CONFIGS)
+    assert families(context, "split", "glocal") == [["fig2_sgd_mean_sign"]]
+    # Of glocal and local claims are made about run times and hyperparameters, too.
+    assert ["fig2_sgd", "fig2_adam"] not in families(context, "glocal", "local")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glocal_exp.report.formats import (
-    brief,
-    csv_text,
-    latex,
-    markdown,
-    minus,
-    signed,
-    spread,
-)
+from glocal_exp.report.formats import brief, csv_text, latex, markdown, minus, signed, spread
 from glocal_exp.report.tables.grouped import Column, Sheet
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"

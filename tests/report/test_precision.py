@@ -41,15 +41,15 @@ def test_other_trainings_have_rows_of_their_own(tmp_path):
     assert [row[:2] for row in sheet.rows] == [
         ["[1] float32", "1.0e-01 (1.00)"], ["[2] float32", "5.0e-01 (1.00)"]
     ]  # fmt: skip
-    assert (
-        "[2] some_net 10-1 on Data (copy), trained in float32 with batches of 64;" in sheet.caption
-    )
+    listed = "[2] some_net 10-1 on Data (copy), trained in float32 with batches of 64;"
+    assert listed in sheet.caption
 
 
-def test_without_the_true_values_there_is_nothing_to_show(tmp_path):
+@pytest.mark.parametrize("shown", [TABLE, table("precision_spread", labels={})])
+def test_without_the_true_values_there_is_nothing_to_show(tmp_path, shown):
     store(tmp_path, 0, base=TRUE)
     with pytest.raises(MissingStudy):
-        TABLE.make(Context(tmp_path, studies=tmp_path))
+        shown.make(Context(tmp_path, studies=tmp_path))
 
 
 def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
@@ -62,12 +62,5 @@ def test_the_spread_is_over_all_steps_and_sign_by_sign(tmp_path):
         Context(tmp_path, studies=tmp_path)
     )
     assert sheet.header[-2:] == ["sign of part 1", "sign of part 2"]
-    assert sheet.rows == [
-        ["float32", "1", "0", "1.0e-01", "2.1e+00", "-1.00", "11 of 12", "8 of 12"]
-    ]
-
-
-def test_a_spread_needs_the_true_values(tmp_path):
-    store(tmp_path, 0, base=TRUE)
-    with pytest.raises(MissingStudy):
-        table("precision_spread", labels={}).make(Context(tmp_path, studies=tmp_path))
+    row = ["float32", "1", "0", "1.0e-01", "2.1e+00", "-1.00", "11 of 12", "8 of 12"]
+    assert sheet.rows == [row]

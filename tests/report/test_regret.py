@@ -47,19 +47,12 @@ def test_the_table_has_means_worst_cells_and_what_diverged(context):
 
 def test_every_run_is_a_dot_and_what_is_lost_is_counted(context):
     methods = {"local": "local", "split": "split", "exact_plan": "plan", "other": "other"}
-    figure = ScheduleRegretFigure(
-        "Title.",
-        "schedule_regret",
-        methods,
-        {"adam": "Adam"},
-        reading=reading("figure/schedule_regret"),
-    )
+    made = "Title.", "schedule_regret", methods, {"adam": "Adam"}
+    figure = ScheduleRegretFigure(*made, reading=reading("figure/schedule_regret"))
     drawing = draw(figure, context)
     short, long = drawing.figure.axes
-    assert [short.get_title(), long.get_title()] == [
-        "Adam, 20 outer steps",
-        "Adam, 100 outer steps",
-    ]
+    assert short.get_title() == "Adam, 20 outer steps"
+    assert long.get_title() == "Adam, 100 outer steps"
     points, means = short.get_lines()[:6:2], short.get_lines()[1:6:2]
     assert [list(line.get_xdata()) for line in points] == [[1, 4, 9, 9], [1, 1, 2, 2], [1, 1]]
     np.testing.assert_allclose([line.get_xdata()[0] for line in means], [18**0.5, 2**0.5, 1])

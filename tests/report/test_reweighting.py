@@ -16,19 +16,10 @@ from .synthetic import draw, table, write_run
 
 COUNTS = [500, 50, 5]
 LOSSES = [0.0, 0.5, 2.0]
+BASE = {"experiment": "base_{data}", "method": "none"}
 KINDS = [
-    {
-        "label": "none",
-        "experiment": "base_{data}",
-        "method": "none",
-        "where": {"names.task": "plain"},
-    },
-    {
-        "label": "balanced",
-        "experiment": "base_{data}",
-        "method": "none",
-        "where": {"names.task": "cb"},
-    },
+    {"label": "none", **BASE, "where": {"names.task": "plain"}},
+    {"label": "balanced", **BASE, "where": {"names.task": "cb"}},
     {"label": "glocal", "experiment": "learned_{data}", "method": "glocal"},
 ]
 OF_A = [kind | {"experiment": kind["experiment"].format(data="a")} for kind in KINDS]

@@ -21,6 +21,7 @@ def notes(selection):
 
 
 def test_methods_in_legend_order_then_seeds(tmp_path):
+    assert select(tmp_path, "a") is None
     for method in ("global", "none", "glocal"):
         for seed in (1, 0):
             write_run(tmp_path, "a", method, seed, steps=300)
@@ -31,10 +32,6 @@ def test_methods_in_legend_order_then_seeds(tmp_path):
     assert selection.seeds == [0, 1]
     assert selection.notes == ()
     assert not selection.incomplete
-
-
-def test_nothing_stored(tmp_path):
-    assert select(tmp_path, "a") is None
 
 
 def test_all_methods_are_compared_at_the_largest_finished_length(tmp_path):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,4 +132,9 @@ def test_what_is_missing_is_counted_with_its_command(tmp_path):
     assert rows.loc["global", "lacking_seeds"] == "0, 1, 2"
     other = sheet.data[sheet.data["experiment"] == "table2_cifar100"].set_index("method")
     assert other.loc["glocal", "lacking"] == 24  # 2 x 4 settings, which its defaults sweep over
+    (tmp_path / "configs" / "experiment").mkdir(parents=True)
+    shutil.copytree(CONFIGS / "preset", tmp_path / "configs" / "preset")
+    (tmp_path / "configs" / "experiment" / "fig2_sgd.yaml").write_text("steps: 10000\n")
+    one = table("runs").make(Context(tmp_path, configs=tmp_path / "configs")).data
+    assert one.set_index("method").loc["none", "lacking_seeds"] == "0", "which sweeps over nothing"
     assert f"3 runs are stored, {sheet.data['lacking'].sum()} of those" in sheet.caption

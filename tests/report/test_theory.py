@@ -114,12 +114,8 @@ def test_errors_are_drawn_against_noise(context):
     frame = pd.read_csv(context.studies / "noise/x/seed=0/units/even-energy.csv")
     np.testing.assert_allclose(upper.get_lines()[1].get_ydata(), frame["steady"])
     np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), frame["spectral"])
-    assert [text.get_text() for text in below.get_legend().get_texts()] == [
-        "full",
-        "energy",
-        "last $h$",
-        "window mean",
-    ]
+    labels = [text.get_text() for text in below.get_legend().get_texts()]
+    assert labels == ["full", "energy", "last $h$", "window mean"]
 
 
 def test_the_comparison_with_the_last_h_is_a_map(context):
@@ -165,13 +161,9 @@ def test_terms_of_a_known_trajectory():
     h = known.trajectory(30)
     spectrum = HankelDMD().fit(h, 1)
     estimate, _ = SteadyStateEstimator().estimate(spectrum, h, 0)
-    arrays = {
-        "trajectory": h,
-        "hypergradient": estimate,
-        "eigenvalues": spectrum.eigenvalues,
-        "modes": spectrum.modes,
-        "amplitudes": spectrum.amplitudes,
-    }
+    names = ("eigenvalues", "modes", "amplitudes")
+    arrays = {name: getattr(spectrum, name) for name in names}
+    arrays |= {"trajectory": h, "hypergradient": estimate}
     terms = computable_terms(arrays, 30, 0.02)
     scale = np.linalg.norm(h[-1])
     assert terms["radius"] == pytest.approx(1)
@@ -188,14 +180,9 @@ def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
     sheet = table("theorem_terms", experiments={"fig2_sgd": "SGD", "c1_mnist": "MNIST"}).make(
         Context(tmp_path)
     )
-    found = [
-        computable_terms(
-            {key.split("/")[1]: value for key, value in run.arrays().items() if key[:3] == "s1/"},
-            100,
-            0.02,
-        )
-        for run in find_runs(tmp_path)
-    ]
+    stored = [run.arrays().items() for run in find_runs(tmp_path)]
+    first = [{k[3:]: value for k, value in arrays if k[:3] == "s1/"} for arrays in stored]
+    found = [computable_terms(arrays, 100, 0.02) for arrays in first]
     first = sheet.data.iloc[0]
     assert (first["experiment"], first["s"], first["seeds"]) == ("SGD", 1, 3)
     for name in ("condition", "second_term", "residual_embedded"):
@@ -215,6 +202,12 @@ def test_terms_of_stored_runs_are_medians_over_seeds(tmp_path):
 )
 def test_without_the_study_nothing_is_made(tmp_path, build):
     with pytest.raises(MissingStudy):
+        build(Context(tmp_path, studies=tmp_path))
+    other = {"level": 0.0, "draws": 3, "p": 2, "sweep": "T", "variant": "x", "comparison": "x"}
+    other |= {"method": "none", "repeat": 0, "program_bytes": 4, "held_bytes": 4}
+    for study in ("theorem", "noise", "complexity"):
+        write_study(tmp_path, study, {"first": [other]})
+    with pytest.raises(MissingStudy):  # of what it shows nothing is there yet
         build(Context(tmp_path, studies=tmp_path))
 
 

@@ -1,5 +1,6 @@
 """Estimates beside derivatives of the final loss, on invented intervals whose truths are known."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 
 from glocal_exp.methods.method import Measured, Moment
 from glocal_exp.report.artifact import Context, MissingStudy
-from glocal_exp.report.claims import truths as claims
+from glocal_exp.report.claims import trajectories as claims
 from glocal_exp.report.claims.criterion import AGREES, DISAGREES, UNDECIDED
-from glocal_exp.report.claims.truths import RightMoreOften
+from glocal_exp.report.claims.trajectories import RightMoreOften
 from glocal_exp.report.estimators import load_estimator
 from glocal_exp.report.objects import load
+from glocal_exp.report.starts import right_directions
 from glocal_exp.report.truth_points import points, scores
 
 from .synthetic import CONFIGS, draw, table, write_study
@@ -85,12 +87,8 @@ def test_points_count_where_the_truth_has_a_sign(context):
 
 def test_the_table_and_the_figure_say_how_many_points_count(context):
     sheet = table("truths").make(context)
-    assert sheet.header == [
-        "estimate",
-        "held: learning rate",
-        "plan: learning rate",
-        "plan: momentum",
-    ]
+    counted = ["held: learning rate", "plan: learning rate", "plan: momentum"]
+    assert sheet.header == ["estimate", *counted]
     assert {"local", "split: plan", "lower both"} <= {row[0] for row in sheet.rows}
     assert sheet.rows[0][1] == "1.00 of 1; 1.0"
     drawing = draw(load(CONFIGS / "figure" / "truths.yaml"), context)
@@ -119,6 +117,18 @@ def test_signs_are_compared_point_by_point(context, monkeypatch, of_local, of_ri
     assert found.verdict == verdict
     assert found.ours.startswith(f"right of {number}: {right} (local); ")
     assert found.size == "study truths, lr 0.01, momentum 0.5"
+
+
+def test_an_estimate_that_needs_more_than_is_stored_has_no_direction(context, tmp_path):
+    shutil.copytree(CONFIGS, tmp_path / "configs")
+    file = tmp_path / "configs" / "estimator" / "global.yaml"
+    file.write_text("defaults: [{/method: global}]\nlabel: global")
+    known = replace(context, configs=tmp_path / "configs")
+    found = right_directions(known, ["global", "local", "nowhere"], "plan")
+    assert found.to_dict("records") == [
+        {"method": "local", "right": 0.5, "ratio": pytest.approx(2, abs=1), "points": 2}
+    ]
+    assert right_directions(replace(known, studies=tmp_path), ["local"], "plan").empty
 
 
 def test_signs_are_those_of_the_stored_intervals(context, tmp_path):

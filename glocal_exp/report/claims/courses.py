@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logit
 
-from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
+from glocal_exp.report.claims.criterion import OfRuns, common_seeds, decided, verdict
 from glocal_exp.report.runs import Run
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
@@ -32,17 +32,15 @@ class Aggressive(OfRuns):
             )
             for name, one in selections.items()
         }
-        sure = holm([p_value(values) for values in logs.values()]) < LEVEL
         ratios = {name: np.exp(mean_interval(values)) for name, values in logs.items()}
-        means = np.array([mean for mean, *_ in ratios.values()])
         words = (
             f"{mean:.2f} times"
             + (f" [{low:.2f}, {high:.2f}]" if len(logs[name]) > 1 else "")
             + f" ({name})"
             for name, (mean, low, high) in ratios.items()
         )
-        found = verdict((sure & (means > 1)).all(), (sure & (means < 1)).any())
-        return found, ", ".join(words)
+        means = np.array([np.mean(values) for values in logs.values()])
+        return decided([p_value(values) for values in logs.values()], means), ", ".join(words)
 
     def _way(self, run: Run) -> float:
         values = run.column(f"hyperparameter/{self.hyperparameter}")
@@ -65,19 +63,18 @@ class Follows(OfRuns):
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         words, closer = [], []
         for name, one in selections.items():
-            ways = [
+            subject, target, other = (
                 {run.seed: _ways(run, one.hyperparameters) for run in one.of(method)}
                 for method in self.methods
-            ]
-            subject, target, other = ways
+            )
             apart = np.array([
                 [np.nanmean(np.abs(way[seed] - target[seed])) for way in (subject, other)]
-                for seed in sorted(set.intersection(*map(set, ways)))
-            ]).reshape(-1, 2)  # fmt: skip
+                for seed in sorted(common_seeds(one, self.methods))
+            ])  # fmt: skip
             closer += (apart[:, 0] < apart[:, 1]).tolist()
             own, others = apart.mean(axis=0)
             words.append(f"{self.subject} {own:.2f}, {self.other} {others:.2f} ({name})")
-        share = np.mean(closer) if closer else 0.0
+        share = np.mean(closer)
         return verdict(share == 1, share <= 0.5), "logits apart by: " + "; ".join(words)
 
 

@@ -1,22 +1,29 @@
-"""What decides a claim, and what it finds."""
+"""What decides a claim, what it finds, and the scoreboard of all."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from glocal_exp.errors import UserError
-from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.objects import entries, instantiate
+from glocal_exp.report.runs import readable
 from glocal_exp.report.selection import Selection, select
-from glocal_exp.store import find_runs
+from glocal_exp.report.tables.grouped import Found
 
 AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "not decided", "not run"
 LEVEL = 0.05  # of every test; of a claim's tests together (Holm)
 
 ROLES = ("method", "subject", "target", "other")  # settings of claims that name a method
+NEEDED = {"place", "claim", "paper", "criterion"}
+UNREADABLE = (KeyError, NameError, SyntaxError)  # of a condition; pandas' own is a NameError
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,24 @@ def verdict(holds: Any, contrary: Any = True) -> str:
     return AGREES if holds else DISAGREES if contrary else UNDECIDED
 
 
+def surely(p_values: Sequence[float]) -> np.ndarray:
+    """Which of one family of tests are sure, at `LEVEL`, corrected by Holm."""
+    return holm(p_values) < LEVEL
+
+
+def decided(p_values: Sequence[float], effects: np.ndarray) -> str:
+    """The verdict on effects that should all be above 0, by tests corrected by Holm."""
+    sure = surely(p_values)
+    return verdict((sure & (effects > 0)).all(), (sure & (effects < 0)).any())
+
+
 def chosen(
     context: Context,
     experiment: str,
     methods: Sequence[str],
     where: Mapping[str, Any] | None = None,
 ) -> Selection:
-    """The finished runs of an experiment, at the largest size that has all of the methods.
+    """The finished runs of an experiment, at the largest size at which all methods share a seed.
 
     Args:
         where: further conditions on them, as in `store.find_runs`.
@@ -103,8 +121,7 @@ def chosen(
         UserError: a condition is on what no run has.
     """
     conditions = dict(where or {})
-    stored = find_runs(context.runs, {"experiment": experiment}, check_source=False)
-    stored = [run for run in stored if not run.damage]
+    stored = readable(context.runs, experiment)
     for key in conditions:
         if stored and (key == "experiment" or all(run.column(key) is None for run in stored)):
             raise UserError(
@@ -113,18 +130,22 @@ def chosen(
     lengths = {run.column("steps") or 0 for run in stored}
     for steps in sorted(lengths, reverse=True):
         found = select(context.runs, experiment, where={**conditions, "steps": steps}, ends=True)
-        if found and set(methods) <= set(found.methods):
+        if found and common_seeds(found, methods):
             runs = tuple(run for run in found.runs if run.method in methods)
             return replace(found, runs=runs)
     raise MissingRuns(experiment)
+
+
+def common_seeds(selection: Selection, methods: Sequence[str]) -> set[int]:
+    """Those that all of the methods have."""
+    return set.intersection(*({run.seed for run in selection.of(name)} for name in methods))
 
 
 def size(selections: Mapping[str, Selection], *, of_all: bool = False) -> str:
     """Steps and seeds of experiments, in words; `of_all`: seeds that all of their methods have."""
     by_size: dict[str, list[str]] = {}
     for name, one in selections.items():
-        of_each = [{run.seed for run in one.of(method)} for method in one.methods]
-        seeds = len(set.intersection(*of_each)) if of_all and of_each else len(one.seeds)
+        seeds = len(common_seeds(one, one.methods) if of_all else one.seeds)
         words = f"T = {one.steps:,}, {seeds} seed{'s' * (seeds != 1)}"
         by_size.setdefault(words, []).append(name)
     return "; ".join(f"{words} ({', '.join(names)})" for words, names in by_size.items())
@@ -136,3 +157,38 @@ def holm(values: Sequence[float]) -> np.ndarray:
     order = np.argsort(given, kind="stable")
     stepped = np.arange(len(given), 0, -1) * given[order]
     return np.minimum(1.0, np.maximum.accumulate(stepped))[np.argsort(order)]
+
+
+def claims(context: Context, file: str) -> Found:
+    """A row a claim, in the order of the paper's text.
+
+    Args:
+        file: seen from the repository; by id what a claim says, where, and what decides it.
+    """
+    path = context.configs.parent / file
+    rows, missing = [], []
+    for name, settings in entries(path).items():
+        finding, lacking = judge(name, settings, path, context)
+        missing += lacking
+        about = {key: settings[key] for key in ("place", "claim", "paper")}
+        rows.append({"id": name} | about | vars(finding))
+    counts = Counter(row["verdict"] for row in rows)
+    if set(counts) == {NOT_RUN}:
+        raise MissingRuns(*dict.fromkeys(missing))
+    total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return Found(pd.DataFrame(rows), [], {"total": total}, missing=tuple(dict.fromkeys(missing)))
+
+
+def judge(name: str, settings: dict, path: Path, context: Context) -> tuple[Finding, list[str]]:
+    """What is found of a claim, and the experiments whose runs it lacks; of studies none."""
+    if not isinstance(settings, dict) or set(settings) != NEEDED:
+        raise UserError(f"{path}: {name} should have {', '.join(sorted(NEEDED))}.")
+    lacking = []
+    try:
+        if settings["criterion"] is not None:
+            return instantiate(settings["criterion"], path).judge(context), []
+    except UNREADABLE as error:
+        raise UserError(f"{path}: {name}'s criterion cannot be read: {error}.") from error
+    except MissingRuns as error:
+        lacking = [] if isinstance(error, MissingStudy) else list(error.args)
+    return Finding(NOT_RUN, "", ""), lacking

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from glocal_exp.report import study_rows
-from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
-from glocal_exp.report.claims.criterion import LEVEL, Criterion, Finding, OfRuns, verdict
+from glocal_exp.report.artifact import Context, MissingRuns
+from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, decided, verdict
 from glocal_exp.report.objects import load
 from glocal_exp.report.selection import Selection
 
@@ -28,7 +28,7 @@ class InIntervals(OfRuns):
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
         frames = [run.metrics for one in selections.values() for run in one.runs]
         data = _rows(pd.concat(frames, ignore_index=True), "outer_step > 0")
-        true = _where(_rows(data, self.rows), self.holds)
+        true = _where(_rows(data, self.rows), self.holds, MissingRuns(*self.experiments))
         found, asked = 100 * true.mean(), 100 * self.share
         words = f"in {found:.0f} % of {len(true):,} intervals ({asked:.0f} % asked for)"
         return verdict(true.mean() >= self.share), words
@@ -46,7 +46,7 @@ class InTable(Criterion):
 
     def judge(self, context: Context) -> Finding:
         data = load(context.configs / "table" / f"{self.table}.yaml").make(context).data
-        true = _where(_rows(data, self.rows), self.holds)
+        true = _where(_rows(data, self.rows), self.holds, MissingRuns())
         words = f"{int(true.sum())} of {len(true)} {self.of}"
         return Finding(verdict(true.mean() >= self.share), words, f"table {self.table}")
 
@@ -63,11 +63,8 @@ class OfStudy(Criterion):
 
     def found(self, context: Context) -> Any:
         """The rows that count; `MissingStudy` if there are none."""
-        stored = study_rows.chosen(study_rows.load(context, self.study), self.where)
-        found = _rows(stored, self.rows)
-        if found.empty:
-            raise MissingStudy(self.study)
-        return found
+        frame = _rows(study_rows.load(context, self.study), self.rows)
+        return study_rows.needed(frame, self.study, self.where)
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,8 @@ class Falls(OfStudy):
         ends = rows.groupby(list(self.series))[self.column]
         falls = (ends.last() < ends.first()).to_numpy()
         fallen, number = int(falls.sum()), len(falls)
-        sure = binomtest(fallen, number).pvalue < LEVEL
-        found = verdict(sure and 2 * fallen > number, sure)
+        chance = float(binomtest(fallen, number).pvalue)
+        found = decided([chance], np.array([2 * fallen - number]))
         return Finding(found, f"in {fallen} of {number} series", f"study {self.study}")
 
 
@@ -114,7 +111,7 @@ class CostsLess(Criterion):
 
     def judge(self, context: Context) -> Finding:
         file = context.studies.parent / "benchmarks" / f"{self.benchmark}.json"
-        found: Any = json.loads(file.read_text()) if file.exists() else {"targets": []}
+        found: Any = json.loads(file.read_text("utf-8")) if file.exists() else {"targets": []}
         ratios = [one["ratios"] for one in found["targets"] if one["name"] == self.target]
         if not ratios:
             raise MissingRuns()
@@ -128,5 +125,8 @@ def _rows(data: pd.DataFrame, condition: str) -> pd.DataFrame:
     return data.query(condition, engine="python") if condition else data
 
 
-def _where(data: pd.DataFrame, condition: str) -> np.ndarray:
+def _where(data: pd.DataFrame, condition: str, missing: MissingRuns) -> np.ndarray:
+    """Of each row whether it holds; where no row counts, nothing is said."""
+    if data.empty:
+        raise missing
     return np.asarray(data.eval(condition, engine="python"), bool)

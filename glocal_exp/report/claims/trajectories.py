@@ -1,6 +1,6 @@
-"""Claims about what single intervals leave behind: trajectories of h_t and their modes."""
+"""Claims about what single intervals leave behind: h_t, their modes, and signs of estimates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,12 @@ from jaxtyping import Float
 from scipy.stats import binomtest
 
 from glocal_exp.koopman import HankelDMD
-from glocal_exp.report.artifact import MissingRuns
-from glocal_exp.report.claims.criterion import LEVEL, OfRuns, holm, verdict
+from glocal_exp.report.artifact import Context, MissingRuns, MissingStudy
+from glocal_exp.report.claims.criterion import Criterion, Finding, OfRuns, decided, verdict
+from glocal_exp.report.estimators import load_estimator, settings_of
 from glocal_exp.report.runs import Run, stored_spectrum
 from glocal_exp.report.selection import Selection
+from glocal_exp.report.truth_points import STUDY, points, scores
 from glocal_exp.report.vectors import relative_error
 
 
@@ -30,18 +32,17 @@ class Converges(OfRuns):
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
-        drifts = [self._drift(arrays) for *_, arrays in _stored(selections, "trajectory")]
+        drifts = []
+        for *_, arrays in _stored(selections, "trajectory"):
+            h = np.asarray(arrays["trajectory"], np.float64)
+            before, end = h[-2 * self.last : -self.last], h[-self.last :]
+            drifts.append(relative_error(before.mean(axis=0), end.mean(axis=0)))
         settled = np.asarray(drifts) < self.within
         words = (
             f"{int(settled.sum())} of the {len(settled)} intervals whose h are stored settle, "
             f"median change {100 * np.median(drifts):.0f} %"
         )
         return verdict(settled.mean() >= self.share), words
-
-    def _drift(self, arrays: Mapping[str, np.ndarray]) -> float:
-        h = np.asarray(arrays["trajectory"], np.float64)
-        before, end = h[-2 * self.last : -self.last].mean(axis=0), h[-self.last :].mean(axis=0)
-        return float(np.linalg.norm(end - before) / np.linalg.norm(end))
 
 
 @dataclass(frozen=True)
@@ -57,29 +58,30 @@ class Predicts(OfRuns):
     method: str = "glocal"
 
     def find(self, selections: Mapping[str, Selection]) -> tuple[str, str]:
-        intervals = [
-            arrays["trajectory"]
-            for _, run, arrays in _stored(selections, "trajectory")
-            if every_h(run)
-        ]
-        if not intervals:
-            raise MissingRuns(*selections)
-        errors = [prediction_errors(h, self.ahead, self.delays) for h in intervals]
+        errors = predictions(selections, self.ahead, self.delays)
         nearer = np.array([one["dmd"] < one["last"] for one in errors])[:, [0, -1]]
         counts, shares = nearer.sum(axis=0), nearer.mean(axis=0)
         tests = [float(binomtest(int(count), len(nearer)).pvalue) for count in counts]
-        sure = holm(tests) < LEVEL
         first, last = 100 * shares
         words = (
             f"nearer in {first:.0f} % of {len(nearer)} intervals one step ahead, "
             f"in {last:.0f} % {self.ahead} ahead"
         )
-        return verdict((sure & (shares > 0.5)).all(), (sure & (shares < 0.5)).any()), words
+        return decided(tests, shares - 0.5), words
 
 
-def every_h(run: Run) -> bool:
-    """Whether every h_t of its windows has been measured."""
-    return run.stored.value("method.stride", 1) == 1
+def predictions(
+    selections: Mapping[str, Selection], ahead: int, delays: int
+) -> list[dict[str, Float[np.ndarray, " ahead"]]]:
+    """`prediction_errors` of each stored window that is long enough, and of which every h_t is."""
+    found = [
+        prediction_errors(arrays["trajectory"], ahead, delays)
+        for _, run, arrays in _stored(selections, "trajectory")
+        if run.stored.value("method.stride", 1) == 1 and len(arrays["trajectory"]) > ahead + delays
+    ]
+    if not found:
+        raise MissingRuns(*selections)
+    return found
 
 
 def prediction_errors(
@@ -145,3 +147,39 @@ def _stored(
     if not found:
         raise MissingRuns(*selections)
     return found
+
+
+@dataclass(frozen=True)
+class RightMoreOften(Criterion):
+    """Whether an estimate has the sign of a derivative more often than each of others, and chance.
+
+    By a sign test over the derivatives whose sign one of two alone has (McNemar's, exact), and by
+    one of whether it is right, corrected together by Holm. Derivatives by two hyperparameters, and
+    at two intervals of one training, count as independent.
+    """
+
+    truth: str  # which derivative of the final loss
+    moved: Sequence[str]  # by which hyperparameters
+    # subject, others: files of configs/estimator
+    subject: str
+    others: Sequence[str]
+
+    def judge(self, context: Context) -> Finding:
+        found, _ = points(context)
+        made = [load_estimator(context.configs, name) for name in (self.subject, *self.others)]
+        if not all(one.fits(point) for one in made for point in found):
+            raise MissingStudy(STUDY)
+        rows: Any = scores(found, made)
+        rows = rows[(rows["truth"] == self.truth) & rows["hyperparameter"].isin(self.moved)]
+        if rows.empty:
+            raise MissingStudy(STUDY)
+        right = rows.pivot(columns="estimator", index=["point", "hyperparameter"], values="right")
+        right = right[[one.label for one in made]]
+        own, rivals = right.to_numpy()[:, :1], right.to_numpy()[:, 1:]
+        apart = np.hstack([own - rivals, 2 * own - 1])  # 1, 0 or -1
+        more, less = (apart > 0).sum(axis=0), (apart < 0).sum(axis=0)
+        alone = zip(more.tolist(), (more + less).tolist(), strict=True)
+        tests: Any = [binomtest(k, n).pvalue if n else 1.0 for k, n in alone]
+        counts = "; ".join(f"{count:.0f} ({label})" for label, count in right.sum().items())
+        size = f"study {STUDY}, {settings_of(found)}"
+        return Finding(decided(tests, more - less), f"right of {len(right)}: {counts}", size)

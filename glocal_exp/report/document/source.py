@@ -52,7 +52,7 @@ class Lookup:
     def text(self, table: str) -> tuple[str, str]:
         """Its Markdown: the table, and the caption below."""
         self.frame(table)
-        found, _, caption = (self.folder / f"{table}.md").read_text().partition("\n\n")
+        found, _, caption = (self.folder / f"{table}.md").read_text("utf-8").partition("\n\n")
         return found, caption.strip()
 
     def cells(self, table: str, entry: str, where: Mapping[str, Any] | None = None) -> pd.Series:
@@ -133,7 +133,7 @@ class Source:
     def _headline(self, experiment: str) -> str:
         """The first sentence of the comment at the top of its file; its id without one."""
         file = self.context.configs / "experiment" / f"{experiment}.yaml"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text("utf-8").splitlines() if file.exists() else []
         comments = [line.removeprefix("# ") for line in lines if re.match("# [^@]", line)]
         return re.split(r"(?<!Fig)[.;] |\.$", comments[0])[0] if comments else experiment
 

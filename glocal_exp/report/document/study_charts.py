@@ -16,7 +16,7 @@ from glocal_exp.report.fidelity import scores
 from glocal_exp.report.figures.linear_systems import DRAWN, MEASURED, SIDES
 from glocal_exp.report.figures.schedule_regret import colour_of
 from glocal_exp.report.objects import entries
-from glocal_exp.report.tables.regret import DIVERGED, summarize
+from glocal_exp.report.tables.regret import logarithms, summarize
 
 
 def fidelity(source: Source, *ids: str) -> Iterator[charts.Chart]:
@@ -50,7 +50,7 @@ def bound(source: Source) -> Iterator[charts.Chart]:
     settings = entries(source.context.configs / "figure" / "theorem.yaml")
     frame = study_rows.load(source.context, "theorem")
     at = {name: settings[name] for name in ("level", "horizon")}
-    seen = study_rows.chosen(frame, DRAWN | MEASURED | at)
+    seen = study_rows.needed(frame, "theorem", DRAWN | MEASURED | at)
     looks = {name: SIDES[name] for name in ("left", "right", "proven")}
     switch = {name: (charts.plain(look["label"]), look["color"]) for name, look in looks.items()}
     panels = []
@@ -80,14 +80,13 @@ def regret(source: Source, study: str) -> Iterator[charts.Chart]:
             where = {"outer_steps": length, "meta_optimizer": meta}
             seen: Any
             seen, means = (study_rows.chosen(f, where) for f in (frame, summary))
-            seen = seen[np.isfinite(seen["regret"]) & (seen["regret"] < DIVERGED)]
+            seen = logarithms(seen).dropna(subset="log")
             traces = []
             for row, method in enumerate(methods):
                 of = seen[seen["method"] == method]
                 if of.empty:
                     continue
-                logs = of.assign(regret=np.log(of["regret"].astype(float)))
-                cells = np.exp(logs.groupby(["spectrum", "start"])["regret"].mean())
+                cells = np.exp(of.groupby(["spectrum", "start"])["log"].mean())
                 about = [f"spectrum {a}, start {b}" for a, b in cells.index]
                 spread = [row + 0.3 * np.sin(2.4 * n) for n in range(len(cells))]
                 draw = partial(

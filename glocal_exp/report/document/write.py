@@ -16,13 +16,14 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from glocal_exp.errors import Parser, UserError
+from glocal_exp.errors import Parser
 from glocal_exp.report.artifact import MissingRuns, MissingStudy
+from glocal_exp.report.build import output
 from glocal_exp.report.claims.criterion import NOT_RUN, size
 from glocal_exp.report.document import run_charts, study_charts
 from glocal_exp.report.document.charts import Chart
 from glocal_exp.report.document.source import Lookup, Source
-from glocal_exp.store.files import make_directory, write_atomically, write_together
+from glocal_exp.store.files import write_atomically, write_together
 
 HERE = Path(__file__).parent
 MARKDOWN, PAGE = "REPORT.md", "report.html"
@@ -58,20 +59,14 @@ def main(repository: Path, arguments: Sequence[str] | None = None, home: Path | 
     parser.add_argument("--tables", type=Path, default=home / "tables", help="where tables are")
     parser.add_argument("--out", type=Path, default=home, help="where to write")
     options = parser.parse_args(arguments)
-    is_new = not options.out.exists()
-    make_directory(options.out)
-    try:
+    with output(options.out) as out:
         files = render(Source.of(repository, home, options.tables))
-    except UserError:
-        if is_new:
-            options.out.rmdir()
-        raise
-    write_together({options.out / name: text.encode() for name, text in files.items()})
+        write_together({out / name: text.encode() for name, text in files.items()})
     for name, text in files.items():
         print(f"{options.out / name}: {len(text.encode()) / 1e6:.2f} MB")
     readme = repository / "README.md"
     if options.out == repository / "results" and readme.exists():
-        write_atomically(readme, with_findings(readme.read_text(), files[MARKDOWN]).encode())
+        write_atomically(readme, with_findings(readme.read_text("utf-8"), files[MARKDOWN]).encode())
     return 0
 
 
@@ -90,7 +85,7 @@ def render(source: Source) -> dict[str, str]:
 
 def page(title: str, body: str) -> str:
     """A page that needs no other file and no network; figures in it are of `figure`."""
-    parts = {name: (HERE / f"page.{name}").read_text() for name in ("css", "js")}
+    parts = {name: (HERE / f"page.{name}").read_text("utf-8") for name in ("css", "js")}
     words = {"title": title, "body": body, "plotly": get_plotlyjs()}
     return template("page.html.j2").render(words | parts)
 
@@ -171,7 +166,7 @@ class InPage(InMarkdown):
         stored = self.source.figures / f"{name}.png"
         if not stored.exists():
             return f"*Not drawn: `glocal figures {name}`.*"
-        caption = stored.with_suffix(".txt").read_text()
+        caption = stored.with_suffix(".txt").read_text("utf-8")
         title, reading = caption.split("\n", 1)
         return _in_one_piece(
             f'<figure class="picture"><figcaption>{escape(title)}</figcaption><img alt="" '

@@ -14,7 +14,7 @@ from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Context, Drawing
 from glocal_exp.report.axes import apply_scale, hyperparameter_axis
 from glocal_exp.report.comparison import Comparison, compare
-from glocal_exp.report.figures.learning_curves import Styles, draw_accuracy, draw_column
+from glocal_exp.report.figures.learning_curves import Styles, draw_column
 from glocal_exp.store import find_runs
 
 MOST = len(style.STYLES) + len(style.SPARE)  # kinds of runs that can be told apart in a picture
@@ -48,10 +48,7 @@ def draw_curves(compared: Comparison, columns: Sequence[str]) -> Drawing:
     styles = _styles(selection.methods)
     figure, panels = _panels(len(columns), len(styles))
     for axes, column in zip(panels, columns, strict=True):
-        if column == "test_accuracy":
-            draw_accuracy(axes, selection, styles)
-        else:
-            draw_column(axes, selection, column, styles)
+        draw_column(axes, selection, column, styles)
     style.method_legend(figure, styles, selection.diverged)
     return Drawing(figure, _caption(compared, OVER_TRAINING))
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from glocal_exp.report import caption, study_rows, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
 from glocal_exp.report.axes import cost_axis
-from glocal_exp.report.figures.learning_curves import draw_accuracy
+from glocal_exp.report.figures.learning_curves import ACCURACY, draw_column
 from glocal_exp.report.selection import Selection, select_all
 from glocal_exp.report.starts import plain_steps
 
@@ -40,7 +40,7 @@ class Demonstration(Artifact):
         losses = _losses(penalties, in_time)
         looks = style.method_styles(images.methods)
         figure, panels = style.panels(1, 3, HEIGHT)
-        draw_accuracy(panels[0, 0], images, looks)
+        draw_column(panels[0, 0], images, ACCURACY, looks)
         _draw_costs(panels[0, 1], images, looks)
         _draw_losses(panels[0, 2], losses)
         style.method_legend(figure, looks, images.diverged)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from glocal_exp.report import style
-from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingStudy
 from glocal_exp.report.estimators import estimators
 from glocal_exp.report.fidelity import Point, by_setting, differences, points, scores
 from glocal_exp.report.vectors import cosine
@@ -119,6 +119,8 @@ class HorizonFigure(Artifact):
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)
         settings = by_setting([point for point in found if len(point.slopes)])
+        if not settings:
+            raise MissingStudy("fidelity")
         looks = dict(zip(sorted({point.s for point in found}), HORIZONS, strict=False))
         figure, panels = style.panels(1, len(settings), HORIZON_HEIGHT, sharex=True, sharey=True)
         for axes, (setting, of) in zip(panels[0], settings.items(), strict=True):

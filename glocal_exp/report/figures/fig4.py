@@ -14,8 +14,7 @@ from matplotlib.ticker import NullLocator
 from glocal_exp.koopman import Spectrum
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
-from glocal_exp.report.claims.accuracy import LAST
-from glocal_exp.report.claims.windows import windows_and_delays
+from glocal_exp.report.claims.accuracy import LAST, windows_and_delays
 from glocal_exp.report.runs import stored_spectrum
 from glocal_exp.report.selection import Selection, select
 

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
-from glocal_exp.report.claims.trajectories import every_h, prediction_errors
+from glocal_exp.report.claims.trajectories import predictions
 from glocal_exp.report.selection import Selection, select_all
 
 HEIGHT, ROW = 2.3, 0.2  # inches: of the prediction's figure, of a row of the modes'
@@ -49,14 +49,7 @@ class Forecast(Artifact):
 
     def draw(self, context: Context) -> Drawing:
         selections, missing = select_all(context, self.experiments, where={"method": "glocal"})
-        found = [
-            prediction_errors(arrays["trajectory"], self.ahead, self.delays)
-            for one in selections.values()
-            for run, _, arrays in one.intervals("trajectory")
-            if every_h(run)
-        ]
-        if not found:
-            raise MissingRuns(*self.experiments)
+        found = predictions(selections, self.ahead, self.delays)
         errors = {name: np.stack([each[name] for each in found]) for name in LOOKS}
         figure, ((left, right),) = style.panels(1, 2, HEIGHT)
         steps = np.arange(1, self.ahead + 1)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from glocal_exp.report import caption, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingRuns
 from glocal_exp.report.claims.accuracy import LAST, ends
-from glocal_exp.report.claims.criterion import LEVEL, chosen, holm
+from glocal_exp.report.claims.criterion import LEVEL, chosen, surely
 from glocal_exp.report.objects import entries
 from glocal_exp.report.selection import Selection
 from glocal_exp.stats import mean_interval, p_value, paired_differences
@@ -90,13 +90,14 @@ class Forest(Artifact):
 
 
 def families(context: Context, subject: str, other: str) -> list[Sequence[str]]:
-    """The experiments of each claim, the paper's or our own, about the difference of these two."""
+    """The experiments of each claim, the paper's or our own, that these two's accuracies differ."""
     found = []
     for name in ("claims", "findings"):
         file = context.configs.parent / f"results/{name}.yaml"
         for claim in entries(file).values() if file.exists() else ():
             criterion = claim["criterion"] or {}
-            if (criterion.get("subject"), criterion.get("other")) == (subject, other):
+            pair = (criterion.get("subject"), criterion.get("other"))
+            if str(criterion.get("_target_")).endswith(".Difference") and pair == (subject, other):
                 found.append(criterion["experiments"])
     return found
 
@@ -106,6 +107,6 @@ def told_apart(apart: Mapping[str, Sequence[float]], families: Sequence[Sequence
     found = set()
     for family in families:
         stored = [name for name in family if name in apart]
-        corrected = holm([p_value(apart[name]) for name in stored])
-        found |= {name for name, p in zip(stored, corrected, strict=True) if p < LEVEL}
+        sure = surely([p_value(apart[name]) for name in stored])
+        found |= {name for name, is_sure in zip(stored, sure, strict=True) if is_sure}
     return found

@@ -19,6 +19,7 @@ from glocal_exp.stats import mean_interval
 ROW_HEIGHT, LEGEND_HEIGHT, STARTS_HEIGHT = 1.55, 0.3, 4.3  # inches
 END_WIDTH = 0.5  # of the other panels'
 EARLY = 0.1  # the share of training whose accuracy may lie below the axis
+ACCURACY = "test_accuracy"
 Styles = Mapping[str, style.MethodStyle]
 
 
@@ -46,7 +47,7 @@ class LearningCurves(Artifact):
         widths = (1, END_WIDTH, *[1] * columns)
         figure, panels = style.panels(len(found), len(widths), height, width_ratios=widths)
         for row, (experiment, selection) in zip(panels, found.items(), strict=True):
-            draw_accuracy(row[0], selection, styles)
+            draw_column(row[0], selection, ACCURACY, styles)
             draw_end(row[1], selection, styles)
             for axes, name in zip_longest(row[2:], selection.hyperparameters):
                 if name:
@@ -71,7 +72,7 @@ class StartMatrix(LearningCurves):
         for column, (name, label) in zip(panels.T, self.experiments.items(), strict=True):
             column[0].set_title(label)
             if name in found:
-                draw_accuracy(column[0], found[name], styles)
+                draw_column(column[0], found[name], ACCURACY, styles)
                 draw_end(column[1], found[name], styles)
                 tuned = f"hyperparameter/{self.hyperparameter}"
                 values += draw_column(column[2], found[name], tuned, styles)
@@ -80,9 +81,12 @@ class StartMatrix(LearningCurves):
                 axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
                 axes.set(xticks=[], yticks=[])
                 axes.grid(visible=False)
+        first = next(
+            axes for axes, name in zip(panels[2], self.experiments, strict=True) if name in found
+        )
         for axes in panels[2]:
-            axes.sharey(panels[2, 0])
-        apply_scale(panels[2, 0], hyperparameter_axis(self.hyperparameter, values).scale, values)
+            axes.sharey(first)
+        apply_scale(first, hyperparameter_axis(self.hyperparameter, values).scale, values)
         for axes in panels[:, 1:].flat:
             axes.set_ylabel("")
         panels[1, 0].set_ylabel("at the end (%)")
@@ -94,14 +98,6 @@ def _with_hyperparameters(selection: Selection) -> Selection:
     columns = [f"hyperparameter/{name}" for name in selection.hyperparameters]
     runs = [run for run in selection.runs if run.metrics.columns.isin(columns).any()]
     return replace(selection, runs=tuple(runs)) if runs else selection
-
-
-def draw_accuracy(axes: Axes, selection: Selection, styles: Styles) -> list[float]:
-    """Test accuracy in percent over training steps; returns the values that its axis must hold."""
-    values = _draw(axes, selection, "test_accuracy", styles, EARLY * selection.steps, scale=100)
-    apply_scale(axes, "linear", values)
-    axes.set_ylabel("test accuracy (%)")
-    return values
 
 
 def draw_end(axes: Axes, selection: Selection, styles: Styles) -> None:
@@ -128,27 +124,16 @@ def draw_end(axes: Axes, selection: Selection, styles: Styles) -> None:
 
 
 def draw_column(axes: Axes, selection: Selection, column: str, styles: Styles) -> list[float]:
-    """A column of the records as it is over training steps; returns its values."""
-    values = _draw(axes, selection, column, styles)
-    axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), values)
-    apply_scale(axes, axis.scale, values)
-    axes.set_ylabel(axis.label)
-    return values
+    """A column of the records over training steps; returns the values that its axis must hold.
 
-
-def _draw(
-    axes: Axes,
-    selection: Selection,
-    column: str,
-    styles: Styles,
-    start: float = 0,
-    scale: float = 1,
-) -> list[float]:
-    """All methods; returns the values from the step `start` on."""
-    values, end = [], selection.steps
+    Test accuracy is in percent.
+    """
+    start, factor, values, end = 0.0, 1, [], selection.steps
+    if column == ACCURACY:
+        start, factor = EARLY * end, 100
     for place, method in enumerate(selection.methods):
         runs = selection.of(method)
-        curves = [scale * run.curve(column) for run in runs]
+        curves = [factor * run.curve(column) for run in runs]
         offset = (place + 0.5) / len(selection.methods)
         draw_curves(axes, curves, [run.diverged for run in runs], styles[method], offset)
         values += [value for one in curves for value in one[one.index >= start]]
@@ -156,6 +141,10 @@ def _draw(
     axes.xaxis.set_major_formatter(
         lambda value, _: f"{value / 1000:g}k" if end >= 10_000 and value else f"{value:g}"
     )
+    axis = hyperparameter_axis(column.removeprefix("hyperparameter/"), values)
+    label, scale = ("test accuracy (%)", "linear") if column == ACCURACY else axis
+    apply_scale(axes, scale, values)
+    axes.set_ylabel(label)
     return values
 
 

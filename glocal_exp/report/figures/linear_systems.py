@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.ticker import NullLocator
 
 from glocal_exp.report import study_rows, style
 from glocal_exp.report.artifact import Artifact, Context, Drawing
-from glocal_exp.report.study_rows import chosen
+from glocal_exp.report.study_rows import chosen, needed
 
 CHOICES_HEIGHT, LAST_HEIGHT, THEOREM_HEIGHT = 4.3, 2.5, 4.4  # inches
 LEGEND = 0.5  # of a panel's height
@@ -60,7 +61,7 @@ class NoiseFigure(Artifact):
             seen = chosen(frame, {"comparison": "variants", "system": panel["system"]})
             upper.set_title(title)
             for place, (variant, label) in enumerate(panel["variants"].items()):
-                found = chosen(seen, {"variant": variant})
+                found = needed(seen, "noise", {"variant": variant})
                 look = LOOKS[place % len(LOOKS)] | {"label": label}
                 draw_error(upper, found, "steady", **look)
                 draw_error(lower, found, "spectral", **look)
@@ -96,10 +97,10 @@ class LastFigure(Artifact):
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "noise")
-        seen = chosen(frame, {"comparison": "decays"})
         figure, (panels,) = style.panels(1, len(self.variants), LAST_HEIGHT, sharey=True)
         for axes, (variant, title) in zip(panels, self.variants.items(), strict=True):
-            found = chosen(seen, {"variant": variant}).pivot(index="decay", columns="level")
+            found = needed(frame, "noise", {"comparison": "decays", "variant": variant})
+            found = found.pivot(index="decay", columns="level")
             ratios: Any = np.log10(found["steady"] / found["last"])
             image = axes.imshow(
                 ratios, cmap="RdBu_r", norm=TwoSlopeNorm(0, -RANGE, RANGE),
@@ -136,22 +137,23 @@ class TheoremFigure(Artifact):
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "theorem")
-        read = chosen(frame, DRAWN)
-        seen = chosen(read, MEASURED)
-        one = chosen(seen, {"system": self.system})
+        some = partial(needed, study="theorem")
+        read = some(frame, where=DRAWN)
+        seen = some(read, where=MEASURED)
+        one = some(seen, where={"system": self.system})
         at, up_to = {"interval": self.interval}, {"horizon": self.horizon}
         figure, ((quiet, noisy), (growing, loose)) = style.panels(2, 2, THEOREM_HEIGHT)
         for axes, level in ((quiet, 0.0), (noisy, self.level)):
-            draw_sides(axes, chosen(one, at | {"level": level}), "horizon")
+            draw_sides(axes, some(one, where=at | {"level": level}), "horizon")
             axes.axvline(self.interval, color="#555555", linewidth=0.7, linestyle=(0, (1, 2)))
             axes.set_xscale("symlog", linthresh=LINEAR_UP_TO, linscale=0.6)
             axes.set(xlim=(0, None), xlabel=r"$T-s\tau$ (training steps)")
-        draw_sides(growing, chosen(one, up_to | {"level": self.level}), "interval")
+        draw_sides(growing, some(one, where=up_to | {"level": self.level}), "interval")
         growing.set(xscale="log", xlabel=r"$\tau$ (training steps)")
         ticks = sorted(set(one["interval"]))
         growing.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         growing.minorticks_off()
-        self._draw_ratio(loose, chosen(seen, at | up_to))
+        self._draw_ratio(loose, some(seen, where=at | up_to))
         noise = f"noise {self.level:g}"
         titles = ("(a) no noise", f"(b) {noise}", f"(c) {noise}", "(d) looseness")
         for axes, title in zip(figure.axes, titles, strict=True):

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from glocal_exp.report import style
-from glocal_exp.report.artifact import Artifact, Context, Drawing
+from glocal_exp.report.artifact import Artifact, Context, Drawing, MissingStudy
 from glocal_exp.report.estimators import Estimator, load_estimator
-from glocal_exp.report.fidelity import Point, by_setting, points
+from glocal_exp.report.fidelity import Point, points
 from glocal_exp.report.runs import stored_spectrum
 
 ROW_HEIGHT, LEGEND_HEIGHT = 1.6, 0.45  # inches
@@ -34,14 +34,15 @@ class OneInterval(Artifact):
     def draw(self, context: Context) -> Drawing:
         found, source = points(context)
         estimator = load_estimator(context.configs, self.estimator)
-        settings = by_setting(found)
+        at = {p.setting: p for p in found if (p.s, p.seed) == (self.s, self.seed)}
+        if not at.keys() >= set(self.starts):
+            raise MissingStudy("fidelity")
         height = ROW_HEIGHT * len(self.starts) + LEGEND_HEIGHT
         figure, panels = style.panels(
             len(self.starts), 2, height, sharey="row", sharex="col", width_ratios=(1, 1.6)
         )
         for (inside, after), start in zip(panels, self.starts, strict=True):
-            (point,) = (p for p in settings[start] if (p.s, p.seed) == (self.s, self.seed))
-            self._row(inside, after, point, estimator)
+            self._row(inside, after, at[start], estimator)
             inside.set_title(start, loc="left")
         for axes in panels[-1]:
             axes.set_xlabel("training step")

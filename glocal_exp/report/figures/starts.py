@@ -79,13 +79,6 @@ def _line(
         axes.plot([start] * len(each), each, ".", color=look.colour, markersize=1.8, alpha=0.5)
 
 
-def _note(axes: Axes, value: float, place: tuple[float, float], **how: Any) -> None:
-    """How far below the axis a mark at its border is."""
-    axes.annotate(
-        f"\N{MINUS SIGN}{-value:.1f}", place, textcoords="offset points", fontsize=6, **how
-    )
-
-
 def _scale(upper: Axes, lower: Axes, starts: Sequence[float]) -> None:
     lower.set_xscale("log")
     decades = [start for start in starts if np.isclose(np.log10(start) % 1, 0) or len(starts) < 6]
@@ -151,7 +144,10 @@ def draw_gains(axes: Axes, rows: pd.DataFrame, looks: Mapping[str, style.MethodS
     below: pd.DataFrame = rows.loc[rows["gain"] < LEAST]
     for row, one in enumerate(below.to_dict("records")):
         colour = looks[one["method"]].colour
-        _note(axes, one["gain"], (one["cost"], LEAST), xytext=(2, 5 + 7 * row), color=colour)
+        axes.annotate(
+            f"\N{MINUS SIGN}{-one['gain']:.1f}", (one["cost"], LEAST), (2, 5 + 7 * row),
+            textcoords="offset points", fontsize=6, color=colour,
+        )  # fmt: skip
     lines: dict[str, Any] = {"color": "#888888", "linewidth": 0.7}
     axes.step(rows["cost"][rows["front"]], shown[rows["front"]], where="post", **lines)
     axes.axhline(0, **lines)

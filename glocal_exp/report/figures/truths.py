@@ -35,7 +35,7 @@ class TruthsFigure(Artifact):
         looks = dict(zip(self.moved, style.MARKS, strict=False))
         with_size = scored.dropna(subset=["ratio"])["estimator"].unique()
         sized = [label for label in labels if label in with_size]
-        rows = (len(labels), len(sized))  # a fixed direction has no size
+        rows = (len(labels), max(1, len(sized)))  # a fixed direction has no size
         height, shares = 1.1 + ROW * sum(rows), {"sharey": "row", "sharex": "row"}
         figure, panels = style.panels(2, len(self.truths), height, height_ratios=rows, **shares)
         for (upper, lower), (truth, title) in zip(panels.T, self.truths.items(), strict=True):

@@ -27,27 +27,30 @@ def regrets(context: Context, study: str, labels: Mapping[str, Mapping[str, str]
     summary: Any = summarize(frame)
     if len(set(summary["momentum"])) > 1:
         raise UserError(f"study={study} has several momenta; a table is of one.")
-    places = {name: {v: n for n, v in enumerate(order)} for name, order in labels.items()}
-    for name in places:
-        summary = summary[summary[name].isin(list(labels[name]))]
-    order: Any = lambda column: column.map(places[column.name])  # noqa: E731
-    summary = summary.sort_values(list(places), key=order)
+    for name, order in labels.items():
+        summary[name] = pd.Categorical(summary[name], list(order))
+    summary = summary.dropna(subset=list(labels)).sort_values(list(labels))
     words = {"runs": summary["runs"].max(), "diverged_at": f"{DIVERGED:,.0f}"}
     printed = {name: dict(order) for name, order in labels.items()}
     return Found(summary, [study_rows.provenance(frame)], words, printed)
 
 
+def logarithms(frame: pd.DataFrame) -> pd.DataFrame:
+    """The runs with `log`, that of their regret; NaN for those that diverged."""
+    regret = frame["regret"].astype(float)
+    return frame.assign(log=np.log(regret.where(regret < DIVERGED)))
+
+
 def summarize(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a setting: `regret`, `worst`, `diverged` and `runs`."""
-    rows = []
-    for _, runs in frame.groupby(SETTING, sort=False):
-        fine: Any = runs[np.isfinite(runs["regret"]) & (runs["regret"] < DIVERGED)]
-        logs = fine.assign(log=np.log(fine["regret"].to_numpy(float)))
-        cells: Any = logs.groupby(["spectrum", "start"])["log"].mean()
-        row = runs.iloc[0][SETTING].to_dict() | {"regret": np.exp(logs["log"].mean())}
-        counts = {"diverged": len(runs) - len(fine), "runs": len(runs)}
-        rows.append(row | {"worst": np.exp(cells.max())} | counts)
-    return pd.DataFrame(rows)
+    logs: Any = logarithms(frame)
+    found = logs.groupby(SETTING, sort=False)["log"].agg(["mean", "count", "size"])
+    cells = logs.groupby([*SETTING, "spectrum", "start"])["log"].mean().groupby(SETTING).max()
+    found = found.assign(
+        regret=np.exp(found["mean"]), worst=np.exp(cells),
+        diverged=found["size"] - found["count"], runs=found["size"],
+    )  # fmt: skip
+    return found[["regret", "worst", "diverged", "runs"]].reset_index()
 
 
 def cell(diverged: float, regret: float, worst: float) -> str:

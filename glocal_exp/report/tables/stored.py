@@ -45,7 +45,7 @@ def _rows(file: Path, stored: list[StoredRun]) -> Iterator[dict[str, Any]]:
     sizes = file.parents[1] / "preset" / "full.yaml", file
     steps: int = OmegaConf.merge(*map(OmegaConf.load, sizes)).steps
     sweep = {key: str(v).split(",") for key, v in swept(file).items()}
-    methods, seeds = sweep.pop("method", ["none"]), [int(seed) for seed in sweep.pop("seed")]
+    methods, seeds = sweep.pop("method", ["none"]), list(map(int, sweep.pop("seed", ["0"])))
     settings = len(list(product(*sweep.values())))
     groups: dict[str, dict[int, list[StoredRun]]] = {name: {steps: []} for name in methods}
     for run in stored:

@@ -12,6 +12,7 @@ from glocal_exp.report.formats import ABSENT, minus
 from glocal_exp.report.tables.grouped import Found
 from glocal_exp.stats import log_log_slope
 
+STUDY = "complexity"
 METHODS = ("local", "global", "glocal")
 LETTERS = ("S", "T", "tau", "p", "q")
 MEASURED = {"time": "cpu_seconds", "space": "bytes"}
@@ -31,7 +32,7 @@ TERMS = {"1": "0 * p + 1", "p": "p", "q": "q", "pq": "p * q", "tau": "tau", "tau
 
 def complexity(context: Context) -> Found:
     """A row a quantity, letter and method."""
-    frame = study_rows.load(context, "complexity")
+    frame = study_rows.load(context, STUDY)
     frame = frame.assign(bytes=frame["program_bytes"] + frame["held_bytes"])
     rows = [
         exponents(found, quantity, letter, method)
@@ -40,10 +41,10 @@ def complexity(context: Context) -> Found:
         for method in METHODS
         if len(found := study_rows.chosen(frame, {"sweep": letter, "method": method}))
     ]
-    smallest = study_rows.chosen(frame, {"sweep": "p"}).sort_values("p").iloc[0]
+    smallest = study_rows.needed(frame, STUDY, {"sweep": "p"}).sort_values("p").iloc[0]
     words: dict[str, Any] = {name: int(smallest[name]) for name in ("S", "tau", "p", "q")}
     words |= {"repeats": len(set(frame["repeat"])), "memory": memory_in_words(frame)}
-    labels = {"method": dict(zip(METHODS, METHODS, strict=True))}
+    labels = {"method": {name: name for name in METHODS}}
     return Found(pd.DataFrame(rows), [study_rows.provenance(frame)], words, labels)
 
 
@@ -83,7 +84,8 @@ def memory_in_words(frame: pd.DataFrame) -> str:
         ("global:", "global", "held_bytes"),
         ("glocal:", "glocal", "held_bytes"),
     ):
-        terms, misfit = memory_terms(study_rows.chosen(frame, {"method": method}), column)
+        own = study_rows.needed(frame, STUDY, {"method": method})
+        terms, misfit = memory_terms(own, column)
         formula = " + ".join(
             f"{value:.3g}" if term == "1" else f"{value:.3g} {term}"
             for term, value in terms.items()

@@ -20,7 +20,7 @@ from glocal_exp.report.tables.grouped import Found
 def gaps(context: Context) -> Found:
     """Each gap with the two sides of what it contradicts."""
     frame = study_rows.load(context, "theorem")
-    found = study_rows.chosen(frame, {"unit": "gaps"})
+    found = study_rows.needed(frame, "theorem", {"unit": "gaps"})
     entries = ["name", "claim", "system", "left", "right"]
     return Found(found.loc[:, entries], [study_rows.provenance(frame)])
 
