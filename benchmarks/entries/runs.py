@@ -59,12 +59,13 @@ def _settings(scale: Scale) -> dict[str, list[str]]:
     strided, fewer = f"glocal, stride={step}", f"{scale.subset:,} images"
     subset = f"validation.subset={scale.subset}"
     split = ["method=split", subset]
+    reads = f"method.reads={min(5, scale.window // 2)}"  # the default's, where they fit
     return {
         "none": ["method=none"],
         "local, reverse": ["method=local", "hypergradient=reverse"],
         "local, forward": ["method=local", "hypergradient=forward"],
         f"split, one h, reverse, {fewer}": [*split, "method.reads=1", "hypergradient=reverse"],
-        f"split, forward, {fewer}": [*split, "hypergradient=forward"],
+        f"split, forward, {fewer}": [*split, reads, "hypergradient=forward"],
         "glocal": every,
         strided: seldom,
         f"glocal, {fewer}": [*every, subset],
