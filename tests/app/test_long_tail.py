@@ -8,9 +8,8 @@ from glocal_exp.app.compose import jobs
 from glocal_exp.data import Splits
 from tests.data.writers import cifar10_batches, small, write_cifar
 
-from .commands import TINY, Shell, manifest, rows, runs, shell
+from .commands import TINY, Shell, manifest, rows, runs
 
-__all__ = ["shell"]
 SETTINGS = [*TINY, "dataset=cifar10_lt", "source=files", "interval=20", "steps=20"]
 SETTINGS += ["dataset.imbalance.factor=4", "device.cpu.segment=10"]
 LEARNED = ["task=reweight", "task.weight.hidden=8"]

@@ -1,17 +1,19 @@
 """A problem that brings its own examples has all of the command line: no images, no network."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from glocal_exp.app import assemble
+from glocal_exp.app.build import told_apart
 from glocal_exp.app.choices import choices
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.config import OF_IMAGES, numeric_config
 from glocal_exp.data import OwnData
 from glocal_exp.engine import Splits
-from tests.app.commands import assert_same, manifest, rows, runs, shell  # noqa: F401
+from tests.app.commands import assert_same, manifest, rows, runs
 
 QUADRATIC = ["problem=noisy_quadratic", "problem.spectrum.modes=20", "tracker=none", "steps=200"]
 OTHERS = {
@@ -23,7 +25,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("method", OTHERS)
-def test_methods_and_modes_run_on_it(shell, tmp_path, method):  # noqa: F811
+def test_methods_and_modes_run_on_it(shell, tmp_path, method):
     given = [*QUADRATIC, f"method={method}", OTHERS[method], f"output_dir={tmp_path}"]
     done = shell.run(*given, "seeds=[0,1]")
     assert done.code == 0, done.err
@@ -42,7 +44,7 @@ def test_methods_and_modes_run_on_it(shell, tmp_path, method):  # noqa: F811
     assert again.err.count("complete already") + again.out.count("complete already") == 2
 
 
-def test_it_is_repeated_from_its_directory(shell, tmp_path):  # noqa: F811
+def test_it_is_repeated_from_its_directory(shell, tmp_path):
     given = [*QUADRATIC, "method=local", "problem.learning_rate=0.03"]
     assert shell.run(*given, f"output_dir={tmp_path / 'a'}").code == 0
     stored = runs(tmp_path / "a")["local/0"]
@@ -80,7 +82,18 @@ def test_hypergradients_take_the_examples_that_it_brings_for_them():
     assert others.info["fingerprint"] != assemble.own_splits(problem, data, 0).info["fingerprint"]
 
 
-def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):  # noqa: F811
+def test_examples_may_be_any_trees():
+    def fingerprint(train, validation):
+        return told_apart(OwnData("made"), Splits(train, validation)).info["fingerprint"]
+
+    x = np.arange(6.0).reshape(3, 2)
+    flat, nested = ({"x": x, "y": x}, {"x": x}), ((x, {"y": x}), {"x": [x]})
+    assert fingerprint(*flat) == OwnData("made").splits(*flat, None).info["fingerprint"]
+    assert fingerprint(*nested) == fingerprint(*deepcopy(nested))
+    assert fingerprint(*nested) not in (fingerprint(*flat), fingerprint((x, {"y": -x}), {"x": [x]}))
+
+
+def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):
     base = ["method=local", "steps=200", "tracker=none", f"output_dir={tmp_path}"]
     for override, words in (
         ("problem=nosiy_quadratic", "noisy_quadratic"),

@@ -3,8 +3,11 @@
 import os
 import re
 import signal
+from copy import copy
 from dataclasses import replace
 from functools import partial
+from http import HTTPMethod
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ import optax
 import pytest
 
 from glocal_exp.app.named import own_sources
-from glocal_exp.app.own import described, run
+from glocal_exp.app.own import described, digest_of, run
 from glocal_exp.engine import Hooks, LowRank, Numerics, Splits
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
@@ -23,7 +26,7 @@ from glocal_exp.store import find_runs
 from glocal_exp.tracking import ProgressSink
 from glocal_exp.types import RowSpaceProblem
 from tests import ridge
-from tests.app.commands import assert_same, manifest, runs, shell  # noqa: F401
+from tests.app.commands import assert_same, manifest, runs
 from tests.problems import images, reweighting
 from tests.report.synthetic import write_run
 
@@ -134,12 +137,62 @@ def test_objects_are_told_apart_by_what_they_compute():
     assert described(optax.sgd(optax.cosine_decay_schedule(0.1, 10))) == found[0]
 
 
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, jax.jit, partial])
+def test_functions_that_no_path_leads_to_are_told_apart_by_their_text(wrapped):
+    one, two = (
+        lambda x: x,
+        lambda x: 2 * x,
+    )
+    assert described(wrapped(one)) == described(wrapped(one)) != described(wrapped(two))
+    scaled = [lambda x, by=by: by * x for by in (1, 2)]
+    assert described(wrapped(scaled[0])) != described(wrapped(scaled[1]))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"a", "b"}, {"a", "c"}),
+        (frozenset([(1, 2)]), frozenset([(1, 3)])),
+        (1j, 2j),
+        (b"a", b"b"),
+        (Path("a"), Path("b")),
+        (np.dtype("f4"), np.dtype("f8")),
+        (signal.SIGINT, signal.SIGTERM),
+        (HTTPMethod.GET, HTTPMethod.PUT),
+        (jax.random.key(0), jax.random.key(1)),
+    ],
+)
+def test_values_are_told_apart(one, two):
+    assert digest_of(described(one)) != digest_of(described(two))
+    assert described(one) == described(copy(one))
+
+
+@pytest.mark.parametrize("of", [lambda scale: scale, lambda scale: scale.__call__])
+def test_objects_of_plain_classes_are_told_apart_by_what_they_hold(of):
+    assert described(of(Scale(1))) == described(of(Scale(1))) != described(of(Scale(2)))
+    assert "tests.app.test_own_run.Scale" in own_sources(described({"own": of(Scale(1))}))
+
+
 def test_the_text_of_ones_own_code_counts_and_that_of_packages_does_not():
     named = {"_target_": "tests.ridge.Ridge", "rule": {"_target_": "optax.adam"}}
     found = own_sources(named | {"method": {"_target_": "glocal_exp.methods.local.Local"}})
     assert list(found) == ["tests.ridge.Ridge"]
     other = own_sources({"_target_": "docs.templates.problem.Lasso"})
     assert found["tests.ridge.Ridge"] not in other.values()
+
+
+def test_a_store_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (path,) = stored("~/runs")["path"].unique()
+    assert Path(path).is_relative_to(tmp_path / "runs")
 
 
 def test_what_a_store_does_itself_cannot_be_given(tmp_path):
@@ -175,7 +228,7 @@ def test_a_bound_problem_stays_what_it_is(tmp_path):
     assert replace(task, detach_weights=True).detach_weights
 
 
-def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F811
+def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     done = shell.run("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
     assert done.code == 0, done.err
@@ -193,7 +246,7 @@ def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):  # noqa: F8
     assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
 
 
-def test_what_python_gave_is_repeated_there(shell, tmp_path):  # noqa: F811
+def test_what_python_gave_is_repeated_there(shell, tmp_path):
     stored(tmp_path / "runs")
     (path,) = runs(tmp_path).values()
     refused = shell.run(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
@@ -201,7 +254,7 @@ def test_what_python_gave_is_repeated_there(shell, tmp_path):  # noqa: F811
     assert refused.err.endswith("in Python, and is repeated by that call.\n")
 
 
-def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):  # noqa: F811
+def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     for words in (["method=local"], ["method=none", "meta_optimizer=mean_sign"]):
         assert shell.run(*given, *words, f"output_dir={tmp_path}").code == 0
@@ -229,7 +282,7 @@ def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):  # noqa: F811
         ([*NAMED, "problem.problem.penlty=1"], "There is no setting problem.problem.penlty"),
     ],
 )
-def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):  # noqa: F811
+def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):
     done = shell.run(*lines, "tracker=none", f"output_dir={tmp_path}")
     assert done.code == 2
     assert words in done.err

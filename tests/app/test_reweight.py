@@ -2,9 +2,8 @@
 
 import pytest
 
-from .commands import TINY, Shell, manifest, rows, runs, shell
+from .commands import TINY, Shell, manifest, rows, runs
 
-__all__ = ["shell"]
 REWEIGHT = [*TINY, "task=reweight", "steps=40", "interval=20", "device.cpu.segment=10"]
 REWEIGHT += ["task.weight.hidden=32"]  # q = 97
 WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]

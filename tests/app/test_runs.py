@@ -20,11 +20,9 @@ from .commands import (
     manifest,
     rows,
     runs,
-    shell,
     until,
 )
 
-__all__ = ["shell"]
 NONE = [*TINY, "method=none"]
 
 
@@ -78,6 +76,7 @@ def test_the_manifest_says_where_the_run_came_from(stored):
     assert "steps=160" in found["command"]
     assert found["started"] <= found["ended"]
     assert "glocal_exp.methods.none" in found["source_modules"]
+    assert "tests.app.toy" not in found["source_modules"]  # outside of the package
 
 
 def test_load_runs_gives_it_all(stored):
@@ -185,19 +184,24 @@ def test_float64_from_the_command_line(shell, tmp_path):
     assert all(value != float(np.float32(value)) for value in losses)
 
 
-def test_one_failing_job_does_not_stop_the_others(shell, tmp_path):
-    arguments = ["-m", *TOY, "steps=30,40", f"output_dir={tmp_path}"]
-    command = shell.run(*arguments)
-    assert command.code == 1
-    assert command.err.splitlines() == [
-        "error: steps=30 is not a multiple of interval=20; try steps=20.",
-        "error: 1 of 2 jobs failed (steps=30); the same command does only what is missing.",
-    ]
-    run = runs(tmp_path)["local/0"]
-    assert f"done: {run}\n" in command.out
-    again = shell.run(*arguments)
-    assert again.code == 1
-    assert f"complete already: {run}\n" in again.out
+@pytest.mark.parametrize(
+    ("swept", "name", "told"),
+    [
+        ("steps=30,40", "steps=30", "steps=30 is not a multiple of interval=20; try steps=20."),
+        ("seed=-1,0", "seed=-1", "seed=-1 is out of range; give whole numbers from 0 to "),
+    ],
+)
+def test_one_failing_job_does_not_stop_the_others(shell, tmp_path, swept, name, told):
+    arguments = ["-m", *TOY, swept, f"output_dir={tmp_path}"]
+    for said in ("done", "complete already"):
+        command = shell.run(*arguments)
+        assert command.code == 1
+        first, last = command.err.splitlines()
+        assert first.startswith(f"error: {told}")
+        assert last == (
+            f"error: 1 of 2 jobs failed ({name}); the same command does only what is missing."
+        )
+        assert f"{said}: {runs(tmp_path)['local/0']}\n" in command.out
 
 
 def test_a_bug_shows_its_traceback_and_marks_the_run_failed(shell, tmp_path):

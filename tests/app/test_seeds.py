@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .commands import PACED, TOY, Shell, assert_same, checkpoint, manifest, rows, runs, shell, until
+from .commands import PACED, TOY, Shell, assert_same, checkpoint, manifest, rows, runs, until
 from .toy import diverges
 
-__all__ = ["shell"]
 BATCHED = [*TOY, "device.cpu.seeds=batched"]
 GOOD = [seed for seed in range(20) if not diverges(seed)][:2]
 BAD = next(seed for seed in count() if diverges(seed))

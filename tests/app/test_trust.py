@@ -16,11 +16,11 @@ from glocal_exp.app.device import Settings, chosen_settings
 from glocal_exp.store import find_runs, load_runs
 from glocal_exp.store.lock import RunLock
 
-from .commands import ROOT, TINY, TOY, Shell, manifest, rows, runs, shell  # noqa: F401
+from .commands import ROOT, TINY, TOY, Shell, manifest, rows, runs
 
 
 @pytest.fixture
-def made(shell: Shell, tmp_path: Path):  # noqa: F811
+def made(shell: Shell, tmp_path: Path):
     """A complete run and its command."""
     shell.finished(tmp_path)
     return runs(tmp_path)["local/0"], [*TOY, f"output_dir={tmp_path}"]
@@ -50,7 +50,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_run_that_was_changed_is_named_left_out_and_run_afresh(shell, made, what):  # noqa: F811
+def test_a_run_that_was_changed_is_named_left_out_and_run_afresh(shell, made, what):
     run, arguments = made
     whole, (name, change) = rows(run), CHANGES[what]
     other = run.parents[1] / "other-0123abcd" / "seed=0"
@@ -80,7 +80,7 @@ def status(run: Path) -> str:
     return {r.path: r.status for r in find_runs(run.parents[2], check_source=False)}[run]
 
 
-def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):  # noqa: F811
+def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):
     for seed in (0, 1):
         shell.finished(tmp_path, seed)
     first, second = (runs(tmp_path)[f"local/{seed}"] for seed in (0, 1))
@@ -102,7 +102,7 @@ NAMES = ["thesis.tex", "metrics.csv", "config.yaml", "lock", ".hidden", ".notes.
 @pytest.mark.parametrize(
     ("name", "link"), [*((name, False) for name in NAMES), ("thesis.tex", True), ("lock", True)]
 )
-def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):  # noqa: F811
+def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):
     arguments = [*TOY, f"output_dir={tmp_path / 'out'}"]
     shell.finished(tmp_path / "probe")
     path = tmp_path / "out" / runs(tmp_path / "probe")["local/0"].relative_to(tmp_path / "probe")
@@ -118,7 +118,7 @@ def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):  # n
     assert {p.name: p.read_text() for p in mine.iterdir()} == {name: "years of work"}
 
 
-def test_a_run_that_has_lost_its_manifest_is_named_and_run_afresh(shell, made):  # noqa: F811
+def test_a_run_that_has_lost_its_manifest_is_named_and_run_afresh(shell, made):
     run, arguments = made
     (run / "manifest.json").unlink()
     before = {p.name: p.read_bytes() for p in run.iterdir()}
@@ -134,7 +134,7 @@ def test_a_run_that_has_lost_its_manifest_is_named_and_run_afresh(shell, made): 
     assert (manifest(run)["status"], rows(run)) == ("complete", whole)
 
 
-def test_a_file_beside_a_stale_run_stays(shell, made):  # noqa: F811
+def test_a_file_beside_a_stale_run_stays(shell, made):
     run, arguments = made
     (run / "notes.txt").write_text("years of work")
     before = {p.name for p in run.iterdir()}
@@ -147,7 +147,7 @@ def test_a_file_beside_a_stale_run_stays(shell, made):  # noqa: F811
     assert {p.name for p in run.iterdir()} == before
 
 
-def test_checkpoints_that_a_kill_at_the_end_left_go_with_the_next_command(shell, made):  # noqa: F811
+def test_checkpoints_that_a_kill_at_the_end_left_go_with_the_next_command(shell, made):
     run, arguments = made
     (run / "checkpoint").mkdir()
     (run / "checkpoint/00000001.ckpt").write_bytes(bytes(100))
@@ -156,7 +156,7 @@ def test_checkpoints_that_a_kill_at_the_end_left_go_with_the_next_command(shell,
 
 
 @pytest.mark.parametrize("name", ["best_model.pt", "mine.ckpt"])
-def test_what_lies_among_the_checkpoints_stays(shell, made, name):  # noqa: F811
+def test_what_lies_among_the_checkpoints_stays(shell, made, name):
     run, arguments = made
     (run / "checkpoint").mkdir()
     (run / "checkpoint" / name).write_text("years of work")
@@ -164,7 +164,7 @@ def test_what_lies_among_the_checkpoints_stays(shell, made, name):  # noqa: F811
     assert (run / "checkpoint" / name).read_text() == "years of work"
 
 
-def test_a_copy_is_no_run_of_another_seed(shell, made):  # noqa: F811
+def test_a_copy_is_no_run_of_another_seed(shell, made):
     run, arguments = made
     copy = shutil.copytree(run, run.with_name("seed=1"))
     with pytest.warns(UserWarning, match="seed=1: it is a copy of seed=0; run it again"):
@@ -186,7 +186,7 @@ MANIFESTS = {
 }
 
 
-def test_odd_manifests_block_no_other_run(shell, made):  # noqa: F811
+def test_odd_manifests_block_no_other_run(shell, made):
     run, arguments = made
     whole = rows(run)
     others = [run.with_name(f"seed={seed}") for seed in range(1, len(MANIFESTS) + 1)]
@@ -203,7 +203,7 @@ def test_odd_manifests_block_no_other_run(shell, made):  # noqa: F811
     assert rows(run) == whole
 
 
-def test_a_run_that_another_process_has_is_put_off_and_no_failure(shell, made, tmp_path):  # noqa: F811
+def test_a_run_that_another_process_has_is_put_off_and_no_failure(shell, made, tmp_path):
     run, arguments = made
     lock = RunLock(run / "lock")
     shutil.rmtree(run)
