@@ -88,9 +88,10 @@ def run(
             return loop
         raise UserError(f"name={name} is of what is stored; give store, or leave out name.")
     store = Path(expanded("store", str(store)))
-    if given := [key for key in KEPT if settings.get(key) is not None]:
-        raise UserError(f"{given[0]} is the store's own; leave out {given[0]}, or store.")
-    by_seed = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
+    if own := [key for key in KEPT if settings.get(key) is not None]:
+        raise UserError(f"{own[0]} is the store's own; leave out {own[0]}, or store.")
+    given = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
+    by_seed = {int(seed): examples for seed, examples in given.items()}
     name = name or type(problem).__name__
     if not re.fullmatch(r"\w[\w.=-]*", name):
         raise UserError(f"name={name} becomes a folder's; take letters, digits, dots and dashes.")
@@ -149,6 +150,7 @@ def _experiment(
     known |= {"stop_when_diverged": plan.stop_when_diverged, "seeds": list(by_seed)}
     known |= {"precision": "float64" if jax.config.read("jax_enable_x64") else "float32"}
     for key, value in known.items():
+        value = value.item() if isinstance(value, np.generic) else value
         OmegaConf.update(job.config, key, value, merge=False)
     job.config.names.method = method
     return Given(
@@ -185,8 +187,11 @@ def described(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(map(described, value), key=digest_of)
     if isinstance(value, partial):
+        of = described(value.func)
         bound = {"args": described(value.args)} if value.args else {}
-        return described(value.func) | bound | described(value.keywords)
+        return (
+            (of if isinstance(of, dict) else {"_target_": of}) | bound | described(value.keywords)
+        )
     if inspect.ismethod(value):
         return described(value.__func__) | {"self": described(value.__self__)}
     if inspect.isfunction(value):
@@ -200,8 +205,8 @@ def described(value: Any) -> Any:
         return described(value.__wrapped__)
     elif is_own(type(value)):
         values = getattr(value, "__dict__", {})
-    else:
-        return _path(type(value))
+    else:  # among them functions of NumPy and of C
+        return f"{_path(type(value))} {getattr(value, '__name__', '')}".rstrip()
     return {"_target_": _path(value if inspect.isfunction(value) else type(value))} | {
         key: described(entry) for key, entry in values.items()
     }

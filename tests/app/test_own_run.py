@@ -1,5 +1,6 @@
 """Objects of one's own with all the tooling: `run(..., store=...)`; and as a config names them."""
 
+import math
 import os
 import re
 import signal
@@ -115,6 +116,14 @@ def test_seeds_side_by_side_have_a_directory_each(tmp_path):
     assert len(frame["path"].unique()) == 2
 
 
+def test_numbers_of_numpy_are_plain_ones(tmp_path):
+    settings = {"eval_every": np.int64(20), "stop_when_diverged": np.bool_(False)}
+    frame = stored(tmp_path, splits={np.int64(3): ridge.splits}, **settings)
+    same = stored(tmp_path, splits={3: ridge.splits}, eval_every=20)
+    assert same.equals(frame)
+    assert set(frame["seed"]) == {3}
+
+
 def test_what_differs_is_stored_apart(tmp_path):
     """Of a default that is given by hand the same run."""
     changes = {}, {"steps": 50}, {"meta_optimizer": optax.adam(0.2)}
@@ -168,11 +177,17 @@ def test_functions_that_no_path_leads_to_are_told_apart_by_their_text(wrapped):
         (signal.SIGINT, signal.SIGTERM),
         (HTTPMethod.GET, HTTPMethod.PUT),
         (jax.random.key(0), jax.random.key(1)),
+        (jax.nn.relu, jax.nn.gelu),
+        (jnp.sin, jnp.cos),
+        (jnp.add, jnp.multiply),
+        (np.sin, np.cos),
+        (math.sin, math.cos),
+        (partial(Local, 1), partial(Local, 2)),
     ],
 )
 def test_values_are_told_apart(one, two):
     assert digest_of(described(one)) != digest_of(described(two))
-    assert described(one) == described(copy(one))
+    assert described(one) == described(one if callable(one) else copy(one))
 
 
 @pytest.mark.parametrize("of", [lambda scale: scale, lambda scale: scale.__call__])
@@ -198,6 +213,8 @@ def test_a_store_may_be_in_the_home_folder(tmp_path, monkeypatch):
 def test_what_a_store_does_itself_cannot_be_given(tmp_path):
     with pytest.raises(UserError, match="hooks is the store's own"):
         stored(tmp_path, hooks=Hooks())
+    with pytest.raises(UserError, match="There are no examples of any seed"):
+        stored(tmp_path, splits={})
     with pytest.raises(UserError, match="name=a/b becomes a folder's"):
         stored(tmp_path, name="a/b")
     with pytest.raises(UserError, match="name=ridge is of what is stored; give store"):
@@ -230,34 +247,30 @@ def test_a_bound_problem_stays_what_it_is(tmp_path):
 
 def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
-    done = shell.run("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
-    assert done.code == 0, done.err
+    shell.done("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
     found = runs(tmp_path / "a")
     assert set(found) == {"local/0", "local/1"}
     facts = manifest(found["local/0"])
     assert (facts["experiment"], facts["dataset"]) == ("Ridge", "tests.ridge.Ridge")
     assert set(facts["own_sources"]) == {word.split("=")[1] for word in NAMED}
     again = [f"from={found['local/0']}", "tracker=none", f"output_dir={tmp_path / 'b'}"]
-    refused = shell.run(*again)
-    assert refused.code == 2
-    assert refused.err.endswith(f"name it in this command too, as {' '.join(NAMED)}\n")
-    done = shell.run(*again, *NAMED)
-    assert done.code == 0, done.err
+    refused = shell.refused(*again)
+    assert refused.endswith(f"name it in this command too, as {' '.join(NAMED)}\n")
+    shell.done(*again, *NAMED)
     assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
 
 
 def test_what_python_gave_is_repeated_there(shell, tmp_path):
     stored(tmp_path / "runs")
     (path,) = runs(tmp_path).values()
-    refused = shell.run(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
-    assert refused.code == 2
-    assert refused.err.endswith("in Python, and is repeated by that call.\n")
+    refused = shell.refused(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
+    assert refused.endswith("in Python, and is repeated by that call.\n")
 
 
 def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     for words in (["method=local"], ["method=none", "meta_optimizer=mean_sign"]):
-        assert shell.run(*given, *words, f"output_dir={tmp_path}").code == 0
+        shell.done(*given, *words, f"output_dir={tmp_path}")
     assert compare(find_runs(tmp_path / "runs")).keys == ["method", "meta_optimizer"]
 
 
@@ -283,8 +296,5 @@ def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     ],
 )
 def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):
-    done = shell.run(*lines, "tracker=none", f"output_dir={tmp_path}")
-    assert done.code == 2
-    assert words in done.err
-    assert "Traceback" not in done.err
+    assert words in shell.refused(*lines, "tracker=none", f"output_dir={tmp_path}")
     assert not list(tmp_path.iterdir())
