@@ -9,6 +9,7 @@ import pickle
 
 import pytest
 
+from .app.commands import shell  # noqa: F401
 from .compilation import ENVIRONMENT, keep_compiled, optimized, quick_compilation  # noqa: F401
 
 # Before JAX is imported; programs that tests start inherit it.

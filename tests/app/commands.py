@@ -1,6 +1,5 @@
 """Command lines for tests, and what they leave behind."""
 
-import atexit
 import csv
 import json
 import os
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ TOY = [
     *["~task.rule", "~task.transform", "~task.init.momentum", "~task.init.weight_decay"],
 ]
 PACED = "tracker._target_=tests.app.toy.Paced"  # for a run that is to be stopped on its way
-SHELLS: list["Shell"] = []  # one for all modules, each of which imports the fixture
 PATIENCE = 300.0  # for a machine that does a lot besides
 
 
@@ -65,12 +63,11 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> "Shell":
+def shell(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Shell]":
     """Where commands are typed; what one has compiled the others find."""
-    if not SHELLS:
-        SHELLS.append(Shell(tmp_path_factory.mktemp("shell")))
-        atexit.register(SHELLS[0].close)
-    return SHELLS[0]
+    started = Shell(tmp_path_factory.mktemp("shell"))
+    yield started
+    started.close()
 
 
 class Shell:

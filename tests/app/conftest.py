@@ -1,5 +1,0 @@
-"""What every test of commands may ask for."""
-
-from .commands import shell
-
-__all__ = ["shell"]
