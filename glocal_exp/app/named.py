@@ -18,7 +18,6 @@ from hydra.utils import get_object
 
 from glocal_exp.app.config import targets
 from glocal_exp.app.instantiate import signature_of
-from glocal_exp.store.fingerprint import dump
 
 BOUND = "glocal_exp.problems.bound.bound"
 EXAMPLES = "problem.examples._target_"  # where the function is named that has a problem's examples
@@ -96,6 +95,8 @@ def _text(named: Any) -> str:
         functions = inspect.getmembers(named, inspect.isfunction)
         own = [(n, _compiled(of.__code__)) for n, of in functions if of.__module__ == PROMPT]
         return repr(own)
+    from glocal_exp.store.fingerprint import dump  # a mistake does not wait for pandas
+
     try:
         text = textwrap.dedent(inspect.getsource(named))
     except OSError:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -176,7 +177,7 @@ def described(value: Any) -> Any:
     if isinstance(value, complex | bytes | Enum | np.dtype | PurePath):
         return repr(value)
     if isinstance(value, jax.Array | np.ndarray | np.generic):
-        is_key = jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
+        is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
         array = np.asarray(jax.random.key_data(value) if is_key else value)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return {"shape": list(array.shape), "dtype": array.dtype.name, "sha256": digest}
@@ -187,11 +188,10 @@ def described(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(map(described, value), key=digest_of)
     if isinstance(value, partial):
-        of = described(value.func)
+        named = described(value.func)
+        named = named if isinstance(named, dict) else {"_target_": named}
         bound = {"args": described(value.args)} if value.args else {}
-        return (
-            (of if isinstance(of, dict) else {"_target_": of}) | bound | described(value.keywords)
-        )
+        return named | bound | described(value.keywords)
     if inspect.ismethod(value):
         return described(value.__func__) | {"self": described(value.__self__)}
     if inspect.isfunction(value):
