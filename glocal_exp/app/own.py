@@ -176,9 +176,10 @@ def described(value: Any) -> Any:
         return value
     if isinstance(value, complex | bytes | Enum | np.dtype | PurePath):
         return repr(value)
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        value = jax.random.key_data(value)
     if isinstance(value, jax.Array | np.ndarray | np.generic):
-        is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-        array = np.asarray(jax.random.key_data(value) if is_key else value)
+        array = np.asarray(value)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
         return {"shape": list(array.shape), "dtype": array.dtype.name, "sha256": digest}
     if isinstance(value, Mapping):
