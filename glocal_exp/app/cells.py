@@ -32,6 +32,7 @@ class Cell:
     paths: tuple[Path, ...]  # the run directory of each
     states: tuple[str, ...]  # of each, as of `store.status`, or `of other images`
     work: int  # training steps of each, playouts included
+    gradients: int  # validation gradients of each
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -71,18 +72,19 @@ def cells(jobs: Iterable[Job], batched: bool, others: Sequence[Path]) -> Iterato
         cfg, plan = job.config, check(job.config)
         outer_steps = range(1, plan.schedule.outer_steps + 1)
         work = cfg.interval * sum(1 + plan.lookahead(s) for s in outer_steps)
-        runs = {seed: run for seed, run in _runs(job, others).items() if run[0] not in known}
-        known |= {path for path, _ in runs.values()}
-        left = [seed for seed, (_, state) in runs.items() if state != COMPLETE]
-        stored = [seed for seed in runs if seed not in left]
+        gradients = len(outer_steps) * (len(plan.wanted.steps) + bool(plan.wanted.mean))
+        found = {seed: run for seed, run in runs(job, others).items() if run[0] not in known}
+        known |= {path for path, _ in found.values()}
+        left = [seed for seed, (_, state) in found.items() if state != COMPLETE]
+        stored = [seed for seed in found if seed not in left]
         for together in [stored, *([left] if batched else [[seed] for seed in left])]:
             if together:
-                paths, states = zip(*(runs[seed] for seed in together), strict=True)
-                yield Cell(_alone(job, together), paths, states, work)
+                paths, states = zip(*(found[seed] for seed in together), strict=True)
+                yield Cell(_alone(job, together), paths, states, work, gradients)
 
 
-def _runs(job: Job, others: Sequence[Path]) -> dict[int, tuple[Path, str]]:
-    """Directory and state of each seed."""
+def runs(job: Job, others: Sequence[Path] = ()) -> dict[int, tuple[Path, str]]:
+    """Directory and state of each seed, on the images that the job finds."""
     source = job.choices["source"]
     if source == "auto" and job.config.problem is None:
         source = load_data(job.config).source

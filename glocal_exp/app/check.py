@@ -78,28 +78,16 @@ def check_group(path: str, node: Any) -> None:
         check_group(f"{path}.{name}", value)
 
 
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain config value can be what the annotation says.
+def expected(hint: Any) -> tuple[str, Callable[[Any], bool]]:
+    """An annotation in words, and whether a plain config value can be what it says.
 
     Annotations of objects that no YAML can hold accept whatever is no word.
     """
-    return any(_alternative(option)[1](value) for option in _alternatives(hint))
-
-
-def describe(hint: Any) -> str:
-    """An annotation in words."""
-    options = _alternatives(hint)
-    words = [_alternative(o)[0] for o in options if o is not int or float not in options]
-    return " or ".join(dict.fromkeys(filter(None, words)))
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-
-
-def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
-    """An annotation that is no union: in words, and which values fit."""
     options = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        parts = [expected(one) for one in options if one is not int or float not in options]
+        words = " or ".join(dict.fromkeys(words for words, _ in parts if words))
+        return words, lambda value: any(fits(value) for _, fits in parts)
     if get_origin(hint) is Literal:
         return " or ".join(map(str, options)), lambda value: value in options
     if hint is Any or isinstance(hint, TypeVar):
@@ -110,14 +98,19 @@ def _alternative(hint: Any) -> tuple[str, Callable[[Any], bool]]:
         return f"a list of {len(options)}", lambda value: _fit(value, options)
     if _is(hint, Sequence):
         item = options[:1] or (Any,)
-        words = f"a list, each of it {describe(item[0])}" if describe(item[0]) else "a list"
+        words = expected(item[0])[0]
+        words = f"a list, each of it {words}" if words else "a list"
         return words, lambda value: isinstance(value, list) and _fit(value, item * len(value))
     words, kinds = WORDS.get(hint, ("", ()))
     return words, lambda value: type(value) in kinds if kinds else not isinstance(value, str)
 
 
 def _fit(values: Any, hints: Sequence[Any]) -> bool:
-    return isinstance(values, list) and len(values) == len(hints) and all(map(fits, values, hints))
+    return (
+        isinstance(values, list)
+        and len(values) == len(hints)
+        and all(expected(hint)[1](value) for value, hint in zip(values, hints, strict=True))
+    )
 
 
 def _is(hint: Any, kind: type) -> bool:
@@ -151,12 +144,14 @@ def _check_value(path: str, value: Any, hint: Any) -> None:
     if isinstance(value, Mapping) and _is(hint, Mapping):
         for name, entry in value.items():
             _check_value(f"{path}.{name}", entry, [*get_args(hint), Any, Any][1])
-    elif not fits(value, hint):
-        said = f"{path}={value} should be {describe(hint) or 'of another type'}"
+        return
+    words, fits = expected(hint)
+    if not fits(value):
+        said = f"{path}={value} should be {words or 'of another type'}"
         text: Any = str(value)
         if isinstance(value, list):
             text = [str(entry) if isinstance(entry, int | float) else entry for entry in value]
-        if value != text and fits(text, hint):
+        if value != text and fits(text):
             said += f"; quote numbers, as '{path}={json.dumps(text)}'"
         raise UserError(f"{said}.")
 

@@ -3,13 +3,11 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from functools import cache
+from typing import Any
 
-from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from glocal_exp.app.choices import groups
@@ -17,10 +15,13 @@ from glocal_exp.app.config import PATHS, Schema
 from glocal_exp.app.mistakes import no_choice
 from glocal_exp.errors import UserError
 
-SCALARS = {entry.name for entry in fields(Schema)} - {"seeds"}  # and groups: never a list
+Composed = Callable[[tuple[str, ...]], tuple[DictConfig, dict[str, str]]]
+SCALARS = Schema.__annotations__.keys() - {"seeds"}  # and groups: never a list
 
 
-def combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, list[str]]]:
+def combinations(
+    overrides: Sequence[str], sweep: bool, composed: Composed
+) -> Iterator[tuple[str, list[str]]]:
     """Name and overrides of each job.
 
     `method=none,glocal method.window=1,2 steps=9` are four combinations. Since glocal has a window
@@ -39,8 +40,10 @@ def combinations(overrides: Sequence[str], sweep: bool) -> Iterator[tuple[str, l
     swept = [line for alternatives in lines if len(alternatives) > 1 for line in alternatives]
     path = [str(override.input_line) for override in parsed if override.is_hydra_override()]
     # For each override the swept choices that it is for, of which a job has to have one.
-    composed = cache(lambda choice: compose("main", [*path, *({choice} - nothing)]))
-    needed = [_choices_with(first.split("=")[0], swept, composed) for first, *_ in lines]
+    needed = [
+        _choices_with(first.split("=")[0], swept, lambda c: composed((*path, *({c} - nothing)))[0])
+        for first, *_ in lines
+    ]
     combinations = dict.fromkeys(
         tuple(line for line, of in zip(chosen, needed, strict=True) if not of or of & set(chosen))
         for chosen in itertools.product(*lines)
@@ -68,6 +71,8 @@ def _alternatives(override: Override, sweep: bool) -> list[str]:
     lines = [line]
     if override.is_sweep_override():
         lines = [f"{override.get_key_element()}={v}" for v in override.sweep_string_iterator()]
+        if not lines:
+            raise UserError(f"{line} gives no value at all; write some, as {key}=1,2.")
         if not sweep:
             listed = bool(re.fullmatch(r"seed=[\d,]+", line))
             raise UserError(
@@ -100,21 +105,14 @@ def _quoted(override: str, sweep: bool) -> str:
         return override
     if re.match(r"""['"\[{]|\w+\(.*\)$""", value) or ("," in value and not sweep):
         return override
-
-    def escaped(end: re.Match) -> str:
-        """Backslashes count where a quote follows them."""
-        return end[1] * 2 + end[2].replace('"', '\\"')
-
-    values = [re.sub(r'(\\*)("|$)', escaped, entry.strip()) for entry in value.split(",")]
-    return f"{key}=" + ",".join(f'"{entry}"' for entry in values)
+    values = [QuotedString(entry.strip(), Quote.double) for entry in value.split(",")]
+    return f"{key}=" + ",".join(quoted.with_quotes() for quoted in values)
 
 
-def _choices_with(
-    key: str, swept: Sequence[str], composed: Callable[[str], DictConfig]
-) -> set[str]:
+def _choices_with(key: str, swept: Sequence[str], config_of: Callable[[str], Any]) -> set[str]:
     """Of a swept group those choices that have this setting of it."""
     group, _, setting = key.partition(".")
     if not setting or group not in groups():
         return set()
     choices = [choice for choice in swept if choice.startswith(f"{group}=")]
-    return {c for c in choices if OmegaConf.select(composed(c), key, default=...) is not ...}
+    return {c for c in choices if OmegaConf.select(config_of(c), key, default=...) is not ...}

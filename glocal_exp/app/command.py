@@ -1,30 +1,27 @@
 """The command `glocal`: each of its commands is the `main` of a module, imported when asked for."""
 
-import difflib
 import importlib
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn
 
 from glocal_exp import __version__
 from glocal_exp.app.main import entry_point
-from glocal_exp.app.say import tell
+from glocal_exp.app.say import hint_at, tell
 from glocal_exp.errors import UserError
 from glocal_exp.places import OUTPUTS, ROOT
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """What is behind one word."""
 
     about: str  # what it does
     module: str  # of the package; its `main` takes arguments, and exits or returns the exit code
-    # what `main` takes besides, and `home`
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})  # what `main` takes besides, and `home`
 
 
 OF_RUNS = {"repository": ROOT}
@@ -68,9 +65,7 @@ def main(arguments: Sequence[str] | None = None, home: Path | None = None) -> No
         print(f"glocal {__version__}")
         sys.exit(0)
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        known = ", ".join(COMMANDS)
+        hint, known = hint_at(name, COMMANDS), ", ".join(COMMANDS)
         sys.exit(tell(UserError(f"There is no command {name}; {hint}choose one of {known}.")))
     command = COMMANDS[name]
     if command.options:

@@ -9,12 +9,13 @@ import copy
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from glocal_exp.app.choices import groups
-from glocal_exp.app.combinations import combinations
+from glocal_exp.app.combinations import Composed, combinations
 from glocal_exp.app.config import OF_IMAGES, PATHS, Schema, expanded, plain
 from glocal_exp.app.mistakes import missing_key, sentence, unknown_key
 from glocal_exp.app.named import EXAMPLES, offer_problems
@@ -32,10 +33,10 @@ from glocal_exp.places import CONFIGS
 
 WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
-Composed = Callable[[tuple[str, ...]], tuple[DictConfig, dict[str, str]]]
 NOT_ACCEPTED = (HydraException, OmegaConfBaseException, AssertionError)
 """What Hydra and OmegaConf raise of overrides."""
-ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
+VARIABLE = re.compile(r"(?<=[=,\[])(\$\{oc\.env:[^{}\"]*\})(?=[],]|$)")
+"""What is given as a whole by an environment variable."""
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
 
@@ -63,22 +64,34 @@ def jobs(overrides: Sequence[str], sweep: bool, modules: Sequence[str] = ()) -> 
     """
     made, last = [], []
     composed = functools.cache(_composed)  # jobs that differ in values alone share a config
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with _hydra():
         try:
             offered = offer_problems(overrides)
             lines, stored = expand(overrides)
             trusted = _trusted(overrides, stored) if stored else None
             typed = [line.split("=", 1)[1] for line in overrides if "_target_=" in line]
             named = {*modules, *offered, *(target.rpartition(".")[0] for target in typed)}
-            for name, last in combinations(lines, sweep):
+            for name, last in combinations(lines, sweep, composed):
                 made.append(_job(name, last, composed))
                 if stored:
                     check_targets(plain(made[-1].config), trusted, named)
             _check_effect(made, overrides)
         except (*NOT_ACCEPTED, ValueError, yaml.YAMLError) as error:
-            key = missing_key(error)
-            raise UserError(sentence(error, _settings(last, key) if key else {})) from error
+            settings = _settings(last) if missing_key(error) else {}
+            raise UserError(sentence(error, settings)) from error
     return made
+
+
+@contextlib.contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra on our configs, though the program that calls may be of Hydra too."""
+    before, config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = before, config
 
 
 def _check_effect(made: Sequence[Job], overrides: Sequence[str]) -> None:
@@ -123,48 +136,33 @@ def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConf
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
             if "${hydra:" not in OmegaConf.to_yaml(config):  # of which every job has its own
                 return config, choices
-    return composed(tuple(overrides))  # or Hydra says what is wrong
+    config, choices = composed(tuple(overrides))  # or Hydra says what is wrong
+    return copy.deepcopy(config), choices
 
 
-def _job(name: str, overrides: list[str], composed: Composed = _composed) -> Job:
-    cfg, choices = _with_values(overrides, composed)
-    config = OmegaConf.masked_copy(cfg, list(map(str, cfg)))
-    known = {entry.name for entry in fields(Schema)}
-    for key in sorted(set(map(str, config)) - known):
-        others: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, [*known]))
-        raise UserError(unknown_key(key, others))
-    for key in sorted((known - set(config)) | OmegaConf.missing_keys(config)):
+def _job(name: str, overrides: Sequence[str], composed: Composed = _composed) -> Job:
+    config, choices = _with_values([_decoded(line) for line in overrides], composed)
+    OmegaConf.set_struct(config, None)
+    others: Any = OmegaConf.to_container(config)
+    for key in sorted(others.keys() - Schema.__annotations__):
+        raise UserError(unknown_key(key, {k: v for k, v in others.items() if k != key}))
+    for key in sorted(OmegaConf.missing_keys(config)):
         as_what = "FUNCTION, which takes a seed and returns Splits" if key == EXAMPLES else "VALUE"
         raise UserError(f"{key} has no value; give it one as {key}={as_what}.")
     for key in PATHS:
         if config[key] is not None:  # which what refers to it sees too
-            config[key] = expanded(key, config[key])
+            config[key] = expanded(key, str(config[key]))
         if config[key] == "":
             raise UserError(f"{key}= names no folder; give one, or leave it out.")
-    _decode(config)
     OmegaConf.resolve(config)
-    # Once more, since a reference is of any type.
-    typed: Any = OmegaConf.merge(OmegaConf.structured(Schema), config)
-    return Job(name, typed, choices, tuple(overrides))
+    return Job(name, config, choices, tuple(overrides))
 
 
-def _decode(node: Any, path: str = "") -> None:
-    """Read what an environment variable holds as if it had been typed: `false` is no text."""
-    keys = range(len(node)) if OmegaConf.is_list(node) else list(node)
-    for key in keys:
-        name = f"{path}.{key}" if path else str(key)
-        if OmegaConf.is_missing(node, key):
-            continue
-        if not OmegaConf.is_interpolation(node, key):
-            if OmegaConf.is_config(node[key]):
-                _decode(node[key], name)
-            continue
-        unresolved: Any = OmegaConf.to_container(node, resolve=False)
-        raw = str(unresolved[key])
-        if name in PATHS or name.startswith("tracker.") or not ENVIRONMENT.fullmatch(raw):
-            continue
-        with contextlib.suppress(HydraException):  # text it is
-            node[key] = OverridesParser.create().parse_override(f"x={node[key]}").value()
+def _decoded(line: str) -> str:
+    """With what an environment variable holds as if it had been typed: `false` is no text."""
+    key = line.partition("=")[0]
+    as_text = key in PATHS or key.startswith("tracker.")
+    return line if as_text else VARIABLE.sub(r'"${oc.decode:\1}"', line)
 
 
 def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
@@ -187,16 +185,10 @@ def _trusted(overrides: Sequence[str], stored: Stored) -> Any:
     return plain(_job("", [*path, *chosen, *by_hand]).config)
 
 
-def _settings(overrides: Sequence[str], missing: str) -> Mapping[Any, Any]:
-    """What the overrides lead to without those of a setting that there is not."""
-    others = [line for line in overrides if line.split("=")[0] != missing]
-    if len(others) == len(overrides):
-        return {}  # a file of the configs names it
-    try:
-        found: Any = OmegaConf.to_container(compose("main", others), resolve=False)
-        return found
-    except HydraException as error:
-        return _settings(others, key) if (key := missing_key(error)) else {}
+def _settings(overrides: Sequence[str]) -> Any:
+    """All settings that the choices among these have."""
+    chosen = [line for line in overrides if line.split("=")[0] in {*groups(), "hydra.searchpath"}]
+    return OmegaConf.to_container(compose("main", chosen))
 
 
 def as_yaml(config: Any) -> str:

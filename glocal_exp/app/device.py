@@ -34,8 +34,8 @@ class Settings:
 
     def __post_init__(self):
         for name, value in asdict(self).items():
-            may_be_none = name in ("checkpoint_seconds", "playout_gib")
-            if type(value) is int and value < 1 and not may_be_none:
+            may_be_zero = name in ("checkpoint_seconds", "playout_gib")
+            if type(value) is int and value < 1 and not may_be_zero:
                 raise UserError(f"device: {name}={value} is not at least 1; raise it.")
 
 

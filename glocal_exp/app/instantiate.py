@@ -43,7 +43,7 @@ def signature_of(target: str, where: str) -> tuple[Any, Mapping[str, inspect.Par
         factory = get_object(target)
         return factory, inspect.signature(factory).parameters
     except Exception as error:  # whatever its module raises
-        raise UserError(f"{where}={target} cannot be imported: {why_not(target)}.") from error
+        raise UserError(f"{where}={target} cannot be imported: {why_not(str(target))}.") from error
 
 
 def taken(node: Any, offered: dict[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glocal_exp.app.choices import help_page
-from glocal_exp.app.say import BUSY, INTERRUPTED, UNREAD, say, tell
+from glocal_exp.app.say import BUSY, INTERRUPTED, UNREAD, tell
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.errors import BusyError, Parser, UserError
 
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
-
-Work = Callable[["Job"], None]
+    from glocal_exp.app.launchers.launcher import Work
 
 
 def entry_point(run: Callable[..., int]) -> Callable[..., NoReturn]:
@@ -70,15 +69,14 @@ def run(arguments: Sequence[str], stop: Stop) -> int:
 
     code, done = run_jobs(arguments, help_page, "train", work, stop)
     if done:
-        from glocal_exp.app.sweep import summary
+        from glocal_exp.app.sweep import sum_up
 
-        if table := summary(done):
-            say(table)
+        sum_up(done)
     return code
 
 
 def run_jobs(
-    arguments: Sequence[str], page: Callable[[], str], name: str, work: Work, stop: Stop
+    arguments: Sequence[str], page: Callable[[], str], name: str, work: "Work", stop: Stop
 ) -> "tuple[int, list[Job]]":
     """Do what a command line says.
 

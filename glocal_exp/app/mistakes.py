@@ -1,14 +1,14 @@
 """What Hydra and OmegaConf say over several lines, as one sentence that names the fix."""
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 import yaml
 
 from glocal_exp.app.choices import choices, groups, read
 from glocal_exp.app.instantiate import first_line
+from glocal_exp.app.say import hint_at
 
 SEVERAL = 3  # choice: settings that a sentence may name
 WHERE_TO_LOOK = "`--cfg job` prints the settings that there are."
@@ -21,10 +21,10 @@ OF_OVERRIDES = {
     "around =.",
 }
 OF_VALUES = {
-    r"^Value '(.*)' of type '.*' could not be converted to Integer": "{key}={0} should "
+    r"Value '(.*)' of type '.*' could not be converted to Integer": "{key}={0} should "
     "be a whole number, without point or exponent.",
-    r"^Value '(.*)' of type '.*' could not be converted": "{key}={0} should be of another type.",
-    r"^Value '(.*)' is not a valid bool": "{key}={0} should be true or false.",
+    r"Value '(.*)' of type '.*' could not be converted": "{key}={0} should be of another type.",
+    r"Value '(.*)' is not a valid bool": "{key}={0} should be true or false.",
     r"is not a ListConfig": "{key} should be a list, as {key}=[0,1].",
     r"is not a subclass of": "{key} holds several settings; set one of them, as {key}.NAME=VALUE.",
     r"is not Optional": "{key} cannot be null; give it a value.",
@@ -120,10 +120,3 @@ def _leaves(settings: Mapping, path: str = "") -> list[str]:
             _leaves(value, f"{path}{name}.") if isinstance(value, Mapping) else [f"{path}{name}"]
         )
     ]
-
-
-def hint_at(name: str, options: Iterable[str], path: str = "") -> str:
-    """Which of the options may have been meant, as a question; empty if none is like it."""
-    by_letters = {option.lower(): option for option in options}
-    close = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
-    return f"did you mean {path}{by_letters[close[0]]}? " if close else ""

@@ -1,6 +1,7 @@
 """What a config names that is no part of this package: a problem by its dotted path, its source."""
 
 import ast
+import contextlib
 import hashlib
 import inspect
 import os
@@ -59,23 +60,26 @@ def _node(path: str) -> dict[str, Any]:
 
 
 def own_sources(config: Any) -> dict[str, str]:
-    """By dotted path, digests of the code that a config names outside of installed packages.
-
-    Of a class its text and its bases'; what that calls elsewhere in its module does not count.
-    """
+    """By dotted path, digests of the code that a config names outside of installed packages."""
     found = {}
     for path in set(targets(config)):
-        try:
-            named = get_object(path)
-        except Exception:  # made by hand in a function, or its module is gone
-            continue
-        parts = [part for part in getattr(named, "__mro__", [named]) if _is_own(part)]
-        if text := "\n".join(map(_text, parts)):
-            found[path] = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return found
+        with contextlib.suppress(Exception):  # made by hand in a function, or its module is gone
+            found[path] = own_source(get_object(path))
+    return {path: digest for path, digest in found.items() if digest}
 
 
-def _is_own(named: Any) -> bool:
+def own_source(named: Any) -> str | None:
+    """A digest of its text, of a class with its bases'; None if it is of an installed package.
+
+    What that calls elsewhere in its module does not count.
+    """
+    parts = [part for part in getattr(named, "__mro__", [named]) if is_own(part)]
+    text = "\n".join(map(_text, parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else None
+
+
+def is_own(named: Any) -> bool:
+    """Whether a class or function is of no installed package."""
     if _is_typed(named):
         return True
     try:
@@ -86,17 +90,19 @@ def _is_own(named: Any) -> bool:
 
 
 def _text(named: Any) -> str:
-    """Its code without comments and layout."""
+    """Its code without comments, docstrings and layout; the same for every version of Python."""
     if _is_typed(named):  # which has no text to be relied on
         functions = inspect.getmembers(named, inspect.isfunction)
         own = [(n, _compiled(of.__code__)) for n, of in functions if of.__module__ == PROMPT]
         return repr(own)
+    from glocal_exp.store.fingerprint import dump  # a mistake does not wait for pandas
+
     try:
         text = textwrap.dedent(inspect.getsource(named))
     except OSError:
-        return ""
+        return repr(_compiled(named.__code__)) if inspect.isfunction(named) else ""
     try:
-        return ast.dump(ast.parse(text))
+        return dump(ast.parse(text))
     except SyntaxError:  # of a function within a line
         return text
 

@@ -6,19 +6,23 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
 from omegaconf import OmegaConf
 
-from glocal_exp.app.build import Experiment
+from glocal_exp.app.build import Experiment, told_apart
 from glocal_exp.app.compose import jobs
+from glocal_exp.app.config import expanded
 from glocal_exp.app.device import use_device
+from glocal_exp.app.named import is_own, own_source
 from glocal_exp.app.stop import Interrupted, Stop
 from glocal_exp.app.train import train_seeds
 from glocal_exp.data import OwnData
@@ -80,19 +84,21 @@ def run(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
     loop = iterate(problem, splits, method, **settings)
-    if store is None and name is None:
-        return loop
     if store is None:
+        if name is None:
+            return loop
         raise UserError(f"name={name} is of what is stored; give store, or leave out name.")
-    if given := [key for key in KEPT if settings.get(key) is not None]:
-        raise UserError(f"{given[0]} is the store's own; leave out {given[0]}, or store.")
-    by_seed = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
+    store = Path(expanded("store", str(store)))
+    if own := [key for key in KEPT if settings.get(key) is not None]:
+        raise UserError(f"{own[0]} is the store's own; leave out {own[0]}, or store.")
+    given = splits if isinstance(splits, Mapping) else {settings.get("seed", 0): splits}
+    by_seed = {int(seed): examples for seed, examples in given.items()}
     name = name or type(problem).__name__
     if not re.fullmatch(r"\w[\w.=-]*", name):
         raise UserError(f"name={name} becomes a folder's; take letters, digits, dots and dashes.")
     meta_optimizer = settings.get("meta_optimizer") or optax.adam(0.1)
     plan = loop.work.plan
-    experiment = _experiment(problem, plan, by_seed, meta_optimizer, Path(store), name, tracker)
+    experiment = _experiment(problem, plan, by_seed, meta_optimizer, store, name, tracker)
     stop = Stop()
     try:
         with stop.listening():
@@ -115,13 +121,7 @@ class Given(Experiment):
         return self.store
 
     def splits(self, seed: int) -> Parts:
-        """As they were given; told apart by their bytes."""
-        given, digest = self.by_seed[seed], hashlib.sha256()
-        for path, leaf in jax.tree_util.tree_leaves_with_path(given):
-            digest.update(f"{path}{np.shape(leaf)}".encode() + np.asarray(leaf).tobytes())
-        info = {"title": self.data.title, "source": self.data.source, "notice": ""}
-        info |= {"fingerprint": digest.hexdigest()[:16], "content": None}
-        return Parts(given.train, given.validation, given.test, info, given.meta)
+        return told_apart(self.data, self.by_seed[seed])
 
 
 def _experiment(
@@ -151,6 +151,7 @@ def _experiment(
     known |= {"stop_when_diverged": plan.stop_when_diverged, "seeds": list(by_seed)}
     known |= {"precision": "float64" if jax.config.read("jax_enable_x64") else "float32"}
     for key, value in known.items():
+        value = value.item() if isinstance(value, np.generic) else value
         OmegaConf.update(job.config, key, value, merge=False)
     job.config.names.method = method
     return Given(
@@ -173,6 +174,10 @@ def described(value: Any) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, complex | bytes | Enum | np.dtype | PurePath):
+        return repr(value)
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        value = jax.random.key_data(value)
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         array = np.asarray(value)
         digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
@@ -181,16 +186,31 @@ def described(value: Any) -> Any:
         return {str(key): described(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [described(entry) for entry in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(described, value), key=digest_of)
     if isinstance(value, partial):
+        named = described(value.func)
+        named = named if isinstance(named, dict) else {"_target_": named}
         bound = {"args": described(value.args)} if value.args else {}
-        return described(value.func) | bound | described(value.keywords)
-    if is_dataclass(value) and not isinstance(value, type):
-        values = {entry.name: getattr(value, entry.name) for entry in fields(value)}
-        return {"_target_": _path(type(value))} | described(values)
+        return named | bound | described(value.keywords)
+    if inspect.ismethod(value):
+        return described(value.__func__) | {"self": described(value.__self__)}
     if inspect.isfunction(value):
-        enclosed = dict(inspect.getclosurevars(value).nonlocals)
-        return {"_target_": _path(value)} | described(enclosed)
-    return _path(value if isinstance(value, type) else type(value))
+        values = dict(inspect.getclosurevars(value).nonlocals)
+        values |= {"defaults": value.__defaults__} if value.__defaults__ and is_own(value) else {}
+    elif isinstance(value, type):
+        return _path(value)
+    elif is_dataclass(value):
+        values = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+    elif hasattr(value, "__wrapped__"):  # by `jax.jit`
+        return described(value.__wrapped__)
+    elif is_own(type(value)):
+        values = getattr(value, "__dict__", {})
+    else:  # among them functions of NumPy and of C
+        return f"{_path(type(value))} {getattr(value, '__name__', '')}".rstrip()
+    return {"_target_": _path(value if inspect.isfunction(value) else type(value))} | {
+        key: described(entry) for key, entry in values.items()
+    }
 
 
 def digest_of(value: Any) -> str:
@@ -199,4 +219,6 @@ def digest_of(value: Any) -> str:
 
 
 def _path(named: Any) -> str:
-    return f"{named.__module__}.{named.__qualname__}"
+    """Its dotted path, with a digest of its text where no path leads to it."""
+    path = f"{named.__module__}.{named.__qualname__}"
+    return f"{path}#{digest}" if "<" in path and (digest := own_source(named)) else path

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from glocal_exp.app.choices import choices, described
 from glocal_exp.app.main import entry_point
-from glocal_exp.app.mistakes import hint_at
 from glocal_exp.app.plans import composed, studies, sweeps, unmeasured
 from glocal_exp.app.rerun import text_of, typed
-from glocal_exp.app.say import say
+from glocal_exp.app.say import hint_at, say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import Parser, UserError
 from glocal_exp.places import OUTPUTS, RESULTS
@@ -121,7 +120,7 @@ def _run(todo: "list[Cell]", speeds: "Speeds", launcher: "Launcher", stop: Stop)
     from glocal_exp.app.build import load_data
     from glocal_exp.app.check import check
     from glocal_exp.app.launchers.launcher import Task
-    from glocal_exp.app.sweep import run_all, summary
+    from glocal_exp.app.sweep import run_all, sum_up
     from glocal_exp.app.train import train
 
     def work(job: "Job") -> None:
@@ -137,8 +136,7 @@ def _run(todo: "list[Cell]", speeds: "Speeds", launcher: "Launcher", stop: Stop)
         code = run_all(tasks, launcher, stop)
     except OutOfTime:  # some of what a launcher has taken from the queue may not be done
         left = [cell for cell in todo if cell in left or not _is_stored(cell)]
-    if table := summary([cell.job for cell in todo if cell not in left]):
-        say(table)
+    sum_up([cell.job for cell in todo if cell not in left])
     if left:
         speeds.add(path for cell in left for path in cell.paths)  # one may have begun
         done = f"{len(todo) - len(left)} of {len(todo)} commands are done"

@@ -1,10 +1,12 @@
 """Lines for the user, and the exit codes of commands."""
 
 import contextlib
+import difflib
 import errno
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 
 JOB_FAILED, USER_ERROR, BUSY = 1, 2, os.EX_TEMPFAIL
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -30,3 +32,10 @@ def tell(error: Exception) -> int:
         text = f"{where}: {advice}."
     print(f"error: {text}", file=sys.stderr, flush=True)
     return USER_ERROR
+
+
+def hint_at(name: str, options: Iterable[str], path: str = "") -> str:
+    """Which of the options may have been meant, as a question; empty if none is like it."""
+    by_letters = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(name.lower(), list(by_letters), n=1)
+    return f"did you mean {path}{by_letters[close[0]]}? " if close else ""

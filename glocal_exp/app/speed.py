@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glocal_exp.app.cells import Cell
 from glocal_exp.errors import UserError
 from glocal_exp.report.settings import leaves
@@ -35,6 +37,8 @@ class Measured:
     # Seconds of a training step, those of playouts counted, evaluation included; of seeds side by
     # side that of all together.
     step: float
+    validation: int  # held-out images
+    images: float  # those that validation gradients of a step were taken on
     start: float  # seconds that compiling took
     size: float  # bytes on disk, by step of training
 
@@ -93,7 +97,9 @@ class Speeds:
         if like is None:
             size = max([m.size for m in self._measured] or [0.0]) * config["steps"] * seeds
             return Estimate(math.inf, UNKNOWN_START, size, "nothing like it measured")
-        step = factor * like.step
+        images = (config["validation"]["subset"] or like.validation) * cell.gradients / cell.work
+        more = self._gradient(like) * (images - like.images)
+        step = factor * max(like.step + more, like.step / 10)
         return Estimate(
             like.start + step * (1 - cell.done) * cell.work,
             like.start + step * config["interval"],
@@ -117,6 +123,12 @@ class Speeds:
             return None
         best = sorted(alike[min(alike)], key=lambda one: one.step)
         return best[(len(best) - 1) // 2]
+
+    def _gradient(self, like: Measured) -> float:
+        """Seconds of a validation gradient by image: how step times grow with images."""
+        alike = [m for m in self._measured if (m.device, m.network) == (like.device, like.network)]
+        images, steps = ([getattr(m, x) for m in alike if m.images] for x in ("images", "step"))
+        return max(float(np.polyfit(images, steps, 1)[0]), 0.0) if len({*images}) > 1 else 0.0
 
 
 def _duration(seconds: float) -> str:
@@ -150,12 +162,16 @@ def _measured(runs: Iterable[StoredRun]) -> Iterator[Measured]:
 def _read(run: StoredRun, rows: Mapping[str, list[float]]) -> Measured:
     last = {name: values[-1] for name, values in rows.items()}
     work = max(last.get(name, 0) for name in COUNTS)
+    validation = run.manifest["data"]["sizes"]["validation"]
+    images = at(run.config, "validation.subset") or validation
     return Measured(
         _device_name(run.manifest["device"], run.manifest["processor"]),
         str(at(run.config, "names.method")),
         _network(run.config),
         _settings(run.config),
         sum(sum(rows[name]) for name in TIMES) / work,
+        validation,
+        images * last["validation_gradients"] / work,
         sum(rows["compile_seconds"]),
         sum(file.stat().st_size for file in run.path.glob("*.*")) / last["step"],
     )

@@ -3,17 +3,15 @@
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from glocal_exp.app.check import check_group
-from glocal_exp.app.config import plain, seeds
+from glocal_exp.app.config import plain
 from glocal_exp.app.instantiate import instantiate_group
-from glocal_exp.app.launchers.launcher import Launcher, Task
+from glocal_exp.app.launchers.launcher import Launcher, Task, Work
 from glocal_exp.app.say import BUSY, INTERRUPTED, JOB_FAILED, say
 from glocal_exp.app.stop import OutOfTime, Stop
 from glocal_exp.errors import UserError
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
 ATTEMPTS_AT_BUSY = 2
-Work = Callable[["Job"], None]
 
 
 def launcher_of(jobs: "Iterable[Job]") -> Launcher:
@@ -40,20 +37,20 @@ def tasks(jobs: "Sequence[Job]", command: str, work: Work, launcher: Launcher) -
     found = [
         Task(f"[{number}/{len(jobs)}] {job.name}", job, work, command)
         for number, job in enumerate(jobs, start=1)
-        if not (known and _is_stored(job))
+        if not (known and {state for _, state in _runs(job)} == {"complete"})
     ]
     if stored := len(jobs) - len(found):
         say(f"{stored} of {len(jobs)} jobs are complete already")
     return found
 
 
-def _is_stored(job: "Job") -> bool:
-    """Whether all its runs are complete; one that cannot be done is left to say so itself."""
-    from glocal_exp.app.cells import cells
+def _runs(job: "Job") -> Collection[tuple[Path, str]]:
+    """Directories of a job's runs, and their states; of one that cannot be done none."""
+    from glocal_exp.app.cells import runs
 
     with contextlib.suppress(UserError, OSError):
-        return all(cell.is_complete for cell in cells([job], batched=True, others=()))
-    return False
+        return runs(job).values()
+    return []
 
 
 def run_all(tasks: Iterable[Task], launcher: Launcher, stop: Stop) -> int:
@@ -96,30 +93,20 @@ def run_all(tasks: Iterable[Task], launcher: Launcher, stop: Stop) -> int:
     return JOB_FAILED if failed else 0
 
 
-def summary(jobs: "Sequence[Job]") -> str | None:
-    """What is stored of some jobs, whoever has run them; None if it is less than two runs."""
+def sum_up(jobs: "Sequence[Job]") -> None:
+    """Print a table of what is stored of some jobs, whoever has run them, if it is several runs."""
     from glocal_exp.store.load import read_run
 
-    paths = dict.fromkeys(path for job in jobs for path in _places(job.config))
+    paths = dict.fromkeys(path for job in jobs for path, _ in _runs(job))
     stored = [path for path in paths if path.is_dir()]
     if len(stored) < 2:
-        return None
+        return
     # Only now: a run alone does not wait for matplotlib.
     from glocal_exp.report.comparison import compare
     from glocal_exp.report.formats import markdown
 
     compared = compare([read_run(path) for path in stored])
-    if len(compared.entries) < 2:
-        return None
-    roots = dict.fromkeys(f"{job.config.output_dir}/runs" for job in jobs)
-    command = f"`glocal compare {' '.join(roots)}` says more; `--draw` draws them."
-    return f"\n{markdown(compared.sheet(short=True)).rstrip()}\n\n{command}"
-
-
-def _places(cfg: DictConfig) -> Iterator[Path]:
-    """Where the seeds of a config are, over the embedded images or the whole of them."""
-    from glocal_exp.app.identity import identified, place
-
-    for source in ("files", "bundled"):
-        for seed in seeds(cfg):
-            yield place(Path(cfg.output_dir) / "runs", identified(cfg, source), seed)
+    if len(compared.entries) > 1:
+        roots = dict.fromkeys(f"{job.config.output_dir}/runs" for job in jobs)
+        say(f"\n{markdown(compared.sheet(short=True)).rstrip()}\n")
+        say(f"`glocal compare {' '.join(roots)}` says more; `--draw` draws them.")

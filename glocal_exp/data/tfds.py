@@ -132,7 +132,7 @@ def prepare(name: str, root: Path) -> Path:
         tfds.disable_progress_bar()
     try:
         builder = tfds.builder(name, data_dir=root, file_format="array_record")
-        refuse_offline(builder.url_infos, root)
+        refuse_offline(builder.url_infos or (), root)
         root.mkdir(parents=True, exist_ok=True)
         builder.download_and_prepare()
         return Path(builder.data_dir)

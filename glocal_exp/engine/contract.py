@@ -26,6 +26,8 @@ def check_problem(problem: InnerProblem, splits: Mapping[int, Splits], batch_siz
     """
     if not isinstance(problem, InnerProblem):
         raise UserError(f"{problem!r} is no problem; give an object of a subclass of InnerProblem.")
+    if not splits:
+        raise UserError("There are no examples of any seed; give some, as {0: Splits(...)}.")
     for seed, examples in splits.items():
         check_seed(seed)
         check_examples(examples)

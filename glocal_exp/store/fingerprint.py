@@ -90,7 +90,7 @@ _parsed = cache(ast.parse)  # most of the closures of many runs is the same
 
 @cache
 def _dump_module(tree: ast.Module) -> str:
-    return _dump(tree)
+    return dump(tree)
 
 
 def _plain(value: Any) -> Any:
@@ -140,7 +140,7 @@ def _is_version(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__version__"
 
 
-def _dump(node: Any) -> str:
+def dump(node: Any) -> str:
     """`ast.dump` without docstrings, and without empty fields: these differ by Python's version."""
     if isinstance(node, ast.AST):
         fields = {k: v for k, v in ast.iter_fields(node) if v is not None and k not in UNTOLD}
@@ -148,8 +148,8 @@ def _dump(node: Any) -> str:
             fields["body"] = node.body[1:]
         if isinstance(node, ast.Module):  # a release changes no number
             fields["body"] = [line for line in fields["body"] if not _is_version(line)]
-        text = ",".join(f"{name}={_dump(value)}" for name, value in fields.items() if value != [])
+        text = ",".join(f"{name}={dump(value)}" for name, value in fields.items() if value != [])
         return f"{type(node).__name__}({text})"
     if isinstance(node, list):
-        return f"[{','.join(map(_dump, node))}]"
+        return f"[{','.join(map(dump, node))}]"
     return repr(node)

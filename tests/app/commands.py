@@ -121,6 +121,19 @@ class Shell:
         """Run a command to its end."""
         return self.wait(self.start(*arguments, **options))
 
+    def done(self, *arguments: str, **options: Any) -> Command:
+        """Run a command that does what is asked of it."""
+        command = self.run(*arguments, **options)
+        assert command.code == 0, command.err
+        return command
+
+    def refused(self, *arguments: str, **options: Any) -> str:
+        """The sentence of a command that its user got wrong."""
+        command = self.run(*arguments, **options)
+        assert (command.code, command.err.count("\n")) == (2, 1), command.err
+        assert command.err.startswith("error: ")
+        return command.err
+
     def wait(self, command: Command) -> Command:
         until(lambda: command.code is not None)
         return command
@@ -129,8 +142,7 @@ class Shell:
         """A complete run of `TOY` below `output`: a copy of one that is made once."""
         made = self._folder / f"finished-{seed}"
         if not made.exists():
-            command = self.run(*TOY, f"seed={seed}", f"output_dir={made}")
-            assert command.code == 0, command.err
+            self.done(*TOY, f"seed={seed}", f"output_dir={made}")
         shutil.copytree(made, output, dirs_exist_ok=True)
 
     def close(self) -> None:

@@ -6,17 +6,21 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import hydra
 import pytest
 import yaml
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from glocal_exp.app import compose
-from glocal_exp.app.check import describe, fits
+from glocal_exp.app.check import expected
 from glocal_exp.app.choices import KEYS, help_page
 from glocal_exp.app.compose import as_yaml, jobs
 from glocal_exp.app.config import NUMERIC, Schema, numeric_config
 from glocal_exp.app.reproduce import main as reproduce
 from glocal_exp.errors import UserError
+from glocal_exp.places import CONFIGS
 from glocal_exp.store import config_hash
 
 from .commands import ROOT
@@ -45,16 +49,20 @@ def test_where_and_how_a_run_is_made_does_not_count(override):
 
 
 @pytest.mark.parametrize(
-    "override",
+    "change",
     [
         *["steps=200", "interval=200", "batch_size=64", "eval_every=200", "validation.size=0.2"],
         *["model.hidden=16", "task.init.learning_rate=0.02", "method.window=60", "method=local"],
         *["hypergradient.chunk=1", "meta_optimizer.learning_rate=0.2", "dataset=mnist"],
         *["carry_tangents=true", "stop_when_diverged=true", "precision=float64", "dmd.rank=3"],
+        *["augmentation=flip_crop", "augmentation=flip_crop augmentation.padding=2"],
+        "dataset=cifar10_lt dataset.imbalance.factor=50",
+        "dataset=cifar10_lt dataset.imbalance.exponent=paper",
     ],
 )
-def test_what_decides_the_numbers_does(override):
-    assert digits(override) != digits()
+def test_what_decides_the_numbers_does(change):
+    *before, _ = words = change.split()
+    assert digits(*words) not in (digits(), digits(*before))
 
 
 def test_the_embedded_images_are_data_of_their_own():
@@ -75,19 +83,6 @@ def test_a_long_tailed_data_set_is_the_whole_one_thinned_out(classes):
     assert {key: found[key] for key in shared} == {key: expected[key] for key in shared}
     # paper, appendix B.2
     assert (job.config.validation.size, job.config.validation.balanced) == (1000, True)
-
-
-@pytest.mark.parametrize(
-    "override", ["dataset.imbalance.factor=50", "dataset.imbalance.exponent=paper"]
-)
-def test_an_imbalance_decides_the_numbers(override):
-    assert digits("dataset=cifar10_lt", override) != digits("dataset=cifar10_lt")
-
-
-def test_augmentation_decides_the_numbers():
-    assert digits("augmentation=flip_crop") != digits()
-    changed = digits("augmentation=flip_crop", "augmentation.padding=2")
-    assert changed not in (digits(), digits("augmentation=flip_crop"))
 
 
 def test_the_path_of_a_stored_run_is_that_of_older_versions():
@@ -118,6 +113,15 @@ def test_a_method_may_choose_what_serves_it_and_a_command_another(method, group,
     for given, kept in (([], True), ([f"{group}={other}"], False)):
         (job,) = jobs([f"method={method}", f"task={task}", *given], sweep=False)
         assert (job.config[group]["_target_"] == target) == kept
+
+
+def test_a_program_of_hydra_goes_on_with_its_own_configs():
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        own = hydra.compose("main", ["seed=3"], return_hydra_config=True)
+        HydraConfig.instance().set_config(own)
+        assert jobs(["steps=200"], sweep=False)[0].config.steps == 200
+        assert HydraConfig.get().overrides.task == ["seed=3"]
+        assert hydra.compose("main", ["seed=4"]).seed == 4
 
 
 def test_a_sweep_takes_every_combination_the_first_key_slowest():
@@ -156,6 +160,7 @@ def test_nothing_is_one_of_several_choices():
         ("output_dir=true", "", {"output_dir": "true"}),
         ("data_dir=1_0", "", {"data_dir": "1_0"}),
         ("data_dir=null", "", {"data_dir": None}),
+        ("output_dir=${steps}", "", {"output_dir": "10000"}),
         ("output_dir=~/runs", "", {"output_dir": "/home/me/runs", "tracker.dir": "/home/me/runs"}),
         ("data_dir=~/images", "", {"data_dir": "/home/me/images"}),
     ],
@@ -302,8 +307,9 @@ def test_reproduce_lists_the_experiments(capsys):
     ],
 )
 def test_values_and_annotations(value, hint, fit):
-    assert fits(value, hint) is fit
-    assert describe(hint) or hint is Path
+    words, fits = expected(hint)
+    assert fits(value) is fit
+    assert words or hint is Path
 
 
 def as_hydra_composes(overrides: list[str], composed) -> tuple:

@@ -1,12 +1,12 @@
 """A problem that brings its own examples has all of the command line: no images, no network."""
 
-from types import SimpleNamespace
+from copy import deepcopy
 
 import numpy as np
 import pytest
 
 from glocal_exp.app import assemble
-from glocal_exp.app.choices import choices
+from glocal_exp.app.build import told_apart
 from glocal_exp.app.compose import jobs
 from glocal_exp.app.config import OF_IMAGES, numeric_config
 from glocal_exp.data import OwnData
@@ -25,8 +25,7 @@ OTHERS = {
 @pytest.mark.parametrize("method", OTHERS)
 def test_methods_and_modes_run_on_it(shell, tmp_path, method):
     given = [*QUADRATIC, f"method={method}", OTHERS[method], f"output_dir={tmp_path}"]
-    done = shell.run(*given, "seeds=[0,1]")
-    assert done.code == 0, done.err
+    shell.done(*given, "seeds=[0,1]")
     found = runs(tmp_path)
     assert set(found) == {f"{method}/0", f"{method}/1"}
     (first, second) = (
@@ -44,10 +43,9 @@ def test_methods_and_modes_run_on_it(shell, tmp_path, method):
 
 def test_it_is_repeated_from_its_directory(shell, tmp_path):
     given = [*QUADRATIC, "method=local", "problem.learning_rate=0.03"]
-    assert shell.run(*given, f"output_dir={tmp_path / 'a'}").code == 0
+    shell.done(*given, f"output_dir={tmp_path / 'a'}")
     stored = runs(tmp_path / "a")["local/0"]
-    done = shell.run(f"from={stored}", "tracker=none", f"output_dir={tmp_path / 'b'}")
-    assert done.code == 0, done.err
+    shell.done(f"from={stored}", "tracker=none", f"output_dir={tmp_path / 'b'}")
     repeated = runs(tmp_path / "b")["local/0"]
     assert repeated.parent.name == stored.parent.name
     assert_same(repeated, stored)
@@ -69,30 +67,36 @@ def test_what_images_would_need_does_not_count():
 
 def test_hypergradients_take_the_examples_that_it_brings_for_them():
     (job,) = jobs([*QUADRATIC], sweep=False)
-    data, parts = OwnData("made"), {"x": np.ones((2, 1))}
-    made = Splits(parts, parts, None, {"x": 3 * parts["x"]})
-    problem = SimpleNamespace(examples=lambda seed: made)
-    found = assemble.examples(job.config, assemble.own_splits(problem, data, 0))
-    assert found.for_hypergradients is made.meta
-    others = assemble.own_splits(
-        SimpleNamespace(examples=lambda s: Splits(parts, parts, None)), data, 0
-    )
-    assert others.info["fingerprint"] != assemble.own_splits(problem, data, 0).info["fingerprint"]
+    part, meta = {"x": np.ones((2, 1))}, {"x": np.full((2, 1), 3.0)}
+    found = told_apart(OwnData("made"), Splits(part, part, None, meta))
+    assert assemble.examples(job.config, found).for_hypergradients is meta
+    others = told_apart(OwnData("made"), Splits(part, part, None))
+    assert others.info["fingerprint"] != found.info["fingerprint"]
 
 
-def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path):
-    base = ["method=local", "steps=200", "tracker=none", f"output_dir={tmp_path}"]
-    for override, words in (
+def test_examples_may_be_any_trees():
+    def fingerprint(train, validation):
+        return told_apart(OwnData("made"), Splits(train, validation)).info["fingerprint"]
+
+    x = np.arange(6.0).reshape(3, 2)
+    flat, nested = ({"x": x, "y": x}, {"x": x}), ((x, {"y": x}), {"x": [x]})
+    assert fingerprint(*flat) == OwnData("made").splits(*flat, None).info["fingerprint"]
+    assert fingerprint(*nested) == fingerprint(*deepcopy(nested))
+    assert fingerprint(*nested) not in (fingerprint(*flat), fingerprint((x, {"y": -x}), {"x": [x]}))
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
         ("problem=nosiy_quadratic", "noisy_quadratic"),
         ("+problem._target_=glocal_exp.methods.local.Local", "no subclass of"),
         (
             "problem=noisy_quadratic problem._target_=tests.app.toy.Doubled",
             "the loss that step(...) returns should be one floating-point number, not float",
         ),
-    ):
-        done = shell.run(*override.split(), *base)
-        assert done.code != 0
-        assert words in done.err
-        assert "Traceback" not in done.err
-    assert "noisy_quadratic" in choices("problem")
+    ],
+)
+def test_what_is_no_such_problem_is_one_sentence(shell, tmp_path, override, words):
+    base = ["method=local", "steps=200", "tracker=none", f"output_dir={tmp_path}"]
+    assert words in shell.refused(*override.split(), *base)
     assert not (tmp_path / "runs").exists()

@@ -1,10 +1,14 @@
 """Objects of one's own with all the tooling: `run(..., store=...)`; and as a config names them."""
 
+import math
 import os
 import re
 import signal
+from copy import copy
 from dataclasses import replace
 from functools import partial
+from http import HTTPMethod
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +17,7 @@ import optax
 import pytest
 
 from glocal_exp.app.named import own_sources
-from glocal_exp.app.own import described, run
+from glocal_exp.app.own import described, digest_of, run
 from glocal_exp.engine import Hooks, LowRank, Numerics, Splits
 from glocal_exp.errors import UserError
 from glocal_exp.methods.local import Local
@@ -112,6 +116,14 @@ def test_seeds_side_by_side_have_a_directory_each(tmp_path):
     assert len(frame["path"].unique()) == 2
 
 
+def test_numbers_of_numpy_are_plain_ones(tmp_path):
+    settings = {"eval_every": np.int64(20), "stop_when_diverged": np.bool_(False)}
+    frame = stored(tmp_path, splits={np.int64(3): ridge.splits}, **settings)
+    same = stored(tmp_path, splits={3: ridge.splits}, eval_every=20)
+    assert same.equals(frame)
+    assert set(frame["seed"]) == {3}
+
+
 def test_what_differs_is_stored_apart(tmp_path):
     """Of a default that is given by hand the same run."""
     changes = {}, {"steps": 50}, {"meta_optimizer": optax.adam(0.2)}
@@ -134,6 +146,56 @@ def test_objects_are_told_apart_by_what_they_compute():
     assert described(optax.sgd(optax.cosine_decay_schedule(0.1, 10))) == found[0]
 
 
+class Scale:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+@pytest.mark.parametrize("wrapped", [lambda f: f, jax.jit, partial])
+def test_functions_that_no_path_leads_to_are_told_apart_by_their_text(wrapped):
+    one, two = (
+        lambda x: x,
+        lambda x: 2 * x,
+    )
+    assert described(wrapped(one)) == described(wrapped(one)) != described(wrapped(two))
+    scaled = [lambda x, by=by: by * x for by in (1, 2)]
+    assert described(wrapped(scaled[0])) != described(wrapped(scaled[1]))
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"a", "b"}, {"a", "c"}),
+        (frozenset([(1, 2)]), frozenset([(1, 3)])),
+        (1j, 2j),
+        (b"a", b"b"),
+        (Path("a"), Path("b")),
+        (np.dtype("f4"), np.dtype("f8")),
+        (signal.SIGINT, signal.SIGTERM),
+        (HTTPMethod.GET, HTTPMethod.PUT),
+        (jax.random.key(0), jax.random.key(1)),
+        (jax.nn.relu, jax.nn.gelu),
+        (jnp.sin, jnp.cos),
+        (jnp.add, jnp.multiply),
+        (np.sin, np.cos),
+        (math.sin, math.cos),
+        (partial(Local, 1), partial(Local, 2)),
+    ],
+)
+def test_values_are_told_apart(one, two):
+    assert digest_of(described(one)) != digest_of(described(two))
+    assert described(one) == described(one if callable(one) else copy(one))
+
+
+@pytest.mark.parametrize("of", [lambda scale: scale, lambda scale: scale.__call__])
+def test_objects_of_plain_classes_are_told_apart_by_what_they_hold(of):
+    assert described(of(Scale(1))) == described(of(Scale(1))) != described(of(Scale(2)))
+    assert "tests.app.test_own_run.Scale" in own_sources(described({"own": of(Scale(1))}))
+
+
 def test_the_text_of_ones_own_code_counts_and_that_of_packages_does_not():
     named = {"_target_": "tests.ridge.Ridge", "rule": {"_target_": "optax.adam"}}
     found = own_sources(named | {"method": {"_target_": "glocal_exp.methods.local.Local"}})
@@ -142,9 +204,17 @@ def test_the_text_of_ones_own_code_counts_and_that_of_packages_does_not():
     assert found["tests.ridge.Ridge"] not in other.values()
 
 
+def test_a_store_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (path,) = stored("~/runs")["path"].unique()
+    assert Path(path).is_relative_to(tmp_path / "runs")
+
+
 def test_what_a_store_does_itself_cannot_be_given(tmp_path):
     with pytest.raises(UserError, match="hooks is the store's own"):
         stored(tmp_path, hooks=Hooks())
+    with pytest.raises(UserError, match="There are no examples of any seed"):
+        stored(tmp_path, splits={})
     with pytest.raises(UserError, match="name=a/b becomes a folder's"):
         stored(tmp_path, name="a/b")
     with pytest.raises(UserError, match="name=ridge is of what is stored; give store"):
@@ -177,34 +247,30 @@ def test_a_bound_problem_stays_what_it_is(tmp_path):
 
 def test_a_config_names_a_problem_and_its_examples(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
-    done = shell.run("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
-    assert done.code == 0, done.err
+    shell.done("-m", *given, "method=local", "seed=0,1", f"output_dir={tmp_path / 'a'}")
     found = runs(tmp_path / "a")
     assert set(found) == {"local/0", "local/1"}
     facts = manifest(found["local/0"])
     assert (facts["experiment"], facts["dataset"]) == ("Ridge", "tests.ridge.Ridge")
     assert set(facts["own_sources"]) == {word.split("=")[1] for word in NAMED}
     again = [f"from={found['local/0']}", "tracker=none", f"output_dir={tmp_path / 'b'}"]
-    refused = shell.run(*again)
-    assert refused.code == 2
-    assert refused.err.endswith(f"name it in this command too, as {' '.join(NAMED)}\n")
-    done = shell.run(*again, *NAMED)
-    assert done.code == 0, done.err
+    refused = shell.refused(*again)
+    assert refused.endswith(f"name it in this command too, as {' '.join(NAMED)}\n")
+    shell.done(*again, *NAMED)
     assert_same(runs(tmp_path / "b")["local/0"], found["local/0"])
 
 
 def test_what_python_gave_is_repeated_there(shell, tmp_path):
     stored(tmp_path / "runs")
     (path,) = runs(tmp_path).values()
-    refused = shell.run(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
-    assert refused.code == 2
-    assert refused.err.endswith("in Python, and is repeated by that call.\n")
+    refused = shell.refused(f"from={path}", "tracker=none", f"output_dir={tmp_path / 'b'}")
+    assert refused.endswith("in Python, and is repeated by that call.\n")
 
 
 def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     given = [*NAMED, "tracker=none", "steps=20", "interval=10", "batch_size=50"]
     for words in (["method=local"], ["method=none", "meta_optimizer=mean_sign"]):
-        assert shell.run(*given, *words, f"output_dir={tmp_path}").code == 0
+        shell.done(*given, *words, f"output_dir={tmp_path}")
     assert compare(find_runs(tmp_path / "runs")).keys == ["method", "meta_optimizer"]
 
 
@@ -230,8 +296,5 @@ def test_what_images_have_is_told_of_no_own_run(shell, tmp_path):
     ],
 )
 def test_a_slip_is_one_sentence(shell, tmp_path, lines, words):
-    done = shell.run(*lines, "tracker=none", f"output_dir={tmp_path}")
-    assert done.code == 2
-    assert words in done.err
-    assert "Traceback" not in done.err
+    assert words in shell.refused(*lines, "tracker=none", f"output_dir={tmp_path}")
     assert not list(tmp_path.iterdir())

@@ -20,8 +20,7 @@ WINDOW = ["method=glocal", "method.window=16", "method.delays=4"]
 )
 def test_it_runs_and_says_how(shell: Shell, tmp_path, method, mode, used):
     chosen = [f"hypergradient={mode}"] if mode else []
-    command = shell.run(*REWEIGHT, *method, *chosen, f"output_dir={tmp_path}")
-    assert command.code == 0, command.err
+    shell.done(*REWEIGHT, *method, *chosen, f"output_dir={tmp_path}")
     (run,) = runs(tmp_path).values()
     found = manifest(run)
     assert (found["status"], found["differentiation"]) == ("complete", used)
@@ -43,6 +42,4 @@ def test_wrong_settings_end_in_a_sentence(shell: Shell, tmp_path):
         (["task=sgd", "hypergradient=low_rank"], "There is no setting task.weight"),
         (["task.weight.initializer=normal"], "torch or lecun_uniform or he_normal"),
     ]:
-        command = shell.run(*REWEIGHT, *WINDOW, *settings, f"output_dir={tmp_path}")
-        assert command.code == 2
-        assert sentence in command.err, command.err
+        assert sentence in shell.refused(*REWEIGHT, *WINDOW, *settings, f"output_dir={tmp_path}")

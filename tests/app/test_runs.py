@@ -37,8 +37,7 @@ def stored(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comm
 
 def test_a_sweep_back_says_how_far_it_is(shell: Shell, tmp_path: Path):
     told = ["method=global", "hypergradient=reverse", "tracker._target_=tests.app.toy.Told"]
-    command = shell.run(*TOY, *told, "steps=60", f"output_dir={tmp_path}")
-    assert command.code == 0, command.err
+    command = shell.done(*TOY, *told, "steps=60", f"output_dir={tmp_path}")
     lines = re.findall(r"^told (\d+)/(\d+): (.*)$", command.out, re.MULTILINE)
     work = [int(step) for step, _, _ in lines]
     assert work == sorted(work)
@@ -76,6 +75,7 @@ def test_the_manifest_says_where_the_run_came_from(stored):
     assert "steps=160" in found["command"]
     assert found["started"] <= found["ended"]
     assert "glocal_exp.methods.none" in found["source_modules"]
+    assert "tests.app.toy" not in found["source_modules"]  # outside of the package
 
 
 def test_load_runs_gives_it_all(stored):
@@ -102,8 +102,8 @@ def test_the_stored_config_repeats_the_run(shell, stored, tmp_path):
     assert (config["seed"], config["steps"], config["names"]["method"]) == (3, 160, "none")
     assert not {"output_dir", "data_dir", "tracker"} & set(config)
     others = [f"from={run}", "tracker=none", f"output_dir={tmp_path}"]
-    refused = shell.run(*others)
-    assert "names tests.app.toy.Linear, which is no part of this package" in refused.err
+    refused = shell.refused(*others)
+    assert "names tests.app.toy.Linear, which is no part of this package" in refused
     again = shell.run(*others, "model._target_=tests.app.toy.Linear")
     assert (again.code, again.err) == (0, "")
     assert_same(tmp_path.joinpath(*run.parts[-4:]), run)
@@ -131,8 +131,7 @@ def test_a_run_over_other_images_is_run_afresh(shell, tmp_path, status):
     others = {"content": "0" * 32, "fingerprint": "0" * 16}
     (run / "metrics.csv").write_text("seed,outer_step\n")
     reseal(run, status=status, data=found["data"] | others)
-    again = shell.run(*arguments)
-    assert again.code == 0
+    again = shell.done(*arguments)
     assert f"made with other images, so run afresh: {run}\n" in again.out
     assert rows(run) == whole
     assert manifest(run)["data"] == found["data"]
@@ -145,7 +144,7 @@ def test_a_manifest_keeps_what_each_command_ran_on(shell, tmp_path):
     until(lambda: runs(tmp_path) and checkpoint(runs(tmp_path)["local/0"]) >= 6)
     command.kill()
     shell.wait(command)
-    assert shell.run(*arguments, "device.cpu.segment=10").code == 0
+    shell.done(*arguments, "device.cpu.segment=10")
     found = manifest(runs(tmp_path)["local/0"])
     first, last = found["sessions"]
     assert (first["device"]["segment"], last["device"]["segment"]) == (5, 10)
@@ -164,8 +163,7 @@ def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):
     whole = rows(run)
     (run / "arrays.npz").unlink(missing_ok=True)
     (run / "metrics.csv").unlink()
-    again = shell.run(*arguments)
-    assert again.code == 0
+    again = shell.done(*arguments)
     assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
     assert rows(run) == whole
     assert (run / "damaged/1/weights.npz").exists()
@@ -173,7 +171,7 @@ def test_what_an_aborted_clearing_left_is_not_gone_on_with(shell, tmp_path):
 
 def test_float64_from_the_command_line(shell, tmp_path):
     sizes = ["precision=float64", "method=none", f"output_dir={tmp_path}"]
-    assert shell.run(*TINY, *sizes).code == 0
+    shell.done(*TINY, *sizes)
     run = runs(tmp_path)["none/0"]
     assert manifest(run)["precision"] == "float64"
     with np.load(run / "weights.npz") as weights:
@@ -183,19 +181,24 @@ def test_float64_from_the_command_line(shell, tmp_path):
     assert all(value != float(np.float32(value)) for value in losses)
 
 
-def test_one_failing_job_does_not_stop_the_others(shell, tmp_path):
-    arguments = ["-m", *TOY, "steps=30,40", f"output_dir={tmp_path}"]
-    command = shell.run(*arguments)
-    assert command.code == 1
-    assert command.err.splitlines() == [
-        "error: steps=30 is not a multiple of interval=20; try steps=20.",
-        "error: 1 of 2 jobs failed (steps=30); the same command does only what is missing.",
-    ]
-    run = runs(tmp_path)["local/0"]
-    assert f"done: {run}\n" in command.out
-    again = shell.run(*arguments)
-    assert again.code == 1
-    assert f"complete already: {run}\n" in again.out
+@pytest.mark.parametrize(
+    ("swept", "name", "told"),
+    [
+        ("steps=30,40", "steps=30", "steps=30 is not a multiple of interval=20; try steps=20."),
+        ("seed=-1,0", "seed=-1", "seed=-1 is out of range; give whole numbers from 0 to "),
+    ],
+)
+def test_one_failing_job_does_not_stop_the_others(shell, tmp_path, swept, name, told):
+    arguments = ["-m", *TOY, swept, f"output_dir={tmp_path}"]
+    for said in ("done", "complete already"):
+        command = shell.run(*arguments)
+        assert command.code == 1
+        first, last = command.err.splitlines()
+        assert first.startswith(f"error: {told}")
+        assert last == (
+            f"error: 1 of 2 jobs failed ({name}); the same command does only what is missing."
+        )
+        assert f"{said}: {runs(tmp_path)['local/0']}\n" in command.out
 
 
 def test_a_bug_shows_its_traceback_and_marks_the_run_failed(shell, tmp_path):
@@ -210,8 +213,7 @@ def test_a_bug_shows_its_traceback_and_marks_the_run_failed(shell, tmp_path):
 
 
 def test_cfg_job_prints_the_config(shell):
-    command = shell.run("--cfg", "job", *NONE)
-    assert command.code == 0
+    command = shell.done("--cfg", "job", *NONE)
     config = yaml.safe_load(command.out)
     assert (config["steps"], config["method"]["_target_"]) == (
         160,

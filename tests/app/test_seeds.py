@@ -22,7 +22,7 @@ def named(output: Path) -> dict[int, Path]:
 
 
 def test_seeds_one_after_another_are_the_runs_of_each_alone(shell, tmp_path):
-    assert shell.run(*TOY, "seeds=[0,1]", f"output_dir={tmp_path}/one").code == 0
+    shell.done(*TOY, "seeds=[0,1]", f"output_dir={tmp_path}/one")
     for seed in (0, 1):
         shell.finished(tmp_path / "two", seed)
     one, two = named(tmp_path / "one"), named(tmp_path / "two")
@@ -34,7 +34,7 @@ def test_seeds_one_after_another_are_the_runs_of_each_alone(shell, tmp_path):
 
 def test_a_killed_batch_goes_on_from_what_all_have(shell, tmp_path):
     whole, cut = ([*BATCHED, "seeds=[0,1]", f"output_dir={tmp_path}/{n}"] for n in ("a", "b"))
-    assert shell.run(*whole).code == 0
+    shell.done(*whole)
     for after in (0, 7):  # before the first checkpoint, and inside the second interval
         command = shell.start(*cut, PACED)
         until(lambda after=after: _begun(tmp_path / "b") and _newest(tmp_path / "b") >= after)
@@ -120,13 +120,13 @@ def test_a_seed_killed_between_its_last_checkpoint_and_its_end(shell, stopping, 
     command.kill()
     shell.wait(command)
     assert saved
-    assert shell.run(*arguments).code == 0
+    shell.done(*arguments)
     assert_same(named(tmp_path)[BAD], stopping[BAD])
 
 
 def test_without_the_setting_a_diverged_run_goes_on_to_its_end(shell, tmp_path):
     arguments = [*BATCHED, SEEDS, "+task.last_step=30", f"output_dir={tmp_path}"]
-    assert shell.run(*arguments).code == 0
+    shell.done(*arguments)
     run = named(tmp_path)[BAD]
     assert manifest(run)["diverged"]
     assert [row["diverged"] for row in rows(run)] == ["False", "False", "True", "True", "True"]

@@ -68,8 +68,7 @@ def test_a_run_that_was_changed_is_named_left_out_and_run_afresh(shell, made, wh
     with pytest.warns(UserWarning, match=f"left out: {run}"):
         frame = load_runs(root)
     assert str(run) not in set(frame["path"])
-    again = shell.run(*arguments)
-    assert again.code == 0
+    again = shell.done(*arguments)
     assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
     assert rows(run) == whole
     assert (run / "damaged/1" / name).exists()
@@ -91,9 +90,8 @@ def test_a_checkpoint_of_another_run_is_refused(shell, tmp_path):
             directory.update_manifest(status="interrupted", checksums={})
             directory.save_checkpoint(b"content")
     shutil.copytree(second / "checkpoint", first / "checkpoint", dirs_exist_ok=True)
-    refused = shell.run(*TOY, f"output_dir={tmp_path}")
-    assert refused.code == 2
-    assert "is of another run or other images; delete that file." in refused.err
+    refused = shell.refused(*TOY, f"output_dir={tmp_path}")
+    assert "is of another run or other images; delete that file." in refused
 
 
 NAMES = ["thesis.tex", "metrics.csv", "config.yaml", "lock", ".hidden", ".notes.1.tmp"]
@@ -112,9 +110,8 @@ def test_what_the_program_did_not_write_stays(shell, tmp_path, name, link):
     if link:
         path.parent.mkdir(parents=True)
         path.symlink_to(mine)
-    refused = shell.run(*arguments)
-    assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert f"holds {name}, which this program did not write" in refused.err
+    refused = shell.refused(*arguments)
+    assert f"holds {name}, which this program did not write" in refused
     assert {p.name: p.read_text() for p in mine.iterdir()} == {name: "years of work"}
 
 
@@ -126,8 +123,7 @@ def test_a_run_that_has_lost_its_manifest_is_named_and_run_afresh(shell, made):
     assert status(run) == "damaged"
     with pytest.warns(UserWarning, match=f"left out: {run}: manifest.json is lost"):
         assert str(run) not in set(load_runs(run.parents[2])["path"])
-    again = shell.run(*arguments)
-    assert again.code == 0
+    again = shell.done(*arguments)
     assert f"damaged, so run afresh (what was there is in damaged/): {run}\n" in again.out
     aside = {p.name: p.read_bytes() for p in (run / "damaged/1").iterdir()}
     assert aside == {name: content for name, content in before.items() if name != "lock"}
@@ -138,12 +134,11 @@ def test_a_file_beside_a_stale_run_stays(shell, made):
     run, arguments = made
     (run / "notes.txt").write_text("years of work")
     before = {p.name for p in run.iterdir()}
-    refused = shell.run(*arguments, "task.init.learning_rate=0.01")  # complete: nothing to clear
-    assert "complete already" in refused.out
+    again = shell.run(*arguments, "task.init.learning_rate=0.01")  # complete: nothing to clear
+    assert "complete already" in again.out
     (run / "metrics.csv").write_text("")
-    refused = shell.run(*arguments)
-    assert refused.code == 2
-    assert "holds notes.txt, which this program did not write" in refused.err
+    refused = shell.refused(*arguments)
+    assert "holds notes.txt, which this program did not write" in refused
     assert {p.name for p in run.iterdir()} == before
 
 
@@ -219,7 +214,7 @@ def test_a_run_that_another_process_has_is_put_off_and_no_failure(shell, made, t
     alone = shell.run(*arguments)
     assert (alone.code, alone.err.count("\n")) == (75, 1)
     lock.release()
-    assert shell.run(*sweep).code == 0
+    shell.done(*sweep)
     assert set(runs(tmp_path)) == {"local/0", "local/1"}
 
 

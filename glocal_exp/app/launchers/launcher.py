@@ -17,6 +17,7 @@ from glocal_exp.errors import BusyError, UserError
 if TYPE_CHECKING:
     from glocal_exp.app.compose import Job
 
+Work = Callable[["Job"], None]
 LOGS = "logs"  # the folder, beside that of the runs, of what started processes print
 
 
@@ -26,7 +27,7 @@ class Task:
 
     heading: str  # what is said of it, with its place in the sweep
     job: "Job"
-    work: "Callable[[Job], None]"  # does it in this process
+    work: Work  # does it in this process
     command: str  # the command of `glocal` that does it in another
 
     @property
