@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -40,6 +41,9 @@ def check_settings(cfg: DictConfig) -> "Plan":
     """`check` but for what only a training run asks for; returns what the settings plan."""
     if cfg.precision not in ("float32", "float64"):
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
+    for key, name in (("experiment", cfg.experiment), ("names.method", cfg.names.method)):
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{key}={name} leads out of output_dir, in which it names a folder.")
     _check_value("validation.size", cfg.validation.size, int | float)
     _check_data_dir(cfg)
     check_device(plain(cfg.device))

@@ -59,16 +59,16 @@ def existing_folder(data_dir: str) -> Path:
     try:
         next(folder.iterdir(), None)
     except OSError as error:
-        raise unreadable(f"data_dir={data_dir}", error) from error
+        raise UserError(
+            f"data_dir={data_dir} cannot be read ({error.strerror}): set it, or GLOCAL_DATA_DIR, to"
+            " the folder that holds the data sets."
+        ) from error
     return folder
 
 
-def unreadable(what: str | Path, error: OSError) -> UserError:
-    """What to raise for a file or a folder that cannot be read."""
-    return UserError(
-        f"{what} cannot be read ({error.strerror}): check its permissions, or set data_dir or"
-        " GLOCAL_DATA_DIR to the folder that holds the data sets."
-    )
+def unreadable(path: str | Path, error: OSError) -> UserError:
+    """What to raise for a file or a folder in it that cannot be read."""
+    return UserError(f"{path} cannot be read ({error.strerror}): check it and its permissions.")
 
 
 def candidate_folders(data_dir: Path, names: Iterable[str], inner: str) -> list[Path]:
