@@ -52,6 +52,7 @@ def doubts(result: dict[str, Any]) -> list[str]:
     """Why the times, or verdicts about targets for two cores, are doubtful; none is best."""
     cores = result["machine"]["cores"]
     reasons = {
+        "whether it was busy with other work is not known": result["others"] is None,
         "it was busy with other work meanwhile": (result["others"] or 0.0) > DISTURBED,
         f"targets are for {TARGETS_FOR} cores, {cores} used": cores != TARGETS_FOR,
         f"{result['time']} was taken": result["time"] != "time passed",

@@ -5,10 +5,10 @@ round drifts much less. So all candidates of all comparisons take turns, and a r
 for each round, with their median and range.
 """
 
+import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -91,11 +91,7 @@ def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
     Peers whose packages are not installed are left out.
     """
     peers = {way.peer for c in entry.comparisons for way in c.candidates if way.peer}
-    missing = {
-        peer: f"{peer} is not installed; `make bench` installs what it times beside"
-        for peer in sorted(peers)
-        if find_spec(peer) is None
-    }
+    missing = absent(peers)
     comparisons = [
         replace(c, candidates=[way for way in c.candidates if way.peer not in missing])
         for c in entry.comparisons
@@ -117,6 +113,17 @@ def measure(entry: Entry, rounds: int, clock: Clock) -> dict[str, Any]:
         row = {"name": c.name, "unit": c.unit, "point": c.point, "candidates": ways}
         result["comparisons"].append(row)
     return concluded(result, entry)
+
+
+def absent(packages: Iterable[str]) -> dict[str, str]:
+    """Of these packages those that cannot be imported, and why."""
+    found = {}
+    for package in sorted(packages):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            found[package] = f"{error}; `make bench` installs what it times beside"
+    return found
 
 
 def check(comparison: Comparison) -> None:

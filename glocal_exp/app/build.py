@@ -85,7 +85,7 @@ def told_apart(data: OwnData, given: Splits) -> ImageSplits:
     """Examples as they were given, any trees; told apart by their bytes."""
     flat = {
         part: {
-            keystr(path, simple=True, separator="."): leaf
+            keystr(path, simple=True, separator="\0"): leaf
             for path, leaf in tree_leaves_with_path(getattr(given, part))
         }
         for part in ("train", "validation", "test", "meta")

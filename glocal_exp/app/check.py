@@ -43,7 +43,7 @@ def check_settings(cfg: DictConfig) -> "Plan":
         raise UserError(f"precision={cfg.precision} is neither float32 nor float64.")
     for key, name in (("experiment", cfg.experiment), ("names.method", cfg.names.method)):
         if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UserError(f"{key}={name} leads out of output_dir, in which it names a folder.")
+            raise UserError(f"{key}={name} should name a folder inside of output_dir.")
     _check_value("validation.size", cfg.validation.size, int | float)
     _check_data_dir(cfg)
     check_device(plain(cfg.device))

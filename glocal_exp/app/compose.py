@@ -35,8 +35,7 @@ WITHOUT_EFFECT = (*OF_IMAGES, "dataset", "augmentation")
 """Keys of images, which a problem with its own examples does not look at."""
 NOT_ACCEPTED = (HydraException, OmegaConfBaseException, AssertionError)
 """What Hydra and OmegaConf raise of overrides."""
-VARIABLE = re.compile(r"(?<=[=,\[])(\$\{oc\.env:[^{}\"]*\})(?=[],]|$)")
-"""What is given as a whole by an environment variable."""
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^{}]*\}")
 # What Hydra logs it also raises.
 logging.getLogger("hydra").addHandler(logging.NullHandler())
 
@@ -141,9 +140,9 @@ def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConf
 
 
 def _job(name: str, overrides: Sequence[str], composed: Composed = _composed) -> Job:
-    config, choices = _with_values([_decoded(line) for line in overrides], composed)
-    OmegaConf.set_struct(config, None)
+    config, choices = _with_values(overrides, composed)
     others: Any = OmegaConf.to_container(config)
+    config = OmegaConf.create(others)  # of no type, since a reference is of any
     for key in sorted(others.keys() - Schema.__annotations__):
         raise UserError(unknown_key(key, {k: v for k, v in others.items() if k != key}))
     for key in sorted(OmegaConf.missing_keys(config)):
@@ -154,15 +153,30 @@ def _job(name: str, overrides: Sequence[str], composed: Composed = _composed) ->
             config[key] = expanded(key, str(config[key]))
         if config[key] == "":
             raise UserError(f"{key}= names no folder; give one, or leave it out.")
+    _decode(config)
     OmegaConf.resolve(config)
-    return Job(name, config, choices, tuple(overrides))
+    typed: Any = OmegaConf.merge(OmegaConf.structured(Schema), config)
+    return Job(name, typed, choices, tuple(overrides))
 
 
-def _decoded(line: str) -> str:
-    """With what an environment variable holds as if it had been typed: `false` is no text."""
-    key = line.partition("=")[0]
-    as_text = key in PATHS or key.startswith("tracker.")
-    return line if as_text else VARIABLE.sub(r'"${oc.decode:\1}"', line)
+def _decode(node: Any, path: str = "") -> None:
+    """Read what an environment variable holds as if it had been typed: `false` is no text."""
+    keys = range(len(node)) if OmegaConf.is_list(node) else list(node)
+    for key in keys:
+        name = f"{path}.{key}" if path else str(key)
+        if OmegaConf.is_missing(node, key):
+            continue
+        if not OmegaConf.is_interpolation(node, key):
+            if OmegaConf.is_config(node[key]):
+                _decode(node[key], name)
+            continue
+        unresolved: Any = OmegaConf.to_container(node, resolve=False)
+        raw = str(unresolved[key])
+        if name in PATHS or name.startswith("tracker.") or not ENVIRONMENT.fullmatch(raw):
+            continue
+        text = OmegaConf.create([raw])[0]
+        with contextlib.suppress(HydraException):  # text it is
+            node[key] = OverridesParser.create().parse_override(f"x={text}").value()
 
 
 def _trusted(overrides: Sequence[str], stored: Stored) -> Any:

@@ -82,14 +82,14 @@ class Tfds:
 
 
 def announced(folder: Path) -> dict[str, int]:
-    """How many images a version has in each part, says its `dataset_info.json`.
+    """How many images a version has in each part, says its `dataset_info.json`; 0 if it does not.
 
     Raises `UserError` if it is damaged, or if there is nothing in a format that is read here.
     """
     info = folder / INFO
     try:
         parts = json.loads(info.read_text(encoding="utf-8"))["splits"]
-        found = {part["name"]: sum(map(int, part["shardLengths"])) for part in parts}
+        found = {part["name"]: sum(map(int, part.get("shardLengths", ()))) for part in parts}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"{info} is damaged ({type(error).__name__}): delete {folder}, prepare it again."
@@ -104,7 +104,13 @@ def announced(folder: Path) -> dict[str, int]:
 
 def is_readable(folder: Path) -> bool:
     """Whether a version holds files in a format that is read here."""
-    return any(path for known in FORMATS for path in folder.glob(f"*.{known}-*"))
+    return any(shards(folder, known) for known in FORMATS)
+
+
+def shards(folder: Path, known: str, part: str = "*") -> list[Path]:
+    """Those of a part in a format, but for what a conversion has left that was cut off."""
+    found = sorted(folder.glob(f"*-{part}.{known}-*"))
+    return [path for path in found if not path.name.startswith("partial.")]
 
 
 def missing_packages(*names: str) -> str:
@@ -182,18 +188,22 @@ def read_part(folder: Path, part: str, count: int) -> tuple[Images, Labels]:
         with Image.open(io.BytesIO(features["image"].bytes_list.value[0])) as image:
             images.append(np.asarray(image, np.uint8))
         labels.append(features["label"].int64_list.value[0])
-    if len(images) != count:
+    if len(images) != (count or len(images)):
         raise ValueError(f"{part} holds {len(images):,} images, not {count:,} as it says")
     height, width = images[0].shape[:2]
-    return np.stack(images).reshape(count, height, width, -1), np.array(labels, np.int64)
+    return np.stack(images).reshape(len(images), height, width, -1), np.array(labels, np.int64)
 
 
 def records(folder: Path, part: str) -> Iterator[bytes]:
-    """Those of a part, of the first format that it is in."""
-    for known, records_of in FORMATS.items():
-        if shards := sorted(folder.glob(f"*-{part}.{known}-*")):
-            return chain.from_iterable(map(records_of, shards))
-    return iter(())
+    """Those of a part, of the first format that has as many shards as their names say."""
+    found = {known: shards(folder, known, part) for known in FORMATS}
+
+    def lacks(known: str) -> bool:
+        names = [path.name for path in found[known]]
+        return not names or not names[0].endswith(f"-{len(names):05d}")
+
+    known = min(FORMATS, key=lacks)
+    return chain.from_iterable(map(FORMATS[known], found[known]))
 
 
 def of_array_record(shard: Path) -> Iterable[bytes]:

@@ -27,14 +27,14 @@ def conditions(kind: Mapping[str, Any], where: Conditions, **words: str) -> Cond
     names = set(kind) if isinstance(kind, Mapping) else set()
     try:
         if wrong := sorted((NEEDED - names) | (names - NEEDED - {"where"})):
-            raise ValueError(f"correct {', '.join(wrong)}")
+            raise ValueError(f"add or correct {', '.join(wrong)}")
         experiment = str(kind["experiment"]).format(**words)
         own = dict(kind.get("where") or {})
     except (LookupError, ValueError, TypeError) as error:
         known = "".join(f" {{{word}}}" for word in words)
         raise UserError(
-            f"The row {kind} cannot be read ({error}); it has {', '.join(sorted(NEEDED))} and "
-            f"perhaps where: {{KEY: VALUE}}, braces may hold{known or ' nothing'}."
+            f"The row {kind} cannot be read ({error}); it is to have {', '.join(sorted(NEEDED))} "
+            f"and perhaps where: {{KEY: VALUE}}, braces may hold{known or ' nothing'}."
         ) from error
     return {"experiment": experiment, "method": kind["method"], **own, **where}
 

@@ -149,7 +149,7 @@ def holder(path: str | Path) -> str | None:
 def _flock(descriptor: int, kind: int) -> bool:
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the latter of some network file systems
         return False
     return True
 

@@ -119,15 +119,15 @@ def _version(package: str) -> str | None:
 
 
 def _argument(word: str) -> str:
+    key, equals, value = word.partition("=")
     if word.startswith(("/", "~/")):  # of an option before it: --config-dir PATH
-        return "PATH"
-    key, _, value = word.partition("=")
+        key, equals, value = "", "", word
     if not ABSOLUTE.search(value):
         return word
     path = Path(os.path.normpath(value.strip("'\"")))
     if path.is_relative_to(REPOSITORY):
         inside = str(path.relative_to(REPOSITORY))
         if not ABSOLUTE.search(inside):  # a list of paths holds more than one
-            return f"{key}={inside}"
-    name = key.lstrip("+").split(".")[-1]
-    return f"{key}={PLACEHOLDERS.get(name, name.upper())}"
+            return f"{key}{equals}{inside}"
+    name = key.lstrip("+").split(".")[-1] or "path"
+    return f"{key}{equals}{PLACEHOLDERS.get(name, name.upper())}"

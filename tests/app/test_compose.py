@@ -133,6 +133,12 @@ def test_a_sweep_takes_every_combination_the_first_key_slowest():
     assert found[0].choices["method"] == "none"
 
 
+def test_a_sweep_takes_values_of_variables(monkeypatch):
+    monkeypatch.setenv("V", "30")
+    found = jobs(["method.window=${oc.env:V},40"], sweep=True)
+    assert [job.config.method.window for job in found] == [30, 40]
+
+
 def test_nothing_is_one_of_several_choices():
     plain, moved = jobs(["augmentation=null,flip_crop"], sweep=True)
     assert (plain.name, plain.config.augmentation) == ("augmentation=null", None)
@@ -152,6 +158,9 @@ def test_nothing_is_one_of_several_choices():
         ("method.window=${oc.env:V}", "50", {"method.window": 50}),
         ("task.init.learning_rate=${oc.env:V}", "1e-3", {"task.init.learning_rate": 1e-3}),
         ("keep_arrays.every=${oc.env:V}", "4", {"keep_arrays.every": 4}),
+        ("validation={size:${oc.env:V}}", "0.25", {"validation.size": 0.25}),
+        ('method.window="${oc.env:V}"', " 50 ", {"method.window": 50}),
+        ("method.window=[${oc.env:V}]", "it's", {"method.window": ["it's"]}),
         ("output_dir=${oc.env:V}", "2024", {"output_dir": "2024"}),
         ("output_dir=${oc.env:V}/1e5", "x", {"output_dir": "x/1e5"}),
         ("output_dir=2024_11_25", "", {"output_dir": "2024_11_25"}),

@@ -58,7 +58,7 @@ CONFIG = [
     (["output_dir="], "output_dir= names no folder"),
     (["seed=range(3)"], "add -m to run them one after another."),
     (["experiment=a/b"], "There is no experiment=a/b; choose one of c1_mnist"),
-    (["names.method=../../x"], "names.method=../../x leads out of output_dir"),
+    (["names.method=../../x"], "names.method=../../x should name a folder inside of output_dir"),
     (["experiment=Fig2_SGD"], "did you mean fig2_sgd?"),
     (["dataset=FMNIST"], "did you mean fmnist?"),
     (["-m", "method=local,Glocal"], "There is no method=Glocal; did you mean glocal?"),

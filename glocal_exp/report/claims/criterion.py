@@ -138,7 +138,8 @@ def chosen(
 
 def common_seeds(selection: Selection, methods: Sequence[str]) -> set[int]:
     """Those that all of the methods have."""
-    return set.intersection(*({run.seed for run in selection.of(name)} for name in methods))
+    of_each = [{run.seed for run in selection.of(name)} for name in methods]
+    return set.intersection(*of_each) if of_each else set(selection.seeds)
 
 
 def size(selections: Mapping[str, Selection], *, of_all: bool = False) -> str:
@@ -173,7 +174,7 @@ def claims(context: Context, file: str) -> Found:
         about = {key: settings[key] for key in ("place", "claim", "paper")}
         rows.append({"id": name} | about | vars(finding))
     counts = Counter(row["verdict"] for row in rows)
-    if set(counts) == {NOT_RUN}:
+    if set(counts) <= {NOT_RUN}:
         raise MissingRuns(*dict.fromkeys(missing))
     total = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return Found(pd.DataFrame(rows), [], {"total": total}, missing=tuple(dict.fromkeys(missing)))

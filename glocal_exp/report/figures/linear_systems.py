@@ -53,15 +53,17 @@ class NoiseFigure(Artifact):
 
     def draw(self, context: Context) -> Drawing:
         frame = study_rows.load(context, "noise")
+        shown = needed(frame, "noise", {"comparison": "variants"})
         figure, panels = style.panels(
             3, len(self.panels), CHOICES_HEIGHT, sharey="row", height_ratios=(1, 1, LEGEND)
         )
         columns = zip(self.panels.items(), panels.T, strict=True)
         for (title, panel), (upper, lower, below) in columns:
-            seen = chosen(frame, {"comparison": "variants", "system": panel["system"]})
+            seen = chosen(shown, {"system": panel["system"]})
             upper.set_title(title)
             for place, (variant, label) in enumerate(panel["variants"].items()):
-                found = needed(seen, "noise", {"variant": variant})
+                if (found := chosen(seen, {"variant": variant})).empty:
+                    continue  # not measured yet
                 look = LOOKS[place % len(LOOKS)] | {"label": label}
                 draw_error(upper, found, "steady", **look)
                 draw_error(lower, found, "spectral", **look)
@@ -144,16 +146,16 @@ class TheoremFigure(Artifact):
         at, up_to = {"interval": self.interval}, {"horizon": self.horizon}
         figure, ((quiet, noisy), (growing, loose)) = style.panels(2, 2, THEOREM_HEIGHT)
         for axes, level in ((quiet, 0.0), (noisy, self.level)):
-            draw_sides(axes, some(one, where=at | {"level": level}), "horizon")
+            draw_sides(axes, chosen(one, at | {"level": level}), "horizon")
             axes.axvline(self.interval, color="#555555", linewidth=0.7, linestyle=(0, (1, 2)))
             axes.set_xscale("symlog", linthresh=LINEAR_UP_TO, linscale=0.6)
             axes.set(xlim=(0, None), xlabel=r"$T-s\tau$ (training steps)")
-        draw_sides(growing, some(one, where=up_to | {"level": self.level}), "interval")
+        draw_sides(growing, chosen(one, up_to | {"level": self.level}), "interval")
         growing.set(xscale="log", xlabel=r"$\tau$ (training steps)")
         ticks = sorted(set(one["interval"]))
         growing.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         growing.minorticks_off()
-        self._draw_ratio(loose, some(seen, where=at | up_to))
+        self._draw_ratio(loose, chosen(seen, at | up_to))
         noise = f"noise {self.level:g}"
         titles = ("(a) no noise", f"(b) {noise}", f"(c) {noise}", "(d) looseness")
         for axes, title in zip(figure.axes, titles, strict=True):
