@@ -140,9 +140,9 @@ def _with_values(overrides: Sequence[str], composed: Composed) -> tuple[DictConf
 
 
 def _job(name: str, overrides: Sequence[str], composed: Composed = _composed) -> Job:
-    config, choices = _with_values(overrides, composed)
-    others: Any = OmegaConf.to_container(config)
-    config = OmegaConf.create(others)  # of no type, since a reference is of any
+    composite, choices = _with_values(overrides, composed)
+    others: Any = OmegaConf.to_container(composite)
+    config: Any = OmegaConf.create(others)  # of no type, since a reference is of any
     for key in sorted(others.keys() - Schema.__annotations__):
         raise UserError(unknown_key(key, {k: v for k, v in others.items() if k != key}))
     for key in sorted(OmegaConf.missing_keys(config)):
